@@ -1,0 +1,96 @@
+/**
+ * The resolved configuration: what the three config forms (layotto.yaml, Layotto's JSON, Dapr's component
+ * files) all become, checked once. Every other part of the project reads these types and no config file.
+ */
+import type { ZodType } from 'zod';
+
+/** The form a component was written in. It decides defaults such as the Redis key prefix. */
+export type ConfigForm = 'native' | 'layotto' | 'dapr';
+
+/** A configuration with every default filled in, every path absolute and every component checked. */
+export interface RuntimeConfig {
+  /** What it was read from, for messages: file names, or `embedded default` if nothing was read. */
+  source: string;
+  /** The app beside the runtime. `id` defaults to `app`; `port` 0 means that it serves none. */
+  app: { id: string; port: number; protocol: 'http' | 'grpc' };
+  /** Where the runtime listens. `hosts` are the names allowed in Host beside localhost and IP addresses. */
+  listen: { host: string; port: number; unixSocket?: string; hosts: string[] };
+  /** Absolute folder of data, sockets and generated files. */
+  dataDir: string;
+  /** Bounds of one call (`messageBytes`, `deadlineMs`) and of one filter (`operations`, `bytes`). */
+  limits: { messageBytes: number; operations: number; bytes: number; deadlineMs: number };
+  /** Envoy's worker threads, and the port of its Prometheus metrics (0: none). */
+  envoy: { concurrency: number; metricsPort: number };
+  components: ComponentConfig[];
+}
+
+/** One component of the resolved configuration. */
+export interface ComponentConfig {
+  /** The name that calls use. Unique within its primitive's configuration. */
+  name: string;
+  /** The catalog's canonical type, such as `state.redis`. Aliases are already replaced. */
+  type: string;
+  /** `v1` unless the file says otherwise. */
+  version: string;
+  /** The primitive it serves, such as `state`. */
+  primitive: string;
+  form: ConfigForm;
+  /** Keys as they were written; look-ups are case-insensitive (see {@link metadataValue}). */
+  metadata: Record<string, string>;
+  /** Where it was written. `line` counts from 1; 0 where there is no file. */
+  origin: { file: string; line: number };
+}
+
+/**
+ * What the loader must know about a component type. The catalog stands with the components and is handed to
+ * `loadConfig`, because the config imports no component.
+ */
+export interface CatalogEntry {
+  /** Canonical type: primitive, dot, backend (`state.redis`). */
+  type: string;
+  /**
+   * Other spellings. One with a dot is a full type in native and Dapr files (`state.in-memory`); one without
+   * is a type inside the primitive's section of Layotto's JSON (`redis`).
+   */
+  aliases?: readonly string[];
+  /** `state`, `lock`, `configuration` and so on. */
+  primitive: string;
+  /** Dapr's names, such as `ETAG`, `TRANSACTIONAL`, `TTL`. */
+  capabilities: readonly string[];
+  /**
+   * Checks the metadata: an object from metadata keys to strings. The loader renames each written key to the
+   * schema's own spelling where they differ only in case, so a schema states each key once; it should be a
+   * strict object if unknown keys are problems. Only the issues are used; the strings are handed on as written.
+   */
+  metadata: ZodType;
+  /** The catalog's own business (for example how to import the component); the loader never looks at it. */
+  load?: unknown;
+}
+
+/** Something wrong with a configuration, said so that the reader can fix it. */
+export interface Problem {
+  /** The file, as it was given; empty if no file is involved. */
+  file: string;
+  /** Line in the file, from 1; 0 if no line is involved. */
+  line: number;
+  /** The key, as a path: `components[0].metadata.redisHost`. Empty for the file as a whole. */
+  key: string;
+  /** What was expected, what was found, and the fix. */
+  message: string;
+}
+
+/** Something left out on purpose: understood, but not served by this version, or not meant for this app. */
+export type Notice = Problem;
+
+/**
+ * Reads a metadata value by name, whatever its case: Dapr and Layotto both treat metadata keys so.
+ * Returns undefined if it is absent.
+ */
+export function metadataValue(metadata: Readonly<Record<string, string>>, name: string): string | undefined {
+  if (Object.hasOwn(metadata, name)) return metadata[name];
+  const wanted = name.toLowerCase();
+  for (const [key, value] of Object.entries(metadata)) {
+    if (key.toLowerCase() === wanted) return value;
+  }
+  return undefined;
+}

@@ -1,0 +1,83 @@
+// The callbacks the host calls (proxy-wasm ABI v0.2.1), routed to contexts by
+// id and to gRPC streams by token. An id the module does not know is answered
+// harmlessly: the host may still call for a stream that is gone.
+
+import { Action } from './enums';
+import { createRoot, GrpcStream, grpcStreams, HttpContext, RootContext } from './context';
+
+const roots = new Map<u32, RootContext>();
+const streams = new Map<u32, HttpContext>();
+
+export function proxy_abi_version_0_2_1(): void {}
+
+export function proxy_on_vm_start(root: u32, size: u32): u32 {
+  return 1;
+}
+
+export function proxy_on_context_create(id: u32, parent: u32): void {
+  if (parent == 0) {
+    roots.set(id, createRoot(id));
+  } else if (roots.has(parent)) {
+    streams.set(id, roots.get(parent).createHttpContext(id));
+  }
+}
+
+export function proxy_on_configure(root: u32, size: u32): u32 {
+  return roots.has(root) && roots.get(root).onConfigure(size) ? 1 : 0;
+}
+
+export function proxy_on_tick(root: u32): void {
+  if (roots.has(root)) roots.get(root).onTick();
+}
+
+export function proxy_on_request_headers(id: u32, count: u32, endOfStream: u32): u32 {
+  return streams.has(id) ? streams.get(id).onRequestHeaders(count, endOfStream != 0) : Action.Continue;
+}
+
+export function proxy_on_request_body(id: u32, size: u32, endOfStream: u32): u32 {
+  return streams.has(id) ? streams.get(id).onRequestBody(size, endOfStream != 0) : Action.Continue;
+}
+
+export function proxy_on_request_trailers(id: u32, count: u32): u32 {
+  return streams.has(id) ? streams.get(id).onRequestTrailers(count) : Action.Continue;
+}
+
+export function proxy_on_response_headers(id: u32, count: u32, endOfStream: u32): u32 {
+  return streams.has(id) ? streams.get(id).onResponseHeaders(count, endOfStream != 0) : Action.Continue;
+}
+
+export function proxy_on_response_body(id: u32, size: u32, endOfStream: u32): u32 {
+  return streams.has(id) ? streams.get(id).onResponseBody(size, endOfStream != 0) : Action.Continue;
+}
+
+export function proxy_on_response_trailers(id: u32, count: u32): u32 {
+  return streams.has(id) ? streams.get(id).onResponseTrailers(count) : Action.Continue;
+}
+
+export function proxy_on_done(id: u32): u32 {
+  if (streams.has(id)) streams.get(id).onDone();
+  else if (roots.has(id)) roots.get(id).onDone();
+  return 1;
+}
+
+export function proxy_on_delete(id: u32): void {
+  if (!streams.delete(id)) roots.delete(id);
+}
+
+function grpcStream(token: u32): GrpcStream | null {
+  return grpcStreams.has(token) ? grpcStreams.get(token) : null;
+}
+
+export function proxy_on_grpc_receive_initial_metadata(root: u32, token: u32, count: u32): void {}
+
+export function proxy_on_grpc_receive_trailing_metadata(root: u32, token: u32, count: u32): void {}
+
+export function proxy_on_grpc_receive(root: u32, token: u32, size: u32): void {
+  const stream = grpcStream(token);
+  if (stream !== null) stream.onMessage(size);
+}
+
+export function proxy_on_grpc_close(root: u32, token: u32, status: u32): void {
+  const stream = grpcStream(token);
+  if (stream !== null) stream.closed(status);
+}

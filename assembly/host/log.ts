@@ -1,0 +1,23 @@
+// Logging to the host, and the abort handler.
+
+import { proxy_log } from './abi';
+import { LogLevel } from './enums';
+
+/** Writes one line to Envoy's log (component `wasm`). */
+export function log(level: LogLevel, message: string): void {
+  const text = String.UTF8.encode(message);
+  proxy_log(level, changetype<usize>(text), text.byteLength);
+}
+
+/** What AssemblyScript calls instead of throwing (`--use abort=assembly/host/log/abort`): say where, then trap. */
+export function abort(
+  message: string | null = null,
+  fileName: string | null = null,
+  line: u32 = 0,
+  column: u32 = 0,
+): void {
+  const what = message === null ? 'abort' : message;
+  const where = fileName === null ? '' : fileName;
+  log(LogLevel.Critical, what + ' at ' + where + ':' + line.toString() + ':' + column.toString());
+  unreachable();
+}

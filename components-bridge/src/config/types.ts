@@ -26,7 +26,7 @@ export interface RuntimeConfig {
 
 /** One component of the resolved configuration. */
 export interface ComponentConfig {
-  /** The name that calls use. Unique within its primitive's configuration. */
+  /** The name that calls use. Unique among the components of its primitive. */
   name: string;
   /** The catalog's canonical type, such as `state.redis`. Aliases are already replaced. */
   type: string;
@@ -35,7 +35,10 @@ export interface ComponentConfig {
   /** The primitive it serves, such as `state`. */
   primitive: string;
   form: ConfigForm;
-  /** Keys as they were written; look-ups are case-insensitive (see {@link metadataValue}). */
+  /**
+   * Values as they were written. Keys have the spelling of the type's schema where they differ from it only in
+   * case, so the schema can parse this again; look-ups are case-insensitive (see {@link metadataValue}).
+   */
   metadata: Record<string, string>;
   /** Where it was written. `line` counts from 1; 0 where there is no file. */
   origin: { file: string; line: number };
@@ -59,8 +62,10 @@ export interface CatalogEntry {
   capabilities: readonly string[];
   /**
    * Checks the metadata: an object from metadata keys to strings. The loader renames each written key to the
-   * schema's own spelling where they differ only in case, so a schema states each key once; it should be a
-   * strict object if unknown keys are problems. Only the issues are used; the strings are handed on as written.
+   * schema's own spelling where they differ only in case, so a schema states each key once. It should be a strict
+   * object: a key it does not know is a problem in the native form, and a notice in the foreign ones, where the
+   * key is left out. Only the schema's issues are used; the strings are handed on as written. An issue's message
+   * should say what was expected (`expected a number from 0 to 15`); what was found is added.
    */
   metadata: ZodType;
   /** The catalog's own business (for example how to import the component); the loader never looks at it. */

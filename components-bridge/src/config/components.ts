@@ -1,0 +1,159 @@
+import type { DraftComponent, DraftValue } from './draft.js';
+import { describe } from './problems.js';
+import type { Findings } from './problems.js';
+import { issueText, keysOf } from './schema.js';
+import { hint, nearest } from './suggest.js';
+import type { CatalogEntry, ComponentConfig } from './types.js';
+
+/** Metadata whose value must not appear in a message. */
+const SECRET_KEY = /pass|secret|token|credential|private|(?:access|account|api|shared).?key/i;
+
+/** The entry of a type, by its canonical name or an alias with a dot. */
+export function catalogEntry(catalog: readonly CatalogEntry[], type: string): CatalogEntry | undefined {
+  const wanted = type.toLowerCase();
+  return catalog.find((entry) => names(entry).some((name) => name.toLowerCase() === wanted));
+}
+
+function names(entry: CatalogEntry): string[] {
+  return [entry.type, ...(entry.aliases ?? []).map((alias) => fullType(entry, alias))];
+}
+
+/** An alias without a dot counts within the primitive: `redis` of state is `state.redis`. */
+function fullType(entry: CatalogEntry, alias: string): string {
+  return alias.includes('.') ? alias : `${entry.primitive}.${alias}`;
+}
+
+/**
+ * Checks components against the catalog and against each other.
+ *
+ * An unknown type is a problem in the native form. The foreign forms are written for runtimes that know more
+ * types, so there it is left out with a notice, unless it looks like a slip. The same goes for metadata keys.
+ */
+export function checkComponents(
+  drafts: readonly DraftComponent[],
+  catalog: readonly CatalogEntry[],
+  findings: Findings,
+): ComponentConfig[] {
+  const components: ComponentConfig[] = [];
+  const seen = new Map<string, DraftComponent>();
+  for (const draft of drafts) {
+    const entry = catalogEntry(catalog, draft.type);
+    if (entry === undefined) {
+      unknownType(draft, catalog, findings);
+      continue;
+    }
+    const id = `${entry.primitive}/${draft.name}`;
+    const earlier = seen.get(id);
+    if (earlier !== undefined) {
+      const message = `the name "${draft.name}" is taken by the component at ${earlier.file}:${earlier.line}; give each its own`;
+      findings.problem(draft.file, draft.line, draft.path, message);
+    } else {
+      seen.set(id, draft);
+    }
+    const metadata = checkMetadata(draft, entry, findings);
+    components.push({
+      name: draft.name,
+      type: entry.type,
+      version: draft.version,
+      primitive: entry.primitive,
+      form: draft.form,
+      metadata,
+      origin: { file: draft.file, line: draft.line },
+    });
+  }
+  return components;
+}
+
+function unknownType(draft: DraftComponent, catalog: readonly CatalogEntry[], findings: Findings): void {
+  const guess = nearest(draft.type, catalog.flatMap(names));
+  if (draft.form === 'native' || guess !== undefined) {
+    const known = catalog.map((entry) => entry.type);
+    const suggestion = guess === undefined ? hint(draft.type, known) : `did you mean "${guess}"?`;
+    findings.problem(
+      draft.file,
+      draft.typeLine,
+      draft.typePath,
+      `unknown component type "${draft.type}"; ${suggestion}`,
+    );
+    return;
+  }
+  const message = `the component type "${draft.type}" is not served by this version; "${draft.name}" is left out`;
+  findings.notice(draft.file, draft.typeLine, draft.typePath, message);
+}
+
+function checkMetadata(
+  draft: DraftComponent,
+  entry: CatalogEntry,
+  findings: Findings,
+): Record<string, string> {
+  const known = keysOf(entry.metadata);
+  const spelling = new Map(known.map((key) => [key.toLowerCase(), key]));
+  const values = new Map<string, DraftValue>();
+  for (const value of draft.metadata) {
+    const key = spelling.get(value.key.toLowerCase()) ?? value.key;
+    const earlier = values.get(key);
+    if (earlier !== undefined) {
+      const message = `given twice, first in line ${earlier.line}; keys differ in more than case`;
+      findings.problem(draft.file, value.line, value.path, message);
+      continue;
+    }
+    values.set(key, value);
+  }
+  let result = entry.metadata.safeParse(plain(values));
+  let unknown = false;
+  if (!result.success) {
+    for (const issue of result.error.issues) {
+      if (issue.code !== 'unrecognized_keys' || issue.path.length > 0) continue;
+      unknown = true;
+      for (const key of issue.keys) {
+        unknownKey(draft, entry, key, values.get(key), known, findings);
+        values.delete(key);
+      }
+    }
+    if (unknown) result = entry.metadata.safeParse(plain(values));
+  }
+  if (!result.success) {
+    for (const issue of result.error.issues) {
+      const key = String(issue.path[0] ?? '');
+      const value = values.get(key);
+      const line = value?.line ?? draft.line;
+      const path = value?.path ?? (key === '' ? draft.path : `${draft.path}.metadata.${key}`);
+      findings.problem(draft.file, line, path, `${issueText(issue)}, found ${found(key, value)}`);
+    }
+  }
+  return plain(values);
+}
+
+function plain(values: ReadonlyMap<string, DraftValue>): Record<string, string> {
+  return Object.fromEntries([...values].map(([key, { value }]) => [key, value]));
+}
+
+function found(key: string, value: DraftValue | undefined): string {
+  if (value === undefined) return 'nothing';
+  if (value.hidden) return 'the value of an environment variable';
+  return SECRET_KEY.test(key) ? 'a value that is not shown here' : describe(value.value);
+}
+
+function unknownKey(
+  draft: DraftComponent,
+  entry: CatalogEntry,
+  key: string,
+  value: DraftValue | undefined,
+  known: readonly string[],
+  findings: Findings,
+): void {
+  const line = value?.line ?? draft.line;
+  const path = value?.path ?? draft.path;
+  if (draft.form === 'native') {
+    findings.problem(draft.file, line, path, `unknown metadata key of ${entry.type}; ${hint(key, known)}`);
+    return;
+  }
+  const guess = nearest(key, known);
+  const suggestion = guess === undefined ? '' : `; did you mean "${guess}"?`;
+  findings.notice(
+    draft.file,
+    line,
+    path,
+    `${entry.type} does not use this metadata key; it is left out${suggestion}`,
+  );
+}

@@ -1,0 +1,228 @@
+import { randomUUID } from 'node:crypto';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { isRecord, parseText, readError, readText } from './document.js';
+import type { ConfigDocument } from './document.js';
+import type { DraftComponent, DraftValue } from './draft.js';
+import { componentNameProblem } from './limits.js';
+import { describe, keyText } from './problems.js';
+import type { Findings } from './problems.js';
+
+type Path = readonly PropertyKey[];
+
+/** What the values of Dapr's files may refer to. */
+export interface DaprContext {
+  appId: string;
+  env: NodeJS.ProcessEnv;
+}
+
+/** Does the document look like a Dapr or Kubernetes resource? */
+export function isDaprForm(value: unknown): boolean {
+  return isRecord(value) && 'kind' in value && 'apiVersion' in value;
+}
+
+/**
+ * Reads every `*.yaml` and `*.yml` of a folder (not of its subfolders, as Dapr does), in the order of their
+ * names, or one such file. Resources of other kinds become notices.
+ *
+ * @param path absolute path of the folder
+ * @param shown the folder as the user gave it
+ */
+export async function readDaprFolder(
+  path: string,
+  shown: string,
+  context: DaprContext,
+  findings: Findings,
+): Promise<DraftComponent[]> {
+  const components: DraftComponent[] = [];
+  for (const [file, shownFile] of await resourceFiles(path, shown, findings)) {
+    const text = await readText(file, shownFile, findings);
+    if (text === undefined) continue;
+    for (const document of parseText(text, shownFile, findings)) {
+      const component = new DaprReader(document, context, findings).read();
+      if (component !== undefined) components.push(component);
+    }
+  }
+  return components;
+}
+
+async function resourceFiles(path: string, shown: string, findings: Findings): Promise<[string, string][]> {
+  try {
+    if ((await stat(path)).isFile()) return [[path, shown]];
+    const names = (await readdir(path)).filter((name) => /\.ya?ml$/i.test(name)).sort();
+    if (names.length === 0) findings.notice(shown, 0, '', 'the folder holds no *.yaml or *.yml file');
+    return names.map((name) => [join(path, name), join(shown, name)]);
+  } catch (error) {
+    findings.problem(shown, 0, '', readError(error));
+    return [];
+  }
+}
+
+class DaprReader {
+  constructor(
+    readonly document: ConfigDocument,
+    readonly context: DaprContext,
+    readonly findings: Findings,
+  ) {}
+
+  /** The component, or undefined if it is not one, not for this app, or wrong. */
+  read(): DraftComponent | undefined {
+    const root = this.document.value;
+    if (!isRecord(root)) {
+      this.#problem(
+        [],
+        `expected a resource: a map with apiVersion, kind, metadata and spec, found ${describe(root)}`,
+      );
+      return undefined;
+    }
+    const kind = root['kind'];
+    if (typeof kind !== 'string') {
+      this.#problem(['kind'], `expected the resource's kind, such as Component, found ${describe(kind)}`);
+      return undefined;
+    }
+    if (kind !== 'Component') {
+      this.#notice(['kind'], `resources of kind ${describe(kind)} are not served by this version`);
+      return undefined;
+    }
+    const version = root['apiVersion'];
+    if (version !== 'dapr.io/v1alpha1') {
+      this.#problem(['apiVersion'], `expected dapr.io/v1alpha1, found ${describe(version)}`);
+    }
+    const name = this.document.textOf(['metadata', 'name']);
+    const wrong = name === undefined ? 'expected a name (text)' : componentNameProblem(name);
+    if (wrong !== undefined) this.#problem(['metadata', 'name'], `${wrong}, found ${describe(name)}`);
+    if (!this.#inScope(root['scopes'], name ?? '')) return undefined;
+    const spec = root['spec'];
+    if (!isRecord(spec)) {
+      this.#problem(['spec'], `expected a map with type and metadata, found ${describe(spec)}`);
+      return undefined;
+    }
+    const type = spec['type'];
+    if (typeof type !== 'string' || type === '') {
+      this.#problem(
+        ['spec', 'type'],
+        `expected a component type (text), such as state.redis, found ${describe(type)}`,
+      );
+      return undefined;
+    }
+    if (name === undefined) return undefined;
+    return {
+      name,
+      type,
+      version: this.document.textOf(['spec', 'version']) || 'v1',
+      form: 'dapr',
+      metadata: this.#metadata(spec['metadata']),
+      file: this.document.file,
+      line: this.document.startLine,
+      path: 'spec',
+      typePath: 'spec.type',
+      typeLine: this.document.lineOf(['spec', 'type']),
+    };
+  }
+
+  #problem(path: Path, message: string): void {
+    this.findings.problem(this.document.file, this.document.lineOf(path), keyText(path), message);
+  }
+
+  #notice(path: Path, message: string): void {
+    this.findings.notice(this.document.file, this.document.lineOf(path), keyText(path), message);
+  }
+
+  #inScope(scopes: unknown, name: string): boolean {
+    if (scopes === undefined || scopes === null) return true;
+    if (!Array.isArray(scopes)) {
+      this.#problem(['scopes'], `expected a list of app ids, found ${describe(scopes)}`);
+      return true;
+    }
+    const ids = scopes.map((_, index) => this.document.textOf(['scopes', index]) ?? '');
+    if (ids.length === 0 || ids.includes(this.context.appId)) return true;
+    this.#notice(['scopes'], `"${name}" is not meant for the app "${this.context.appId}"; it is left out`);
+    return false;
+  }
+
+  #metadata(items: unknown): DraftValue[] {
+    if (items === undefined || items === null) return [];
+    const path = ['spec', 'metadata'];
+    if (!Array.isArray(items)) {
+      this.#problem(path, `expected a list of names and values, found ${describe(items)}`);
+      return [];
+    }
+    const values: DraftValue[] = [];
+    for (const [index, item] of items.entries()) {
+      const value = this.#item(item, [...path, index]);
+      if (value !== undefined) values.push(value);
+    }
+    return values;
+  }
+
+  #item(item: unknown, path: Path): DraftValue | undefined {
+    if (!isRecord(item)) {
+      this.#problem(path, `expected a map with name and value, found ${describe(item)}`);
+      return undefined;
+    }
+    const key = this.document.textOf([...path, 'name']);
+    if (key === undefined || key === '') {
+      this.#problem([...path, 'name'], `expected the name of a setting, found ${describe(item['name'])}`);
+      return undefined;
+    }
+    if (item['secretKeyRef'] !== undefined) {
+      const message = `secretKeyRef of "${key}" is not supported by this version; expected value, or envRef with the name of an environment variable`;
+      this.#problem([...path, 'secretKeyRef'], message);
+      return undefined;
+    }
+    const fromEnv = item['envRef'] !== undefined;
+    const source = [...path, fromEnv ? 'envRef' : 'value'];
+    const written = this.document.textOf(source);
+    if (written === undefined && source.at(-1) === 'value' && 'value' in item) {
+      this.#problem(
+        source,
+        `expected text, a number, true or false for "${key}", found ${describe(item['value'])}`,
+      );
+      return undefined;
+    }
+    const line = this.document.lineOf(source);
+    const where = `spec.metadata.${key}`;
+    if (!fromEnv) {
+      const value = this.#fill(written ?? '', source);
+      return { key, value, line, path: where, hidden: false };
+    }
+    const value = this.#variable(written, source);
+    return value === undefined ? undefined : { key, value, line, path: where, hidden: true };
+  }
+
+  /** An environment variable. Like Dapr it refuses the runtime's own, which hold its tokens. */
+  #variable(name: string | undefined, path: Path): string | undefined {
+    if (
+      name === undefined ||
+      name === '' ||
+      /\s/.test(name) ||
+      name === 'APP_API_TOKEN' ||
+      name.startsWith('DAPR_')
+    ) {
+      const expected =
+        'expected the name of an environment variable, without spaces, not APP_API_TOKEN and not DAPR_…';
+      this.#problem(path, `${expected}, found ${describe(name)}`);
+      return undefined;
+    }
+    const value = this.context.env[name];
+    if (value === undefined)
+      this.#problem(path, `expected the environment variable ${name} to be set; set it or write a value`);
+    return value;
+  }
+
+  /** Replaces Dapr's template tags. */
+  #fill(text: string, path: Path): string {
+    if (!text.includes('{')) return text;
+    const { appId, env } = this.context;
+    return text.replace(/\{(appID|uuid|podName|namespace)\}/g, (tag) => {
+      if (tag === '{appID}') return appId;
+      if (tag === '{uuid}') return randomUUID();
+      if (tag === '{namespace}') return `${env['NAMESPACE'] || 'default'}.${appId}`;
+      const pod = env['POD_NAME'];
+      if (pod === undefined)
+        this.#problem(path, 'expected the environment variable POD_NAME to be set for {podName}');
+      return pod ?? tag;
+    });
+  }
+}

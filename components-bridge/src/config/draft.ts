@@ -1,0 +1,45 @@
+import type { ConfigForm, RuntimeConfig } from './types.js';
+
+/** One metadata value before the catalog has seen it. */
+export interface DraftValue {
+  key: string;
+  value: string;
+  line: number;
+  /** The path to it, for messages. */
+  path: string;
+  /** It came from the environment: messages must not show it. */
+  hidden: boolean;
+}
+
+/** A component as a form wrote it. */
+export interface DraftComponent {
+  name: string;
+  type: string;
+  version: string;
+  form: ConfigForm;
+  metadata: DraftValue[];
+  file: string;
+  line: number;
+  /** The path of the component and of its type, for messages. */
+  path: string;
+  typePath: string;
+  typeLine: number;
+}
+
+/** What a configuration file says. What it leaves out takes a default later. */
+export interface Draft {
+  app: Partial<RuntimeConfig['app']>;
+  listen: Partial<RuntimeConfig['listen']>;
+  dataDir?: string;
+  limits: Partial<RuntimeConfig['limits']>;
+  envoy: Partial<RuntimeConfig['envoy']>;
+  /** Undefined if the file does not mention components at all. */
+  components?: DraftComponent[];
+  /** Where a setting was written, for problems found only once everything is known. */
+  lineOf(path: readonly PropertyKey[]): number;
+}
+
+/** A draft that says nothing. */
+export function emptyDraft(): Draft {
+  return { app: {}, listen: {}, limits: {}, envoy: {}, lineOf: () => 0 };
+}

@@ -1,0 +1,230 @@
+import { dirname, join, resolve } from 'node:path';
+
+import { checkComponents } from './components.js';
+import { isDaprForm, readDaprFolder } from './dapr-yaml.js';
+import { parseText, readText } from './document.js';
+import { emptyDraft } from './draft.js';
+import type { Draft, DraftComponent } from './draft.js';
+import { isLayottoForm, readLayotto } from './layotto-json.js';
+import { appIdProblem, asPort, MAX_SOCKET_PATH, socketPathTooLong } from './limits.js';
+import { readNative } from './native.js';
+import { describe, Findings } from './problems.js';
+import type { CatalogEntry, Notice, Problem, RuntimeConfig } from './types.js';
+
+export { configHash } from './hash.js';
+export { formatProblem } from './problems.js';
+export * from './types.js';
+
+/** What a configuration is read from. */
+export interface LoadOptions {
+  /** The component types that this version serves. */
+  catalog: readonly CatalogEntry[];
+  /** `-c`: a file in the native form or in Layotto's JSON. Never read unless given. */
+  file?: string;
+  /** `--resources-path`: a folder of Dapr component files. */
+  resourcesPath?: string;
+  /** `--app-id`, `--app-port`, `--port` and the data folder: each wins over the file. */
+  appId?: string;
+  appPort?: number;
+  port?: number;
+  dataDir?: string;
+  /** For values taken from the environment; by default the process's own. */
+  env?: NodeJS.ProcessEnv;
+  /** Relative paths above, and the default data folder `.layotto`, count against it. */
+  cwd?: string;
+}
+
+/** A configuration, or everything that is wrong with it; and what was left out on purpose. */
+export type LoadResult =
+  { config: RuntimeConfig; notices: Notice[] } | { problems: Problem[]; notices: Notice[] };
+
+/** What the documentation promises for everything left out. */
+const DEFAULTS = {
+  app: { id: 'app', port: 0, protocol: 'http' },
+  listen: { host: '127.0.0.1', port: 34904, hosts: [] },
+  limits: { messageBytes: 4 * 1024 * 1024, operations: 1024, bytes: 64 * 1024 * 1024, deadlineMs: 15_000 },
+  envoy: { concurrency: 2, metricsPort: 34903 },
+} as const;
+
+/** The longest name of a socket that the runtime makes in its data folder. */
+const LONGEST_SOCKET = 'envoy-admin.sock';
+
+const EMBEDDED = 'embedded default';
+
+/**
+ * Reads, merges and checks a configuration. It collects every problem, not only the first, and never throws for
+ * what a file holds. Without `file` and `resourcesPath`, and for a native file that does not mention components,
+ * there is one component: `statestore`, the embedded store.
+ */
+export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
+  const findings = new Findings();
+  const cwd = options.cwd ?? process.cwd();
+  const env = options.env ?? process.env;
+  const draft =
+    options.file === undefined ? emptyDraft() : await readFile(options.file, cwd, env, options, findings);
+
+  checkOptions(options, findings);
+  // A wrong id is reported once; the default stands in so that the rest can still be checked.
+  const wanted = options.appId ?? draft?.app.id ?? DEFAULTS.app.id;
+  const appId = appIdProblem(wanted) === undefined ? wanted : DEFAULTS.app.id;
+
+  let components = draft?.components ?? [];
+  if (options.resourcesPath !== undefined) {
+    const folder = resolve(cwd, options.resourcesPath);
+    components = [
+      ...components,
+      ...(await readDaprFolder(folder, options.resourcesPath, { appId, env }, findings)),
+    ];
+  } else if (draft !== undefined && draft.components === undefined) {
+    components = [embeddedStore(options.file ?? EMBEDDED)];
+  }
+  const checked = checkComponents(components, options.catalog, findings);
+
+  if (draft !== undefined) {
+    const config = assemble(options, draft, cwd, appId, checked);
+    checkTogether(config, options, draft, findings);
+    if (findings.problems.length === 0) return { config, notices: findings.notices };
+  }
+  return { problems: inOrder(findings.problems), notices: findings.notices };
+}
+
+/** Reads the file of `-c`, whichever form it is in. Undefined if it has a problem. */
+async function readFile(
+  shown: string,
+  cwd: string,
+  env: NodeJS.ProcessEnv,
+  options: LoadOptions,
+  findings: Findings,
+): Promise<Draft | undefined> {
+  const path = resolve(cwd, shown);
+  const text = await readText(path, shown, findings);
+  if (text === undefined) return undefined;
+  const before = findings.problems.length;
+  const [document, second] = parseText(text, shown, findings);
+  if (findings.problems.length > before) return undefined;
+  if (document === undefined) return emptyDraft();
+  if (isDaprForm(document.value)) {
+    const message = 'a Dapr resource, not a configuration file; give its folder by --resources-path';
+    findings.problem(shown, document.lineOf(['kind']), 'kind', message);
+    return undefined;
+  }
+  if (second !== undefined) {
+    findings.problem(shown, second.startLine, '', 'expected one document, found a second; keep one per file');
+    return undefined;
+  }
+  const folder = dirname(path);
+  return isLayottoForm(document.value)
+    ? readLayotto(document, folder, options.catalog, findings)
+    : readNative(document, folder, env, findings);
+}
+
+function embeddedStore(file: string): DraftComponent {
+  return {
+    name: 'statestore',
+    type: 'state.embedded',
+    version: 'v1',
+    form: 'native',
+    metadata: [],
+    file,
+    line: 0,
+    path: 'components',
+    typePath: 'components',
+    typeLine: 0,
+  };
+}
+
+function checkOptions(options: LoadOptions, findings: Findings): void {
+  const wrong = options.appId === undefined ? undefined : appIdProblem(options.appId);
+  if (wrong !== undefined) findings.problem('', 0, '--app-id', `${wrong}, found ${describe(options.appId)}`);
+  if (options.appPort !== undefined && asPort(options.appPort, 0) === undefined) {
+    const expected = "expected the app's port, from 1 to 65535, or 0 for none";
+    findings.problem('', 0, '--app-port', `${expected}, found ${describe(options.appPort)}`);
+  }
+  if (options.port !== undefined && asPort(options.port, 1) === undefined) {
+    findings.problem('', 0, '--port', `expected a port from 1 to 65535, found ${describe(options.port)}`);
+  }
+}
+
+function assemble(
+  options: LoadOptions,
+  draft: Draft,
+  cwd: string,
+  appId: string,
+  components: RuntimeConfig['components'],
+): RuntimeConfig {
+  const sources = [options.file, options.resourcesPath].filter((source) => source !== undefined);
+  const listen: RuntimeConfig['listen'] = {
+    host: draft.listen.host ?? DEFAULTS.listen.host,
+    port: options.port ?? draft.listen.port ?? DEFAULTS.listen.port,
+    hosts: [...(draft.listen.hosts ?? DEFAULTS.listen.hosts)],
+  };
+  if (draft.listen.unixSocket !== undefined) listen.unixSocket = draft.listen.unixSocket;
+  return {
+    source: sources.length === 0 ? EMBEDDED : sources.join(' and '),
+    app: {
+      id: appId,
+      port: options.appPort ?? draft.app.port ?? DEFAULTS.app.port,
+      protocol: draft.app.protocol ?? DEFAULTS.app.protocol,
+    },
+    listen,
+    dataDir:
+      options.dataDir === undefined
+        ? (draft.dataDir ?? join(resolve(cwd), '.layotto'))
+        : resolve(cwd, options.dataDir),
+    limits: {
+      messageBytes: draft.limits.messageBytes ?? DEFAULTS.limits.messageBytes,
+      operations: draft.limits.operations ?? DEFAULTS.limits.operations,
+      bytes: draft.limits.bytes ?? DEFAULTS.limits.bytes,
+      deadlineMs: draft.limits.deadlineMs ?? DEFAULTS.limits.deadlineMs,
+    },
+    envoy: {
+      concurrency: draft.envoy.concurrency ?? DEFAULTS.envoy.concurrency,
+      metricsPort: draft.envoy.metricsPort ?? DEFAULTS.envoy.metricsPort,
+    },
+    components,
+  };
+}
+
+/** Checks what only the whole shows: paths that became too long, ports taken twice, limits that contradict. */
+function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft, findings: Findings): void {
+  const file = options.file ?? '';
+  const problem = (path: string[], message: string): void =>
+    findings.problem(file, draft.lineOf(path), path.join('.'), message);
+
+  const { unixSocket, port } = config.listen;
+  if (unixSocket !== undefined && socketPathTooLong(unixSocket)) {
+    problem(['listen', 'unixSocket'], tooLong(unixSocket));
+  }
+  const socket = join(config.dataDir, LONGEST_SOCKET);
+  if (socketPathTooLong(socket)) {
+    const message = `${tooLong(socket)}; choose a data folder with a shorter path`;
+    if (options.dataDir === undefined) problem(['dataDir'], message);
+    else findings.problem('', 0, '--data-dir', message);
+  }
+  if (config.envoy.metricsPort === port) {
+    problem(
+      ['envoy', 'metricsPort'],
+      `expected a port of its own, found ${port}, which listen.port uses; 0 turns metrics off`,
+    );
+  }
+  if (config.app.port !== 0 && (config.app.port === port || config.app.port === config.envoy.metricsPort)) {
+    const user = config.app.port === port ? 'the runtime listens on' : 'metrics use';
+    const message = `expected the app's own port, found ${config.app.port}, which ${user}`;
+    if (options.appPort === undefined) problem(['app', 'port'], message);
+    else findings.problem('', 0, '--app-port', message);
+  }
+  if (config.limits.bytes < 2 * config.limits.messageBytes) {
+    const message = `expected at least twice limits.message (${config.limits.messageBytes} bytes), found ${config.limits.bytes} bytes`;
+    problem(['limits', 'bytes'], message);
+  }
+}
+
+function tooLong(path: string): string {
+  return `expected a socket path of at most ${MAX_SOCKET_PATH} bytes, found ${Buffer.byteLength(path)}: ${path}`;
+}
+
+/** By file and line, as a reader would go through them. */
+function inOrder(problems: readonly Problem[]): Problem[] {
+  const files = [...new Set(problems.map((problem) => problem.file))];
+  return [...problems].sort((a, b) => files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line);
+}

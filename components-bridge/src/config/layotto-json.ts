@@ -1,0 +1,296 @@
+import { resolve } from 'node:path';
+
+import { isRecord } from './document.js';
+import type { ConfigDocument } from './document.js';
+import { emptyDraft } from './draft.js';
+import type { Draft, DraftComponent } from './draft.js';
+import { appIdProblem, asListenHost, asPort, componentNameProblem } from './limits.js';
+import { describe, keyText } from './problems.js';
+import type { Findings } from './problems.js';
+import { readMetadata } from './native.js';
+import { nearest } from './suggest.js';
+import type { CatalogEntry } from './types.js';
+
+type Path = readonly PropertyKey[];
+
+/** Sections of Layotto's `grpc_config` that hold components, and the primitive of each. */
+const SECTIONS: Readonly<Record<string, string>> = {
+  hellos: 'hello',
+  state: 'state',
+  config_store: 'configuration',
+  rpcs: 'invoke',
+  pub_subs: 'pubsub',
+  lock: 'lock',
+  sequencer: 'sequencer',
+  file: 'file',
+  oss: 'oss',
+  secret_store: 'secret',
+  bindings: 'binding',
+  cryption: 'cryption',
+  email: 'email',
+  phone: 'phone',
+  sms: 'sms',
+  custom_component: 'custom',
+};
+
+/** Other keys of `grpc_config`. */
+const OTHER_KEYS = ['app', 'extends', 'secret_ref'];
+
+/** Does the document look like Layotto's configuration rather than the native form? */
+export function isLayottoForm(value: unknown): boolean {
+  if (!isRecord(value) || 'components' in value) return false;
+  if ('grpc_config' in value || 'servers' in value) return true;
+  return Object.keys(value).some((key) => Object.hasOwn(SECTIONS, key));
+}
+
+/**
+ * Reads Layotto's JSON: a whole MOSN file, an object with `grpc_config`, or what stands inside that.
+ * What this version does not serve becomes a notice.
+ *
+ * @param folder the file's folder, against which a Unix socket's path counts
+ */
+export function readLayotto(
+  document: ConfigDocument,
+  folder: string,
+  catalog: readonly CatalogEntry[],
+  findings: Findings,
+): Draft | undefined {
+  return new LayottoReader(document, folder, catalog, findings).read();
+}
+
+class LayottoReader {
+  readonly #draft: Draft = emptyDraft();
+  readonly #components: DraftComponent[] = [];
+
+  constructor(
+    readonly document: ConfigDocument,
+    readonly folder: string,
+    readonly catalog: readonly CatalogEntry[],
+    readonly findings: Findings,
+  ) {}
+
+  read(): Draft | undefined {
+    const before = this.findings.problems.length;
+    const root = this.document.value;
+    if (!isRecord(root)) return undefined;
+    if ('servers' in root) this.#mosn(root);
+    else if ('grpc_config' in root) this.#grpcConfig(root['grpc_config'], ['grpc_config']);
+    else this.#grpcConfig(root, []);
+    if (this.findings.problems.length > before) return undefined;
+    this.#draft.components = this.#components;
+    this.#draft.lineOf = (path) => this.document.lineOf(path);
+    return this.#draft;
+  }
+
+  #problem(path: Path, message: string): void {
+    this.findings.problem(this.document.file, this.document.lineOf(path), keyText(path), message);
+  }
+
+  #notice(path: Path, message: string): void {
+    this.findings.notice(this.document.file, this.document.lineOf(path), keyText(path), message);
+  }
+
+  /** The list at a path; anything else there is a problem, and absent is empty. */
+  #list(value: unknown, path: Path): unknown[] {
+    if (value === undefined || value === null) return [];
+    if (Array.isArray(value)) return value;
+    this.#problem(path, `expected a list, found ${describe(value)}`);
+    return [];
+  }
+
+  #map(value: unknown, path: Path): Record<string, unknown> {
+    if (value === undefined || value === null) return {};
+    if (isRecord(value)) return value;
+    this.#problem(path, `expected a map, found ${describe(value)}`);
+    return {};
+  }
+
+  #mosn(root: Record<string, unknown>): void {
+    for (const key of Object.keys(root)) {
+      if (key === 'servers') continue;
+      if (key === 'metrics') this.#metrics(root[key]);
+      else this.#notice([key], "MOSN's own setting; Envoy runs the listeners here, so it is not used");
+    }
+    let found = false;
+    for (const [s, server] of this.#list(root['servers'], ['servers']).entries()) {
+      const serverPath = ['servers', s];
+      const listeners = this.#map(server, serverPath)['listeners'];
+      for (const [l, listener] of this.#list(listeners, [...serverPath, 'listeners']).entries()) {
+        const path = [...serverPath, 'listeners', l];
+        const map = this.#map(listener, path);
+        const filter = this.#grpcFilter(map, path);
+        if (filter === undefined)
+          this.#notice(path, `the listener ${describe(map['name'])} is not served by this version`);
+        else if (found) this.#notice(path, 'a second runtime listener; only the first is used');
+        else {
+          found = true;
+          this.#address(map, path);
+          this.#grpcConfig(filter.value, filter.path);
+        }
+      }
+    }
+    if (!found) {
+      const where = 'servers[].listeners[].filter_chains[].filters[].config.grpc_config';
+      this.#problem(['servers'], `expected a listener with Layotto's configuration at ${where}, found none`);
+    }
+  }
+
+  /** The `grpc_config` of a listener, if it has one. */
+  #grpcFilter(listener: Record<string, unknown>, path: Path): { value: unknown; path: Path } | undefined {
+    for (const [c, chain] of this.#list(listener['filter_chains'], [...path, 'filter_chains']).entries()) {
+      const chainPath = [...path, 'filter_chains', c];
+      const filters = this.#map(chain, chainPath)['filters'];
+      for (const [f, filter] of this.#list(filters, [...chainPath, 'filters']).entries()) {
+        if (!isRecord(filter) || !isRecord(filter['config']) || !('grpc_config' in filter['config']))
+          continue;
+        const value = filter['config']['grpc_config'];
+        return { value, path: [...chainPath, 'filters', f, 'config', 'grpc_config'] };
+      }
+    }
+    return undefined;
+  }
+
+  #metrics(value: unknown): void {
+    const sinks = this.#map(value, ['metrics'])['sinks'];
+    for (const [index, sink] of this.#list(sinks, ['metrics', 'sinks']).entries()) {
+      const path = ['metrics', 'sinks', index];
+      const map = this.#map(sink, path);
+      if (map['type'] !== 'prometheus') {
+        this.#notice(path, 'only metrics for Prometheus are served by this version');
+        continue;
+      }
+      const written = this.#map(map['config'], [...path, 'config'])['port'];
+      if (written === undefined) continue;
+      const port = asPort(written, 0);
+      if (port === undefined)
+        this.#problem([...path, 'config', 'port'], `expected a port, found ${describe(written)}`);
+      else this.#draft.envoy.metricsPort = port;
+    }
+  }
+
+  #address(listener: Record<string, unknown>, path: Path): void {
+    const address = listener['address'];
+    if (address === undefined || address === null) return;
+    const addressPath = [...path, 'address'];
+    if (typeof address !== 'string' || address === '') {
+      this.#problem(addressPath, `expected "host:port", found ${describe(address)}`);
+      return;
+    }
+    if (listener['network'] === 'unix') {
+      this.#draft.listen.unixSocket = resolve(this.folder, address);
+      return;
+    }
+    const match = /^(.*):(\d{1,5})$/.exec(address);
+    const host = asListenHost((match?.[1] || '0.0.0.0').replace(/^\[(.*)\]$/, '$1'));
+    const port = asPort(match?.[2], 1);
+    if (match === null || host === undefined || port === undefined) {
+      const expected = 'expected "host:port" with an IP address and a port from 1 to 65535';
+      this.#problem(addressPath, `${expected}, found ${describe(address)}`);
+      return;
+    }
+    this.#draft.listen.host = host;
+    this.#draft.listen.port = port;
+  }
+
+  #grpcConfig(value: unknown, path: Path): void {
+    const config = this.#map(value, path);
+    for (const key of Object.keys(config)) {
+      const inner = [...path, key];
+      const primitive = Object.hasOwn(SECTIONS, key) ? SECTIONS[key] : undefined;
+      if (key === 'app') this.#app(config[key], inner);
+      else if (primitive === undefined) this.#unknownSection(key, inner);
+      else if (this.catalog.some((entry) => entry.primitive === primitive))
+        this.#section(config[key], inner, primitive);
+      else this.#unservedSection(config[key], inner);
+    }
+  }
+
+  #unknownSection(key: string, path: Path): void {
+    const guess = OTHER_KEYS.includes(key) ? undefined : nearest(key, [...Object.keys(SECTIONS), 'app']);
+    const suggestion = guess === undefined ? '' : `; did you mean "${guess}"?`;
+    this.#notice(path, `not used by this version${suggestion}`);
+  }
+
+  #unservedSection(value: unknown, path: Path): void {
+    const names = Object.keys(this.#map(value, path));
+    const shown = names.slice(0, 10).join(', ') + (names.length > 10 ? ', …' : '');
+    if (names.length > 0) this.#notice(path, `not served by this version; left out: ${shown}`);
+  }
+
+  #app(value: unknown, path: Path): void {
+    const app = this.#map(value, path);
+    const id = app['app_id'];
+    if (id !== undefined && id !== null && id !== '') {
+      const written = this.document.textOf([...path, 'app_id']) ?? '';
+      const wrong = appIdProblem(written);
+      if (wrong !== undefined) this.#problem([...path, 'app_id'], `${wrong}, found ${describe(id)}`);
+      else this.#draft.app.id = written;
+    }
+    const port = app['grpc_callback_port'];
+    if (port !== undefined && port !== null) {
+      const number = asPort(port, 0);
+      const expected = "expected the app's port, from 1 to 65535, or 0 for none";
+      if (number === undefined)
+        this.#problem([...path, 'grpc_callback_port'], `${expected}, found ${describe(port)}`);
+      else this.#draft.app.port = number;
+      // Layotto calls its app over gRPC and in no other way.
+      this.#draft.app.protocol = 'grpc';
+    }
+    const host = app['grpc_callback_host'];
+    if (host !== undefined && host !== '' && host !== '127.0.0.1' && host !== 'localhost') {
+      this.#notice(
+        [...path, 'grpc_callback_host'],
+        'the app is expected on 127.0.0.1; this host is not used',
+      );
+    }
+  }
+
+  #section(value: unknown, path: Path, primitive: string): void {
+    const section = this.#map(value, path);
+    for (const name of Object.keys(section)) this.#component(section[name], [...path, name], name, primitive);
+  }
+
+  #component(value: unknown, path: Path, name: string, primitive: string): void {
+    if (!isRecord(value)) {
+      this.#problem(path, `expected a component: a map with "type" and "metadata", found ${describe(value)}`);
+      return;
+    }
+    const wrong = componentNameProblem(name);
+    if (wrong !== undefined) this.#problem(path, `${wrong}, found ${describe(name)}`);
+    const type = value['type'];
+    if (typeof type !== 'string' || type === '') {
+      this.#problem(
+        [...path, 'type'],
+        `expected a component type (text), such as redis, found ${describe(type)}`,
+      );
+      return;
+    }
+    for (const key of Object.keys(value)) {
+      if (key === 'type' || key === 'metadata') continue;
+      const inner = [...path, key];
+      const empty = Array.isArray(value[key]) && value[key].length === 0;
+      if (key === 'secret_ref' && !empty) {
+        this.#problem(
+          inner,
+          'secret stores are not supported by this version; write the value into "metadata"',
+        );
+      } else if (!empty) {
+        this.#notice(inner, 'not used by this version');
+      }
+    }
+    const metadata = value['metadata'];
+    if (metadata !== undefined && metadata !== null) this.#map(metadata, [...path, 'metadata']);
+    this.#components.push({
+      name,
+      type: type.startsWith(`${primitive}.`) ? type : `${primitive}.${type}`,
+      version: 'v1',
+      form: 'layotto',
+      metadata: readMetadata(this.document, [...path, 'metadata'], this.findings),
+      file: this.document.file,
+      line: this.document.lineOf(path),
+      path: keyText(path),
+      typePath: keyText([...path, 'type']),
+      typeLine: this.document.lineOf([...path, 'type']),
+    });
+  }
+}

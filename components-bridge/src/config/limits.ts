@@ -1,0 +1,51 @@
+import { isIP } from 'node:net';
+
+/** Bytes of a Unix socket path that Linux takes: 108 with the closing zero. macOS takes 103. */
+export const MAX_SOCKET_PATH = 107;
+
+/** Is the path too long for a Unix socket? */
+export function socketPathTooLong(path: string): boolean {
+  return Buffer.byteLength(path) > MAX_SOCKET_PATH;
+}
+
+/** A whole number within bounds, or undefined. Digits in quotes or from the environment count as a number. */
+export function asCount(value: unknown, lowest: number, highest: number): number | undefined {
+  const number = typeof value === 'string' && /^(?:0|[1-9]\d{0,14})$/.test(value) ? Number(value) : value;
+  if (typeof number !== 'number' || !Number.isInteger(number)) return undefined;
+  return number >= lowest && number <= highest ? number : undefined;
+}
+
+/** A port, or undefined. `lowest` is 0 where 0 means none. */
+export function asPort(value: unknown, lowest: 0 | 1): number | undefined {
+  return asCount(value, lowest, 65535);
+}
+
+/** An address to listen on: an IP address; `localhost` becomes 127.0.0.1, because Envoy binds addresses only. */
+export function asListenHost(value: unknown): string | undefined {
+  if (value === 'localhost') return '127.0.0.1';
+  return typeof value === 'string' && isIP(value) !== 0 ? value : undefined;
+}
+
+/** A host name as it stands in a Host header, without port; in lower case. */
+export function asHostName(value: unknown): string | undefined {
+  if (typeof value !== 'string' || value.length > 253) return undefined;
+  const label = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?';
+  const name = value.toLowerCase();
+  return new RegExp(`^${label}(?:\\.${label})*$`).test(name) ? name : undefined;
+}
+
+/**
+ * What an app id must be. It becomes part of stored keys (`<id>||<key>`), headers and file names.
+ * Returns what was expected, or undefined if the id is fine.
+ */
+export function appIdProblem(id: string): string | undefined {
+  if (/^[\x21-\x7e]{1,128}$/.test(id) && !id.includes('||') && !id.includes('/')) return undefined;
+  return 'expected 1 to 128 visible ASCII characters without "/" and "||"';
+}
+
+/** What a component name must be: it is a segment of Dapr's URLs. Undefined if the name is fine. */
+export function componentNameProblem(name: string): string | undefined {
+  // eslint-disable-next-line no-control-regex -- control characters are what it looks for
+  if (name !== '' && Buffer.byteLength(name) <= 128 && !/[\s/?#\x00-\x1f\x7f]/.test(name)) return undefined;
+  return 'expected 1 to 128 bytes without spaces, "/", "?" and "#"';
+}

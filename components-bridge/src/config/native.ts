@@ -1,0 +1,203 @@
+import { resolve } from 'node:path';
+
+import { z } from 'zod';
+
+import { isRecord } from './document.js';
+import type { ConfigDocument } from './document.js';
+import type { Draft, DraftComponent, DraftValue } from './draft.js';
+import { appIdProblem, asCount, asHostName, asListenHost, asPort, componentNameProblem } from './limits.js';
+import { keyText } from './problems.js';
+import type { Findings } from './problems.js';
+import { checkDocument, field } from './schema.js';
+import { parseBytes, parseDuration } from './units.js';
+
+const text = field('text (quote it if it looks like a number)', (value) =>
+  typeof value === 'string' && value !== '' ? value : undefined,
+);
+const anyPort = (expected: string) => field(expected, (value) => asPort(value, 0));
+
+function count(lowest: number, highest: number) {
+  return field(`a whole number from ${lowest} to ${highest}`, (value) => asCount(value, lowest, highest));
+}
+
+function bytes(lowest: number, highest: number, shown: string) {
+  return field(`a size ${shown}, such as 4MiB`, (value) => {
+    const size = parseBytes(value);
+    return size !== undefined && size >= lowest && size <= highest ? size : undefined;
+  });
+}
+
+const app = z.strictObject({
+  id: field(
+    'an app id: 1 to 128 visible ASCII characters without "/" and "||", quoted if it looks like a number',
+    (value) => (typeof value === 'string' && appIdProblem(value) === undefined ? value : undefined),
+  ),
+  port: anyPort("the app's port, from 1 to 65535, or 0 for none"),
+  protocol: field('http or grpc', (value) => (value === 'http' || value === 'grpc' ? value : undefined)),
+});
+
+const listen = z.strictObject({
+  host: field('an IP address to listen on, such as 127.0.0.1', asListenHost),
+  port: field('a port from 1 to 65535', (value) => asPort(value, 1)),
+  unixSocket: text,
+  hosts: field('a list of host names without ports, such as [runtime.local]', (value) => {
+    if (!Array.isArray(value)) return undefined;
+    const names = value.map(asHostName);
+    return names.every((name) => name !== undefined) ? names : undefined;
+  }),
+});
+
+const MIB = 1024 * 1024;
+
+const limits = z.strictObject({
+  message: bytes(1024, 64 * MIB, 'from 1KiB to 64MiB'),
+  operations: count(1, 1_000_000),
+  bytes: bytes(64 * 1024, 1024 * MIB, 'from 64KiB to 1GiB'),
+  deadline: field('a duration from 1ms to 1h with its unit, such as 15s or 500ms', (value) => {
+    const milliseconds = parseDuration(value);
+    return milliseconds !== undefined && milliseconds >= 1 && milliseconds <= 3_600_000
+      ? milliseconds
+      : undefined;
+  }),
+});
+
+const envoy = z.strictObject({
+  concurrency: count(1, 128),
+  metricsPort: anyPort('a port from 1 to 65535, or 0 for no metrics'),
+});
+
+const component = z.strictObject({
+  name: z.unknown().transform((value, context) => {
+    const wrong = typeof value === 'string' ? componentNameProblem(value) : 'expected a name (text)';
+    if (wrong !== undefined) context.issues.push({ code: 'custom', message: wrong, input: value });
+    return String(value);
+  }),
+  type: z.string('expected a component type (text), such as state.redis'),
+  version: text,
+  metadata: field('a map of settings', (value) => (isRecord(value) ? value : undefined)),
+});
+
+/** The native form, `layotto.yaml`. */
+const nativeSchema = z.strictObject({
+  app: app.nullish(),
+  listen: listen.nullish(),
+  dataDir: text,
+  limits: limits.nullish(),
+  envoy: envoy.nullish(),
+  components: z.array(component).nullish(),
+});
+
+/**
+ * Reads the native form. Any value may be written `{env: NAME}`, which stands for that environment variable.
+ *
+ * @param folder the file's folder, against which its relative paths count
+ * @returns undefined if anything was wrong
+ */
+export function readNative(
+  document: ConfigDocument,
+  folder: string,
+  env: NodeJS.ProcessEnv,
+  findings: Findings,
+): Draft | undefined {
+  document.value = resolveEnv(document, document.value, [], env, findings);
+  const before = findings.problems.length;
+  const found = checkDocument(document, nativeSchema, findings);
+  const components = readComponents(document, findings);
+  if (found === undefined || findings.problems.length > before) return undefined;
+  const draft: Draft = {
+    app: { ...found.app },
+    listen: { ...found.listen },
+    limits: {
+      messageBytes: found.limits?.message,
+      operations: found.limits?.operations,
+      bytes: found.limits?.bytes,
+      deadlineMs: found.limits?.deadline,
+    },
+    envoy: { ...found.envoy },
+    lineOf: (path) => document.lineOf(path),
+  };
+  if (found.listen?.unixSocket !== undefined)
+    draft.listen.unixSocket = resolve(folder, found.listen.unixSocket);
+  if (found.dataDir !== undefined) draft.dataDir = resolve(folder, found.dataDir);
+  if (components !== undefined) draft.components = components;
+  return draft;
+}
+
+/** Replaces every `{env: NAME}` by the variable's value. A missing variable is a problem. */
+function resolveEnv(
+  document: ConfigDocument,
+  value: unknown,
+  path: PropertyKey[],
+  env: NodeJS.ProcessEnv,
+  findings: Findings,
+): unknown {
+  if (Array.isArray(value))
+    return value.map((item, index) => resolveEnv(document, item, [...path, index], env, findings));
+  if (!isRecord(value)) return value;
+  const keys = Object.keys(value);
+  const name = value['env'];
+  if (keys.length === 1 && typeof name === 'string') {
+    const found = env[name];
+    if (found === undefined) {
+      const message = `expected the environment variable ${name} to be set; set it or write the value here`;
+      findings.problem(document.file, document.lineOf(path), keyText(path), message);
+    }
+    document.hide(path);
+    document.setText(path, found ?? '');
+    return found;
+  }
+  for (const key of keys) value[key] = resolveEnv(document, value[key], [...path, key], env, findings);
+  return value;
+}
+
+function readComponents(document: ConfigDocument, findings: Findings): DraftComponent[] | undefined {
+  const list = isRecord(document.value) ? document.value['components'] : undefined;
+  if (!Array.isArray(list)) return undefined;
+  const components: DraftComponent[] = [];
+  for (const [index, item] of list.entries()) {
+    if (!isRecord(item)) continue;
+    const path = ['components', index];
+    components.push({
+      name: document.textOf([...path, 'name']) ?? '',
+      type: document.textOf([...path, 'type']) ?? '',
+      version: document.textOf([...path, 'version']) || 'v1',
+      form: 'native',
+      metadata: readMetadata(document, [...path, 'metadata'], findings),
+      file: document.file,
+      line: document.lineOf(path),
+      path: keyText(path),
+      typePath: keyText([...path, 'type']),
+      typeLine: document.lineOf([...path, 'type']),
+    });
+  }
+  return components;
+}
+
+/** Reads a map of metadata as text, numbers and switches as they were written. */
+export function readMetadata(
+  document: ConfigDocument,
+  path: readonly PropertyKey[],
+  findings: Findings,
+): DraftValue[] {
+  let map: unknown = document.value;
+  for (const part of path)
+    map = isRecord(map) || Array.isArray(map) ? (map as Record<PropertyKey, unknown>)[part] : undefined;
+  if (!isRecord(map)) return [];
+  const values: DraftValue[] = [];
+  for (const key of Object.keys(map)) {
+    const inner = [...path, key];
+    const value = document.textOf(inner);
+    const line = document.lineOf(inner);
+    if (value === undefined) {
+      findings.problem(
+        document.file,
+        line,
+        keyText(inner),
+        `expected text, a number, true or false, found ${Array.isArray(map[key]) ? 'a list' : 'a map'}`,
+      );
+      continue;
+    }
+    values.push({ key, value, line, path: keyText(inner), hidden: document.isHidden(inner) });
+  }
+  return values;
+}

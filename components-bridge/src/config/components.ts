@@ -93,7 +93,7 @@ function checkMetadata(
     const key = spelling.get(value.key.toLowerCase()) ?? value.key;
     const earlier = values.get(key);
     if (earlier !== undefined) {
-      const message = `given twice, first in line ${earlier.line}; keys differ in more than case`;
+      const message = `given twice, first in line ${earlier.line} (case does not count); keep one`;
       findings.problem(draft.file, value.line, value.path, message);
       continue;
     }

@@ -213,8 +213,8 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
     if (options.appPort === undefined) problem(['app', 'port'], message);
     else findings.problem('', 0, '--app-port', message);
   }
-  if (config.limits.bytes < 2 * config.limits.messageBytes) {
-    const message = `expected at least twice limits.message (${config.limits.messageBytes} bytes), found ${config.limits.bytes} bytes`;
+  if (config.limits.bytes < config.limits.messageBytes) {
+    const message = `expected at least limits.message (${config.limits.messageBytes} bytes), found ${config.limits.bytes} bytes`;
     problem(['limits', 'bytes'], message);
   }
 }

@@ -1,0 +1,162 @@
+import { join } from 'node:path';
+
+import { stringify } from 'yaml';
+
+import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
+import { CLUSTERS, FILTERS, SOCKET_MODE, TYPES } from './names.js';
+import type { EnvoyObject } from './names.js';
+import { pluginConfiguration } from './plugin-config.js';
+import type { PluginOptions } from './plugin-config.js';
+import { discoveredFilter, extensionConfig, inlineFilter } from './runtime-filter.js';
+import { runtimeClusters, runtimeListener, socketEndpoint } from './runtime-listener.js';
+
+/** File of the runtime's filter config, in {@link BootstrapOptions.extensionDir}. */
+export const EXTENSION_FILE = 'runtime.ecds.yaml';
+
+/** What a bootstrap needs beside the resolved configuration. */
+export interface BootstrapOptions extends PluginOptions {
+  /** Absolute path of the module. Envoy reads it again only if this configuration changes: name it by content. */
+  moduleFile: string;
+  /** The bridge's session socket; `session.sock` in the data folder by default. */
+  bridgeSocket?: string;
+  /** Envoy's admin socket; `envoy-admin.sock` in the data folder by default. */
+  adminSocket?: string;
+  /**
+   * `file` (default): the filter's config stands in a file that Envoy watches. `inline`: it stands in the
+   * bootstrap, which then is complete by itself but changes only with a restart.
+   */
+  delivery?: 'file' | 'inline';
+  /** Absolute folder that Envoy watches; `envoy` in the data folder by default. */
+  extensionDir?: string;
+}
+
+/** A bootstrap, and the files it refers to. */
+export interface RenderedBootstrap {
+  bootstrap: EnvoyObject;
+  /** The folder for `extensionConfigs`. It must exist, with the files in it, before Envoy starts. */
+  extensionDir: string;
+  /**
+   * Contents by file name; empty with inline delivery. To change one while Envoy runs, write it elsewhere on
+   * the same filesystem and rename it into the folder: that is what Envoy watches for.
+   */
+  extensionConfigs: Record<string, string>;
+}
+
+/** The whole configuration of a standalone Envoy, for `envoy -c`. Pure: it writes nothing. */
+export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions): RenderedBootstrap {
+  const extensionDir = options.extensionDir ?? join(config.dataDir, 'envoy');
+  const plugin = pluginConfiguration(config, options);
+  const module = { file: options.moduleFile };
+  const inline = options.delivery === 'inline';
+  const filter = inline
+    ? inlineFilter(module, plugin)
+    : discoveredFilter({
+        path_config_source: {
+          path: join(extensionDir, EXTENSION_FILE),
+          watched_directory: { path: extensionDir },
+        },
+      });
+  const adminSocket = options.adminSocket ?? join(config.dataDir, 'envoy-admin.sock');
+  const metrics = config.envoy.metricsPort !== 0;
+
+  const bootstrap: EnvoyObject = {
+    // Envoy wants a name for itself before it reads configuration from files.
+    node: { id: config.app.id, cluster: 'layotto' },
+    admin: { address: pipe(adminSocket), ignore_global_conn_limit: true },
+    overload_manager: { resource_monitors: [connectionLimit()] },
+    static_resources: {
+      listeners: [
+        runtimeListener(config, {
+          address: tcp(config.listen.host, config.listen.port),
+          more: config.listen.unixSocket === undefined ? [] : [pipe(config.listen.unixSocket)],
+          filter,
+          hold: options.hold,
+        }),
+        ...(metrics ? [metricsListener(config.envoy.metricsPort)] : []),
+      ],
+      clusters: [
+        ...runtimeClusters(options.bridgeSocket ?? join(config.dataDir, 'session.sock')),
+        ...(metrics ? [adminCluster(adminSocket)] : []),
+      ],
+    },
+  };
+  const extensionConfigs: Record<string, string> = {};
+  if (!inline) {
+    extensionConfigs[EXTENSION_FILE] = toYaml({
+      resources: [{ '@type': TYPES.extensionConfig, ...extensionConfig(module, plugin) }],
+    });
+  }
+  return { bootstrap, extensionDir, extensionConfigs };
+}
+
+/** Prints a configuration as YAML, without anchors and without folding long lines. */
+export function toYaml(value: unknown): string {
+  return stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
+}
+
+function tcp(address: string, port: number): EnvoyObject {
+  return { socket_address: { address, port_value: port } };
+}
+
+function pipe(path: string): EnvoyObject {
+  return { pipe: { path, mode: SOCKET_MODE } };
+}
+
+/** Connections of all listeners together: far above what apps beside an Envoy open, and still a bound. */
+function connectionLimit(): EnvoyObject {
+  return {
+    name: 'envoy.resource_monitors.global_downstream_max_connections',
+    typed_config: { '@type': TYPES.connectionLimit, max_active_downstream_connections: 16384 },
+  };
+}
+
+/** Prometheus metrics on loopback. Nothing else of the admin interface is reachable by it. */
+function metricsListener(port: number): EnvoyObject {
+  const get = [{ name: ':method', string_match: { exact: 'GET' } }];
+  const route = { cluster: CLUSTERS.admin, timeout: '10s' };
+  return {
+    name: 'layotto_metrics',
+    address: tcp('127.0.0.1', port),
+    filter_chains: [
+      {
+        filters: [
+          {
+            name: 'envoy.filters.network.http_connection_manager',
+            typed_config: {
+              '@type': TYPES.httpConnectionManager,
+              stat_prefix: 'layotto_metrics',
+              request_headers_timeout: '10s',
+              stream_idle_timeout: '30s',
+              route_config: {
+                name: 'layotto_metrics',
+                virtual_hosts: [
+                  {
+                    name: 'metrics',
+                    domains: ['*'],
+                    routes: [
+                      { match: { path: '/stats/prometheus', headers: get }, route },
+                      {
+                        match: { path: '/metrics', headers: get },
+                        route: { ...route, prefix_rewrite: '/stats/prometheus' },
+                      },
+                    ],
+                  },
+                ],
+              },
+              http_filters: [{ name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
+            },
+          },
+        ],
+      },
+    ],
+  };
+}
+
+function adminCluster(socket: string): EnvoyObject {
+  return {
+    name: CLUSTERS.admin,
+    type: 'STATIC',
+    connect_timeout: '1s',
+    load_assignment: socketEndpoint(CLUSTERS.admin, socket),
+  };
+}

@@ -1,0 +1,38 @@
+/** Clusters of the runtime. Filter, bootstrap and EnvoyFilter use the same names. */
+export const CLUSTERS = {
+  /** The bridge's session, for everything up to 64 KiB. */
+  session: 'layotto_session',
+  /** The same socket over a connection of its own, so that large messages hold up no small ones. */
+  large: 'layotto_session_large',
+  /** Has no endpoint: every route that the filter answers leads here, so nothing leaves Envoy unanswered. */
+  none: 'layotto_none',
+  /** Envoy's admin interface, for the metrics listener of the standalone bootstrap. */
+  admin: 'layotto_admin',
+} as const;
+
+/** HTTP filters, in the order in which they stand. The first is also the name of its extension config. */
+export const FILTERS = {
+  runtime: 'layotto.runtime',
+  reply: 'layotto.reply',
+  router: 'envoy.filters.http.router',
+} as const;
+
+/** Type URLs of what the generator prints. */
+export const TYPES = {
+  httpConnectionManager:
+    'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+  wasm: 'type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm',
+  lua: 'type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua',
+  router: 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
+  upstreamHttp: 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+  extensionConfig: 'type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig',
+  connectionLimit:
+    'type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig',
+  string: 'type.googleapis.com/google.protobuf.StringValue',
+} as const;
+
+/** Mode of every Unix socket that Envoy makes here: its owner's only. 0600, in decimal because JSON has no octal. */
+export const SOCKET_MODE = 0o600;
+
+/** A part of an Envoy configuration, as it is printed. */
+export type EnvoyObject = Record<string, unknown>;

@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+
+import { configHash } from '../components-bridge/src/config/hash.js';
+import type { CatalogEntry, RuntimeConfig } from '../components-bridge/src/config/types.js';
+import { CLUSTERS } from './names.js';
+
+/** What the plugin configuration needs beside the resolved configuration. */
+export interface PluginOptions {
+  /** The runtime's version. */
+  version: string;
+  /** Hold mode: the filter runs without `allow_on_headers_stop_iteration`. */
+  hold: boolean;
+  /** Tokens of which callers must present one; none are needed if it is empty. Empty strings do not count. */
+  apiTokens: readonly string[];
+  /** Where the capabilities of each component's type stand. */
+  catalog: readonly CatalogEntry[];
+}
+
+/** The JSON that the filter reads when it is configured. */
+export interface PluginConfiguration {
+  version: string;
+  configVersion: string;
+  app: RuntimeConfig['app'];
+  clusters: { session: string; large: string };
+  hold: boolean;
+  limits: RuntimeConfig['limits'];
+  hosts: string[];
+  /** SHA-256 of each token, hexadecimal: Envoy's config dump shows this configuration. */
+  tokens: string[];
+  components: { name: string; type: string; version: string; primitive: string; capabilities: string[] }[];
+}
+
+/** Everything the filter must know before a session exists: policy, limits, and the components' names. */
+export function pluginConfiguration(config: RuntimeConfig, options: PluginOptions): PluginConfiguration {
+  const capabilities = new Map(options.catalog.map((entry) => [entry.type, entry.capabilities]));
+  return {
+    version: options.version,
+    configVersion: configHash(config),
+    app: { ...config.app },
+    clusters: { session: CLUSTERS.session, large: CLUSTERS.large },
+    hold: options.hold,
+    limits: { ...config.limits },
+    hosts: [...config.listen.hosts],
+    tokens: options.apiTokens.filter((token) => token !== '').map(sha256),
+    components: config.components.map(({ name, type, version, primitive }) => ({
+      name,
+      type,
+      version,
+      primitive,
+      capabilities: [...(capabilities.get(type) ?? [])],
+    })),
+  };
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

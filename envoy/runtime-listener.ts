@@ -1,0 +1,164 @@
+import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
+import { CLUSTERS, FILTERS, TYPES } from './names.js';
+import type { EnvoyObject } from './names.js';
+import { replyShim } from './reply-shim.js';
+
+const MIB = 1024 * 1024;
+/** HTTP/2's largest window. */
+const MAX_WINDOW = 2 ** 31 - 1;
+/** Window of a session's streams and connections: several of the largest messages at once. */
+const SESSION_WINDOW = 16 * MIB;
+
+/** Seconds as protobuf's JSON writes a duration. */
+export function seconds(milliseconds: number): string {
+  return `${milliseconds / 1000}s`;
+}
+
+/**
+ * The listener that apps call, with one filter chain for h2c and HTTP/1.1 alike.
+ *
+ * @param address an Envoy address
+ * @param more further addresses of the same listener
+ * @param filter the runtime's HTTP filter, inline or discovered
+ */
+export function runtimeListener(
+  config: RuntimeConfig,
+  options: { address: EnvoyObject; more?: readonly EnvoyObject[]; filter: EnvoyObject; hold: boolean },
+): EnvoyObject {
+  const more = options.more ?? [];
+  return {
+    name: 'layotto_runtime',
+    address: options.address,
+    ...(more.length === 0 ? {} : { additional_addresses: more.map((address) => ({ address })) }),
+    per_connection_buffer_limit_bytes: bodyLimit(config),
+    filter_chains: [
+      {
+        filters: [
+          {
+            name: 'envoy.filters.network.http_connection_manager',
+            typed_config: connectionManager(config, options.filter, options.hold),
+          },
+        ],
+      },
+    ],
+  };
+}
+
+/**
+ * Envoy's own bound for a body: above the documented limit, so that the filter's check, which answers in the
+ * caller's API, is always the one that is met.
+ */
+function bodyLimit(config: RuntimeConfig): number {
+  return config.limits.messageBytes + MIB;
+}
+
+function connectionManager(config: RuntimeConfig, filter: EnvoyObject, hold: boolean): EnvoyObject {
+  const stream = bodyLimit(config);
+  return {
+    '@type': TYPES.httpConnectionManager,
+    stat_prefix: 'layotto_runtime',
+    codec_type: 'AUTO',
+    // Paths carry state keys, so they reach the filter exactly as they were sent.
+    normalize_path: false,
+    merge_slashes: false,
+    path_with_escaped_slashes_action: 'KEEP_UNCHANGED',
+    // The answer is the runtime's; nothing is added to requests or answers that the app did not ask for.
+    generate_request_id: false,
+    preserve_external_request_id: true,
+    server_header_transformation: 'PASS_THROUGH',
+    skip_xff_append: true,
+    max_request_headers_kb: 64,
+    request_headers_timeout: '10s',
+    stream_idle_timeout: '300s',
+    http_protocol_options: { accept_http_10: false },
+    http2_protocol_options: {
+      // More than one app's operations at once, so that the filter's own "too busy" is the answer that is met.
+      max_concurrent_streams: Math.min(MAX_WINDOW, Math.max(1024, 2 * config.limits.operations)),
+      initial_stream_window_size: Math.min(MAX_WINDOW, stream),
+      initial_connection_window_size: Math.min(MAX_WINDOW, Math.max(SESSION_WINDOW, 2 * stream)),
+    },
+    route_config: {
+      name: 'layotto_runtime',
+      virtual_hosts: [{ name: 'layotto', domains: ['*'], routes: [answeredRoute(config)] }],
+    },
+    http_filters: [
+      filter,
+      {
+        name: FILTERS.reply,
+        typed_config: { '@type': TYPES.lua, default_source_code: { inline_string: replyShim(hold) } },
+      },
+      { name: FILTERS.router, typed_config: { '@type': TYPES.router } },
+    ],
+  };
+}
+
+/**
+ * A route whose calls the filter answers. It is not a direct response because only a route to a cluster has a
+ * deadline: if the filter's VM dies, its calls end there. `grpc_timeout_header_max: 0s` lets a caller's own
+ * grpc-timeout set the deadline instead.
+ */
+function answeredRoute(config: RuntimeConfig): EnvoyObject {
+  return {
+    match: { prefix: '/' },
+    route: {
+      cluster: CLUSTERS.none,
+      timeout: '0s',
+      max_stream_duration: {
+        max_stream_duration: seconds(config.limits.deadlineMs),
+        grpc_timeout_header_max: '0s',
+      },
+    },
+  };
+}
+
+/**
+ * The clusters that the listener and the filter name.
+ *
+ * @param bridgeSocket path of the bridge's session socket, as Envoy sees it
+ */
+export function runtimeClusters(bridgeSocket: string): EnvoyObject[] {
+  return [
+    sessionCluster(CLUSTERS.session, bridgeSocket),
+    sessionCluster(CLUSTERS.large, bridgeSocket),
+    {
+      name: CLUSTERS.none,
+      type: 'STATIC',
+      connect_timeout: '1s',
+      load_assignment: { cluster_name: CLUSTERS.none, endpoints: [] },
+    },
+  ];
+}
+
+function sessionCluster(name: string, socket: string): EnvoyObject {
+  return {
+    name,
+    type: 'STATIC',
+    connect_timeout: '1s',
+    load_assignment: socketEndpoint(name, socket),
+    // One stream per worker and root context: never the limit, but it is one.
+    circuit_breakers: {
+      thresholds: [{ max_connections: 4096, max_pending_requests: 4096, max_requests: 4096, max_retries: 0 }],
+    },
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': TYPES.upstreamHttp,
+        explicit_http_config: {
+          http2_protocol_options: {
+            // A bridge that is stopped, not closed, shows as a closed session after two seconds.
+            connection_keepalive: { interval: '1s', timeout: '1s' },
+            initial_stream_window_size: SESSION_WINDOW,
+            initial_connection_window_size: SESSION_WINDOW,
+          },
+        },
+      },
+    },
+  };
+}
+
+/** The load assignment of a cluster with one endpoint on a Unix socket. */
+export function socketEndpoint(cluster: string, path: string): EnvoyObject {
+  return {
+    cluster_name: cluster,
+    endpoints: [{ lb_endpoints: [{ endpoint: { address: { pipe: { path } } } }] }],
+  };
+}

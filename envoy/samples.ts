@@ -1,0 +1,61 @@
+import { z } from 'zod';
+
+import type { CatalogEntry, RuntimeConfig } from '../components-bridge/src/config/types.js';
+import { renderBootstrap, toYaml } from './bootstrap.js';
+import { renderEnvoyFilter } from './istio/envoyfilter.js';
+
+/** The configuration of the examples in `rendered/`: fixed, so that they change only when the generator does. */
+export const SAMPLE_CONFIG: RuntimeConfig = {
+  source: 'layotto.yaml',
+  app: { id: 'shop', port: 8080, protocol: 'http' },
+  listen: {
+    host: '127.0.0.1',
+    port: 34904,
+    unixSocket: '/var/lib/layotto/app.sock',
+    hosts: ['runtime.local'],
+  },
+  dataDir: '/var/lib/layotto',
+  limits: { messageBytes: 4 * 1024 * 1024, operations: 1024, bytes: 64 * 1024 * 1024, deadlineMs: 15_000 },
+  envoy: { concurrency: 2, metricsPort: 34903 },
+  components: [
+    {
+      name: 'statestore',
+      type: 'state.redis',
+      version: 'v1',
+      primitive: 'state',
+      form: 'native',
+      metadata: { redisHost: 'localhost:6379' },
+      origin: { file: 'layotto.yaml', line: 5 },
+    },
+  ],
+};
+
+const SAMPLE_CATALOG: readonly CatalogEntry[] = [
+  {
+    type: 'state.redis',
+    primitive: 'state',
+    capabilities: ['ETAG', 'TRANSACTIONAL', 'TTL'],
+    metadata: z.record(z.string(), z.string()),
+  },
+];
+
+const SAMPLE_PLUGIN = { version: '0.1.0', apiTokens: [], catalog: SAMPLE_CATALOG };
+
+const IMAGE = { url: 'oci://registry.example/layotto/runtime:0.1.0', sha256: '5f'.repeat(32) };
+
+/** The examples: contents by file name. */
+export function renderSamples(): Record<string, string> {
+  const standalone = renderBootstrap(SAMPLE_CONFIG, {
+    ...SAMPLE_PLUGIN,
+    hold: false,
+    moduleFile: '/opt/layotto/runtime.wasm',
+  });
+  const mesh = (hold: boolean) =>
+    toYaml(renderEnvoyFilter(SAMPLE_CONFIG, { ...SAMPLE_PLUGIN, hold, namespace: 'shop', module: IMAGE }));
+  return {
+    'bootstrap.yaml': toYaml(standalone.bootstrap),
+    ...standalone.extensionConfigs,
+    'envoyfilter.yaml': mesh(false),
+    'envoyfilter-hold.yaml': mesh(true),
+  };
+}

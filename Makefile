@@ -1,0 +1,43 @@
+# Targets for people; what they do stands in scripts/ and tools/.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.PHONY: help install build demo example test lint format generate bench clean
+
+STORE ?= embedded
+PORT ?= 34904
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo '  options: STORE=redis and PORT=N for demo and example, NAME=x for example'
+
+install: ## install the npm packages, if the lock file asks for others than are there
+	@node scripts/install.mjs
+
+build: install ## build bridge, command and filter, as far as sources changed
+	@node scripts/build.mjs
+
+demo: build ## build, start everything, run the quick start through four doors, stop
+	@node scripts/example.mjs quickstart --store $(STORE) --port $(PORT)
+
+example: build ## run examples/NAME from start to end
+	@node scripts/example.mjs "$(NAME)" --store $(STORE) --port $(PORT)
+
+test: build ## every check and test; ends with "N passed, N failed"
+	@node scripts/test.mjs
+
+lint: build ## eslint, types and import directions
+	@npx --no-install tsc --noEmit -p tsconfig.json
+	@npx --no-install eslint . --max-warnings 0
+	@node scripts/check-imports.mjs
+
+format: install ## format every source
+	@npx --no-install prettier --write --log-level warn .
+
+generate: install ## generate code from proto/
+	@npx --no-install buf generate
+
+bench: build ## measure calls and CPU (see test/bench)
+	@node test/bench/run.mjs
+
+clean: ## remove what was built and what runs left; fetched tools stay
+	@rm -rf dist test/.results .layotto

@@ -1,0 +1,73 @@
+/**
+ * Checks that imports point one way. Every relative import is resolved to the folder it reaches, and that folder must
+ * be one that the importing folder may know. Tests (`*.spec.ts`) may import what they like.
+ */
+import { readFileSync } from 'node:fs';
+import { join, posix } from 'node:path';
+
+import { filesUnder, root } from './lib/tree.mjs';
+
+const BRIDGE = 'components-bridge/src';
+const HOST = ['assembly/host'];
+const WIRE = ['assembly/wire'];
+const SESSION = [...HOST, ...WIRE, 'assembly/config', 'assembly/gen', 'assembly/session'];
+const ROOMS = [...SESSION, 'assembly/dialects', 'assembly/primitives', 'assembly/policy'];
+const PIPELINE = [...ROOMS, 'assembly/pipeline', 'assembly/pipeline.ts'];
+
+/**
+ * Folder (or file) → the folders it may import from, besides itself. The longest name that fits a file counts.
+ * assembly: modules → pipeline → dialects | primitives | policy | session → wire | host.
+ * bridge: server → primitives ← components; config imports none of them.
+ */
+const MAY_IMPORT = {
+  'assembly/host': [],
+  'assembly/wire': [],
+  'assembly/gen': WIRE,
+  'assembly/config': [...HOST, ...WIRE],
+  'assembly/session': SESSION,
+  'assembly/policy': ROOMS,
+  'assembly/dialects': ROOMS,
+  'assembly/primitives': ROOMS,
+  'assembly/pipeline': PIPELINE,
+  'assembly/pipeline.ts': PIPELINE,
+  'assembly/modules': PIPELINE,
+  [BRIDGE]: [BRIDGE],
+  [`${BRIDGE}/gen`]: [],
+  [`${BRIDGE}/config`]: [],
+  [`${BRIDGE}/primitives`]: [`${BRIDGE}/gen`, `${BRIDGE}/config`],
+  [`${BRIDGE}/components`]: [`${BRIDGE}/gen`, `${BRIDGE}/config`, `${BRIDGE}/primitives`],
+  [`${BRIDGE}/server`]: [`${BRIDGE}/gen`, `${BRIDGE}/config`, `${BRIDGE}/primitives`],
+  envoy: [`${BRIDGE}/config`, `${BRIDGE}/catalog.ts`],
+  'cli/src': [`${BRIDGE}/config`, `${BRIDGE}/catalog.ts`, 'envoy', 'tools'],
+};
+
+const problems = [];
+const isSource = (name) => name.endsWith('.ts') && !name.endsWith('.spec.ts');
+const files = ['assembly', BRIDGE, 'envoy', 'cli/src'].flatMap((folder) => filesUnder(folder, isSource));
+for (const file of files) check(file);
+for (const problem of problems) console.error(problem);
+if (problems.length > 0) process.exit(1);
+
+function check(file) {
+  const from = roomOf(file);
+  if (!from) return problems.push(`${file}: its folder is not in the table of scripts/check-imports.mjs`);
+  const text = readFileSync(join(root, file), 'utf8');
+  for (const match of text.matchAll(/(?:^|[\s;}])(?:from|import)\s*\(?\s*['"](\.[^'"]*)['"]/g)) {
+    const target = posix.join(posix.dirname(file), match[1]).replace(/\.js$/, '.ts');
+    const to = roomOf(target) ?? roomOf(`${target}.ts`) ?? posix.dirname(target);
+    if (to === from || inside(target, from) || MAY_IMPORT[from].some((allowed) => inside(target, allowed)))
+      continue;
+    const line = text.slice(0, match.index + 1).split('\n').length;
+    problems.push(`${file}:${line}: ${from} must not import from ${to}`);
+  }
+}
+
+/** The entry of the table that a file belongs to. */
+function roomOf(file) {
+  const rooms = Object.keys(MAY_IMPORT).filter((room) => inside(file, room));
+  return rooms.sort((a, b) => b.length - a.length)[0];
+}
+
+function inside(file, room) {
+  return file === room || file === room.replace(/\.ts$/, '') || file.startsWith(`${room}/`);
+}

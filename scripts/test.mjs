@@ -1,0 +1,98 @@
+/**
+ * Everything that has to hold before a change goes in: the checks, then the tests in two phases. Ends with one line,
+ * `N passed, N failed`; each check counts as one. A skipped test counts as failed: nothing is left out unseen.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { root } from './lib/tree.mjs';
+
+const NODE = process.execPath;
+const bin = (path) => join(root, 'node_modules', path);
+
+const CHECKS = [
+  ['types', [bin('typescript/bin/tsc'), '--noEmit', '-p', 'tsconfig.json']],
+  ['lint', [bin('eslint/bin/eslint.js'), '.', '--max-warnings', '0']],
+  ['format', [bin('prettier/bin/prettier.cjs'), '--check', '--log-level', 'warn', '.']],
+  ['generated code', ['scripts/check-generated.mjs']],
+  ['import directions', ['scripts/check-imports.mjs']],
+];
+
+/** Suites that start servers, count milliseconds or load the machine: one at a time, after the others. */
+const ALONE = ['test/e2e', 'test/fault', 'test/package', 'test/compat', 'test/docs', 'test/istio'];
+
+const PHASES = [
+  [
+    'tests',
+    [
+      '--maxWorkers=2',
+      `--testPathIgnorePatterns=${pattern(['/node_modules/', '/dist/', '/.tools/', ...folders()])}`,
+    ],
+  ],
+  ['tests on a running system', ['--maxWorkers=1', `--testPathPatterns=${pattern(folders())}`]],
+];
+
+let passed = 0;
+let failed = 0;
+
+for (const [name, command] of CHECKS) {
+  const ok = timed(name, () => run(command).status === 0);
+  count(ok ? 1 : 0, ok ? 0 : 1);
+}
+mkdirSync(join(root, 'test/.results'), { recursive: true });
+for (const [index, [name, options]] of PHASES.entries()) {
+  timed(name, () => jest(options, join(root, `test/.results/phase-${index + 1}.json`)));
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed > 0 || passed === 0 ? 1 : 0);
+
+function jest(options, resultFile) {
+  rmSync(resultFile, { force: true });
+  const env = {
+    ...process.env,
+    NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --experimental-vm-modules --no-warnings`,
+  };
+  const { status } = run(
+    [bin('jest/bin/jest.js'), '--json', `--outputFile=${resultFile}`, ...options],
+    env,
+    'ignore',
+  );
+  if (!existsSync(resultFile)) {
+    console.error('jest ended without a result');
+    count(0, 1);
+    return false;
+  }
+  const result = JSON.parse(readFileSync(resultFile, 'utf8'));
+  const skipped = result.numPendingTests + result.numTodoTests;
+  if (skipped > 0) console.error(`${skipped} tests were skipped; that counts as failed`);
+  // A suite that could not be loaded has no tests to count; a run can also fail as a whole.
+  let bad = result.numFailedTests + result.numRuntimeErrorTestSuites + skipped;
+  if (bad === 0 && status !== 0) bad = 1;
+  count(result.numPassedTests, bad);
+  return bad === 0;
+}
+
+function run(args, env = process.env, stdout = 'inherit') {
+  return spawnSync(NODE, args, { cwd: root, env, stdio: ['ignore', stdout, 'inherit'] });
+}
+
+function timed(name, action) {
+  const started = Date.now();
+  const ok = action();
+  console.log(`${ok ? 'ok    ' : 'FAILED'} ${name} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
+  return ok;
+}
+
+function count(good, bad) {
+  passed += good;
+  failed += bad;
+}
+
+function folders() {
+  return ALONE.map((folder) => `/${folder}/`);
+}
+
+function pattern(parts) {
+  return parts.map((part) => part.replaceAll('.', '\\.')).join('|');
+}

@@ -24,7 +24,7 @@ export abstract class RootContext {
   constructor(public readonly id: u32) {}
 
   /** The plugin configuration's bytes (the caller releases them). Valid inside `onConfigure`. */
-  configuration(size: u32): Bytes {
+  readConfiguration(size: u32): Bytes {
     return getBuffer(Buffer.PluginConfiguration, 0, size);
   }
 

@@ -1,0 +1,252 @@
+// The plugin configuration: JSON that the filter gets with its module, read
+// once per root context. Policy and component names are here, so they hold
+// before any session exists.
+
+import { JsonKind, JsonReader } from '../wire/json';
+import { literal, View, viewEquals, viewLen, viewOf, viewPtr, viewToString } from '../wire/view';
+
+/** A configured component, as far as the filter needs to know it. */
+export class Component {
+  name: View = 0;
+  /** For example "state.redis". */
+  type: View = 0;
+  version: View = literal('v1');
+  /** The building block it serves, for example "state". */
+  primitive: View = 0;
+  capabilities: Array<View> = [];
+
+  /** Whether the component has declared a feature, for example "TRANSACTIONAL". */
+  can(capability: View): bool {
+    for (let i = 0; i < this.capabilities.length; i++) {
+      if (viewEquals(this.capabilities[i], capability)) return true;
+    }
+    return false;
+  }
+}
+
+const K_VERSION = literal('version');
+const K_CONFIG_VERSION = literal('configVersion');
+const K_APP = literal('app');
+const K_ID = literal('id');
+const K_PORT = literal('port');
+const K_PROTOCOL = literal('protocol');
+const K_CLUSTERS = literal('clusters');
+const K_SESSION = literal('session');
+const K_LARGE = literal('large');
+const K_HOLD = literal('hold');
+const K_LIMITS = literal('limits');
+const K_MESSAGE_BYTES = literal('messageBytes');
+const K_OPERATIONS = literal('operations');
+const K_BYTES = literal('bytes');
+const K_DEADLINE = literal('deadlineMs');
+const K_HOSTS = literal('hosts');
+const K_TOKENS = literal('tokens');
+const K_COMPONENTS = literal('components');
+const K_NAME = literal('name');
+const K_TYPE = literal('type');
+const K_PRIMITIVE = literal('primitive');
+const K_CAPABILITIES = literal('capabilities');
+
+/** SHA-256 as hexadecimal digits. */
+const DIGEST_LENGTH: i32 = 64;
+
+export class Configuration {
+  version: View = literal('0.0.0');
+  configVersion: View = 0;
+  appId: View = 0;
+  appPort: i32 = 0;
+  appProtocol: View = literal('http');
+  sessionCluster: View = literal('layotto_session');
+  largeCluster: View = literal('layotto_session_large');
+  /** No `allow_on_headers_stop_iteration`: hold requests by a Lua filter instead. */
+  hold: bool = false;
+  /** Longest encoded message or HTTP body in either direction, in bytes. */
+  messageBytes: i32 = 4 * 1024 * 1024;
+  /** Operations under way per root context. */
+  operations: i32 = 1024;
+  /** Bytes held per root context. */
+  bytes: i64 = 64 * 1024 * 1024;
+  /** How long a call may take when its caller does not say, in milliseconds. */
+  deadlineMs: i32 = 15000;
+  /** Names a request may give as its host, beside localhost and IP addresses. */
+  hosts: Array<View> = [];
+  /** SHA-256 digests (hexadecimal, lower case) of the API tokens; empty: no token is asked for. */
+  tokens: Array<View> = [];
+  components: Array<Component> = [];
+
+  private kept: Array<ArrayBuffer> = [];
+  private reader: JsonReader = new JsonReader();
+  private problem: string = '';
+
+  /** The component of this name and primitive, or null. */
+  find(primitive: View, name: View): Component | null {
+    for (let i = 0; i < this.components.length; i++) {
+      const component = this.components[i];
+      if (viewEquals(component.primitive, primitive) && viewEquals(component.name, name)) return component;
+    }
+    return null;
+  }
+
+  /** Whether any component serves a primitive. */
+  serves(primitive: View): bool {
+    for (let i = 0; i < this.components.length; i++) {
+      if (viewEquals(this.components[i].primitive, primitive)) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Reads the configuration. Fields it does not know are left alone.
+   *
+   * @returns an empty string, or what is wrong
+   */
+  parse(text: View): string {
+    const reader = this.reader;
+    reader.reset(text);
+    if (reader.peek() != JsonKind.OBJECT || !reader.enterObject()) return 'it is not a JSON object';
+    while (reader.nextKey()) {
+      const key = reader.key;
+      if (viewEquals(key, K_VERSION)) this.version = this.text('version');
+      else if (viewEquals(key, K_CONFIG_VERSION)) this.configVersion = this.text('configVersion');
+      else if (viewEquals(key, K_APP)) this.readApp();
+      else if (viewEquals(key, K_CLUSTERS)) this.readClusters();
+      else if (viewEquals(key, K_HOLD)) this.hold = this.flag('hold');
+      else if (viewEquals(key, K_LIMITS)) this.readLimits();
+      else if (viewEquals(key, K_HOSTS)) this.hosts = this.texts('hosts');
+      else if (viewEquals(key, K_TOKENS)) this.readTokens();
+      else if (viewEquals(key, K_COMPONENTS)) this.readComponents();
+      else reader.skip();
+    }
+    if (!reader.ok) return reader.errorText();
+    return this.problem;
+  }
+
+  private wrong(key: string, wanted: string): void {
+    if (this.problem.length == 0) this.problem = '"' + key + '" must be ' + wanted;
+    this.reader.skip();
+  }
+
+  private keep(value: View): View {
+    const length = viewLen(value);
+    if (length == 0) return 0;
+    const buffer = new ArrayBuffer(length);
+    memory.copy(changetype<usize>(buffer), viewPtr(value), length);
+    this.kept.push(buffer);
+    return viewOf(buffer);
+  }
+
+  private text(key: string): View {
+    if (this.reader.peek() == JsonKind.STRING) return this.keep(this.reader.string());
+    this.wrong(key, 'a string');
+    return 0;
+  }
+
+  private flag(key: string): bool {
+    const kind = this.reader.peek();
+    if (kind == JsonKind.TRUE || kind == JsonKind.FALSE) return this.reader.boolean();
+    this.wrong(key, 'true or false');
+    return false;
+  }
+
+  private whole(key: string, least: i64, most: i64): i64 {
+    if (this.reader.peek() == JsonKind.NUMBER) {
+      const value = this.reader.integer();
+      if (value >= least && value <= most) return value;
+      if (this.problem.length == 0) {
+        this.problem = '"' + key + '" must be from ' + least.toString() + ' to ' + most.toString();
+      }
+      return least;
+    }
+    this.wrong(key, 'a number');
+    return least;
+  }
+
+  private texts(key: string): Array<View> {
+    const values: Array<View> = [];
+    if (this.reader.peek() != JsonKind.ARRAY) {
+      this.wrong(key, 'an array of strings');
+      return values;
+    }
+    this.reader.enterArray();
+    while (this.reader.nextItem()) values.push(this.text(key));
+    return values;
+  }
+
+  private object(key: string): bool {
+    if (this.reader.peek() == JsonKind.OBJECT) return this.reader.enterObject();
+    this.wrong(key, 'an object');
+    return false;
+  }
+
+  private readApp(): void {
+    if (!this.object('app')) return;
+    const reader = this.reader;
+    while (reader.nextKey()) {
+      if (viewEquals(reader.key, K_ID)) this.appId = this.text('app.id');
+      else if (viewEquals(reader.key, K_PORT)) this.appPort = <i32>this.whole('app.port', 0, 65535);
+      else if (viewEquals(reader.key, K_PROTOCOL)) this.appProtocol = this.text('app.protocol');
+      else reader.skip();
+    }
+  }
+
+  private readClusters(): void {
+    if (!this.object('clusters')) return;
+    const reader = this.reader;
+    while (reader.nextKey()) {
+      if (viewEquals(reader.key, K_SESSION)) this.sessionCluster = this.text('clusters.session');
+      else if (viewEquals(reader.key, K_LARGE)) this.largeCluster = this.text('clusters.large');
+      else reader.skip();
+    }
+  }
+
+  private readLimits(): void {
+    if (!this.object('limits')) return;
+    const reader = this.reader;
+    while (reader.nextKey()) {
+      if (viewEquals(reader.key, K_MESSAGE_BYTES)) {
+        this.messageBytes = <i32>this.whole('limits.messageBytes', 1, 1 << 30);
+      } else if (viewEquals(reader.key, K_OPERATIONS)) {
+        this.operations = <i32>this.whole('limits.operations', 1, 1 << 20);
+      } else if (viewEquals(reader.key, K_BYTES)) {
+        this.bytes = this.whole('limits.bytes', 1, 1 << 31);
+      } else if (viewEquals(reader.key, K_DEADLINE)) {
+        this.deadlineMs = <i32>this.whole('limits.deadlineMs', 1, 1 << 30);
+      } else reader.skip();
+    }
+  }
+
+  private readTokens(): void {
+    this.tokens = this.texts('tokens');
+    for (let i = 0; i < this.tokens.length; i++) {
+      if (viewLen(this.tokens[i]) != DIGEST_LENGTH && this.problem.length == 0) {
+        this.problem = '"tokens" must hold SHA-256 digests of 64 hexadecimal digits';
+      }
+    }
+  }
+
+  private readComponents(): void {
+    const reader = this.reader;
+    if (reader.peek() != JsonKind.ARRAY) {
+      this.wrong('components', 'an array of objects');
+      return;
+    }
+    reader.enterArray();
+    while (reader.nextItem()) {
+      if (!this.object('components[]')) continue;
+      const component = new Component();
+      while (reader.nextKey()) {
+        const key = reader.key;
+        if (viewEquals(key, K_NAME)) component.name = this.text('components[].name');
+        else if (viewEquals(key, K_TYPE)) component.type = this.text('components[].type');
+        else if (viewEquals(key, K_VERSION)) component.version = this.text('components[].version');
+        else if (viewEquals(key, K_PRIMITIVE)) component.primitive = this.text('components[].primitive');
+        else if (viewEquals(key, K_CAPABILITIES)) component.capabilities = this.texts('components[].capabilities');
+        else reader.skip();
+      }
+      if ((component.name == 0 || component.primitive == 0) && this.problem.length == 0) {
+        this.problem = 'a component needs "name" and "primitive" (got "' + viewToString(component.name) + '")';
+      }
+      this.components.push(component);
+    }
+  }
+}

@@ -1,0 +1,55 @@
+// google.rpc.Code: the words in which a refusal or failure is said before a
+// door spells it in its own API.
+
+export enum Code {
+  OK = 0,
+  CANCELLED = 1,
+  UNKNOWN = 2,
+  INVALID_ARGUMENT = 3,
+  DEADLINE_EXCEEDED = 4,
+  NOT_FOUND = 5,
+  ALREADY_EXISTS = 6,
+  PERMISSION_DENIED = 7,
+  RESOURCE_EXHAUSTED = 8,
+  FAILED_PRECONDITION = 9,
+  ABORTED = 10,
+  OUT_OF_RANGE = 11,
+  UNIMPLEMENTED = 12,
+  INTERNAL = 13,
+  UNAVAILABLE = 14,
+  DATA_LOSS = 15,
+  UNAUTHENTICATED = 16,
+}
+
+/**
+ * HTTP status for a code. DEADLINE_EXCEEDED is 408, because that is what Envoy
+ * itself answers when a stream reaches its longest duration.
+ */
+export function httpStatusOf(code: i32): i32 {
+  switch (code) {
+    case Code.INVALID_ARGUMENT:
+    case Code.OUT_OF_RANGE:
+    case Code.FAILED_PRECONDITION:
+      return 400;
+    case Code.UNAUTHENTICATED:
+      return 401;
+    case Code.PERMISSION_DENIED:
+      return 403;
+    case Code.NOT_FOUND:
+      return 404;
+    case Code.DEADLINE_EXCEEDED:
+    case Code.CANCELLED:
+      return 408;
+    case Code.ABORTED:
+    case Code.ALREADY_EXISTS:
+      return 409;
+    case Code.RESOURCE_EXHAUSTED:
+      return 429;
+    case Code.UNIMPLEMENTED:
+      return 501;
+    case Code.UNAVAILABLE:
+      return 503;
+    default:
+      return 500;
+  }
+}

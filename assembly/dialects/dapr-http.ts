@@ -1,0 +1,227 @@
+// The Dapr HTTP door: path grammar, metadata in the query, and error bodies.
+
+import { HeaderPairs } from '../host/headers';
+import { ByteWriter } from '../wire/bytes';
+import { jsonString } from '../wire/json-writer';
+import { cleanPath, QueryReader, unescapeQuery } from '../wire/percent';
+import { literal, View, viewEquals, viewLen, viewPtr, viewSlice, viewStartsWith } from '../wire/view';
+import { Code, httpStatusOf } from './codes';
+import { Door } from './door';
+import { Exchange } from './exchange';
+import { Router, splitPath } from './router';
+
+const CONTENT_TYPE = literal('content-type');
+const APPLICATION_JSON = literal('application/json');
+const TEXT_PLAIN = literal('text/plain; charset=utf-8');
+const BAD_REQUEST = literal('400 Bad Request');
+const BAD_TOKEN = literal('invalid api token\n');
+const NO_APP_ID = literal('failed getting app id either from the URL path or the header dapr-app-id');
+const NOT_IMPLEMENTED = literal('this API is currently not implemented');
+const ERR_DIRECT_INVOKE = literal('ERR_DIRECT_INVOKE');
+const ERR_API_UNIMPLEMENTED = literal('ERR_API_UNIMPLEMENTED');
+const ERR_MALFORMED_REQUEST = literal('ERR_MALFORMED_REQUEST');
+const ERR_PERMISSION_DENIED = literal('ERR_PERMISSION_DENIED');
+const ERR_TOO_BUSY = literal('ERR_TOO_BUSY');
+const ERR_UNAVAILABLE = literal('ERR_UNAVAILABLE');
+const ERR_DEADLINE_EXCEEDED = literal('ERR_DEADLINE_EXCEEDED');
+const ERROR = literal('ERROR');
+const APP_ID_HEADER = literal('dapr-app-id');
+const METADATA_PREFIX = literal('metadata.');
+const CONSISTENCY = literal('consistency');
+const CONCURRENCY = literal('concurrency');
+const VERSION_PREFIX = literal('v1.0');
+
+/** Families of Dapr's API this runtime knows of and does not serve (yet): they say so, and do not look like a typing error. */
+const OTHER_FAMILIES: StaticArray<View> = [
+  literal('invoke'),
+  literal('publish'),
+  literal('bindings'),
+  literal('secrets'),
+  literal('configuration'),
+  literal('lock'),
+  literal('unlock'),
+  literal('actors'),
+  literal('reminders'),
+  literal('workflows'),
+  literal('jobs'),
+  literal('crypto'),
+  literal('subtlecrypto'),
+  literal('conversation'),
+  literal('shutdown'),
+];
+
+/** Writes Dapr's plain error body: {"errorCode":…,"message":…} plus, if given, the raw JSON of "details". */
+export function errorBody(w: ByteWriter, errorCode: View, message: View, details: View): void {
+  w.text('{"errorCode":');
+  jsonString(w, errorCode);
+  w.text(',"message":');
+  jsonString(w, message);
+  if (details != 0) {
+    w.text(',"details":');
+    w.raw(details);
+  }
+  w.text('}');
+}
+
+/** Answers with a JSON body. */
+export function answerJson(exchange: Exchange, status: i32, body: View): void {
+  exchange.reply.headers.add(CONTENT_TYPE, APPLICATION_JSON);
+  exchange.reply.http(status, body);
+}
+
+/** Answers with Dapr's error body. */
+export function answerError(exchange: Exchange, status: i32, errorCode: View, message: View, details: View = 0): void {
+  const body = exchange.writer();
+  errorBody(body, errorCode, message, details);
+  answerJson(exchange, status, body.view());
+}
+
+/** Answers 204: done, nothing to say. */
+export function answerEmpty(exchange: Exchange): void {
+  exchange.reply.http(204, 0);
+}
+
+/** The errorCode of a refusal that belongs to no primitive. */
+export function errorCodeOf(code: i32): View {
+  switch (code) {
+    case Code.INVALID_ARGUMENT:
+      return ERR_MALFORMED_REQUEST;
+    case Code.PERMISSION_DENIED:
+      return ERR_PERMISSION_DENIED;
+    case Code.RESOURCE_EXHAUSTED:
+      return ERR_TOO_BUSY;
+    case Code.UNIMPLEMENTED:
+      return ERR_API_UNIMPLEMENTED;
+    case Code.UNAVAILABLE:
+      return ERR_UNAVAILABLE;
+    case Code.DEADLINE_EXCEEDED:
+      return ERR_DEADLINE_EXCEEDED;
+    default:
+      return ERROR;
+  }
+}
+
+/** What the query says: every `metadata.<name>`, unescaped, the first value of a name winning, and the options. */
+export class QueryMetadata {
+  names: Array<View> = [];
+  values: Array<View> = [];
+  /** Value of `consistency`, or no bytes. */
+  consistency: View = 0;
+  /** Value of `concurrency`, or no bytes. */
+  concurrency: View = 0;
+
+  constructor(exchange: Exchange) {
+    if (exchange.query == 0) return;
+    const query = new QueryReader();
+    query.reset(exchange.query);
+    while (query.next()) {
+      const name = unescaped(exchange, query.key);
+      const value = unescaped(exchange, query.value);
+      if (viewStartsWith(name, METADATA_PREFIX)) {
+        const key = viewSlice(name, viewLen(METADATA_PREFIX), viewLen(name));
+        if (!this.has(key)) {
+          this.names.push(key);
+          this.values.push(value);
+        }
+      } else if (viewEquals(name, CONSISTENCY)) this.consistency = value;
+      else if (viewEquals(name, CONCURRENCY)) this.concurrency = value;
+    }
+  }
+
+  has(name: View): bool {
+    for (let i = 0; i < this.names.length; i++) if (viewEquals(this.names[i], name)) return true;
+    return false;
+  }
+}
+
+const PERCENT: u8 = 0x25;
+const PLUS: u8 = 0x2b;
+
+/** Unescapes one path segment or query part; a bad escape in a query is kept as it came, as Go does. */
+function unescaped(exchange: Exchange, text: View): View {
+  if (!hasEscapes(text)) return text;
+  const w = exchange.writer();
+  return unescapeQuery(text, w) ? w.view() : text;
+}
+
+function hasEscapes(text: View): bool {
+  const start = viewPtr(text);
+  for (let i = 0, n = viewLen(text); i < n; i++) {
+    const c = load<u8>(start + i);
+    if (c == PERCENT || c == PLUS) return true;
+  }
+  return false;
+}
+
+export class DaprHttpDoor extends Door {
+  constructor(private readonly router: Router) {
+    super();
+  }
+
+  route(exchange: Exchange): bool {
+    const clean = exchange.writer();
+    cleanPath(exchange.path, clean);
+    const segments = splitPath(clean.view());
+    const escaped: Array<View> = [];
+    const handler = this.router.findHttp(exchange.method, segments, escaped);
+    if (handler === null) {
+      this.refuseUnknown(exchange, segments);
+      return false;
+    }
+    for (let i = 0; i < escaped.length; i++) {
+      if (!hasEscapes(escaped[i])) {
+        exchange.params.push(escaped[i]);
+        continue;
+      }
+      const w = exchange.writer();
+      if (!unescapeQuery(escaped[i], w)) {
+        exchange.reply.headers.add(CONTENT_TYPE, TEXT_PLAIN);
+        exchange.reply.http(400, BAD_REQUEST);
+        return false;
+      }
+      exchange.params.push(w.view());
+    }
+    exchange.handler = handler;
+    return true;
+  }
+
+  /** Dapr sends what matches nothing to service invocation, which then misses the app id. */
+  private refuseUnknown(exchange: Exchange, segments: Array<View>): void {
+    let known = this.isInvocation(exchange.headers);
+    if (!known && segments.length >= 2 && viewStartsWith(segments[0], VERSION_PREFIX)) {
+      for (let i = 0; i < OTHER_FAMILIES.length && !known; i++) known = viewEquals(segments[1], OTHER_FAMILIES[i]);
+    }
+    if (known) answerError(exchange, 501, ERR_API_UNIMPLEMENTED, NOT_IMPLEMENTED);
+    else answerError(exchange, 404, ERR_DIRECT_INVOKE, NO_APP_ID);
+  }
+
+  private isInvocation(headers: HeaderPairs): bool {
+    return viewLen(headers.get(APP_ID_HEADER)) > 0;
+  }
+
+  open(exchange: Exchange, body: View): bool {
+    exchange.body = body;
+    return true;
+  }
+
+  refuse(exchange: Exchange, code: i32, message: View): void {
+    if (code == Code.UNAUTHENTICATED) {
+      exchange.reply.headers.add(CONTENT_TYPE, TEXT_PLAIN);
+      exchange.reply.http(401, BAD_TOKEN);
+      return;
+    }
+    answerError(exchange, httpStatusOf(code), errorCodeOf(code), message);
+  }
+
+  tooLarge(exchange: Exchange): void {
+    const text = exchange.writer();
+    text.text('the request body is too large: limits.message is ');
+    text.decimal(exchange.configuration.messageBytes);
+    text.text(' bytes');
+    answerError(exchange, 400, ERR_MALFORMED_REQUEST, text.view());
+  }
+
+  bodyLimit(messageBytes: i32): u32 {
+    return <u32>messageBytes;
+  }
+}

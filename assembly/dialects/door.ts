@@ -1,0 +1,29 @@
+// A door: one spelling of the runtime API.
+
+import { View } from '../wire/view';
+import { Exchange } from './exchange';
+
+export abstract class Door {
+  /**
+   * Finds the handler for a call, or fills in the reply that refuses it.
+   *
+   * @returns false when the reply is filled in
+   */
+  abstract route(exchange: Exchange): bool;
+
+  /**
+   * Takes the complete request body apart.
+   *
+   * @returns false when the reply is filled in
+   */
+  abstract open(exchange: Exchange, body: View): bool;
+
+  /** Refuses a call for a reason that belongs to no primitive. @param code google.rpc.Code */
+  abstract refuse(exchange: Exchange, code: i32, message: View): void;
+
+  /** The request is longer than `limits.messageBytes`. */
+  abstract tooLarge(exchange: Exchange): void;
+
+  /** Longest body this door reads for a message of `limits.messageBytes`. */
+  abstract bodyLimit(messageBytes: i32): u32;
+}

@@ -1,0 +1,163 @@
+// One call, as the doors and the primitives behind them see it.
+
+import { Configuration } from '../config/configuration';
+import { HeaderList, HeaderPairs } from '../host/headers';
+import { allocate, HEADROOM, release } from '../host/memory';
+import { ByteWriter } from '../wire/bytes';
+import { View, view, viewLen, viewPtr, viewSlice } from '../wire/view';
+import { Code } from './codes';
+import { Handler } from './handler';
+
+/** Longest piece of a caller's text that is repeated in an error message, in bytes. */
+const QUOTED_LENGTH: i32 = 256;
+
+/** No gRPC status: a plain HTTP answer. */
+const NOT_GRPC: i32 = -1;
+
+/** Cuts a text that goes into an error message (and so into a header) to a bounded length, between characters. */
+export function clip(text: View): View {
+  if (viewLen(text) <= QUOTED_LENGTH) return text;
+  let end = QUOTED_LENGTH;
+  while (end > 0 && (load<u8>(viewPtr(text) + end) & 0xc0) == 0x80) end--;
+  return viewSlice(text, 0, end);
+}
+
+/** What the caller gets. */
+export class Reply {
+  /** HTTP status; a gRPC answer always has 200. */
+  status: i32 = 200;
+  /** google.rpc.Code of a gRPC answer; negative for plain HTTP. */
+  grpcStatus: i32 = NOT_GRPC;
+  headers: HeaderList = new HeaderList();
+  /** HTTP body, gRPC status message, or (`isMessage`) the gRPC message. */
+  body: View = 0;
+  /** A gRPC answer with a message. It has five writable bytes in front, for the frame prefix. */
+  isMessage: bool = false;
+
+  /** A gRPC message. @param message in a buffer of the host layer, which has headroom */
+  message(message: View): void {
+    this.grpcStatus = Code.OK;
+    this.isMessage = true;
+    this.body = message;
+  }
+
+  /** A gRPC status other than OK. */
+  grpcError(code: i32, message: View): void {
+    this.grpcStatus = code;
+    this.isMessage = false;
+    this.body = message;
+  }
+
+  /** A plain HTTP answer. */
+  http(status: i32, body: View): void {
+    this.status = status;
+    this.grpcStatus = NOT_GRPC;
+    this.isMessage = false;
+    this.body = body;
+  }
+}
+
+/** What a handler wants next. */
+export enum Step {
+  /** The reply is filled in. */
+  Answer,
+  /** The operation is filled in: ask the bridge. */
+  Ask,
+}
+
+export class Exchange {
+  readonly headers: HeaderPairs = new HeaderPairs();
+  reply: Reply = new Reply();
+  /** HTTP method. */
+  method: View = 0;
+  /** Path without the query, as it came. */
+  path: View = 0;
+  /** Query string without the question mark. */
+  query: View = 0;
+  /** Path parameters of an HTTP route, unescaped, in order. */
+  params: Array<View> = [];
+  /** HTTP body or gRPC message. */
+  body: View = 0;
+  /** The session to the bridge is up. */
+  ready: bool = false;
+  handler: Handler | null = null;
+
+  /** The operation to perform: full method name. */
+  operation: View = 0;
+  /** It may be performed twice without harm. */
+  idempotent: bool = false;
+  /** Its request message, if it is not the caller's own (`body`). */
+  private built: ByteWriter | null = null;
+
+  private buffer: View = 0;
+  private texts: Array<ByteWriter> = [];
+
+  constructor(public readonly configuration: Configuration) {}
+
+  /** Takes over the buffer that `body` is in. */
+  own(buffer: View): void {
+    release(this.buffer);
+    this.buffer = buffer;
+  }
+
+  /** The request's buffer, now the caller's to release. */
+  disown(): View {
+    const buffer = this.buffer;
+    this.buffer = 0;
+    return buffer;
+  }
+
+  /** Something to build a text or body in; it lives as long as the exchange. */
+  writer(): ByteWriter {
+    const writer = new ByteWriter();
+    this.texts.push(writer);
+    return writer;
+  }
+
+  /** A copy that lives as long as the exchange. */
+  keep(text: View): View {
+    if (viewLen(text) == 0) return 0;
+    const w = this.writer();
+    w.raw(text);
+    return w.view();
+  }
+
+  /** Something to build a request message in, with room for the session's header in front. */
+  requestWriter(): ByteWriter {
+    const writer = new ByteWriter();
+    writer.raw(view(NOTHING, <i32>HEADROOM));
+    this.built = writer;
+    return writer;
+  }
+
+  /** The built request as buffer for the session (`release` frees it), or no bytes when the caller's own is sent. */
+  takeRequest(): View {
+    const writer = this.built;
+    if (writer === null) return 0;
+    this.built = null;
+    const whole = writer.take();
+    return viewSlice(whole, <i32>HEADROOM, viewLen(whole));
+  }
+
+  /** Copies bytes to a buffer of the host layer, as a gRPC answer needs. */
+  answerMessage(message: View): void {
+    const copy = allocate(viewLen(message));
+    memory.copy(viewPtr(copy), viewPtr(message), viewLen(message));
+    this.own(copy);
+    this.reply.message(copy);
+  }
+
+  /** Gives back everything the call held. */
+  free(): void {
+    this.own(0);
+    this.headers.free();
+    for (let i = 0; i < this.texts.length; i++) this.texts[i].free();
+    this.texts = [];
+    const built = this.built;
+    if (built !== null) built.free();
+    this.built = null;
+    this.body = 0;
+  }
+}
+
+const NOTHING: usize = memory.data(192);

@@ -1,0 +1,80 @@
+// The gRPC doors (Layotto's and Dapr's): framing, and refusals as gRPC statuses.
+
+import { ByteWriter } from '../wire/bytes';
+import { FrameStatus, parseUnary, unaryMessage } from '../wire/grpc';
+import { literal, View, viewLen } from '../wire/view';
+import { clip, Exchange } from './exchange';
+import { Code } from './codes';
+import { Door } from './door';
+import { Router } from './router';
+
+const PREFIX_LENGTH: i32 = 5;
+
+const ACCEPT_ENCODING = literal('grpc-accept-encoding');
+const IDENTITY = literal('identity');
+const COMPRESSED = literal(
+  'the message is compressed; this runtime takes identity encoding only, so turn compression off in the client',
+);
+const TOO_MANY = literal('the request of a unary call holds more than one message');
+const NO_MESSAGE = literal('the request of a unary call holds no message');
+const INCOMPLETE = literal('the request ended inside a gRPC frame');
+const BAD_FLAG = literal('the gRPC frame has an invalid compression flag');
+
+export class GrpcDoor extends Door {
+  constructor(private readonly router: Router) {
+    super();
+  }
+
+  route(exchange: Exchange): bool {
+    exchange.handler = this.router.findGrpc(exchange.path);
+    if (exchange.handler !== null) return true;
+    const text = exchange.writer();
+    text.text('method ');
+    text.raw(clip(exchange.path));
+    text.text(' is not implemented by this runtime');
+    this.refuse(exchange, Code.UNIMPLEMENTED, text.view());
+    return false;
+  }
+
+  open(exchange: Exchange, body: View): bool {
+    const status = parseUnary(body);
+    if (status == FrameStatus.OK) {
+      exchange.body = unaryMessage(body);
+      return true;
+    }
+    if (status == FrameStatus.COMPRESSED) {
+      exchange.reply.headers.add(ACCEPT_ENCODING, IDENTITY);
+      this.refuse(exchange, Code.UNIMPLEMENTED, COMPRESSED);
+    } else if (status == FrameStatus.TOO_MANY) {
+      this.refuse(exchange, Code.UNIMPLEMENTED, TOO_MANY);
+    } else if (status == FrameStatus.EMPTY) {
+      this.refuse(exchange, Code.INTERNAL, NO_MESSAGE);
+    } else {
+      this.refuse(exchange, Code.INTERNAL, status == FrameStatus.BAD_FLAG ? BAD_FLAG : INCOMPLETE);
+    }
+    return false;
+  }
+
+  refuse(exchange: Exchange, code: i32, message: View): void {
+    exchange.reply.grpcError(code, message);
+  }
+
+  tooLarge(exchange: Exchange): void {
+    const text = exchange.writer();
+    text.text('received message larger than max: limits.message is ');
+    text.decimal(exchange.configuration.messageBytes);
+    text.text(' bytes');
+    this.refuse(exchange, Code.RESOURCE_EXHAUSTED, text.view());
+  }
+
+  bodyLimit(messageBytes: i32): u32 {
+    return <u32>(messageBytes + PREFIX_LENGTH);
+  }
+}
+
+const DETAILS = literal('grpc-status-details-bin');
+
+/** Adds error details to a gRPC refusal. @param status a serialised google.rpc.Status, base64 */
+export function addDetails(exchange: Exchange, status: ByteWriter): void {
+  if (viewLen(status.view()) > 0) exchange.reply.headers.add(DETAILS, status.view());
+}

@@ -1,0 +1,22 @@
+// What a primitive implements for each method behind each door.
+
+import { View } from '../wire/view';
+import { Exchange, Step } from './exchange';
+
+/** One method of one API. Made for one call, so it may keep what its answer needs. */
+export abstract class Handler {
+  /**
+   * The request is complete: `exchange.body` holds the gRPC message or the
+   * HTTP body. Fills in the reply, or the operation to ask the bridge for.
+   */
+  abstract start(exchange: Exchange): Step;
+
+  /** The bridge answered. @param payload the operation's response message, with headroom in front */
+  onResult(exchange: Exchange, payload: View): void {}
+
+  /** The operation failed or could not be sent. @param code google.rpc.Code @param message what happened, for people */
+  onFailure(exchange: Exchange, code: i32, message: View): void {}
+}
+
+/** Makes the handler for a call. */
+export type HandlerFactory = () => Handler;

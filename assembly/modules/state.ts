@@ -1,0 +1,16 @@
+// state.wasm: the state primitive alone.
+
+import { Router } from '../dialects/router';
+import { registerRoot, RootContext } from '../host/context';
+import { Runtime } from '../pipeline';
+import { installHealth } from '../primitives/health/health';
+import { installState } from '../primitives/state/state';
+
+export * from '../host/exports';
+
+function install(router: Router): void {
+  installState(router);
+  installHealth(router);
+}
+
+registerRoot((id: u32): RootContext => new Runtime(id, install));

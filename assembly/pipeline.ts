@@ -1,0 +1,394 @@
+// The order of a call: door, policy, answer here or ask the bridge, door
+// again. Every call goes this way, so nothing can skip policy or limits.
+
+import { Configuration } from './config/configuration';
+import { Code } from './dialects/codes';
+import { answerError, DaprHttpDoor, errorBody, errorCodeOf } from './dialects/dapr-http';
+import { Door } from './dialects/door';
+import { clip, Exchange, Step } from './dialects/exchange';
+import { GrpcDoor } from './dialects/grpc';
+import { Router } from './dialects/router';
+import { HttpContext, RootContext } from './host/context';
+import { Action, Buffer, HeaderMap, LogLevel } from './host/enums';
+import { addHeader, getHeader, removeHeader, replaceHeader } from './host/headers';
+import { log } from './host/log';
+import { release } from './host/memory';
+import { getBuffer, GRPC_STATUS_NONE, replaceBuffer, sendLocalResponse } from './host/stream';
+import { Access, checkAccess } from './policy/access';
+import { Budget } from './session/budget';
+import { TRACEPARENT_LENGTH } from './session/frame';
+import { Operation, Waiter } from './session/operation';
+import { Session, SessionOptions, Submitted } from './session/session';
+import { parseTimeout, writePrefix } from './wire/grpc';
+import { literal, View, view, viewEquals, viewIndexOf, viewLen, viewPtr, viewSlice, viewToString } from './wire/view';
+
+const METHOD = literal(':method');
+const PATH = literal(':path');
+const STATUS = literal(':status');
+const CONTENT_TYPE = literal('content-type');
+const CONTENT_LENGTH = literal('content-length');
+const GRPC_STATUS = literal('grpc-status');
+const GRPC_TIMEOUT = literal('grpc-timeout');
+const TRACEPARENT = literal('traceparent');
+const APPLICATION_GRPC = literal('application/grpc');
+const APPLICATION_JSON = literal('application/json');
+const ZERO = literal('0');
+const ONE = literal('1');
+/** Tells the Lua filter to give this reply a body, so that it can be replaced. */
+const MARKER = literal('x-layotto-reply');
+/** Tells the Lua filter to hold this request until its body is here. */
+const HOLD = literal('x-layotto-hold');
+
+const FROM_BROWSER = literal('requests from web pages (those with an Origin header) are refused');
+const FOREIGN_HOST = literal(
+  'this host name is not allowed: use localhost or an IP address, or add the name to listen.hosts',
+);
+const UNAUTHORIZED = literal('Unauthorized');
+const NO_SESSION = literal('the components bridge is not connected; calls are refused until it is back');
+const BUSY = literal('too busy: limits.operations or limits.bytes is reached; try again later');
+const RESULT_TOO_LARGE = literal('the answer is larger than limits.message');
+
+const QUESTION_MARK: u8 = 0x3f;
+const PLUS: u8 = 0x2b;
+const PREFIX_LENGTH: i32 = 5;
+
+/** Bodies over this size are taken out of Envoy's buffer once the filter has them. */
+const DRAIN_OVER: u32 = 64 * 1024;
+
+/** While no session is up, the tick looks for one this often (milliseconds). */
+const FIRST_TICK_MS: u32 = 10;
+
+/** Enters a module's primitives in the router. */
+export type Install = (router: Router) => void;
+
+/** What one plugin configuration runs: its router, its session, its budget. */
+export class Runtime extends RootContext {
+  configuration: Configuration = new Configuration();
+  readonly router: Router = new Router();
+  readonly grpcDoor: Door;
+  readonly httpDoor: Door;
+  budget: Budget = new Budget(0, 0);
+  private session: Session | null = null;
+
+  constructor(id: u32, install: Install) {
+    super(id);
+    install(this.router);
+    this.grpcDoor = new GrpcDoor(this.router);
+    this.httpDoor = new DaprHttpDoor(this.router);
+  }
+
+  onConfigure(size: u32): bool {
+    const text = this.readConfiguration(size);
+    const problem = this.configuration.parse(text);
+    release(text);
+    if (problem.length > 0) {
+      log(LogLevel.Error, 'layotto: the plugin configuration is refused: ' + problem);
+      return false;
+    }
+    const configuration = this.configuration;
+    const options = new SessionOptions();
+    options.smallCluster = configuration.sessionCluster;
+    options.largeCluster = configuration.largeCluster;
+    options.version = configuration.version;
+    options.configVersion = configuration.configVersion;
+    options.appId = configuration.appId;
+    this.budget = new Budget(configuration.bytes, configuration.operations);
+    this.session = new Session(this, options, this.budget);
+    this.setTickPeriod(FIRST_TICK_MS);
+    return true;
+  }
+
+  onTick(): void {
+    const session = this.session;
+    if (session !== null) session.tick();
+  }
+
+  onDone(): void {
+    const session = this.session;
+    if (session !== null) session.close();
+  }
+
+  createHttpContext(id: u32): HttpContext {
+    return new Call(id, this);
+  }
+
+  get ready(): bool {
+    const session = this.session;
+    return session !== null && session.ready;
+  }
+
+  submit(operation: Operation): Submitted {
+    const session = this.session;
+    return session === null ? Submitted.NoSession : session.submit(operation);
+  }
+
+  forget(operation: Operation): void {
+    const session = this.session;
+    if (session !== null) session.forget(operation);
+  }
+}
+
+enum Stage {
+  /** Taking in the request. */
+  Receiving,
+  /** The bridge has the operation. */
+  Asking,
+  /** Our reply is on its way out. */
+  Answering,
+  /** Envoy answered by itself (deadline, overflow); its reply gets the door's error shape. */
+  Dressing,
+}
+
+/** One call. */
+class Call extends HttpContext implements Waiter {
+  private readonly exchange: Exchange;
+  private door: Door;
+  private stage: Stage = Stage.Receiving;
+  private operation: Operation | null = null;
+  /** Bytes this call holds in the budget; those of a sent operation are the operation's. */
+  private charged: i32 = 0;
+  /** Bytes of request body seen so far. */
+  private received: u32 = 0;
+  private status: View = 0;
+
+  constructor(
+    id: u32,
+    private readonly runtime: Runtime,
+  ) {
+    super(id);
+    this.exchange = new Exchange(runtime.configuration);
+    this.door = runtime.httpDoor;
+  }
+
+  // Request
+
+  onRequestHeaders(count: u32, endOfStream: bool): Action {
+    const exchange = this.exchange;
+    const headers = exchange.headers;
+    headers.fetch(HeaderMap.RequestHeaders);
+    if (headers.has(HOLD)) removeHeader(HeaderMap.RequestHeaders, HOLD);
+    exchange.method = headers.get(METHOD);
+    const target = headers.get(PATH);
+    const mark = viewIndexOf(target, QUESTION_MARK, 0);
+    exchange.path = mark < 0 ? target : viewSlice(target, 0, mark);
+    exchange.query = mark < 0 ? 0 : viewSlice(target, mark + 1, viewLen(target));
+    exchange.ready = this.runtime.ready;
+    if (isGrpc(headers.get(CONTENT_TYPE))) this.door = this.runtime.grpcDoor;
+
+    const access = checkAccess(this.runtime.configuration, headers, exchange.method, exchange.path);
+    if (access != Access.Allowed) {
+      if (access == Access.BadToken) this.door.refuse(exchange, Code.UNAUTHENTICATED, UNAUTHORIZED);
+      else if (access == Access.FromBrowser) this.door.refuse(exchange, Code.PERMISSION_DENIED, FROM_BROWSER);
+      else this.door.refuse(exchange, Code.PERMISSION_DENIED, FOREIGN_HOST);
+      return this.respond();
+    }
+    if (!this.door.route(exchange)) return this.respond();
+    if (endOfStream) return this.receive();
+    if (!this.runtime.configuration.hold) return Action.Pause;
+    addHeader(HeaderMap.RequestHeaders, HOLD, ONE);
+    return Action.Continue;
+  }
+
+  onRequestBody(size: u32, endOfStream: bool): Action {
+    if (this.stage != Stage.Receiving) return Action.Pause;
+    if (size > this.door.bodyLimit(this.runtime.configuration.messageBytes)) {
+      this.door.tooLarge(this.exchange);
+      return this.respond();
+    }
+    if (!this.charge(size - this.received)) {
+      this.door.refuse(this.exchange, Code.RESOURCE_EXHAUSTED, BUSY);
+      return this.respond();
+    }
+    this.received = size;
+    return endOfStream ? this.receive() : Action.Pause;
+  }
+
+  /** A request that ends in trailers has no end of stream in its body. */
+  onRequestTrailers(count: u32): Action {
+    return this.stage == Stage.Receiving ? this.receive() : Action.Pause;
+  }
+
+  private charge(size: i32): bool {
+    if (!this.runtime.budget.take(size)) return false;
+    this.charged += size;
+    return true;
+  }
+
+  private receive(): Action {
+    const exchange = this.exchange;
+    const body = getBuffer(Buffer.RequestBody, 0, this.received);
+    exchange.own(body);
+    if (this.received > DRAIN_OVER) replaceBuffer(Buffer.RequestBody, this.received, 0);
+    if (!this.door.open(exchange, body)) return this.respond();
+    return exchange.handler!.start(exchange) == Step.Ask ? this.ask() : this.respond();
+  }
+
+  private ask(): Action {
+    const exchange = this.exchange;
+    let payload = exchange.takeRequest();
+    let buffer = payload;
+    if (payload == 0) {
+      payload = exchange.body;
+      buffer = exchange.disown();
+    } else {
+      // The message was built from the body, which is not needed any more.
+      exchange.own(0);
+      this.runtime.budget.give(this.charged);
+      this.charged = 0;
+      if (!this.charge(viewLen(payload))) {
+        release(buffer);
+        return this.fail(Code.RESOURCE_EXHAUSTED, BUSY);
+      }
+    }
+    const traceparent = exchange.headers.get(TRACEPARENT);
+    const operation = new Operation(
+      this,
+      exchange.operation,
+      buffer,
+      payload,
+      exchange.idempotent,
+      this.deadline(),
+      viewLen(traceparent) == TRACEPARENT_LENGTH ? traceparent : 0,
+    );
+    operation.charged = this.charged;
+    const submitted = this.runtime.submit(operation);
+    this.activate();
+    if (submitted == Submitted.Sent) {
+      this.charged = 0;
+      this.operation = operation;
+      this.stage = Stage.Asking;
+      return Action.Pause;
+    }
+    const action =
+      submitted == Submitted.Busy
+        ? this.fail(Code.RESOURCE_EXHAUSTED, BUSY)
+        : this.fail(Code.UNAVAILABLE, NO_SESSION);
+    operation.drop();
+    return action;
+  }
+
+  /** Milliseconds the caller waits: its grpc-timeout, or the default. */
+  private deadline(): u32 {
+    const timeout = this.exchange.headers.get(GRPC_TIMEOUT);
+    if (timeout != 0) {
+      const ms = parseTimeout(timeout);
+      if (ms > 0 && ms < <i64>u32.MAX_VALUE) return <u32>ms;
+    }
+    return this.runtime.configuration.deadlineMs;
+  }
+
+  private fail(code: i32, message: View): Action {
+    this.exchange.handler!.onFailure(this.exchange, code, message);
+    return this.respond();
+  }
+
+  // The bridge's answer
+
+  onResult(buffer: View, payload: View): void {
+    this.operation = null;
+    if (!this.activate()) {
+      release(buffer);
+      return;
+    }
+    this.exchange.own(buffer);
+    const size = viewLen(payload);
+    if (size > this.runtime.configuration.messageBytes) this.fail(Code.RESOURCE_EXHAUSTED, RESULT_TOO_LARGE);
+    else if (!this.charge(size)) this.fail(Code.RESOURCE_EXHAUSTED, BUSY);
+    else {
+      this.exchange.handler!.onResult(this.exchange, payload);
+      this.respond();
+    }
+  }
+
+  onFailure(code: i32, message: View): void {
+    this.operation = null;
+    if (this.activate()) this.fail(code, message);
+  }
+
+  // Reply
+
+  private respond(): Action {
+    this.stage = Stage.Answering;
+    const reply = this.exchange.reply;
+    if (reply.isMessage) {
+      reply.headers.add(MARKER, ONE);
+      sendLocalResponse(200, reply.headers, 0, Code.OK);
+    } else if (reply.grpcStatus >= 0) {
+      sendLocalResponse(200, reply.headers, reply.body, reply.grpcStatus);
+    } else {
+      sendLocalResponse(reply.status, reply.headers, reply.body, GRPC_STATUS_NONE);
+    }
+    return Action.Pause;
+  }
+
+  onResponseHeaders(count: u32, endOfStream: bool): Action {
+    if (this.stage == Stage.Answering) {
+      if (this.exchange.reply.isMessage) {
+        removeHeader(HeaderMap.ResponseHeaders, MARKER);
+        removeHeader(HeaderMap.ResponseHeaders, CONTENT_LENGTH);
+        removeHeader(HeaderMap.ResponseHeaders, GRPC_STATUS);
+      }
+    } else if (this.door == this.runtime.httpDoor && !endOfStream) {
+      this.stage = Stage.Dressing;
+      this.status = getHeader(HeaderMap.ResponseHeaders, STATUS);
+      replaceHeader(HeaderMap.ResponseHeaders, CONTENT_TYPE, APPLICATION_JSON);
+      removeHeader(HeaderMap.ResponseHeaders, CONTENT_LENGTH);
+    }
+    return Action.Continue;
+  }
+
+  onResponseBody(size: u32, endOfStream: bool): Action {
+    const dressing = this.stage == Stage.Dressing;
+    const reply = this.exchange.reply;
+    if (!dressing && !(this.stage == Stage.Answering && reply.isMessage)) return Action.Continue;
+    if (!endOfStream) return Action.Pause;
+    if (dressing) {
+      this.dress(size);
+      return Action.Continue;
+    }
+    const at = viewPtr(reply.body) - <usize>PREFIX_LENGTH;
+    writePrefix(at, viewLen(reply.body));
+    replaceBuffer(Buffer.ResponseBody, size, view(at, viewLen(reply.body) + PREFIX_LENGTH));
+    addHeader(HeaderMap.ResponseTrailers, GRPC_STATUS, ZERO);
+    // The host has its copy; only the byte count stays, until the caller has read it.
+    this.exchange.own(0);
+    return Action.Continue;
+  }
+
+  /** Puts the text of one of Envoy's own replies in the door's error shape; its status stays. */
+  private dress(size: u32): void {
+    const exchange = this.exchange;
+    const text = getBuffer(Buffer.ResponseBody, 0, size);
+    const body = exchange.writer();
+    errorBody(body, errorCodeOf(codeOfHttp(this.status)), clip(text), 0);
+    replaceBuffer(Buffer.ResponseBody, size, body.view());
+    release(text);
+  }
+
+  onDone(): void {
+    const operation = this.operation;
+    this.operation = null;
+    if (operation !== null) this.runtime.forget(operation);
+    this.runtime.budget.give(this.charged);
+    this.charged = 0;
+    release(this.status);
+    this.status = 0;
+    this.exchange.free();
+  }
+}
+
+/** As Envoy decides it: the media type itself, or with a "+format" behind. */
+function isGrpc(contentType: View): bool {
+  const length = viewLen(APPLICATION_GRPC);
+  if (viewLen(contentType) < length) return false;
+  if (!viewEquals(viewSlice(contentType, 0, length), APPLICATION_GRPC)) return false;
+  return viewLen(contentType) == length || load<u8>(viewPtr(contentType) + length) == PLUS;
+}
+
+function codeOfHttp(status: View): i32 {
+  const number = <i32>parseInt(viewToString(status));
+  if (number == 408 || number == 504) return Code.DEADLINE_EXCEEDED;
+  if (number == 503) return Code.UNAVAILABLE;
+  if (number == 429) return Code.RESOURCE_EXHAUSTED;
+  return number >= 400 && number < 500 ? Code.INVALID_ARGUMENT : Code.INTERNAL;
+}

@@ -1,0 +1,320 @@
+import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type {
+  CatalogEntry,
+  ComponentConfig,
+  RuntimeConfig,
+} from '../../components-bridge/src/config/types.js';
+import { renderBootstrap } from '../../envoy/bootstrap.js';
+import { envoyBinary } from '../../tools/get.mjs';
+import { Child } from './child.js';
+import { showOnFailure } from './failure-logs.js';
+import { http1, type Target } from './http1.js';
+import { RawClient } from './grpc-raw.js';
+import { freePort } from './ports.js';
+import { eventually } from './wait.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const releaseModule = join(root, 'dist/modules/runtime.wasm');
+const bridgeMain = join(root, 'dist/components-bridge/src/main.js');
+
+/** The version the tests' runtimes say they have. */
+export const VERSION = '0.1.0';
+
+/** A component as a test writes it; the rest is filled in. */
+export type TestComponent = Pick<ComponentConfig, 'name' | 'type'> & Partial<ComponentConfig>;
+
+/** Something that answers sessions on a socket in place of the real bridge. */
+export interface BridgeStandIn {
+  stop(): Promise<void>;
+}
+
+export interface RuntimeOptions {
+  components?: readonly TestComponent[];
+  /** Envoy's worker threads; default 1. */
+  concurrency?: number;
+  appId?: string;
+  apiToken?: string;
+  hold?: boolean;
+  /** Also listen on a Unix socket. */
+  unixSocket?: boolean;
+  hosts?: string[];
+  limits?: Partial<RuntimeConfig['limits']>;
+  /** Path of the module; default the release artifact. */
+  module?: string;
+  /** The real bridge (default), none, or a stand-in listening on the socket it is given. */
+  bridge?: 'spawn' | 'none' | ((socketPath: string) => Promise<BridgeStandIn>);
+  /** Makes the bootstrap in another way, or changes the one rendered, before Envoy reads it. */
+  bootstrap?: (
+    rendered: Bootstrap,
+    context: { config: RuntimeConfig; module: string; adminSocket: string },
+  ) => Bootstrap;
+}
+
+type Bootstrap = ReturnType<typeof renderBootstrap>['bootstrap'];
+
+/** What the filter's configuration says of the component types tests use. */
+const catalog: CatalogEntry[] = [
+  {
+    type: 'state.embedded',
+    primitive: 'state',
+    capabilities: ['ETAG', 'TRANSACTIONAL', 'TTL'],
+    metadata: undefined as never,
+  },
+  {
+    type: 'state.redis',
+    primitive: 'state',
+    capabilities: ['ETAG', 'TRANSACTIONAL', 'TTL'],
+    metadata: undefined as never,
+  },
+];
+
+/** The embedded store, as the default configuration has it. */
+export const EMBEDDED: TestComponent = { name: 'statestore', type: 'state.embedded' };
+
+/** A Redis store named `statestore` on a port of 127.0.0.1. */
+export function redisComponent(port: number, more: Partial<ComponentConfig> = {}): TestComponent {
+  return { name: 'statestore', type: 'state.redis', metadata: { redisHost: `127.0.0.1:${port}` }, ...more };
+}
+
+/** A real Envoy with the real filter, and a bridge, in a temporary folder on free ports. */
+export class Runtime {
+  private bridge: Child | undefined;
+  private standIn: BridgeStandIn | undefined;
+  private hide: () => void = () => undefined;
+  private readonly clients: RawClient[] = [];
+
+  private constructor(
+    readonly config: RuntimeConfig,
+    readonly envoy: Child,
+    private readonly options: RuntimeOptions,
+  ) {}
+
+  /** Starts everything and waits until calls are answered; see `RuntimeOptions`. */
+  static async start(options: RuntimeOptions = {}): Promise<Runtime> {
+    const config = await resolve(options);
+    const module = options.module ?? releaseModule;
+    const adminSocket = join(config.dataDir, 'envoy-admin.sock');
+    const rendered = renderBootstrap(config, {
+      moduleFile: module,
+      version: VERSION,
+      hold: options.hold ?? false,
+      apiTokens: options.apiToken === undefined ? [] : [options.apiToken],
+      catalog,
+      adminSocket,
+    });
+    await mkdir(rendered.extensionDir, { recursive: true });
+    for (const [name, text] of Object.entries(rendered.extensionConfigs)) {
+      await writeFile(join(rendered.extensionDir, name), text);
+    }
+    const bootstrap =
+      options.bootstrap?.(rendered.bootstrap, { config, module, adminSocket }) ?? rendered.bootstrap;
+    const bootstrapFile = join(config.dataDir, 'bootstrap.json');
+    await writeFile(bootstrapFile, JSON.stringify(bootstrap));
+    await writeFile(join(config.dataDir, 'config.json'), JSON.stringify(config));
+
+    const { path } = await envoyBinary({ log: () => undefined });
+    const envoy = new Child('envoy', path, [
+      '-c',
+      bootstrapFile,
+      '--disable-hot-restart',
+      '--concurrency',
+      String(config.envoy.concurrency),
+      '--log-level',
+      'warn',
+      '--component-log-level',
+      'wasm:info',
+    ]);
+    const runtime = new Runtime(config, envoy, options);
+    runtime.hide = showOnFailure(() => runtime.tails());
+    try {
+      await runtime.startBridge();
+      await runtime.ready();
+    } catch (error) {
+      const tails = runtime.tails();
+      await runtime.stop();
+      throw new Error(`the runtime did not start: ${(error as Error).message}\n${tails}`);
+    }
+    return runtime;
+  }
+
+  /** The listener's port on 127.0.0.1. */
+  get port(): number {
+    return this.config.listen.port;
+  }
+
+  get target(): Target {
+    return { port: this.port };
+  }
+
+  get sessionSocket(): string {
+    return join(this.config.dataDir, 'session.sock');
+  }
+
+  /** The bridge's process; an error if there is none. */
+  get bridgeProcess(): Child {
+    if (this.bridge === undefined) throw new Error('this runtime has no bridge process');
+    return this.bridge;
+  }
+
+  /** A connection to the listener, closed by `stop`. */
+  async connect(target: Target = this.target): Promise<RawClient> {
+    const client = await RawClient.connect(target);
+    this.clients.push(client);
+    return client;
+  }
+
+  /** Envoy's counters and gauges whose names match. */
+  async stats(pattern: RegExp): Promise<Record<string, number>> {
+    const query = `filter=${encodeURIComponent(pattern.source)}&format=json`;
+    const { body } = await this.admin(`/stats?${query}`);
+    const { stats } = JSON.parse(body) as { stats: { name?: string; value?: number }[] };
+    const found: Record<string, number> = {};
+    for (const { name, value } of stats) {
+      if (name !== undefined && typeof value === 'number' && pattern.test(name)) found[name] = value;
+    }
+    return found;
+  }
+
+  /** Open session streams, small and large, of every thread. */
+  async openSessions(): Promise<number> {
+    const active = await this.stats(/^cluster\.layotto_session(_large)?\.upstream_rq_active$/);
+    return Object.values(active).reduce((sum, value) => sum + value, 0);
+  }
+
+  /** Sessions when all are open: two of each worker and of the main thread. */
+  get expectedSessions(): number {
+    return 2 * (this.config.envoy.concurrency + 1);
+  }
+
+  /** Waits until every thread has both sessions. */
+  async sessionsOpen(timeoutMs = 10_000): Promise<void> {
+    await eventually(
+      `${this.expectedSessions} open sessions`,
+      async () => (await this.openSessions()) >= this.expectedSessions,
+      { timeoutMs },
+    );
+  }
+
+  envoyRssKiB(): Promise<number> {
+    return this.envoy.rssKiB();
+  }
+
+  /** SIGKILL: the bridge is gone at once, with everything it had in hand. */
+  async killBridge(): Promise<void> {
+    this.bridgeProcess.signal('SIGKILL');
+    await this.bridgeProcess.exited;
+  }
+
+  /** SIGSTOP: the bridge stands still, its connections stay open. */
+  stopBridge(): void {
+    this.bridgeProcess.signal('SIGSTOP');
+  }
+
+  contBridge(): void {
+    this.bridgeProcess.signal('SIGCONT');
+  }
+
+  /** Starts a new bridge after the old one has gone; resolves when its socket accepts. */
+  async restartBridge(): Promise<void> {
+    if (this.bridge !== undefined) await this.bridge.stop();
+    await this.startBridge();
+  }
+
+  /** What both processes wrote last. */
+  tails(lines = 40): string {
+    return [this.envoy, this.bridge]
+      .flatMap((child) => (child === undefined ? [] : [child.tail(lines)]))
+      .join('\n');
+  }
+
+  /** Ends everything and removes the folder. */
+  async stop(): Promise<void> {
+    this.hide();
+    for (const client of this.clients) client.close();
+    this.envoy.signal('SIGKILL');
+    await Promise.all([this.envoy.exited, this.bridge?.stop(), this.standIn?.stop()]);
+    await rm(this.config.dataDir, { recursive: true, force: true });
+  }
+
+  /** A GET on Envoy's admin interface. */
+  admin(path: string): Promise<{ status: number; body: string }> {
+    return http1({ socketPath: join(this.config.dataDir, 'envoy-admin.sock') }, 'GET', path);
+  }
+
+  private async startBridge(): Promise<void> {
+    const { bridge = 'spawn' } = this.options;
+    if (bridge === 'none') return;
+    if (typeof bridge === 'function') {
+      this.standIn = await bridge(this.sessionSocket);
+      return;
+    }
+    const child = new Child('bridge', process.execPath, [
+      bridgeMain,
+      join(this.config.dataDir, 'config.json'),
+    ]);
+    this.bridge = child;
+    await eventually('the bridge listens', async () => {
+      if (child.exitCode !== undefined) throw new Error(`the bridge exited with ${child.exitCode}`);
+      return accepts(this.sessionSocket);
+    });
+  }
+
+  private async ready(): Promise<void> {
+    await eventually('Envoy is live', async () => {
+      if (this.envoy.exitCode !== undefined) throw new Error(`Envoy exited with ${this.envoy.exitCode}`);
+      return (await this.admin('/ready')).status === 200;
+    });
+    if ((this.options.bridge ?? 'spawn') === 'none') return;
+    await this.sessionsOpen();
+    if (this.options.bridge !== undefined && this.options.bridge !== 'spawn') return;
+    await eventually('every component answers', async () => {
+      for (const { name } of this.config.components) {
+        const headers: Record<string, string> = {};
+        if (this.options.apiToken !== undefined) headers['dapr-api-token'] = this.options.apiToken;
+        const { status, body } = await http1(this.target, 'GET', `/v1.0/state/${name}/ready`, { headers });
+        if (status !== 200 && status !== 204) throw new Error(`${status} ${body}`);
+      }
+      return true;
+    });
+  }
+}
+
+async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'layotto-'));
+  return {
+    source: 'test',
+    app: { id: options.appId ?? 'app', port: 0, protocol: 'http' },
+    listen: {
+      host: '127.0.0.1',
+      port: await freePort(),
+      hosts: options.hosts ?? [],
+      ...(options.unixSocket === true ? { unixSocket: join(dataDir, 'runtime.sock') } : {}),
+    },
+    dataDir,
+    limits: {
+      messageBytes: 4_194_304,
+      operations: 1024,
+      bytes: 67_108_864,
+      deadlineMs: 15_000,
+      ...options.limits,
+    },
+    envoy: { concurrency: options.concurrency ?? 1, metricsPort: 0 },
+    components: (options.components ?? [EMBEDDED]).map((component) => ({
+      version: 'v1',
+      primitive: component.type.split('.')[0] ?? '',
+      form: 'native',
+      metadata: {},
+      origin: { file: 'test', line: 0 },
+      ...component,
+    })),
+  };
+}
+
+async function accepts(socketPath: string): Promise<boolean> {
+  const client = await RawClient.connect({ socketPath });
+  client.close();
+  return true;
+}

@@ -69,3 +69,34 @@ export function codePointAt(ptr: usize, length: i32): u32 {
   if (length == 3) return ((first & 0x0f) << 12) | (second << 6) | third;
   return ((first & 0x07) << 18) | (second << 12) | (third << 6) | (load<u8>(ptr, 3) & 0x3f);
 }
+
+/** Bytes that a code point takes. */
+// @ts-ignore: decorator
+@inline
+export function codePointSize(code: u32): i32 {
+  return code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+}
+
+/** Writes a code point, which must not be a surrogate, at `ptr` and returns its size. */
+export function putCodePoint(ptr: usize, code: u32): i32 {
+  if (code < 0x80) {
+    store<u8>(ptr, <u8>code);
+    return 1;
+  }
+  if (code < 0x800) {
+    store<u8>(ptr, <u8>(0xc0 | (code >> 6)));
+    store<u8>(ptr, <u8>(0x80 | (code & 0x3f)), 1);
+    return 2;
+  }
+  if (code < 0x10000) {
+    store<u8>(ptr, <u8>(0xe0 | (code >> 12)));
+    store<u8>(ptr, <u8>(0x80 | ((code >> 6) & 0x3f)), 1);
+    store<u8>(ptr, <u8>(0x80 | (code & 0x3f)), 2);
+    return 3;
+  }
+  store<u8>(ptr, <u8>(0xf0 | (code >> 18)));
+  store<u8>(ptr, <u8>(0x80 | ((code >> 12) & 0x3f)), 1);
+  store<u8>(ptr, <u8>(0x80 | ((code >> 6) & 0x3f)), 2);
+  store<u8>(ptr, <u8>(0x80 | (code & 0x3f)), 3);
+  return 4;
+}

@@ -1,0 +1,121 @@
+/**
+ * Generates load in a process of its own, so that the one that measures is not the one that waits.
+ *
+ * `node load.mjs '<json>'`, with
+ *   target       {"port": N} or {"socketPath": "…"}: an h2c listener
+ *   path         request path
+ *   bodyFile     file that holds the whole request body, gRPC frame included
+ *   headers      further request headers (default: those of a gRPC request)
+ *   inflight     calls under way at a time
+ *   connections  connections they share (default 1)
+ *   seconds      how long to go on; or `calls`, how many to make
+ *   warmup       seconds before counting starts (default 0)
+ *
+ * Prints one line of JSON: calls, failed, seconds, perSecond, p50, p99, max (milliseconds), cpu (this process's
+ * microseconds per call), and `statuses`, how often each gRPC status came (an HTTP status if there was none).
+ */
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:http2';
+import { createConnection } from 'node:net';
+
+const options = JSON.parse(process.argv[2] ?? '{}');
+const { target, path, inflight = 1, connections = 1, seconds, calls, warmup = 0 } = options;
+const body = options.bodyFile === undefined ? Buffer.alloc(0) : readFileSync(options.bodyFile);
+const headers = {
+  ':method': 'POST',
+  ':path': path,
+  'content-type': 'application/grpc',
+  te: 'trailers',
+  ...options.headers,
+};
+
+const sessions = await Promise.all(Array.from({ length: connections }, open));
+const latencies = [];
+const statuses = {};
+let failed = 0;
+let started = performance.now();
+let cpu = process.cpuUsage();
+let counting = warmup === 0;
+const countFrom = started + warmup * 1000;
+const until = seconds === undefined ? Infinity : countFrom + seconds * 1000;
+let left = calls ?? Infinity;
+
+await Promise.all(Array.from({ length: inflight }, (_, index) => loop(sessions[index % sessions.length])));
+
+const elapsed = (performance.now() - started) / 1000;
+const used = process.cpuUsage(cpu);
+for (const session of sessions) session.close();
+latencies.sort((a, b) => a - b);
+const quantile = (q) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * q))] ?? 0;
+console.log(
+  JSON.stringify({
+    calls: latencies.length,
+    failed,
+    seconds: elapsed,
+    perSecond: latencies.length / elapsed,
+    p50: quantile(0.5),
+    p99: quantile(0.99),
+    max: latencies.at(-1) ?? 0,
+    cpu: (used.user + used.system) / Math.max(1, latencies.length),
+    statuses,
+  }),
+);
+
+function open() {
+  return new Promise((resolve, reject) => {
+    const socket =
+      'port' in target
+        ? createConnection({ host: '127.0.0.1', port: target.port, noDelay: true })
+        : createConnection({ path: target.socketPath });
+    socket.once('error', reject);
+    const session = connect('http://localhost', {
+      createConnection: () => socket,
+      settings: { initialWindowSize: 8 * 1024 * 1024 },
+    });
+    session.once('error', reject);
+    session.once('connect', () => {
+      session.setLocalWindowSize(16 * 1024 * 1024);
+      session.on('error', () => undefined);
+      resolve(session);
+    });
+  });
+}
+
+async function loop(session) {
+  for (;;) {
+    const begun = performance.now();
+    if (begun >= until || left <= 0) return;
+    left--;
+    const status = await call(session);
+    const ended = performance.now();
+    if (!counting && ended >= countFrom) {
+      counting = true;
+      started = ended;
+      cpu = process.cpuUsage();
+      continue;
+    }
+    if (!counting) continue;
+    latencies.push(ended - begun);
+    statuses[status] = (statuses[status] ?? 0) + 1;
+    if (status !== '0' && status !== 'http 200') failed++;
+  }
+}
+
+function call(session) {
+  return new Promise((resolve) => {
+    let status = 'none';
+    const stream = session.request(headers);
+    const take = (received) => {
+      if (received['grpc-status'] !== undefined) status = String(received['grpc-status']);
+    };
+    stream.on('response', (received) => {
+      status = `http ${received[':status']}`;
+      take(received);
+    });
+    stream.on('trailers', take);
+    stream.on('error', () => (status = 'reset'));
+    stream.on('close', () => resolve(status));
+    stream.resume();
+    stream.end(body);
+  });
+}

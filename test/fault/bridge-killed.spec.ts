@@ -1,0 +1,83 @@
+import { LAYOTTO } from '../support/doors.js';
+import type { RawAnswer, RawClient } from '../support/grpc-raw.js';
+import { getStateBody, saveStateBody, valueOf } from '../support/requests.js';
+import { Runtime } from '../support/runtime.js';
+import { sleep } from '../support/wait.js';
+
+const DEADLINE = 3000;
+
+interface Done {
+  read: boolean;
+  started: number;
+  ended: number;
+  answer: RawAnswer;
+}
+
+/** Calls one after the other until told to stop, reads and writes in turn. */
+async function calls(client: RawClient, done: Done[], running: () => boolean): Promise<void> {
+  for (let turn = 0; running(); turn++) {
+    const read = turn % 2 === 0;
+    const started = performance.now();
+    const answer = await client.send({
+      path: `${LAYOTTO}/${read ? 'GetState' : 'SaveState'}`,
+      body: [read ? getStateBody('k') : saveStateBody('w', 'x')],
+    });
+    done.push({ read, started, ended: performance.now(), answer });
+    // A refusal comes at once; a real client would wait too before it tries again.
+    if (answer.grpcStatus !== 0) await sleep(5);
+  }
+}
+
+describe.each([1, 2])('a bridge killed under load, with %i worker(s)', (concurrency) => {
+  let runtime: Runtime;
+
+  beforeAll(async () => {
+    runtime = await Runtime.start({ concurrency, limits: { deadlineMs: DEADLINE } });
+    const client = await runtime.connect();
+    await client.send({ path: `${LAYOTTO}/SaveState`, body: [saveStateBody('k', 'kept')] });
+  });
+
+  afterAll(() => runtime?.stop());
+
+  test('every call ends by its deadline, reads are sent again, and service is back at once', async () => {
+    const clients = await Promise.all(Array.from({ length: 4 }, () => runtime.connect()));
+    const done: Done[] = [];
+    let running = true;
+    const load = Array.from({ length: 16 }, (_, n) =>
+      calls(clients[n % 4] as RawClient, done, () => running),
+    );
+    const spans: { killed: number; back: number }[] = [];
+    for (let round = 0; round < 3; round++) {
+      await sleep(400);
+      const killed = performance.now();
+      await runtime.killBridge();
+      await sleep(200);
+      await runtime.restartBridge();
+      spans.push({ killed, back: performance.now() });
+    }
+    await sleep(1000);
+    running = false;
+    await Promise.all(load);
+
+    // Nothing hung, and only what may be said was said.
+    expect(done.length).toBeGreaterThan(100);
+    for (const { started, ended, answer } of done) {
+      expect(ended - started).toBeLessThan(DEADLINE + 500);
+      expect([0, 14]).toContain(answer.grpcStatus);
+      if (answer.grpcStatus === 14) expect(answer.grpcMessage).toMatch(/bridge/);
+    }
+    for (const { killed, back } of spans) {
+      // A read that was under way was sent once more and answered.
+      const caught = done.filter(({ read, started, ended }) => read && started < killed && ended > killed);
+      expect(caught.map(({ answer }) => answer.grpcStatus)).toEqual(caught.map(() => 0));
+      const firstSuccess = Math.min(
+        ...done
+          .filter(({ started, answer }) => started > killed && answer.grpcStatus === 0)
+          .map(({ ended }) => ended),
+      );
+      expect(firstSuccess - back).toBeLessThan(500);
+    }
+    const reads = done.filter(({ read, answer }) => read && answer.grpcStatus === 0);
+    expect(new Set(reads.map(({ answer }) => valueOf(answer.messages[0])))).toEqual(new Set(['kept']));
+  });
+});

@@ -43,7 +43,7 @@ export function checkComponents(
       continue;
     }
     const id = `${entry.primitive}/${draft.name}`;
-    const earlier = seen.get(id);
+    const earlier = draft.name === '' ? undefined : seen.get(id);
     if (earlier !== undefined) {
       const message = `the name "${draft.name}" is taken by the component at ${earlier.file}:${earlier.line}; give each its own`;
       findings.problem(draft.file, draft.line, draft.path, message);
@@ -89,7 +89,7 @@ function checkMetadata(
   const known = keysOf(entry.metadata);
   const spelling = new Map(known.map((key) => [key.toLowerCase(), key]));
   const values = new Map<string, DraftValue>();
-  for (const value of draft.metadata) {
+  for (const value of draft.metadata ?? []) {
     const key = spelling.get(value.key.toLowerCase()) ?? value.key;
     const earlier = values.get(key);
     if (earlier !== undefined) {
@@ -112,10 +112,11 @@ function checkMetadata(
     }
     if (unknown) result = entry.metadata.safeParse(plain(values));
   }
-  if (!result.success) {
+  if (!result.success && draft.metadata !== undefined) {
     for (const issue of result.error.issues) {
       const key = String(issue.path[0] ?? '');
       const value = values.get(key);
+      if (value !== undefined && value.value === undefined) continue;
       const line = value?.line ?? draft.line;
       const path = value?.path ?? (key === '' ? draft.path : `${draft.path}.metadata.${key}`);
       findings.problem(draft.file, line, path, `${issueText(issue)}, found ${found(key, value)}`);
@@ -125,7 +126,9 @@ function checkMetadata(
 }
 
 function plain(values: ReadonlyMap<string, DraftValue>): Record<string, string> {
-  return Object.fromEntries([...values].map(([key, { value }]) => [key, value]));
+  return Object.fromEntries(
+    [...values].flatMap(([key, { value }]) => (value === undefined ? [] : [[key, value]])),
+  );
 }
 
 function found(key: string, value: DraftValue | undefined): string {

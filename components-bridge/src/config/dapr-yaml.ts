@@ -141,12 +141,12 @@ class DaprReader {
     return false;
   }
 
-  #metadata(items: unknown): DraftValue[] {
+  #metadata(items: unknown): DraftValue[] | undefined {
     if (items === undefined || items === null) return [];
     const path = ['spec', 'metadata'];
     if (!Array.isArray(items)) {
       this.#problem(path, `expected a list of names and values, found ${describe(items)}`);
-      return [];
+      return undefined;
     }
     const values: DraftValue[] = [];
     for (const [index, item] of items.entries()) {
@@ -156,6 +156,7 @@ class DaprReader {
     return values;
   }
 
+  /** One setting. Its value is undefined if that was wrong; without a name there is nothing to return. */
   #item(item: unknown, path: Path): DraftValue | undefined {
     if (!isRecord(item)) {
       this.#problem(path, `expected a map with name and value, found ${describe(item)}`);
@@ -166,29 +167,31 @@ class DaprReader {
       this.#problem([...path, 'name'], `expected the name of a setting, found ${describe(item['name'])}`);
       return undefined;
     }
-    if (item['secretKeyRef'] !== undefined) {
-      const message = `secretKeyRef of "${key}" is not supported by this version; expected value, or envRef with the name of an environment variable`;
-      this.#problem([...path, 'secretKeyRef'], message);
-      return undefined;
-    }
-    const fromEnv = item['envRef'] !== undefined;
-    const source = [...path, fromEnv ? 'envRef' : 'value'];
+    const kind = ['secretKeyRef', 'envRef'].find((name) => item[name] !== undefined) ?? 'value';
+    const source = [...path, kind];
+    const setting = {
+      key,
+      line: this.document.lineOf(source),
+      path: `spec.metadata.${key}`,
+      hidden: kind !== 'value',
+    };
+    return { ...setting, value: this.#value(item, kind, key, source) };
+  }
+
+  #value(item: Record<string, unknown>, kind: string, key: string, source: Path): string | undefined {
     const written = this.document.textOf(source);
-    if (written === undefined && source.at(-1) === 'value' && 'value' in item) {
-      this.#problem(
-        source,
-        `expected text, a number, true or false for "${key}", found ${describe(item['value'])}`,
-      );
+    if (kind === 'envRef') return this.#variable(written, source);
+    if (kind === 'secretKeyRef') {
+      const instead = 'expected value, or envRef with the name of an environment variable';
+      this.#problem(source, `secretKeyRef of "${key}" is not supported by this version; ${instead}`);
       return undefined;
     }
-    const line = this.document.lineOf(source);
-    const where = `spec.metadata.${key}`;
-    if (!fromEnv) {
-      const value = this.#fill(written ?? '', source);
-      return { key, value, line, path: where, hidden: false };
+    if (written === undefined && item['value'] !== undefined) {
+      const message = `expected text, a number, true or false for "${key}", found ${describe(item['value'])}`;
+      this.#problem(source, message);
+      return undefined;
     }
-    const value = this.#variable(written, source);
-    return value === undefined ? undefined : { key, value, line, path: where, hidden: true };
+    return this.#fill(written ?? '', source);
   }
 
   /** An environment variable. Like Dapr it refuses the runtime's own, which hold its tokens. */

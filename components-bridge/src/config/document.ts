@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments } from 'yaml';
-import type { Document, Node, Scalar } from 'yaml';
+import type { Document, Node, Scalar, YAMLParseError } from 'yaml';
 
 import type { Findings } from './problems.js';
 
@@ -10,6 +10,8 @@ const MAX_FILE_BYTES = 1024 * 1024;
 /** Bounds what aliases can unfold to. */
 const MAX_NODES = 100_000;
 const MAX_DEPTH = 64;
+/** Each alias costs a search through the document. */
+const MAX_ALIASES = 1000;
 
 type Path = readonly PropertyKey[];
 
@@ -125,7 +127,7 @@ export function parseText(text: string, file: string, findings: Findings): Confi
     return documents;
   }
   for (const source of parsed) {
-    for (const error of source.errors) {
+    for (const error of worthTelling(source.errors)) {
       findings.problem(file, lineAt(error.pos[0]), '', `cannot be read as YAML or JSON: ${error.message}`);
     }
     if (source.errors.length > 0 || source.contents === null) continue;
@@ -139,6 +141,12 @@ export function parseText(text: string, file: string, findings: Findings): Confi
   return documents;
 }
 
+/** One syntax error makes others follow, so only the first is told; keys written twice are each worth telling. */
+function worthTelling(errors: readonly YAMLParseError[]): YAMLParseError[] {
+  const first = errors.find((error) => error.code !== 'DUPLICATE_KEY');
+  return errors.filter((error) => error === first || error.code === 'DUPLICATE_KEY');
+}
+
 /** A scalar as it was written; an empty one is ''. */
 function scalarText(scalar: Scalar): string {
   if (typeof scalar.value === 'string') return scalar.value;
@@ -150,6 +158,8 @@ function scalarText(scalar: Scalar): string {
 class Reader {
   readonly errors: { line: number; message: string }[] = [];
   #nodes = 0;
+  #aliases = 0;
+  #refused = false;
 
   constructor(
     readonly document: ConfigDocument,
@@ -158,9 +168,14 @@ class Reader {
   ) {}
 
   read(node: unknown, path: Path, depth: number): unknown {
-    const target: unknown = isAlias(node) ? node.resolve(this.source) : node;
     const line = this.lineAt((node as Node | null)?.range?.[0] ?? 0);
-    if (++this.#nodes > MAX_NODES || depth > MAX_DEPTH) return this.#refuse(line);
+    if (isAlias(node)) this.#aliases++;
+    if (++this.#nodes > MAX_NODES || this.#aliases > MAX_ALIASES || depth > MAX_DEPTH)
+      return this.#refuse(line);
+    const target: unknown = isAlias(node) ? node.resolve(this.source) : node;
+    if (isAlias(node) && target === undefined) {
+      this.errors.push({ line, message: `there is no anchor for the alias *${node.source}` });
+    }
     if (isMap(target)) {
       const map: Record<string, unknown> = {};
       for (const pair of target.items) {
@@ -175,7 +190,7 @@ class Reader {
         // defineProperty, because a key called __proto__ must become data like any other.
         const value = this.read(pair.value, inner, depth + 1);
         Object.defineProperty(map, key, { value, enumerable: true, configurable: true, writable: true });
-        if (this.#nodes > MAX_NODES) break;
+        if (this.#refused) break;
       }
       return map;
     }
@@ -185,7 +200,7 @@ class Reader {
         const inner = [...path, list.length];
         this.document.setLine(inner, this.lineAt((item as Node | null)?.range?.[0] ?? 0));
         list.push(this.read(item, inner, depth + 1));
-        if (this.#nodes > MAX_NODES) break;
+        if (this.#refused) break;
       }
       return list;
     }
@@ -195,12 +210,9 @@ class Reader {
   }
 
   #refuse(line: number): null {
-    if (this.errors.length === 0 || this.#nodes <= MAX_NODES) {
-      this.errors.push({
-        line,
-        message: `expected at most ${MAX_NODES} values, nested at most ${MAX_DEPTH} deep`,
-      });
-    }
+    const most = `${MAX_NODES} values and ${MAX_ALIASES} aliases, nested ${MAX_DEPTH} deep`;
+    if (!this.#refused) this.errors.push({ line, message: `expected at most ${most}` });
+    this.#refused = true;
     return null;
   }
 }

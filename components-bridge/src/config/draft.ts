@@ -3,7 +3,8 @@ import type { ConfigForm, RuntimeConfig } from './types.js';
 /** One metadata value before the catalog has seen it. */
 export interface DraftValue {
   key: string;
-  value: string;
+  /** Undefined if it was wrong, which has been reported. */
+  value: string | undefined;
   line: number;
   /** The path to it, for messages. */
   path: string;
@@ -17,7 +18,8 @@ export interface DraftComponent {
   type: string;
   version: string;
   form: ConfigForm;
-  metadata: DraftValue[];
+  /** Undefined if it was not a map or list at all, which has been reported. */
+  metadata: DraftValue[] | undefined;
   file: string;
   line: number;
   /** The path of the component and of its type, for messages. */

@@ -62,6 +62,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const env = options.env ?? process.env;
   const draft =
     options.file === undefined ? emptyDraft() : await readFile(options.file, cwd, env, options, findings);
+  const fileIsFine = findings.problems.length === 0;
 
   checkOptions(options, findings);
   // A wrong id is reported once; the default stands in so that the rest can still be checked.
@@ -82,13 +83,14 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
 
   if (draft !== undefined) {
     const config = assemble(options, draft, cwd, appId, checked);
-    checkTogether(config, options, draft, findings);
+    // With half a file every second default would look like a contradiction.
+    if (fileIsFine) checkTogether(config, options, draft, findings);
     if (findings.problems.length === 0) return { config, notices: findings.notices };
   }
   return { problems: inOrder(findings.problems), notices: findings.notices };
 }
 
-/** Reads the file of `-c`, whichever form it is in. Undefined if it has a problem. */
+/** Reads the file of `-c`, whichever form it is in. Undefined if it is in none. */
 async function readFile(
   shown: string,
   cwd: string,

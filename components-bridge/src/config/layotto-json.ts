@@ -54,7 +54,7 @@ export function readLayotto(
   folder: string,
   catalog: readonly CatalogEntry[],
   findings: Findings,
-): Draft | undefined {
+): Draft {
   return new LayottoReader(document, folder, catalog, findings).read();
 }
 
@@ -69,14 +69,11 @@ class LayottoReader {
     readonly findings: Findings,
   ) {}
 
-  read(): Draft | undefined {
-    const before = this.findings.problems.length;
-    const root = this.document.value;
-    if (!isRecord(root)) return undefined;
+  read(): Draft {
+    const root = this.#map(this.document.value, []);
     if ('servers' in root) this.#mosn(root);
     else if ('grpc_config' in root) this.#grpcConfig(root['grpc_config'], ['grpc_config']);
     else this.#grpcConfig(root, []);
-    if (this.findings.problems.length > before) return undefined;
     this.#draft.components = this.#components;
     this.#draft.lineOf = (path) => this.document.lineOf(path);
     return this.#draft;

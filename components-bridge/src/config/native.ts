@@ -4,11 +4,12 @@ import { z } from 'zod';
 
 import { isRecord } from './document.js';
 import type { ConfigDocument } from './document.js';
+import { emptyDraft } from './draft.js';
 import type { Draft, DraftComponent, DraftValue } from './draft.js';
 import { appIdProblem, asCount, asHostName, asListenHost, asPort, componentNameProblem } from './limits.js';
-import { keyText } from './problems.js';
+import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
-import { checkDocument, field } from './schema.js';
+import { checkDocument, field, valueAt } from './schema.js';
 import { parseBytes, parseDuration } from './units.js';
 
 const text = field('text (quote it if it looks like a number)', (value) =>
@@ -91,35 +92,37 @@ const nativeSchema = z.strictObject({
  * Reads the native form. Any value may be written `{env: NAME}`, which stands for that environment variable.
  *
  * @param folder the file's folder, against which its relative paths count
- * @returns undefined if anything was wrong
+ * @returns what could be read; what could not is among the problems
  */
 export function readNative(
   document: ConfigDocument,
   folder: string,
   env: NodeJS.ProcessEnv,
   findings: Findings,
-): Draft | undefined {
+): Draft {
   document.value = resolveEnv(document, document.value, [], env, findings);
-  const before = findings.problems.length;
   const found = checkDocument(document, nativeSchema, findings);
+  const draft: Draft = { ...emptyDraft(), lineOf: (path) => document.lineOf(path) };
   const components = readComponents(document, findings);
-  if (found === undefined || findings.problems.length > before) return undefined;
-  const draft: Draft = {
-    app: { ...found.app },
-    listen: { ...found.listen },
-    limits: {
-      messageBytes: found.limits?.message,
-      operations: found.limits?.operations,
-      bytes: found.limits?.bytes,
-      deadlineMs: found.limits?.deadline,
-    },
-    envoy: { ...found.envoy },
-    lineOf: (path) => document.lineOf(path),
-  };
-  if (found.listen?.unixSocket !== undefined)
-    draft.listen.unixSocket = resolve(folder, found.listen.unixSocket);
-  if (found.dataDir !== undefined) draft.dataDir = resolve(folder, found.dataDir);
   if (components !== undefined) draft.components = components;
+  if (found === undefined) {
+    // The scopes of Dapr's files are checked against the id even if something else is wrong here.
+    const id = document.textOf(['app', 'id']);
+    if (id !== undefined && appIdProblem(id) === undefined) draft.app.id = id;
+    return draft;
+  }
+  draft.app = { ...found.app };
+  draft.listen = { ...found.listen };
+  draft.limits = {
+    messageBytes: found.limits?.message,
+    operations: found.limits?.operations,
+    bytes: found.limits?.bytes,
+    deadlineMs: found.limits?.deadline,
+  };
+  draft.envoy = { ...found.envoy };
+  const socket = found.listen?.unixSocket;
+  if (socket !== undefined) draft.listen.unixSocket = resolve(folder, socket);
+  if (found.dataDir !== undefined) draft.dataDir = resolve(folder, found.dataDir);
   return draft;
 }
 
@@ -155,11 +158,12 @@ function readComponents(document: ConfigDocument, findings: Findings): DraftComp
   if (!Array.isArray(list)) return undefined;
   const components: DraftComponent[] = [];
   for (const [index, item] of list.entries()) {
-    if (!isRecord(item)) continue;
     const path = ['components', index];
+    const type = document.textOf([...path, 'type']);
+    if (!isRecord(item) || type === undefined || type === '') continue;
     components.push({
       name: document.textOf([...path, 'name']) ?? '',
-      type: document.textOf([...path, 'type']) ?? '',
+      type,
       version: document.textOf([...path, 'version']) || 'v1',
       form: 'native',
       metadata: readMetadata(document, [...path, 'metadata'], findings),
@@ -173,29 +177,28 @@ function readComponents(document: ConfigDocument, findings: Findings): DraftComp
   return components;
 }
 
-/** Reads a map of metadata as text, numbers and switches as they were written. */
+/**
+ * Reads a map of metadata as text, numbers and switches as they were written.
+ *
+ * @returns undefined if there is something else in its place; the caller reports that
+ */
 export function readMetadata(
   document: ConfigDocument,
   path: readonly PropertyKey[],
   findings: Findings,
-): DraftValue[] {
-  let map: unknown = document.value;
-  for (const part of path)
-    map = isRecord(map) || Array.isArray(map) ? (map as Record<PropertyKey, unknown>)[part] : undefined;
-  if (!isRecord(map)) return [];
+): DraftValue[] | undefined {
+  const map = valueAt(document.value, path);
+  if (map === undefined || map === null) return [];
+  if (!isRecord(map)) return undefined;
   const values: DraftValue[] = [];
   for (const key of Object.keys(map)) {
     const inner = [...path, key];
-    const value = document.textOf(inner);
+    const missing = map[key] === undefined;
+    const value = missing ? undefined : document.textOf(inner);
     const line = document.lineOf(inner);
-    if (value === undefined) {
-      findings.problem(
-        document.file,
-        line,
-        keyText(inner),
-        `expected text, a number, true or false, found ${Array.isArray(map[key]) ? 'a list' : 'a map'}`,
-      );
-      continue;
+    if (value === undefined && !missing) {
+      const message = `expected text, a number, true or false, found ${describe(map[key])}`;
+      findings.problem(document.file, line, keyText(inner), message);
     }
     values.push({ key, value, line, path: keyText(inner), hidden: document.isHidden(inner) });
   }

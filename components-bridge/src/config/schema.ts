@@ -56,7 +56,8 @@ function schemaAt(schema: unknown, path: readonly PropertyKey[]): unknown {
   return current;
 }
 
-function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+/** The value at a path; undefined if there is none. */
+export function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   let current = value;
   for (const part of path) {
     if (typeof current !== 'object' || current === null || !Object.hasOwn(current, part)) return undefined;
@@ -108,7 +109,13 @@ const TYPE_NAMES: Record<string, string> = {
 
 /** A zod issue as "expected …". */
 export function issueText(issue: z.core.$ZodIssue): string {
+  // A message of the schema's own is the better one; zod's own start like this.
+  const standard = /^(?:Invalid [a-z]+|Too small|Too big|Unrecognized keys?)(?:: (.*))?$/s.exec(
+    issue.message,
+  );
+  if (standard === null) return issue.message;
   if (issue.code === 'invalid_type') return `expected ${TYPE_NAMES[issue.expected] ?? issue.expected}`;
   if (issue.code === 'invalid_value') return `expected one of ${issue.values.map(String).join(', ')}`;
-  return issue.message;
+  const rest = standard[1] ?? issue.message;
+  return rest.startsWith('expected') ? rest : `expected a value that passes the check (${rest})`;
 }

@@ -64,7 +64,6 @@ export type Install = (router: Router) => void;
 /** What one plugin configuration runs: its router, its session, its budget. */
 export class Runtime extends RootContext {
   configuration: Configuration = new Configuration();
-  readonly router: Router = new Router();
   readonly grpcDoor: Door;
   readonly httpDoor: Door;
   budget: Budget = new Budget(0, 0);
@@ -72,9 +71,10 @@ export class Runtime extends RootContext {
 
   constructor(id: u32, install: Install) {
     super(id);
-    install(this.router);
-    this.grpcDoor = new GrpcDoor(this.router);
-    this.httpDoor = new DaprHttpDoor(this.router);
+    const router = new Router();
+    install(router);
+    this.grpcDoor = new GrpcDoor(router);
+    this.httpDoor = new DaprHttpDoor(router);
   }
 
   onConfigure(size: u32): bool {
@@ -295,7 +295,8 @@ class Call extends HttpContext implements Waiter {
     if (size > this.runtime.configuration.messageBytes) this.fail(Code.RESOURCE_EXHAUSTED, RESULT_TOO_LARGE);
     else if (!this.charge(size)) this.fail(Code.RESOURCE_EXHAUSTED, BUSY);
     else {
-      this.exchange.handler!.onResult(this.exchange, payload);
+      // An empty message has no place of its own in the frame, but its answer needs the room in front.
+      this.exchange.handler!.onResult(this.exchange, size == 0 ? view(viewPtr(buffer), 0) : payload);
       this.respond();
     }
   }
@@ -313,11 +314,12 @@ class Call extends HttpContext implements Waiter {
     if (reply.isMessage) {
       reply.headers.add(MARKER, ONE);
       sendLocalResponse(200, reply.headers, 0, Code.OK);
-    } else if (reply.grpcStatus >= 0) {
-      sendLocalResponse(200, reply.headers, reply.body, reply.grpcStatus);
-    } else {
-      sendLocalResponse(reply.status, reply.headers, reply.body, GRPC_STATUS_NONE);
+      return Action.Pause;
     }
+    if (reply.grpcStatus >= 0) sendLocalResponse(200, reply.headers, reply.body, reply.grpcStatus);
+    else sendLocalResponse(reply.status, reply.headers, reply.body, GRPC_STATUS_NONE);
+    // The host has copied it all; only a message is still to be put in.
+    this.exchange.free();
     return Action.Pause;
   }
 

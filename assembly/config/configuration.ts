@@ -117,8 +117,9 @@ export class Configuration {
       else if (viewEquals(key, K_COMPONENTS)) this.readComponents();
       else reader.skip();
     }
-    if (!reader.ok) return reader.errorText();
-    return this.problem;
+    const problem = reader.ok ? this.problem : reader.errorText();
+    reader.reset(0);
+    return problem;
   }
 
   private wrong(key: string, wanted: string): void {

@@ -111,7 +111,6 @@ export class QueryMetadata {
   concurrency: View = 0;
 
   constructor(exchange: Exchange) {
-    if (exchange.query == 0) return;
     const query = new QueryReader();
     query.reset(exchange.query);
     while (query.next()) {

@@ -1,6 +1,7 @@
 // One gRPC stream to the bridge: dialling, greeting, and telling frames apart.
 
 import { bytesLength } from '../host/bytes';
+import { randomU64 } from '../host/clock';
 import { GrpcStream, RootContext } from '../host/context';
 import { Buffer } from '../host/enums';
 import { release } from '../host/memory';
@@ -42,6 +43,7 @@ export interface LinkOwner {
 /** One end of `layotto.bridge.v1.Bridge/Session`. */
 export class Link extends GrpcStream {
   state: LinkState = LinkState.Idle;
+  private owner: LinkOwner | null = null;
   private dialAt: i64 = 0;
   private dialledAt: i64 = 0;
   private backoff: i64 = FIRST_BACKOFF_MS;
@@ -54,11 +56,15 @@ export class Link extends GrpcStream {
    */
   constructor(
     root: RootContext,
-    private readonly owner: LinkOwner,
     private readonly cluster: View,
     private readonly hello: Hello,
   ) {
     super(root);
+  }
+
+  /** Says who gets what comes in. */
+  attach(owner: LinkOwner): void {
+    this.owner = owner;
   }
 
   /** Carries large requests and results. */
@@ -107,7 +113,8 @@ export class Link extends GrpcStream {
   private retryLater(now: i64): void {
     this.state = LinkState.Idle;
     // Between half and all of the step, so that workers do not dial together.
-    this.dialAt = now + this.backoff / 2 + <i64>(Math.random() * <f64>(this.backoff / 2));
+    const half = this.backoff / 2;
+    this.dialAt = now + half + <i64>(randomU64() % <u64>half);
     this.backoff = min(this.backoff * 2, LONGEST_BACKOFF_MS);
   }
 
@@ -136,24 +143,24 @@ export class Link extends GrpcStream {
     }
     let taken = false;
     if (frame.kind == Kind.RESULT || frame.kind == Kind.FAILURE || frame.kind == Kind.ACK) {
-      taken = this.owner.onAnswer(this, frame, buffer);
+      taken = this.owner!.onAnswer(this, frame, buffer);
     } else if (frame.kind == Kind.HELLO) {
       if (this.state == LinkState.Dialling) {
         this.state = LinkState.Ready;
         this.backoff = FIRST_BACKOFF_MS;
-        this.owner.onReady(this);
+        this.owner!.onReady(this);
       }
     } else if (frame.kind == Kind.PING) {
       this.sendFrame(frame.id, Kind.PONG, 0);
     } else if (frame.kind == Kind.GOAWAY && this.state != LinkState.Draining) {
       this.state = LinkState.Draining;
-      this.owner.onGoaway(this);
+      this.owner!.onGoaway(this);
     }
     if (!taken) release(buffer);
   }
 
   onClose(status: u32): void {
     this.retryLater(this.dialledAt);
-    this.owner.onLost(this);
+    this.owner!.onLost(this);
   }
 }

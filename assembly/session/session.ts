@@ -41,6 +41,19 @@ export class SessionOptions {
   appId: View = 0;
 }
 
+/** What a link greets with. */
+function hello(options: SessionOptions, pairId: u64, large: bool): Hello {
+  const greeting = new Hello();
+  greeting.protocol = 1;
+  greeting.name = literal('runtime');
+  greeting.version = options.version;
+  greeting.configVersion = options.configVersion;
+  greeting.pairId = pairId;
+  greeting.large = large;
+  greeting.appId = options.appId;
+  return greeting;
+}
+
 export class Session implements LinkOwner {
   private small: Link;
   private large: Link;
@@ -60,20 +73,12 @@ export class Session implements LinkOwner {
     private readonly budget: Budget,
   ) {
     const pairId = randomU64();
-    this.small = new Link(root, this, options.smallCluster, Session.hello(options, pairId, false));
-    this.large = new Link(root, this, options.largeCluster, Session.hello(options, pairId, true));
-  }
-
-  private static hello(options: SessionOptions, pairId: u64, large: bool): Hello {
-    const hello = new Hello();
-    hello.protocol = 1;
-    hello.name = literal('runtime');
-    hello.version = options.version;
-    hello.configVersion = options.configVersion;
-    hello.pairId = pairId;
-    hello.large = large;
-    hello.appId = options.appId;
-    return hello;
+    const small = new Link(root, options.smallCluster, hello(options, pairId, false));
+    const large = new Link(root, options.largeCluster, hello(options, pairId, true));
+    this.small = small;
+    this.large = large;
+    small.attach(this);
+    large.attach(this);
   }
 
   /** Both links are up: every operation can be performed. */
@@ -201,7 +206,8 @@ export class Session implements LinkOwner {
   }
 
   onGoaway(link: Link): void {
-    const next = new Link(this.root, this, link.target, link.greeting);
+    const next = new Link(this.root, link.target, link.greeting);
+    next.attach(this);
     if (link == this.small) this.small = next;
     else if (link == this.large) this.large = next;
     else return;

@@ -118,9 +118,15 @@ abstract class StateHandler extends Handler {
 
   /** Checks what a body said about its items; false when the call is answered. */
   protected checkBody(exchange: Exchange, body: StateBody, prefix: string): bool {
-    const problem = body.problem;
-    if (problem.length > 0) this.malformedText(exchange, prefix, problem);
-    else if (body.keyMissing) this.malformed(exchange, KEY_REQUIRED);
+    const problem = body.finish();
+    if (problem.length == 0) return this.checkItems(exchange, body);
+    this.malformedText(exchange, prefix, problem);
+    return false;
+  }
+
+  /** Checks keys and options of a body's items; false when the call is answered. */
+  protected checkItems(exchange: Exchange, body: StateBody): bool {
+    if (body.keyMissing) this.malformed(exchange, KEY_REQUIRED);
     else if (body.badOption.length > 0) this.badOption(exchange, body.badOption, body.badOptionValue);
     else return true;
     return false;
@@ -360,7 +366,7 @@ class Transaction extends StateHandler {
         else body.reader.skip();
       }
     }
-    const problem = body.problem;
+    const problem = body.finish();
     if (problem.length > 0) return this.malformedText(exchange, DESERIALIZING, problem);
     const query = new QueryMetadata(exchange);
     for (let i = 0; i < request.operations.length; i++) {
@@ -374,7 +380,7 @@ class Transaction extends StateHandler {
       if (this.refusedKey(exchange, item.key)) return Step.Answer;
       overrideMetadata(item.metadata, query);
     }
-    if (!this.checkBody(exchange, body, DESERIALIZING)) return Step.Answer;
+    if (!this.checkItems(exchange, body)) return Step.Answer;
     if (request.operations.length == 0) {
       answerEmpty(exchange);
       return Step.Answer;

@@ -6,7 +6,7 @@
 import { Exchange } from '../../dialects/exchange';
 import { QueryMetadata } from '../../dialects/dapr-http';
 import { Concurrency, Consistency, Etag, StateItem, StateOptions } from '../../wire/gen/layotto/bridge/v1/state';
-import { JsonError, JsonKind, JsonReader } from '../../wire/json';
+import { JsonKind, JsonReader } from '../../wire/json';
 import { StringMap } from '../../wire/string-map';
 import { literal, View, viewEquals, viewEqualsIgnoreCase, viewLen } from '../../wire/view';
 
@@ -25,17 +25,17 @@ const NULL = literal('null');
 
 /** Options as the query or a body names them; an unknown name is an error only where a write is asked for. */
 export function readOptions(concurrency: View, consistency: View, options: StateOptions): string {
-  if (viewEquals(concurrency, FIRST_WRITE)) options.concurrency = Concurrency.CONCURRENCY_FIRST_WRITE;
-  else if (viewEquals(concurrency, LAST_WRITE)) options.concurrency = Concurrency.CONCURRENCY_LAST_WRITE;
+  if (viewEquals(concurrency, FIRST_WRITE)) options.concurrency = Concurrency.FIRST_WRITE;
+  else if (viewEquals(concurrency, LAST_WRITE)) options.concurrency = Concurrency.LAST_WRITE;
   else if (viewLen(concurrency) > 0) return 'concurrency';
   options.consistency = consistencyOf(consistency);
-  return viewLen(consistency) > 0 && options.consistency == Consistency.CONSISTENCY_UNSPECIFIED ? 'consistency' : '';
+  return viewLen(consistency) > 0 && options.consistency == Consistency.UNSPECIFIED ? 'consistency' : '';
 }
 
 /** CONSISTENCY_UNSPECIFIED for an unknown name. */
 export function consistencyOf(name: View): i32 {
-  if (viewEquals(name, STRONG)) return Consistency.CONSISTENCY_STRONG;
-  return viewEquals(name, EVENTUAL) ? Consistency.CONSISTENCY_EVENTUAL : Consistency.CONSISTENCY_UNSPECIFIED;
+  if (viewEquals(name, STRONG)) return Consistency.STRONG;
+  return viewEquals(name, EVENTUAL) ? Consistency.EVENTUAL : Consistency.UNSPECIFIED;
 }
 
 /** Puts the query's metadata over the body's. */
@@ -62,13 +62,12 @@ export class StateBody {
     this.reader.reset(exchange.body);
   }
 
-  /** What is wrong with the JSON itself or a type in it; empty when all is well. */
-  get problem(): string {
-    const reader = this.reader;
-    if (reader.ok) return this.wrongType;
-    if (reader.error == JsonError.EMPTY) return 'EOF';
-    if (reader.error == JsonError.UNEXPECTED_END) return 'unexpected EOF';
-    return reader.errorText();
+  /** Ends the reading: what is wrong with the JSON itself or a type in it; empty when all is well. */
+  finish(): string {
+    const problem = this.reader.ok ? this.wrongType : this.reader.errorText();
+    // What the reader unescaped is kept elsewhere by now.
+    this.reader.reset(0);
+    return problem;
   }
 
   /** Notes a value of the wrong type and skips it. @param field for example "SetRequest.etag" */

@@ -9,7 +9,7 @@ export default tseslint.config(
       '**/dist/',
       '.tools/',
       '.layotto/',
-      'assembly/',
+      '**/assembly/',
       '**/gen/',
       'test/.results/',
     ],

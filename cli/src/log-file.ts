@@ -1,0 +1,39 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+
+import { UserError, messageOf } from './errors.js';
+
+/** Bytes read from the end of a log to show its last lines. */
+const TAIL_BYTES = 16 * 1024;
+
+/**
+ * Opens a log that a process started by us writes to.
+ *
+ * @param append keep what an earlier process of the same run wrote; else it starts empty
+ * @returns its descriptor, to be closed by the caller
+ */
+export function openLog(file: string, append = false): number {
+  try {
+    return openSync(file, append ? 'a' : 'w', 0o600);
+  } catch (error) {
+    throw new UserError(`cannot write ${file}: ${messageOf(error)}`);
+  }
+}
+
+/** The last lines of a log, without empty ones; empty if there is no log. */
+export function lastLines(file: string, count = 10): string[] {
+  let fd;
+  try {
+    fd = openSync(file, 'r');
+  } catch {
+    return [];
+  }
+  try {
+    const { size } = fstatSync(fd);
+    const bytes = Buffer.alloc(Math.min(size, TAIL_BYTES));
+    const read = readSync(fd, bytes, 0, bytes.length, size - bytes.length);
+    const lines = bytes.toString('utf8', 0, read).split('\n');
+    return lines.filter((line) => line.trim() !== '').slice(-count);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,97 @@
+import { check } from './check.js';
+import { CONFIG_OPTIONS } from './config-options.js';
+import { BOOTSTRAP_OPTIONS, ENVOYFILTER_OPTIONS, bootstrap, envoyfilter } from './envoy.js';
+import { UsageError, UserError } from './errors.js';
+import { describeOptions, parseOptions } from './options.js';
+import type { Option, Values } from './options.js';
+import { run } from './run.js';
+import { version } from './version.js';
+
+interface Command {
+  /** The words that call it, and what may follow them. */
+  usage: string;
+  summary: string;
+  options: readonly Option[];
+  /** Whether `-- COMMAND …` may follow. */
+  takesCommand?: boolean;
+  run: (values: Values, command: readonly string[]) => Promise<number>;
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  run: {
+    usage: 'run [options] [-- COMMAND …]',
+    summary: 'start the runtime, and COMMAND beside it',
+    options: CONFIG_OPTIONS,
+    takesCommand: true,
+    run,
+  },
+  check: {
+    usage: 'check [options]',
+    summary: 'say everything that is wrong with a configuration',
+    options: CONFIG_OPTIONS,
+    run: check,
+  },
+  'envoy bootstrap': {
+    usage: 'envoy bootstrap [options]',
+    summary: 'print the configuration of a standalone Envoy',
+    options: [...CONFIG_OPTIONS, ...BOOTSTRAP_OPTIONS],
+    run: bootstrap,
+  },
+  'envoy envoyfilter': {
+    usage: 'envoy envoyfilter [options]',
+    summary: 'print the EnvoyFilter for the sidecars of a mesh',
+    options: [...CONFIG_OPTIONS, ...ENVOYFILTER_OPTIONS],
+    run: envoyfilter,
+  },
+  version: { usage: 'version', summary: 'print the versions of everything', options: [], run: version },
+};
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(args);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const message = error instanceof UsageError ? `${error.message} (see layotto --help)` : error.message;
+    for (const line of message.split('\n')) console.error(/^\s/.test(line) ? line : `layotto: ${line}`);
+    return error.exitCode;
+  }
+}
+
+async function dispatch(args: readonly string[]): Promise<number> {
+  const [first = '--help', second = ''] = args;
+  if (first === '--help' || first === '-h' || first === 'help') return overview();
+  if (first === '--version') return version();
+  const name = Object.keys(COMMANDS).find((words) => words === first || words === `${first} ${second}`);
+  const command = name === undefined ? undefined : COMMANDS[name];
+  if (name === undefined || command === undefined) {
+    const group = Object.keys(COMMANDS).some((words) => words.startsWith(`${first} `));
+    if (group && ['', '--help', '-h'].includes(second)) return overview(first);
+    throw new UsageError(`there is no command '${group ? `${first} ${second}` : first}'`);
+  }
+  const rest = args.slice(name.split(' ').length);
+  const dashes = command.takesCommand ? rest.indexOf('--') : -1;
+  const own = dashes < 0 ? rest : rest.slice(0, dashes);
+  const hint = command.takesCommand ? '; the command to run goes after --' : '';
+  const values = parseOptions(own, command.options, hint);
+  if (values.help === true) return help(command);
+  const app = dashes < 0 ? [] : rest.slice(dashes + 1);
+  if (dashes >= 0 && app.length === 0) throw new UsageError('a command must follow --');
+  return command.run(values, app);
+}
+
+function overview(prefix = ''): number {
+  const commands = Object.values(COMMANDS).filter(({ usage }) => usage.startsWith(prefix));
+  const width = Math.max(...commands.map(({ usage }) => usage.length));
+  console.log('Usage: layotto COMMAND [options]\n\nCommands:');
+  for (const { usage, summary } of commands) console.log(`  ${usage.padEnd(width)}  ${summary}`);
+  console.log("\n'layotto COMMAND --help' prints a command's options.");
+  return 0;
+}
+
+function help({ usage, summary, options }: Command): number {
+  console.log(`Usage: layotto ${usage}\n\n${summary[0]?.toUpperCase()}${summary.slice(1)}.\n`);
+  console.log(`Options:\n${describeOptions(options)}`);
+  return 0;
+}

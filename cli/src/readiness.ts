@@ -1,0 +1,48 @@
+import { request } from 'node:http';
+
+import { reachableHost } from './app-process.js';
+import { UserError } from './errors.js';
+
+const PAUSE_MS = 20;
+
+/**
+ * Waits until the runtime answers: the sessions are open and its health check says so.
+ *
+ * @param sessionsOpen whether filter and bridge have found each other
+ * @throws UserError after `limitMs`, saying what is missing
+ */
+export async function untilServing(
+  { host, port }: { host: string; port: number },
+  sessionsOpen: () => boolean,
+  limitMs: number,
+  dataDir: string,
+): Promise<void> {
+  const end = Date.now() + limitMs;
+  let missing = '';
+  while (Date.now() < end) {
+    if (!sessionsOpen()) {
+      missing = 'filter and bridge did not find each other';
+    } else {
+      const status = await health(reachableHost(host), port);
+      if (status === 204) return;
+      missing = `the health check on port ${port} ${status === undefined ? 'did not answer' : `answered ${status}`}`;
+    }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+  throw new UserError(
+    `not ready after ${limitMs / 1000} s: ${missing}; see envoy.log and bridge.log in ${dataDir}`,
+  );
+}
+
+function health(host: string, port: number): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const call = request({ host, port, path: '/v1.0/healthz', timeout: 1_000, agent: false });
+    call.on('response', (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    call.on('timeout', () => call.destroy());
+    call.on('error', () => resolve(undefined));
+    call.end();
+  });
+}

@@ -1,0 +1,73 @@
+/** Dapr's client from npm; the same code over HTTP and over gRPC. */
+import assert from 'node:assert/strict';
+
+import { CommunicationProtocolEnum, DaprClient } from '@dapr/dapr';
+
+// The client would also log the refusal that is provoked below.
+const nothing = () => undefined;
+const quiet = { error: nothing, warn: nothing, info: nothing, verbose: nothing, debug: nothing };
+
+export async function daprSdk(
+  { host: daprHost, port: daprPort, store, prefix },
+  communicationProtocol,
+  step,
+) {
+  const client = new DaprClient({ daprHost, daprPort, communicationProtocol, logger: { service: quiet } });
+  const [apple, pear] = [`${prefix}apple`, `${prefix}pear`];
+  const colors = (found) => found.sort((a, b) => a.key.localeCompare(b.key)).map(({ data }) => data.color);
+
+  await step('metadata', async () => {
+    const { id, components } = await client.metadata.get();
+    assert.ok(components.some(({ name }) => name === store));
+    return `app ${id}, ${components.length} component`;
+  });
+  await step('set metadata', async () => {
+    assert.equal(await client.metadata.set('fruit', 'apple'), true);
+    assert.equal((await client.metadata.get()).extended.fruit, 'apple');
+    return 'fruit: apple';
+  });
+  await step('save two', async () => {
+    const states = [
+      { key: apple, value: { color: 'red' } },
+      { key: pear, value: { color: 'green' } },
+    ];
+    const { error } = await client.state.save(store, states);
+    assert.equal(error, undefined);
+    return 'saved';
+  });
+  await step('get', async () => {
+    const value = await client.state.get(store, apple);
+    assert.deepEqual(value, { color: 'red' });
+    return JSON.stringify(value);
+  });
+  await step('get bulk', async () => {
+    const found = await client.state.getBulk(store, [apple, pear]);
+    assert.deepEqual(colors(found), ['red', 'green']);
+    return colors(found).join(', ');
+  });
+  await step('save by old etag', async () => {
+    await client.state.save(store, [{ key: apple, value: { color: 'crimson' } }]);
+    const stale = [{ key: apple, value: { color: 'blue' }, etag: '1' }];
+    // Over HTTP the client returns the refusal, over gRPC it throws it.
+    const { error } = await client.state.save(store, stale).catch((thrown) => ({ error: thrown }));
+    assert.match(String(error), /etag mismatch/);
+    assert.deepEqual(await client.state.get(store, apple), { color: 'crimson' });
+    return 'refused, as it should be';
+  });
+  await step('transaction', async () => {
+    await client.state.transaction(store, [
+      { operation: 'upsert', request: { key: apple, value: 'golden' } },
+      { operation: 'delete', request: { key: pear } },
+    ]);
+    assert.equal(await client.state.get(store, apple), 'golden');
+    assert.equal(await client.state.get(store, pear), '');
+    return 'one changed, one deleted';
+  });
+  await step('delete', async () => {
+    const { error } = await client.state.delete(store, apple);
+    assert.equal(error, undefined);
+    assert.equal(await client.state.get(store, apple), '');
+    return 'gone';
+  });
+  if (communicationProtocol === CommunicationProtocolEnum.HTTP) await client.stop();
+}

@@ -1,0 +1,70 @@
+/** Layotto's own API, through its client from npm. */
+import assert from 'node:assert/strict';
+
+import layotto from 'layotto';
+
+const text = (state) => Buffer.from(state.value).toString('utf8');
+
+export async function layottoGrpc({ host, port, store: storeName, prefix }, step) {
+  const client = new layotto.Client(port, host);
+  const [apple, pear] = [`${prefix}apple`, `${prefix}pear`];
+  const fetch = (key) => client.state.get({ storeName, key });
+
+  await step('save two', async () => {
+    const states = [
+      { key: apple, value: 'red' },
+      { key: pear, value: 'green' },
+    ];
+    await client.state.save({ storeName, states });
+    return 'saved';
+  });
+  await step('get', async () => {
+    const state = await fetch(apple);
+    assert.equal(text(state), 'red');
+    return `${text(state)}, etag ${state.etag}`;
+  });
+  await step('get bulk', async () => {
+    const states = await client.state.getBulk({ storeName, keys: [apple, pear] });
+    const found = states.sort((a, b) => a.key.localeCompare(b.key)).map(text);
+    assert.deepEqual(found, ['red', 'green']);
+    return found.join(', ');
+  });
+  await step('save again', async () => {
+    await client.state.save({ storeName, states: { key: pear, value: 'yellow' } });
+    assert.equal(text(await fetch(pear)), 'yellow');
+    return text(await fetch(pear));
+  });
+  await step('save by etag', async () => {
+    const { etag } = await fetch(apple);
+    await client.state.save({ storeName, states: { key: apple, value: 'crimson', etag } });
+    const state = await fetch(apple);
+    assert.equal(text(state), 'crimson');
+    return `${text(state)}, etag ${state.etag}`;
+  });
+  await step('save by old etag', async () => {
+    const old = client.state.save({ storeName, states: { key: apple, value: 'blue', etag: '1' } });
+    const refusal = await old.then(
+      () => assert.fail('an old etag was accepted'),
+      (error) => error,
+    );
+    assert.equal(refusal.code, 10);
+    assert.equal(text(await fetch(apple)), 'crimson');
+    return 'refused with ABORTED, as it should be';
+  });
+  await step('transaction', async () => {
+    const operations = [
+      { operationType: 'upsert', request: { key: apple, value: 'golden' } },
+      { operationType: 'delete', request: { key: pear } },
+    ];
+    await client.state.executeTransaction({ storeName, operations });
+    assert.equal(text(await fetch(apple)), 'golden');
+    assert.equal(await fetch(pear), null);
+    return 'one changed, one deleted';
+  });
+  await step('delete', async () => {
+    await client.state.delete({ storeName, key: apple });
+    assert.equal(await fetch(apple), null);
+    return 'gone';
+  });
+  client.close();
+}

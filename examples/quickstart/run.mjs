@@ -1,0 +1,26 @@
+/**
+ * The quick start: the same state store through four doors. Run it beside a runtime:
+ * `layotto run -- node examples/quickstart/run.mjs`. Each door is a file of its own under doors/.
+ */
+import { CommunicationProtocolEnum } from '@dapr/dapr';
+
+import { daprHttp } from './doors/dapr-http.mjs';
+import { daprSdk } from './doors/dapr-sdk.mjs';
+import { layottoGrpc } from './doors/layotto-grpc.mjs';
+import { Report } from './report.mjs';
+
+// "layotto run" puts the address into the environment of the app it starts.
+const at = {
+  host: process.env.runtime_GRPC_HOST ?? '127.0.0.1',
+  port: process.env.runtime_GRPC_PORT ?? '34904',
+  store: 'statestore',
+  // Keys nobody else uses, whatever the store holds from before.
+  prefix: `quickstart-${Date.now().toString(36)}-`,
+};
+
+const report = new Report();
+await report.door('Layotto gRPC', (step) => layottoGrpc(at, step));
+await report.door('Dapr HTTP', (step) => daprHttp(at, step));
+await report.door('@dapr/dapr HTTP', (step) => daprSdk(at, CommunicationProtocolEnum.HTTP, step));
+await report.door('@dapr/dapr gRPC', (step) => daprSdk(at, CommunicationProtocolEnum.GRPC, step));
+process.exitCode = report.end();

@@ -1,0 +1,126 @@
+/**
+ * Runs an example from start to end: `node scripts/example.mjs NAME [--store embedded|redis] [--port N]`. Starts a
+ * Redis if asked, then `layotto run` with the example's run.mjs, on a data folder that is removed afterwards. An
+ * example may bring its own layotto.yaml.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { redisServer } from '../tools/get.mjs';
+import { root } from './lib/tree.mjs';
+
+const { values, positionals } = parseArgs({
+  options: { store: { type: 'string', default: 'embedded' }, port: { type: 'string', default: '34904' } },
+  allowPositionals: true,
+});
+const [name = ''] = positionals;
+const examples = readdirSync(join(root, 'examples')).filter((example) =>
+  existsSync(join(root, 'examples', example, 'run.mjs')),
+);
+if (!examples.includes(name)) fail(`no example '${name}'; give NAME=… with one of: ${examples.join(', ')}`);
+if (!['embedded', 'redis'].includes(values.store))
+  fail(`no store '${values.store}'; give STORE=embedded or STORE=redis`);
+
+const scratch = mkdtempSync(join(tmpdir(), 'layotto-example-'));
+const children = new Set();
+// Ctrl-C goes to every process of the terminal; the runtime ends in order, and this waits for it.
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    if (signal === 'SIGTERM') for (const child of children) child.kill(signal);
+  });
+}
+try {
+  process.exitCode = await run();
+} finally {
+  for (const child of children) child.kill('SIGTERM');
+  rmSync(scratch, { recursive: true, force: true });
+}
+
+async function run() {
+  const args = ['run', '--port', values.port, '--data-dir', join(scratch, 'data')];
+  const config = await configFile();
+  if (config) args.push('-c', config);
+  const app = join(root, 'examples', name, 'run.mjs');
+  const layotto = start(
+    process.execPath,
+    [join(root, 'cli/bin/layotto.js'), ...args, '--', process.execPath, app],
+    'inherit',
+  );
+  return new Promise((resolve) => {
+    layotto.on('exit', (code) => resolve(code ?? 1));
+    layotto.on('error', () => resolve(1));
+  });
+}
+
+/** The example's own configuration, or one for the Redis started here. */
+async function configFile() {
+  if (values.store === 'redis') {
+    const port = await startRedis();
+    const path = join(scratch, 'layotto.yaml');
+    writeFileSync(
+      path,
+      `components:\n  - name: statestore\n    type: state.redis\n    metadata:\n      redisHost: 127.0.0.1:${port}\n`,
+    );
+    return path;
+  }
+  const own = join(root, 'examples', name, 'layotto.yaml');
+  return existsSync(own) ? own : undefined;
+}
+
+async function startRedis() {
+  const { path, version } = await redisServer();
+  const port = await freePort();
+  const redis = start(
+    path,
+    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', scratch],
+    'ignore',
+    true,
+  );
+  let ended = false;
+  redis.on('exit', () => (ended = true));
+  redis.on('error', () => (ended = true));
+  for (let tries = 0; tries < 200 && !ended; tries++) {
+    if (await accepts(port)) {
+      console.error(`${version} on port ${port}`);
+      return port;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  throw new Error(`${path} did not start`);
+}
+
+/** A child of ours; `detached` keeps Ctrl-C from it, so that it outlives the runtime that uses it. */
+function start(command, args, stdio, detached = false) {
+  const child = spawn(command, args, { stdio, detached, cwd: root });
+  children.add(child);
+  child.on('exit', () => children.delete(child));
+  return child;
+}
+
+function accepts(port) {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('connect', () => socket.end(() => resolve(true)));
+    socket.on('error', () => resolve(false));
+  });
+}
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}

@@ -1,3 +1,4 @@
+import { MAX_SOCKET_PATH, socketPathTooLong } from '../../components-bridge/src/config/limits.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import type { EnvoyObject } from '../names.js';
 import { pluginConfiguration } from '../plugin-config.js';
@@ -5,9 +6,6 @@ import type { PluginOptions } from '../plugin-config.js';
 import { discoveredFilter, extensionConfig } from '../runtime-filter.js';
 import type { ModuleSource } from '../runtime-filter.js';
 import { runtimeClusters, runtimeListener } from '../runtime-listener.js';
-
-/** Bytes of a Unix socket path that Linux takes, without the closing zero. */
-const MAX_SOCKET_PATH = 107;
 
 /** What an EnvoyFilter needs beside the resolved configuration. */
 export interface EnvoyFilterOptions extends PluginOptions {
@@ -71,7 +69,7 @@ export function envoyFilterProblems(config: RuntimeConfig, options: EnvoyFilterO
     );
   }
   const socket = options.bridgeSocket ?? DEFAULT_SOCKET;
-  const fits = socket.startsWith('/') && Buffer.byteLength(socket) <= MAX_SOCKET_PATH;
+  const fits = socket.startsWith('/') && !socketPathTooLong(socket);
   expect(fits, 'bridge socket', `an absolute path of at most ${MAX_SOCKET_PATH} bytes`, socket);
   return problems;
 }

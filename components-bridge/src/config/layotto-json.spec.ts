@@ -173,7 +173,7 @@ describe("Layotto's JSON", () => {
   ])('explains what is wrong with %s', async (text, expected) => {
     await folder.write({ [file]: text });
     const problems = await folder.problems({ file });
-    expect(problems).toEqual(expected.map((start) => expect.stringContaining(`${file}:${start}`)));
+    expect(problems).toEqual(expected.map((start) => expect.stringContaining(`${file}:${start}`) as unknown));
   });
 
   it.each(['127.0.0.1', 'example.com:1', '1.2.3.4:0', 7])('refuses the address %s', async (address) => {

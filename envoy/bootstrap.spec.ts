@@ -1,0 +1,154 @@
+import { parse } from 'yaml';
+
+import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
+import { sampleCatalog } from '../test/support/sample-catalog.js';
+import { EXTENSION_FILE, renderBootstrap, toYaml } from './bootstrap.js';
+import type { BootstrapOptions } from './bootstrap.js';
+import { SAMPLE_CONFIG } from './samples.js';
+
+const options: BootstrapOptions = {
+  version: '1.2.3',
+  hold: false,
+  apiTokens: [],
+  catalog: sampleCatalog,
+  moduleFile: '/opt/runtime.wasm',
+};
+
+type Any = Record<string, never>;
+
+function resources(config: RuntimeConfig, more: Partial<BootstrapOptions> = {}) {
+  const { bootstrap } = renderBootstrap(config, { ...options, ...more });
+  return bootstrap['static_resources'] as { listeners: Any[]; clusters: Any[] };
+}
+
+function manager(config: RuntimeConfig, more: Partial<BootstrapOptions> = {}) {
+  const [listener] = resources(config, more).listeners as unknown as {
+    filter_chains: { filters: { typed_config: Record<string, unknown> }[] }[];
+  }[];
+  return listener?.filter_chains[0]?.filters[0]?.typed_config;
+}
+
+describe('the bootstrap', () => {
+  it('keeps every path inside the data folder', () => {
+    const { bootstrap, extensionDir } = renderBootstrap(SAMPLE_CONFIG, options);
+    expect(extensionDir).toBe('/var/lib/layotto/envoy');
+    const paths = JSON.stringify(bootstrap).match(/"path":"\/[^"]*"/g) ?? [];
+    expect([...new Set(paths)].sort()).toEqual([
+      '"path":"/metrics"',
+      '"path":"/stats/prometheus"',
+      '"path":"/var/lib/layotto/app.sock"',
+      '"path":"/var/lib/layotto/envoy"',
+      '"path":"/var/lib/layotto/envoy-admin.sock"',
+      '"path":"/var/lib/layotto/envoy/runtime.ecds.yaml"',
+      '"path":"/var/lib/layotto/session.sock"',
+    ]);
+  });
+
+  it('puts the admin interface and the sockets where only their owner can reach them', () => {
+    const { bootstrap } = renderBootstrap(SAMPLE_CONFIG, { ...options, adminSocket: '/run/admin.sock' });
+    expect(bootstrap['admin']).toMatchObject({ address: { pipe: { path: '/run/admin.sock', mode: 0o600 } } });
+    const [listener] = resources(SAMPLE_CONFIG).listeners;
+    expect(listener?.['additional_addresses']).toEqual([
+      { address: { pipe: { path: '/var/lib/layotto/app.sock', mode: 0o600 } } },
+    ]);
+  });
+
+  it('listens on TCP only, and without metrics, if that is what is configured', () => {
+    const { unixSocket, ...listen } = SAMPLE_CONFIG.listen;
+    expect(unixSocket).toBeDefined();
+    const config = {
+      ...SAMPLE_CONFIG,
+      listen: { ...listen, host: '0.0.0.0' },
+      envoy: { concurrency: 2, metricsPort: 0 },
+    };
+    const { listeners, clusters } = resources(config);
+    expect(listeners.map((listener) => listener['name'])).toEqual(['layotto_runtime']);
+    expect(listeners[0]).not.toHaveProperty('additional_addresses');
+    expect(listeners[0]).toHaveProperty('address.socket_address', { address: '0.0.0.0', port_value: 34904 });
+    expect(clusters.map((cluster) => cluster['name'])).toEqual([
+      'layotto_session',
+      'layotto_session_large',
+      'layotto_none',
+    ]);
+  });
+
+  it("gives every call a deadline, and keeps Envoy's limits above the filter's", () => {
+    const limits = {
+      ...SAMPLE_CONFIG.limits,
+      messageBytes: 20 * 1024 * 1024,
+      deadlineMs: 1500,
+      operations: 5000,
+    };
+    const config = { ...SAMPLE_CONFIG, limits };
+    expect(resources(config).listeners[0]).toHaveProperty(
+      'per_connection_buffer_limit_bytes',
+      21 * 1024 * 1024,
+    );
+    expect(manager(config)).toMatchObject({
+      normalize_path: false,
+      merge_slashes: false,
+      path_with_escaped_slashes_action: 'KEEP_UNCHANGED',
+      http2_protocol_options: {
+        max_concurrent_streams: 10000,
+        initial_stream_window_size: 21 * 1024 * 1024,
+        initial_connection_window_size: 42 * 1024 * 1024,
+      },
+      route_config: {
+        virtual_hosts: [
+          {
+            routes: [
+              {
+                match: { prefix: '/' },
+                route: {
+                  cluster: 'layotto_none',
+                  timeout: '0s',
+                  max_stream_duration: { max_stream_duration: '1.5s', grpc_timeout_header_max: '0s' },
+                },
+              },
+            ],
+          },
+        ],
+      },
+    });
+  });
+
+  it("has the filter's config in a watched file, or in place", () => {
+    const names = (more: Partial<BootstrapOptions>) => {
+      const [first, ...rest] = manager(SAMPLE_CONFIG, more)?.['http_filters'] as Record<string, unknown>[];
+      return [Object.keys(first ?? {}), ...rest.map((filter) => filter['name'])];
+    };
+    expect(names({})).toEqual([['name', 'config_discovery'], 'layotto.reply', 'envoy.filters.http.router']);
+    expect(names({ delivery: 'inline' })).toEqual([
+      ['name', 'typed_config'],
+      'layotto.reply',
+      'envoy.filters.http.router',
+    ]);
+
+    const { extensionConfigs } = renderBootstrap(SAMPLE_CONFIG, options);
+    const file = parse(extensionConfigs[EXTENSION_FILE] ?? '') as { resources: Record<string, never>[] };
+    const inlined = manager(SAMPLE_CONFIG, { delivery: 'inline' })?.['http_filters'] as Record<
+      string,
+      unknown
+    >[];
+    expect(file.resources).toEqual([
+      { '@type': 'type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig', ...inlined[0] },
+    ]);
+    expect(renderBootstrap(SAMPLE_CONFIG, { ...options, delivery: 'inline' }).extensionConfigs).toEqual({});
+  });
+
+  it('survives being printed', () => {
+    const hosts = ['"', '|', '#', "'", ': ', '{x}', '- '].map((part) => `a${part}b`);
+    const config = {
+      ...SAMPLE_CONFIG,
+      app: { ...SAMPLE_CONFIG.app, id: '!"#$%&{}[]*:' },
+      listen: { ...SAMPLE_CONFIG.listen, hosts },
+    };
+    const { bootstrap, extensionConfigs } = renderBootstrap(config, options);
+    expect(parse(toYaml(bootstrap))).toEqual(bootstrap);
+    const file = parse(extensionConfigs[EXTENSION_FILE] ?? '') as {
+      resources: { typed_config: { config: { configuration: { value: string } } } }[];
+    };
+    const plugin = JSON.parse(file.resources[0]?.typed_config.config.configuration.value ?? '') as object;
+    expect(plugin).toMatchObject({ app: { id: '!"#$%&{}[]*:' }, hosts });
+  });
+});

@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto';
+
+import { configHash } from '../components-bridge/src/config/hash.js';
+import { sampleCatalog } from '../test/support/sample-catalog.js';
+import { pluginConfiguration } from './plugin-config.js';
+import { SAMPLE_CONFIG } from './samples.js';
+
+const options = { version: '1.2.3', hold: false, apiTokens: [], catalog: sampleCatalog };
+
+describe('the plugin configuration', () => {
+  it('holds what the filter needs, and no metadata of components', () => {
+    expect(pluginConfiguration(SAMPLE_CONFIG, options)).toEqual({
+      version: '1.2.3',
+      configVersion: configHash(SAMPLE_CONFIG),
+      app: { id: 'shop', port: 8080, protocol: 'http' },
+      clusters: { session: 'layotto_session', large: 'layotto_session_large' },
+      hold: false,
+      limits: { messageBytes: 4194304, operations: 1024, bytes: 67108864, deadlineMs: 15000 },
+      hosts: ['runtime.local'],
+      tokens: [],
+      components: [
+        {
+          name: 'statestore',
+          type: 'state.redis',
+          version: 'v1',
+          primitive: 'state',
+          capabilities: ['ETAG', 'TRANSACTIONAL', 'TTL'],
+        },
+      ],
+    });
+  });
+
+  it('shows tokens only as their SHA-256', () => {
+    const found = pluginConfiguration(SAMPLE_CONFIG, { ...options, apiTokens: ['', 'open sesame', 'ü'] });
+    const hashes = ['open sesame', 'ü'].map((token) =>
+      createHash('sha256').update(token, 'utf8').digest('hex'),
+    );
+    expect(found.tokens).toEqual(hashes);
+    expect(JSON.stringify(found)).not.toContain('sesame');
+  });
+
+  it('gives a type that the catalog lacks no capabilities', () => {
+    const found = pluginConfiguration(SAMPLE_CONFIG, { ...options, catalog: [] });
+    expect(found.components[0]?.capabilities).toEqual([]);
+  });
+});

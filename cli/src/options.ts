@@ -40,7 +40,7 @@ export function parseOptions(args: readonly string[], options: readonly Option[]
   }
   const [surplus] = parsed.positionals;
   if (surplus !== undefined) throw new UsageError(`Unexpected argument '${surplus}'${hint}`);
-  return parsed.values as Values;
+  return parsed.values;
 }
 
 /** A text option, undefined if it was not given. */

@@ -11,7 +11,7 @@ import type { BridgeMessage } from './bridge-process.js';
 import { readConfig } from './config-options.js';
 import { claimDataDir } from './data-dir.js';
 import { EnvoyProcess } from './envoy-process.js';
-import { UserError } from './errors.js';
+import type { UserError } from './errors.js';
 import { findEnvoy, findInstallation, moduleHash } from './installation.js';
 import type { Installation } from './installation.js';
 import type { Values } from './options.js';

@@ -8,6 +8,7 @@ import { Door } from './dialects/door';
 import { clip, Exchange, Step } from './dialects/exchange';
 import { GrpcDoor } from './dialects/grpc';
 import { Router } from './dialects/router';
+import { bytes, bytesPtr } from './host/bytes';
 import { HttpContext, RootContext } from './host/context';
 import { Action, Buffer, HeaderMap, LogLevel } from './host/enums';
 import { addHeader, getHeader, removeHeader, replaceHeader } from './host/headers';
@@ -20,7 +21,17 @@ import { TRACEPARENT_LENGTH } from './session/frame';
 import { Operation, Waiter } from './session/operation';
 import { Session, SessionOptions, Submitted } from './session/session';
 import { parseTimeout, writePrefix } from './wire/grpc';
-import { literal, View, view, viewEquals, viewIndexOf, viewLen, viewPtr, viewSlice, viewToString } from './wire/view';
+import {
+  literal,
+  View,
+  view,
+  viewEquals,
+  viewIndexOf,
+  viewLen,
+  viewPtr,
+  viewSlice,
+  viewToString,
+} from './wire/view';
 
 const METHOD = literal(':method');
 const PATH = literal(':path');
@@ -296,7 +307,7 @@ class Call extends HttpContext implements Waiter {
     else if (!this.charge(size)) this.fail(Code.RESOURCE_EXHAUSTED, BUSY);
     else {
       // An empty message has no place of its own in the frame, but its answer needs the room in front.
-      this.exchange.handler!.onResult(this.exchange, size == 0 ? view(viewPtr(buffer), 0) : payload);
+      this.exchange.handler!.onResult(this.exchange, size == 0 ? bytes(bytesPtr(buffer), 0) : payload);
       this.respond();
     }
   }

@@ -241,11 +241,13 @@ export class Configuration {
         else if (viewEquals(key, K_TYPE)) component.type = this.text('components[].type');
         else if (viewEquals(key, K_VERSION)) component.version = this.text('components[].version');
         else if (viewEquals(key, K_PRIMITIVE)) component.primitive = this.text('components[].primitive');
-        else if (viewEquals(key, K_CAPABILITIES)) component.capabilities = this.texts('components[].capabilities');
+        else if (viewEquals(key, K_CAPABILITIES))
+          component.capabilities = this.texts('components[].capabilities');
         else reader.skip();
       }
       if ((component.name == 0 || component.primitive == 0) && this.problem.length == 0) {
-        this.problem = 'a component needs "name" and "primitive" (got "' + viewToString(component.name) + '")';
+        this.problem =
+          'a component needs "name" and "primitive" (got "' + viewToString(component.name) + '")';
       }
       this.components.push(component);
     }

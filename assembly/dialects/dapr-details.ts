@@ -3,7 +3,14 @@
 
 import { encodeBase64 } from '../wire/base64';
 import { ByteWriter } from '../wire/bytes';
-import { BadRequest, BadRequest_FieldViolation, Detail, ErrorInfo, ResourceInfo, Status } from '../wire/gen/google/rpc/status';
+import {
+  BadRequest,
+  BadRequest_FieldViolation,
+  Detail,
+  ErrorInfo,
+  ResourceInfo,
+  Status,
+} from '../wire/gen/google/rpc/status';
 import { literal, View } from '../wire/view';
 import { Exchange } from './exchange';
 

@@ -70,7 +70,13 @@ export function answerJson(exchange: Exchange, status: i32, body: View): void {
 }
 
 /** Answers with Dapr's error body. */
-export function answerError(exchange: Exchange, status: i32, errorCode: View, message: View, details: View = 0): void {
+export function answerError(
+  exchange: Exchange,
+  status: i32,
+  errorCode: View,
+  message: View,
+  details: View = 0,
+): void {
   const body = exchange.writer();
   errorBody(body, errorCode, message, details);
   answerJson(exchange, status, body.view());
@@ -188,7 +194,8 @@ export class DaprHttpDoor extends Door {
   private refuseUnknown(exchange: Exchange, segments: Array<View>): void {
     let known = this.isInvocation(exchange.headers);
     if (!known && segments.length >= 2 && viewStartsWith(segments[0], VERSION_PREFIX)) {
-      for (let i = 0; i < OTHER_FAMILIES.length && !known; i++) known = viewEquals(segments[1], OTHER_FAMILIES[i]);
+      for (let i = 0; i < OTHER_FAMILIES.length && !known; i++)
+        known = viewEquals(segments[1], OTHER_FAMILIES[i]);
     }
     if (known) answerError(exchange, 501, ERR_API_UNIMPLEMENTED, NOT_IMPLEMENTED);
     else answerError(exchange, 404, ERR_DIRECT_INVOKE, NO_APP_ID);

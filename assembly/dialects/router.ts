@@ -76,7 +76,9 @@ function matches(pattern: Array<View>, segments: Array<View>): bool {
   if (pattern.length != segments.length) return false;
   for (let i = 0; i < pattern.length; i++) {
     // A parameter is never empty.
-    if (viewEquals(pattern[i], PARAMETER) ? viewLen(segments[i]) == 0 : !viewEquals(pattern[i], segments[i])) {
+    if (
+      viewEquals(pattern[i], PARAMETER) ? viewLen(segments[i]) == 0 : !viewEquals(pattern[i], segments[i])
+    ) {
       return false;
     }
   }

@@ -7,7 +7,7 @@ export type Bytes = u64;
 // @ts-ignore: decorator
 @inline
 export function bytes(ptr: usize, length: i32): Bytes {
-  return ((<u64>(<u32>length)) << 32) | <u64>ptr;
+  return ((<u64>(<u32>length)) << 32) | (<u64>ptr);
 }
 
 /** Where the bytes start. */

@@ -128,7 +128,7 @@ export class HeaderList {
     const base = bytesPtr(out);
     store<u32>(base, entries.length >> 1);
     let lengths = base + 4;
-    let at = lengths + (<usize>entries.length) * 4;
+    let at = lengths + <usize>entries.length * 4;
     for (let i = 0; i < entries.length; i++) {
       const n = bytesLength(entries[i]);
       store<u32>(lengths, n);

@@ -5,7 +5,16 @@ import { Configuration } from '../config/configuration';
 import { HeaderPairs } from '../host/headers';
 import { constantTimeEquals, sha256Hex } from '../wire/sha256';
 import { ByteWriter } from '../wire/bytes';
-import { literal, View, view, viewEquals, viewEqualsIgnoreCase, viewLen, viewPtr, viewSlice } from '../wire/view';
+import {
+  literal,
+  View,
+  view,
+  viewEquals,
+  viewEqualsIgnoreCase,
+  viewLen,
+  viewPtr,
+  viewSlice,
+} from '../wire/view';
 
 const AUTHORITY = literal(':authority');
 const ORIGIN = literal('origin');

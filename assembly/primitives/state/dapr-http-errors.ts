@@ -34,7 +34,9 @@ function errorInfo(w: ByteWriter, reason: View, appId: View): void {
 }
 
 function resourceInfo(w: ByteWriter, store: View): void {
-  w.text('{"@type":"type.googleapis.com/google.rpc.ResourceInfo","description":"","owner":"","resource_name":');
+  w.text(
+    '{"@type":"type.googleapis.com/google.rpc.ResourceInfo","description":"","owner":"","resource_name":',
+  );
   jsonString(w, clip(store));
   w.text(',"resource_type":"state"}');
 }

@@ -23,11 +23,7 @@ import { JsonKind, JsonReader } from '../../wire/json';
 import { jsonString } from '../../wire/json-writer';
 import { ByteWriter } from '../../wire/bytes';
 import { literal, View, viewEquals, viewLen, viewOf } from '../../wire/view';
-import {
-  ERR_MALFORMED_REQUEST,
-  ERR_NOT_SUPPORTED_STATE_OPERATION,
-  failureReason,
-} from './dapr-grpc';
+import { ERR_MALFORMED_REQUEST, ERR_NOT_SUPPORTED_STATE_OPERATION, failureReason } from './dapr-grpc';
 import { illegalKey, notTransactional, queryUnsupported, storeRefused } from './dapr-http-errors';
 import { failureText, Method, refusalText } from './grpc';
 import { consistencyOf, overrideMetadata, readOptions, StateBody } from './json-items';

@@ -253,7 +253,8 @@ export class SaveState extends ItemsHandler {
       return Step.Answer;
     }
     const needed = this.spelling.refusesEmptyKey;
-    if (this.checkItems(exchange, request.storeName, request.states, needed) != Refusal.None) return Step.Answer;
+    if (this.checkItems(exchange, request.storeName, request.states, needed) != Refusal.None)
+      return Step.Answer;
     return this.write(exchange, SAVE_STATE, request.storeName, 0);
   }
 }
@@ -289,7 +290,8 @@ export class DeleteBulkState extends ItemsHandler {
       exchange.answerMessage(0);
       return Step.Answer;
     }
-    if (this.checkItems(exchange, request.storeName, request.states, false) != Refusal.None) return Step.Answer;
+    if (this.checkItems(exchange, request.storeName, request.states, false) != Refusal.None)
+      return Step.Answer;
     return this.write(exchange, DELETE_BULK_STATE, request.storeName, 0);
   }
 }
@@ -313,7 +315,8 @@ export class ExecuteStateTransaction extends StateHandler {
     for (let i = 0; i < operations.length; i++) {
       const kind = operations[i].operationType;
       const upsert = viewEquals(kind, UPSERT);
-      if (!upsert && !viewEquals(kind, DELETE)) return this.refuse(exchange, Refusal.UnknownOperation, store, kind);
+      if (!upsert && !viewEquals(kind, DELETE))
+        return this.refuse(exchange, Refusal.UnknownOperation, store, kind);
       const item = operations[i].request;
       const key = item === null ? 0 : item.key;
       const problem = checkItemKey(key, upsert && this.spelling.refusesEmptyKey);

@@ -5,7 +5,13 @@
 
 import { Exchange } from '../../dialects/exchange';
 import { QueryMetadata } from '../../dialects/dapr-http';
-import { Concurrency, Consistency, Etag, StateItem, StateOptions } from '../../wire/gen/layotto/bridge/v1/state';
+import {
+  Concurrency,
+  Consistency,
+  Etag,
+  StateItem,
+  StateOptions,
+} from '../../wire/gen/layotto/bridge/v1/state';
 import { JsonKind, JsonReader } from '../../wire/json';
 import { StringMap } from '../../wire/string-map';
 import { literal, View, viewEquals, viewEqualsIgnoreCase, viewLen } from '../../wire/view';

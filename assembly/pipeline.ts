@@ -3,23 +3,20 @@
 
 import { Configuration } from './config/configuration';
 import { Code } from './dialects/codes';
-import { answerError, DaprHttpDoor, errorBody, errorCodeOf } from './dialects/dapr-http';
+import { errorBody, errorCodeOf } from './dialects/dapr-http';
 import { Door } from './dialects/door';
 import { clip, Exchange, Step } from './dialects/exchange';
-import { GrpcDoor } from './dialects/grpc';
-import { Router } from './dialects/router';
 import { bytes, bytesPtr } from './host/bytes';
 import { HttpContext, RootContext } from './host/context';
-import { Action, Buffer, HeaderMap, LogLevel } from './host/enums';
+import { Action, Buffer, HeaderMap } from './host/enums';
 import { addHeader, getHeader, removeHeader, replaceHeader } from './host/headers';
-import { log } from './host/log';
 import { release } from './host/memory';
 import { getBuffer, GRPC_STATUS_NONE, replaceBuffer, sendLocalResponse } from './host/stream';
 import { Access, checkAccess } from './policy/access';
 import { Budget } from './session/budget';
 import { TRACEPARENT_LENGTH } from './session/frame';
 import { Operation, Waiter } from './session/operation';
-import { Session, SessionOptions, Submitted } from './session/session';
+import { Submitted } from './session/session';
 import { parseTimeout, writePrefix } from './wire/grpc';
 import {
   literal,
@@ -66,77 +63,26 @@ const PREFIX_LENGTH: i32 = 5;
 /** Bodies over this size are taken out of Envoy's buffer once the filter has them. */
 const DRAIN_OVER: u32 = 64 * 1024;
 
-/** While no session is up, the tick looks for one this often (milliseconds). */
-const FIRST_TICK_MS: u32 = 10;
-
-/** Enters a module's primitives in the router. */
-export type Install = (router: Router) => void;
-
-/** What one plugin configuration runs: its router, its session, its budget. */
-export class Runtime extends RootContext {
-  configuration: Configuration = new Configuration();
-  readonly grpcDoor: Door;
-  readonly httpDoor: Door;
-  budget: Budget = new Budget(0, 0);
-  private session: Session | null = null;
-
-  constructor(id: u32, install: Install) {
+/** What calls need of the root context they belong to. */
+export abstract class CallSite extends RootContext {
+  constructor(
+    id: u32,
+    readonly grpcDoor: Door,
+    readonly httpDoor: Door,
+    public configuration: Configuration,
+    public budget: Budget,
+  ) {
     super(id);
-    const router = new Router();
-    install(router);
-    this.grpcDoor = new GrpcDoor(router);
-    this.httpDoor = new DaprHttpDoor(router);
   }
 
-  onConfigure(size: u32): bool {
-    const text = this.readConfiguration(size);
-    const problem = this.configuration.parse(text);
-    release(text);
-    if (problem.length > 0) {
-      log(LogLevel.Error, 'layotto: the plugin configuration is refused: ' + problem);
-      return false;
-    }
-    const configuration = this.configuration;
-    const options = new SessionOptions();
-    options.smallCluster = configuration.sessionCluster;
-    options.largeCluster = configuration.largeCluster;
-    options.version = configuration.version;
-    options.configVersion = configuration.configVersion;
-    options.appId = configuration.appId;
-    this.budget = new Budget(configuration.bytes, configuration.operations);
-    this.session = new Session(this, options, this.budget);
-    this.setTickPeriod(FIRST_TICK_MS);
-    return true;
-  }
+  /** The bridge can be asked. */
+  abstract get ready(): bool;
 
-  onTick(): void {
-    const session = this.session;
-    if (session !== null) session.tick();
-  }
+  /** Sends an operation to the bridge. */
+  abstract submit(operation: Operation): Submitted;
 
-  onDone(): void {
-    const session = this.session;
-    if (session !== null) session.close();
-  }
-
-  createHttpContext(id: u32): HttpContext {
-    return new Call(id, this);
-  }
-
-  get ready(): bool {
-    const session = this.session;
-    return session !== null && session.ready;
-  }
-
-  submit(operation: Operation): Submitted {
-    const session = this.session;
-    return session === null ? Submitted.NoSession : session.submit(operation);
-  }
-
-  forget(operation: Operation): void {
-    const session = this.session;
-    if (session !== null) session.forget(operation);
-  }
+  /** Nobody waits for an operation any more. */
+  abstract forget(operation: Operation): void;
 }
 
 enum Stage {
@@ -151,7 +97,7 @@ enum Stage {
 }
 
 /** One call. */
-class Call extends HttpContext implements Waiter {
+export class Call extends HttpContext implements Waiter {
   private readonly exchange: Exchange;
   private door: Door;
   private stage: Stage = Stage.Receiving;
@@ -164,7 +110,7 @@ class Call extends HttpContext implements Waiter {
 
   constructor(
     id: u32,
-    private readonly runtime: Runtime,
+    private readonly runtime: CallSite,
   ) {
     super(id);
     this.exchange = new Exchange(runtime.configuration);

@@ -2,7 +2,7 @@
 
 import { Router } from '../dialects/router';
 import { registerRoot, RootContext } from '../host/context';
-import { Runtime } from '../pipeline';
+import { Runtime } from '../root';
 import { installHealth } from '../primitives/health/health';
 import { installState } from '../primitives/state/state';
 

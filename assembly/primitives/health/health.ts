@@ -6,7 +6,7 @@ import { Exchange, Step } from '../../dialects/exchange';
 import { Handler } from '../../dialects/handler';
 import { QueryReader } from '../../wire/percent';
 import { Router } from '../../dialects/router';
-import { literal, View, viewEquals } from '../../wire/view';
+import { literal, viewEquals } from '../../wire/view';
 
 const APP_ID = literal('appid');
 const NOT_READY = literal('dapr is not ready');

@@ -1,0 +1,81 @@
+// The root context: what one plugin configuration runs.
+
+import { Configuration } from './config/configuration';
+import { DaprHttpDoor } from './dialects/dapr-http';
+import { GrpcDoor } from './dialects/grpc';
+import { Router } from './dialects/router';
+import { HttpContext } from './host/context';
+import { LogLevel } from './host/enums';
+import { log } from './host/log';
+import { release } from './host/memory';
+import { Call, CallSite } from './pipeline';
+import { Budget } from './session/budget';
+import { Operation } from './session/operation';
+import { Session, SessionOptions, Submitted } from './session/session';
+
+/** While no session is up, the tick looks for one this often (milliseconds). */
+const FIRST_TICK_MS: u32 = 10;
+
+/** Enters a module's primitives in the router. */
+export type Install = (router: Router) => void;
+
+/** What one plugin configuration runs: its router, its session, its budget. */
+export class Runtime extends CallSite {
+  private session: Session | null = null;
+
+  constructor(id: u32, install: Install) {
+    const router = new Router();
+    install(router);
+    super(id, new GrpcDoor(router), new DaprHttpDoor(router), new Configuration(), new Budget(0, 0));
+  }
+
+  onConfigure(size: u32): bool {
+    const text = this.readConfiguration(size);
+    const problem = this.configuration.parse(text);
+    release(text);
+    if (problem.length > 0) {
+      log(LogLevel.Error, 'layotto: the plugin configuration is refused: ' + problem);
+      return false;
+    }
+    const configuration = this.configuration;
+    const options = new SessionOptions();
+    options.smallCluster = configuration.sessionCluster;
+    options.largeCluster = configuration.largeCluster;
+    options.version = configuration.version;
+    options.configVersion = configuration.configVersion;
+    options.appId = configuration.appId;
+    this.budget = new Budget(configuration.bytes, configuration.operations);
+    this.session = new Session(this, options, this.budget);
+    this.setTickPeriod(FIRST_TICK_MS);
+    return true;
+  }
+
+  onTick(): void {
+    const session = this.session;
+    if (session !== null) session.tick();
+  }
+
+  onDone(): void {
+    const session = this.session;
+    if (session !== null) session.close();
+  }
+
+  createHttpContext(id: u32): HttpContext {
+    return new Call(id, this);
+  }
+
+  get ready(): bool {
+    const session = this.session;
+    return session !== null && session.ready;
+  }
+
+  submit(operation: Operation): Submitted {
+    const session = this.session;
+    return session === null ? Submitted.NoSession : session.submit(operation);
+  }
+
+  forget(operation: Operation): void {
+    const session = this.session;
+    if (session !== null) session.forget(operation);
+  }
+}

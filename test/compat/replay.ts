@@ -1,0 +1,81 @@
+import { fromJson, toBinary, toJson, fromBinary, type DescMessage } from '@bufbuild/protobuf';
+import { EmptySchema } from '@bufbuild/protobuf/wkt';
+import { GetMetadataResponseSchema } from '../../components-bridge/src/gen/dapr/proto/runtime/v1/metadata_pb.js';
+import {
+  DeleteBulkStateRequestSchema,
+  DeleteStateRequestSchema,
+  ExecuteStateTransactionRequestSchema,
+  GetBulkStateRequestSchema,
+  GetBulkStateResponseSchema,
+  GetStateRequestSchema,
+  GetStateResponseSchema,
+  SaveStateRequestSchema,
+} from '../../components-bridge/src/gen/layotto/bridge/v1/state_pb.js';
+import { grpcFrame, type RawClient } from '../support/grpc-raw.js';
+import { http1, type Target } from '../support/http1.js';
+import { sleep } from '../support/wait.js';
+import type { Detail, GrpcOutcome, HttpOutcome } from './compare.js';
+
+/** One recorded gRPC call. */
+export interface GrpcRow {
+  label: string;
+  /** `package.Service/Method`. */
+  method: string;
+  request: unknown;
+  waitMs?: number;
+  response?: unknown;
+  error?: { code: number; message: string; details: Detail[] };
+}
+
+/** One recorded HTTP call. */
+export interface HttpRow {
+  label: string;
+  method: string;
+  path: string;
+  headers: Record<string, string>;
+  body?: string | { base64: string };
+  waitMs?: number;
+  response: HttpOutcome;
+}
+
+const SCHEMAS: Record<string, [DescMessage, DescMessage]> = {
+  GetState: [GetStateRequestSchema, GetStateResponseSchema],
+  GetBulkState: [GetBulkStateRequestSchema, GetBulkStateResponseSchema],
+  SaveState: [SaveStateRequestSchema, EmptySchema],
+  DeleteState: [DeleteStateRequestSchema, EmptySchema],
+  DeleteBulkState: [DeleteBulkStateRequestSchema, EmptySchema],
+  ExecuteStateTransaction: [ExecuteStateTransactionRequestSchema, EmptySchema],
+  GetMetadata: [EmptySchema, GetMetadataResponseSchema],
+};
+
+/** Makes a recorded gRPC call again, and puts the answer in the form of the recordings. */
+export async function replayGrpc(client: RawClient, row: GrpcRow): Promise<GrpcOutcome> {
+  if (row.waitMs !== undefined) await sleep(row.waitMs);
+  const schemas = SCHEMAS[row.method.split('/')[1] ?? ''];
+  if (schemas === undefined) throw new Error(`no schema for ${row.method}`);
+  const [input, output] = schemas;
+  const message = fromJson(input, row.request as never, { ignoreUnknownFields: true });
+  const answer = await client.send({ path: `/${row.method}`, body: [grpcFrame(toBinary(input, message))] });
+  if (answer.grpcStatus !== 0) {
+    const details = (answer.details?.details ?? []).map(({ typeUrl, value }) => ({
+      type: typeUrl.slice(typeUrl.lastIndexOf('/') + 1),
+      value: Buffer.from(value).toString('base64'),
+    }));
+    return { error: { code: answer.grpcStatus, message: answer.grpcMessage, details } };
+  }
+  const response = fromBinary(output, answer.messages[0] ?? new Uint8Array());
+  return { response: toJson(output, response, { useProtoFieldName: true, alwaysEmitImplicit: true }) };
+}
+
+/** Makes a recorded HTTP call again. */
+export async function replayHttp(target: Target, row: HttpRow): Promise<HttpOutcome> {
+  if (row.waitMs !== undefined) await sleep(row.waitMs);
+  const body = typeof row.body === 'object' ? Buffer.from(row.body.base64, 'base64') : row.body;
+  const answer = await http1(target, row.method, row.path, { headers: row.headers, body });
+  const headers: Record<string, string> = {};
+  for (const name of ['content-type', 'etag']) {
+    const value = answer.headers[name];
+    if (value !== undefined) headers[name] = String(value);
+  }
+  return { status: answer.status, headers, body: answer.body };
+}

@@ -1,6 +1,6 @@
 import { formatProblem, loadConfig } from '../../components-bridge/src/config/index.js';
 import type { Notice, RuntimeConfig } from '../../components-bridge/src/config/types.js';
-import { catalog } from './catalog.js';
+import { catalog } from '../../components-bridge/src/catalog.js';
 import { UserError } from './errors.js';
 import { text, wholeNumber } from './options.js';
 import type { Option, Values } from './options.js';

@@ -1,4 +1,4 @@
-import { catalog } from './catalog.js';
+import { catalog } from '../../components-bridge/src/catalog.js';
 import { renderBootstrap, toYaml } from '../../envoy/bootstrap.js';
 import { envoyFilterProblems, renderEnvoyFilter } from '../../envoy/istio/envoyfilter.js';
 import type { EnvoyFilterOptions } from '../../envoy/istio/envoyfilter.js';

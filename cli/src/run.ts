@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
-import { catalog } from './catalog.js';
+import { catalog } from '../../components-bridge/src/catalog.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { renderBootstrap } from '../../envoy/bootstrap.js';
 import { AppProcess, appEnvironment } from './app-process.js';

@@ -1,0 +1,35 @@
+import { createServer } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
+
+import { expectFree } from './ports.js';
+
+let server: Server;
+let port: number;
+
+beforeEach(async () => {
+  server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  port = (server.address() as AddressInfo).port;
+});
+
+afterEach(() => {
+  server.close();
+});
+
+it('names a port that is taken, and says what to do', async () => {
+  await expect(expectFree('127.0.0.1', port, 'use --port')).rejects.toThrow(
+    `port ${port} on 127.0.0.1 is taken: use --port`,
+  );
+});
+
+it('leaves a free port free', async () => {
+  await new Promise((resolve) => server.close(resolve));
+  await expectFree('127.0.0.1', port, '');
+  await expectFree('127.0.0.1', port, '');
+});
+
+it('says when an address is not of this machine', async () => {
+  await expect(expectFree('192.0.2.1', 34904, '')).rejects.toThrow(
+    /cannot listen on 192\.0\.2\.1 port 34904/,
+  );
+});

@@ -142,6 +142,13 @@ export class Configuration {
     return 0;
   }
 
+  /** Without a cluster no session could ever open, so an empty name is refused here. */
+  private clusterName(key: string): View {
+    const name = this.text(key);
+    if (name == 0 && this.problem.length == 0) this.problem = '"' + key + '" must name a cluster';
+    return name;
+  }
+
   private flag(key: string): bool {
     const kind = this.reader.peek();
     if (kind == JsonKind.TRUE || kind == JsonKind.FALSE) return this.reader.boolean();
@@ -194,8 +201,8 @@ export class Configuration {
     if (!this.object('clusters')) return;
     const reader = this.reader;
     while (reader.nextKey()) {
-      if (viewEquals(reader.key, K_SESSION)) this.sessionCluster = this.text('clusters.session');
-      else if (viewEquals(reader.key, K_LARGE)) this.largeCluster = this.text('clusters.large');
+      if (viewEquals(reader.key, K_SESSION)) this.sessionCluster = this.clusterName('clusters.session');
+      else if (viewEquals(reader.key, K_LARGE)) this.largeCluster = this.clusterName('clusters.large');
       else reader.skip();
     }
   }

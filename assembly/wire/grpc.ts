@@ -20,7 +20,7 @@ export enum FrameStatus {
   BAD_FLAG,
 }
 
-/** Checks that a whole body is one uncompressed message; `unaryMessage` then gives it. */
+/** Checks that a whole body is one uncompressed message; `unaryMessage` then gives it. Finds what a reader finds first. */
 export function parseUnary(body: View): FrameStatus {
   const len = viewLen(body);
   if (len == 0) return FrameStatus.EMPTY;
@@ -30,8 +30,8 @@ export function parseUnary(body: View): FrameStatus {
   const size: u32 = messageLength(body);
   const held = <u32>(len - GRPC_PREFIX);
   if (size > held) return FrameStatus.INCOMPLETE;
-  if (size < held) return FrameStatus.TOO_MANY;
-  return flag == 1 ? FrameStatus.COMPRESSED : FrameStatus.OK;
+  if (flag == 1) return FrameStatus.COMPRESSED;
+  return size < held ? FrameStatus.TOO_MANY : FrameStatus.OK;
 }
 
 /** The message of a body that `parseUnary` found OK. */

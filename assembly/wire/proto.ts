@@ -48,13 +48,14 @@ export class ProtoReader {
   }
 
   /**
-   * Goes to the next field. False at the end, or when what comes is no valid tag: over 32 bits, field 0, or a
-   * wire type that does not exist. The caller then reads or skips exactly one value.
+   * Goes to the next field. False at the end, or when what comes is no valid tag: over 32 bits or 5 bytes, field 0,
+   * or a wire type that does not exist. The caller then reads or skips exactly one value.
    */
   next(): bool {
     if (!this.ok || this.at >= this.end) return false;
+    const start = this.at;
     const tag = this.varint();
-    if (tag > u32.MAX_VALUE || tag < 8 || (tag & 7) > 5) {
+    if (this.at - start > 5 || tag > u32.MAX_VALUE || tag < 8 || (tag & 7) > 5) {
       this.ok = false;
       return false;
     }
@@ -109,10 +110,16 @@ export class ProtoReader {
     return value;
   }
 
-  /** The zigzag form of `sint32` and `sint64`. */
-  zigzag(): i64 {
+  /** The zigzag form of a `sint64`. */
+  zigzag64(): i64 {
     const value = this.varint();
     return (<i64>(value >> 1)) ^ -(<i64>(value & 1));
+  }
+
+  /** The zigzag form of a `sint32`: of a longer varint, what its low 32 bits say. */
+  zigzag32(): i32 {
+    const value = <u32>this.varint();
+    return (<i32>(value >> 1)) ^ -(<i32>(value & 1));
   }
 
   /** A length and that many bytes. */

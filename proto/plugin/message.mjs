@@ -10,7 +10,6 @@ import { enumCodec, scalarCodecs } from './scalars.mjs';
  * The code of one field, part by part.
  * @typedef {object} FieldCode
  * @property {string[]} declare members of the class
- * @property {string[]} reset statements
  * @property {string[]} cases of the switch over tags
  * @property {string[]} size statements that add to `size`
  * @property {string[]} write statements
@@ -37,7 +36,7 @@ export function classLines(message) {
     '',
     '  /** Sets every field to its default. */',
     '  reset(): void {',
-    ...part('reset', 2),
+    ...message.fields.flatMap(resetLines).map((line) => `    ${line}`),
     '  }',
     '',
     '  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */',
@@ -138,13 +137,32 @@ function tagOf(field, /** @type {number} */ wireType) {
   return { tag, size, write: tag < 0x80 ? `w.u8(${tag});` : `w.varint(${tag});` };
 }
 
+/** @param {DescField} field */
+function isExplicit(field) {
+  return field.oneof !== undefined || field.proto.proto3Optional;
+}
+
+/**
+ * Statements that give a field its default.
+ * @param {DescField} field
+ */
+function resetLines(field) {
+  const member = `this.${memberName(field)}`;
+  if (field.fieldKind === 'map') return [`${member}.reset();`];
+  if (field.fieldKind === 'list') return [`${member}.length = 0;`];
+  if (field.fieldKind === 'message') return [`${member} = null;`];
+  const lines = [`${member} = ${codecOf(field).zero};`];
+  if (isExplicit(field)) lines.push(`this.${flagName(field)} = false;`);
+  return lines;
+}
+
 /**
  * Statements that clear the other members of a field's oneof.
  * @param {DescField} field
  */
 function clearSiblings(field) {
   const siblings = field.oneof?.fields.filter((other) => other !== field) ?? [];
-  return siblings.flatMap((other) => kindCode(other).reset);
+  return siblings.flatMap(resetLines);
 }
 
 /**
@@ -156,7 +174,7 @@ function singularCode(field) {
   const name = memberName(field);
   const member = `this.${name}`;
   const tag = tagOf(field, codec.wireType);
-  const explicit = field.oneof !== undefined || field.proto.proto3Optional;
+  const explicit = isExplicit(field);
   const flag = `this.${flagName(field)}`;
   const condition = explicit ? flag : codec.isSet(member);
   return {
@@ -164,7 +182,6 @@ function singularCode(field) {
       `${name}: ${codec.type} = ${codec.zero};`,
       ...(explicit ? [`${flagName(field)}: bool = false;`] : []),
     ],
-    reset: [`${member} = ${codec.zero};`, ...(explicit ? [`${flag} = false;`] : [])],
     cases: [
       `case ${tag.tag}:`,
       ...clearSiblings(field).map((line) => `  ${line}`),
@@ -190,11 +207,9 @@ function listCode(field) {
   const each = `for (let i = 0, n = ${member}.length; i < n; i++)`;
   const item = `unchecked(${member}[i])`;
   const declare = [`${name}: Array<${codec.type}> = [];`];
-  const reset = [`${member}.length = 0;`];
   if (codec.wireType === LEN) {
     return {
       declare,
-      reset,
       cases,
       size: [`${each} size += ${one.size} + ${codec.size(item)};`],
       write: [`${each} {`, `  ${one.write}`, `  ${codec.write(item)}`, '}'],
@@ -205,7 +220,6 @@ function listCode(field) {
   const packed = tagOf(field, LEN);
   return {
     declare,
-    reset,
     cases: [
       ...cases,
       `case ${packed.tag}: {`,
@@ -249,7 +263,6 @@ function messageCode(field) {
   const tag = tagOf(field, LEN);
   return {
     declare: [`${name}: ${type} | null = null;`],
-    reset: [`${member} = null;`],
     cases: [
       `case ${tag.tag}: {`,
       ...clearSiblings(field).map((line) => `  ${line}`),
@@ -292,7 +305,6 @@ function messageListCode(field) {
   const each = `for (let i = 0, n = ${member}.length; i < n; i++)`;
   return {
     declare: [`${name}: Array<${type}> = [];`],
-    reset: [`${member}.length = 0;`],
     cases: [
       `case ${tag.tag}: {`,
       '  const outer = r.enter();',
@@ -330,7 +342,6 @@ function mapCode(field) {
   const tag = tagOf(field, LEN);
   return {
     declare: [`${name}: StringMap = new StringMap();`],
-    reset: [`${member}.reset();`],
     cases: [`case ${tag.tag}:`, `  ${member}.merge(r);`, '  break;'],
     size: [`size += ${member}.byteSize(${tag.size});`],
     write: [`${member}.write(w, ${tag.tag});`],

@@ -101,6 +101,6 @@ export const scalarCodecs = new Map([
   [ScalarType.UINT32, varint('u32', '0', '<u32>r.varint()', unsigned)],
   [ScalarType.SFIXED32, fixed('i32', 32)],
   [ScalarType.SFIXED64, fixed('i64', 64)],
-  [ScalarType.SINT32, varint('i32', '0', '<i32>r.zigzag()', zigzag)],
-  [ScalarType.SINT64, varint('i64', '0', 'r.zigzag()', zigzag)],
+  [ScalarType.SINT32, varint('i32', '0', 'r.zigzag32()', zigzag)],
+  [ScalarType.SINT64, varint('i64', '0', 'r.zigzag64()', zigzag)],
 ]);

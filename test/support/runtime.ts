@@ -2,11 +2,8 @@ import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type {
-  CatalogEntry,
-  ComponentConfig,
-  RuntimeConfig,
-} from '../../components-bridge/src/config/types.js';
+import { catalog } from '../../components-bridge/src/catalog.js';
+import type { ComponentConfig, RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { renderBootstrap } from '../../envoy/bootstrap.js';
 import { envoyBinary } from '../../tools/get.mjs';
 import { Child } from './child.js';
@@ -54,22 +51,6 @@ export interface RuntimeOptions {
 }
 
 type Bootstrap = ReturnType<typeof renderBootstrap>['bootstrap'];
-
-/** What the filter's configuration says of the component types tests use. */
-const catalog: CatalogEntry[] = [
-  {
-    type: 'state.embedded',
-    primitive: 'state',
-    capabilities: ['ETAG', 'TRANSACTIONAL', 'TTL'],
-    metadata: undefined as never,
-  },
-  {
-    type: 'state.redis',
-    primitive: 'state',
-    capabilities: ['ETAG', 'TRANSACTIONAL', 'TTL'],
-    metadata: undefined as never,
-  },
-];
 
 /** The embedded store, as the default configuration has it. */
 export const EMBEDDED: TestComponent = { name: 'statestore', type: 'state.embedded' };

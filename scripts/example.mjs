@@ -41,7 +41,16 @@ try {
 }
 
 async function run() {
-  const args = ['run', '--port', values.port, '--data-dir', join(scratch, 'data')];
+  // Metrics one below, as by default, so that two examples run side by side.
+  const args = [
+    'run',
+    '--port',
+    values.port,
+    '--metrics-port',
+    String(Number(values.port) - 1),
+    '--data-dir',
+    join(scratch, 'data'),
+  ];
   const config = await configFile();
   if (config) args.push('-c', config);
   const app = join(root, 'examples', name, 'run.mjs');

@@ -4,7 +4,7 @@ import { BOOTSTRAP_OPTIONS, ENVOYFILTER_OPTIONS, bootstrap, envoyfilter } from '
 import { UsageError, UserError } from './errors.js';
 import { describeOptions, parseOptions } from './options.js';
 import type { Option, Values } from './options.js';
-import { run } from './run.js';
+import { RUN_OPTIONS, run } from './run.js';
 import { version } from './version.js';
 
 interface Command {
@@ -21,7 +21,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   run: {
     usage: 'run [options] [-- COMMAND …]',
     summary: 'start the runtime, and COMMAND beside it',
-    options: CONFIG_OPTIONS,
+    options: RUN_OPTIONS,
     takesCommand: true,
     run,
   },

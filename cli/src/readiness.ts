@@ -5,21 +5,30 @@ import { UserError } from './errors.js';
 
 const PAUSE_MS = 20;
 
+/** What is waited for, and how long. */
+export interface Awaited {
+  /** Whether filter and bridge have found each other. */
+  sessionsOpen: () => boolean;
+  /** Whether nobody waits any more. */
+  givenUp: () => boolean;
+  limitMs: number;
+  /** Where the logs are, for the message. */
+  dataDir: string;
+}
+
 /**
  * Waits until the runtime answers: the sessions are open and its health check says so.
  *
- * @param sessionsOpen whether filter and bridge have found each other
- * @throws UserError after `limitMs`, saying what is missing
+ * @throws UserError after the limit, saying what is missing
  */
 export async function untilServing(
   { host, port }: { host: string; port: number },
-  sessionsOpen: () => boolean,
-  limitMs: number,
-  dataDir: string,
+  { sessionsOpen, givenUp, limitMs, dataDir }: Awaited,
 ): Promise<void> {
   const end = Date.now() + limitMs;
   let missing = '';
   while (Date.now() < end) {
+    if (givenUp()) return;
     if (!sessionsOpen()) {
       missing = 'filter and bridge did not find each other';
     } else {

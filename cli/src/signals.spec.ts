@@ -15,9 +15,9 @@ it('tells the first signal, and acts on the second', async () => {
   signals.onSecond(() => (ended += 1));
   process.emit('SIGTERM', 'SIGTERM');
   expect(await signals.first).toBe('SIGTERM');
-  expect([signals.received, signals.number, ended]).toEqual(['SIGTERM', 15, 0]);
+  expect([signals.received, signals.number, signals.forced, ended]).toEqual(['SIGTERM', 15, false, 0]);
   process.emit('SIGINT', 'SIGINT');
-  expect(ended).toBe(1);
+  expect([signals.forced, ended]).toEqual([true, 1]);
 });
 
 it('stops waiting for work at the first signal, and forgets how the work ends', async () => {

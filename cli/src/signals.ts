@@ -8,9 +8,11 @@ export class Signals {
   readonly first: Promise<NodeJS.Signals>;
   #resolve: (signal: NodeJS.Signals) => void = () => undefined;
   #received: NodeJS.Signals | undefined;
+  #forced = false;
   #second: () => void = () => undefined;
   readonly #listener = (signal: NodeJS.Signals): void => {
     if (this.#received !== undefined) {
+      this.#forced = true;
       this.#second();
       return;
     }
@@ -26,6 +28,11 @@ export class Signals {
   /** The first signal, undefined while there was none. */
   get received(): NodeJS.Signals | undefined {
     return this.#received;
+  }
+
+  /** Whether there was a second. */
+  get forced(): boolean {
+    return this.#forced;
   }
 
   /** What a shell adds to 128 for the first signal. */

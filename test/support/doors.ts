@@ -9,7 +9,7 @@ import {
   GetStateRequestSchema,
   GetStateResponseSchema,
   SaveStateRequestSchema,
-  StateItemSchema,
+  type StateItemSchema,
 } from '../../components-bridge/src/gen/layotto/bridge/v1/state_pb.js';
 import type { RawAnswer, RawClient } from './grpc-raw.js';
 import { httpJson, type HttpAnswer, type Target } from './http1.js';

@@ -1,4 +1,10 @@
-import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
+import {
+  connect,
+  constants,
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type IncomingHttpHeaders,
+} from 'node:http2';
 import { createConnection } from 'node:net';
 import {
   create,
@@ -173,7 +179,7 @@ function collect(stream: ClientHttp2Stream, begun: number, timeoutMs: number): P
       stream.close(constants.NGHTTP2_CANCEL);
     }, timeoutMs);
     stream.on('response', (received) => (headers = flat(received)));
-    stream.on('trailers', (received) => (trailers = flat(received)));
+    stream.on('trailers', (received: IncomingHttpHeaders) => (trailers = flat(received)));
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     // A reset is a result here; the code tells which.
     stream.on('error', (error: Error) => (broken = error));

@@ -116,7 +116,7 @@ export class Runtime {
     } catch (error) {
       const tails = runtime.tails();
       await runtime.stop();
-      throw new Error(`the runtime did not start: ${(error as Error).message}\n${tails}`);
+      throw new Error(`the runtime did not start: ${(error as Error).message}\n${tails}`, { cause: error });
     }
     return runtime;
   }

@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+
+/**
+ * How the embedded store keeps a key and its value:
+ *
+ *     key     0x00 key | 0x01 SHA-256 of a key too long for lmdb
+ *     record  format (1 byte) flags (1) version (6) [expiry, ms since 1970 (6)] [length (4) full key] data
+ *     expiry  expiry (6, big-endian, so that it sorts by time) key
+ *
+ * Numbers are little-endian unless said otherwise.
+ */
+export interface StoredRecord {
+  version: number;
+  /** Milliseconds since 1970; 0: never. */
+  expiresAt: number;
+  data: Buffer;
+}
+
+const FORMAT = 1;
+const HAS_EXPIRY = 1;
+const HAS_KEY = 2;
+const FIXED = 8;
+const EXPIRY = 6;
+
+/** lmdb takes keys of 1978 bytes on 4 KiB pages; the expiry index puts its 6 bytes in front. */
+const LONGEST_PLAIN_KEY = 1900;
+
+/** A key as it stands in lmdb. */
+export interface RecordKey {
+  bytes: Buffer;
+  /** The whole key, for one that is kept by its hash: it then stands in the record as well. */
+  full: Buffer | undefined;
+}
+
+export function recordKey(key: string): RecordKey {
+  const length = Buffer.byteLength(key);
+  if (length <= LONGEST_PLAIN_KEY) {
+    const bytes = Buffer.allocUnsafeSlow(length + 1);
+    bytes[0] = 0;
+    bytes.write(key, 1, 'utf8');
+    return { bytes, full: undefined };
+  }
+  const full = Buffer.from(key, 'utf8');
+  const hash = createHash('sha256').update(full).digest();
+  return { bytes: Buffer.concat([Buffer.of(1), hash]), full };
+}
+
+export function encodeRecord(key: RecordKey, version: number, expiresAt: number, data: Uint8Array): Buffer {
+  const keyLength = key.full === undefined ? 0 : 4 + key.full.length;
+  const bytes = Buffer.allocUnsafe(FIXED + (expiresAt > 0 ? EXPIRY : 0) + keyLength + data.length);
+  bytes[0] = FORMAT;
+  bytes[1] = (expiresAt > 0 ? HAS_EXPIRY : 0) | (key.full === undefined ? 0 : HAS_KEY);
+  let at = bytes.writeUIntLE(version, 2, 6);
+  if (expiresAt > 0) at = bytes.writeUIntLE(expiresAt, at, EXPIRY);
+  if (key.full !== undefined) {
+    at = bytes.writeUInt32LE(key.full.length, at);
+    at += key.full.copy(bytes, at);
+  }
+  bytes.set(data, at);
+  return bytes;
+}
+
+/**
+ * @returns undefined if the record belongs to another key of the same hash
+ * @throws Error if it was not written by this version
+ */
+export function decodeRecord(key: RecordKey, bytes: Buffer): StoredRecord | undefined {
+  if (bytes.length < FIXED || bytes[0] !== FORMAT) {
+    throw new Error(`the stored record has the unknown format ${bytes[0] ?? 'of no bytes'}`);
+  }
+  const flags = bytes[1] ?? 0;
+  const version = bytes.readUIntLE(2, 6);
+  let at = FIXED;
+  let expiresAt = 0;
+  if ((flags & HAS_EXPIRY) !== 0) {
+    expiresAt = bytes.readUIntLE(at, EXPIRY);
+    at += EXPIRY;
+  }
+  if ((flags & HAS_KEY) !== 0) {
+    const end = at + 4 + bytes.readUInt32LE(at);
+    if (key.full === undefined || bytes.compare(key.full, 0, key.full.length, at + 4, end) !== 0)
+      return undefined;
+    at = end;
+  }
+  return { version, expiresAt, data: bytes.subarray(at) };
+}
+
+/** When a record expires, without reading the rest of it; 0: never. */
+export function expiryOf(bytes: Buffer): number {
+  return bytes.length >= FIXED + EXPIRY && ((bytes[1] ?? 0) & HAS_EXPIRY) !== 0
+    ? bytes.readUIntLE(FIXED, EXPIRY)
+    : 0;
+}
+
+export function expiryKey(expiresAt: number, key: Buffer): Buffer {
+  const bytes = Buffer.allocUnsafe(EXPIRY + key.length);
+  bytes.writeUIntBE(expiresAt, 0, EXPIRY);
+  key.copy(bytes, EXPIRY);
+  return bytes;
+}
+
+export function splitExpiryKey(bytes: Buffer): { expiresAt: number; key: Buffer } {
+  return { expiresAt: bytes.readUIntBE(0, EXPIRY), key: bytes.subarray(EXPIRY) };
+}

@@ -1,0 +1,188 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { pino } from 'pino';
+import type { Logger } from 'pino';
+
+import { catalog } from './catalog.js';
+import { formatProblem, loadConfig } from './config/index.js';
+import type { RuntimeConfig } from './config/types.js';
+import type { ComponentHealth } from './primitives/registry.js';
+import { Bridge } from './server/bridge.js';
+import { SocketInUseError } from './server/socket.js';
+
+const USAGE = `Usage: main.js [RESOLVED] [options]
+
+Serves sessions for the filter on a Unix socket. RESOLVED is a file with the resolved configuration as JSON, as
+"layotto run" hands it over; without it, the options say where the configuration is.
+
+  --config FILE           layotto.yaml, or Layotto's JSON
+  --resources-path DIR    folder of Dapr component files
+  --app-id ID             wins over the file
+  --data-dir DIR          folder of data and sockets
+  --socket PATH           default: session.sock in the data folder
+  --socket-gid N          group that may connect as well (mode 0660); default: the owner only (0600)
+  --log-level LEVEL       trace, debug, info (default), warn, error
+  --help                  this text
+
+Logs are JSON lines on standard error. Exit codes: 0 after SIGTERM or SIGINT, 1 if it cannot go on, 2 if its arguments
+or configuration are wrong or another bridge answers on the socket.`;
+
+/** How long calls in hand may take after SIGTERM. */
+const GRACE_MS = 4_000;
+
+const OPTIONS = {
+  config: { type: 'string' },
+  'resources-path': { type: 'string' },
+  'app-id': { type: 'string' },
+  'data-dir': { type: 'string' },
+  socket: { type: 'string' },
+  'socket-gid': { type: 'string' },
+  'log-level': { type: 'string' },
+  help: { type: 'boolean' },
+} as const;
+
+/** What is told to a parent process that started this one with an IPC channel. */
+type Report =
+  | { type: 'ready'; socket: string }
+  | { type: 'sessions'; open: number }
+  | ({ type: 'health'; component: string; ready: boolean } & Pick<ComponentHealth, 'status' | 'reason'>);
+
+/** Wrong arguments or configuration; the message is for people. */
+class UsageError extends Error {}
+
+function arguments_(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message}\n\n${USAGE}`);
+  }
+}
+
+type Values = ReturnType<typeof arguments_>['values'];
+
+async function readConfig(
+  values: Values,
+  positionals: readonly string[],
+  log: Logger,
+): Promise<RuntimeConfig> {
+  const [file, second] = positionals;
+  if (second !== undefined) throw new UsageError(`unexpected argument ${second}\n\n${USAGE}`);
+  if (file !== undefined) {
+    if (values.config !== undefined || values['resources-path'] !== undefined) {
+      throw new UsageError('give either a resolved configuration or --config and --resources-path, not both');
+    }
+    return readResolved(file, values);
+  }
+  const result = await loadConfig({
+    catalog,
+    ...(values.config === undefined ? {} : { file: values.config }),
+    ...(values['resources-path'] === undefined ? {} : { resourcesPath: values['resources-path'] }),
+    ...(values['app-id'] === undefined ? {} : { appId: values['app-id'] }),
+    ...(values['data-dir'] === undefined ? {} : { dataDir: values['data-dir'] }),
+  });
+  for (const notice of result.notices) log.info(formatProblem(notice));
+  if ('problems' in result) throw new UsageError(result.problems.map(formatProblem).join('\n'));
+  return result.config;
+}
+
+async function readResolved(file: string, values: Values): Promise<RuntimeConfig> {
+  let config: RuntimeConfig;
+  try {
+    config = JSON.parse(await readFile(file, 'utf8')) as RuntimeConfig;
+  } catch (error) {
+    throw new UsageError(`${file} cannot be read as a resolved configuration: ${(error as Error).message}`);
+  }
+  if (
+    typeof config?.app?.id !== 'string' ||
+    !Array.isArray(config.components) ||
+    config.limits === undefined
+  ) {
+    throw new UsageError(`${file} is not a resolved configuration; give a configuration file by --config`);
+  }
+  if (values['app-id'] !== undefined) config.app.id = values['app-id'];
+  if (values['data-dir'] !== undefined) config.dataDir = resolve(values['data-dir']);
+  return config;
+}
+
+function gidOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,10}$/.test(text))
+    throw new UsageError(`--socket-gid: expected a group's number, found ${text}`);
+  return Number(text);
+}
+
+function levelOf(text: string | undefined): string {
+  if (text === undefined || /^(trace|debug|info|warn|error)$/.test(text)) return text ?? 'info';
+  throw new UsageError(`--log-level: expected trace, debug, info, warn or error, found ${text}`);
+}
+
+/** The version in the nearest package.json above this file that is the runtime's own. */
+async function version(): Promise<string> {
+  for (const path of ['../../../package.json', '../../package.json']) {
+    const text = await readFile(new URL(path, import.meta.url), 'utf8').catch(() => undefined);
+    if (text === undefined) continue;
+    const found = JSON.parse(text) as { name?: string; version?: string };
+    if (found.name === 'layotto-envoy' && found.version !== undefined) return found.version;
+  }
+  return '0.0.0';
+}
+
+function report(message: Report): void {
+  // A parent that has gone no longer wants to know.
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = arguments_(process.argv.slice(2));
+  if (values.help === true) {
+    console.log(USAGE);
+    return;
+  }
+  const log = pino(
+    { level: levelOf(values['log-level']), base: { pid: process.pid } },
+    pino.destination({ fd: 2, sync: true }),
+  );
+  const gid = gidOf(values['socket-gid']);
+  const config = await readConfig(values, positionals, log);
+  const bridge = new Bridge({
+    config,
+    catalog,
+    version: await version(),
+    socketPath: values.socket === undefined ? undefined : resolve(values.socket),
+    gid,
+    namespace: process.env['NAMESPACE'],
+    log,
+    onSessions: (open) => report({ type: 'sessions', open }),
+    onHealth: ({ name, status, reason }) => {
+      const why = reason === undefined ? {} : { reason };
+      report({ type: 'health', component: name, ready: status === 'ready', status, ...why });
+    },
+  });
+  // A component's failure arrives as a rejected call; what gets here is a bug, and the state of the process unknown.
+  process.on('uncaughtException', (error) => {
+    log.fatal({ err: error }, 'uncaught error');
+    process.exit(1);
+  });
+  await bridge.start();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
+  report({ type: 'ready', socket: bridge.socketPath });
+  log.info({ socket: bridge.socketPath, app: config.app.id, config: config.source }, 'serving sessions');
+
+  let stopping = false;
+  async function stop(signal: string): Promise<void> {
+    if (stopping) return;
+    stopping = true;
+    log.info({ signal }, 'finishing the calls in hand');
+    await bridge.drain(GRACE_MS);
+    log.info('stopped');
+    process.exit(0);
+  }
+}
+
+main().catch((error: unknown) => {
+  const wrongUse = error instanceof UsageError || error instanceof SocketInUseError;
+  console.error(wrongUse ? error.message : error);
+  process.exit(wrongUse ? 2 : 1);
+});

@@ -1,0 +1,39 @@
+import type { Logger } from 'pino';
+
+import type { CatalogEntry } from '../config/types.js';
+
+/** A backend in use. What it can do stands in the interface of its primitive, such as `StateStore`. */
+export interface Component {
+  /** Lets go of connections and files. Called once; calls in flight may fail. */
+  close(): Promise<void>;
+}
+
+/** What a component is told when it is opened. */
+export interface ComponentContext {
+  /** The name calls use. */
+  readonly name: string;
+  /** Checked by the type's schema before; parse it with the same schema to get values. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Absolute folder for what the bridge keeps. */
+  readonly dataDir: string;
+  readonly log: Logger;
+  /**
+   * Says that the backend was lost (`down`, with the reason) or is back (`ready`). Only for changes after `open`
+   * resolved; while it is down, calls fail at once with the reason.
+   */
+  report(status: 'ready' | 'down', reason?: string): void;
+}
+
+/** What the module of a component exports. */
+export interface ComponentModule {
+  /**
+   * Connects, and resolves when calls can be served. If it throws it must have let go of everything; it is called
+   * again after a pause.
+   */
+  open(context: ComponentContext): Promise<Component>;
+}
+
+/** A component type that can be served. Importing the module, and with it the backend's client, is left to first use. */
+export interface ComponentType extends CatalogEntry {
+  readonly load: () => Promise<ComponentModule>;
+}

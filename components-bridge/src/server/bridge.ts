@@ -1,0 +1,87 @@
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+
+import { configHash } from '../config/hash.js';
+import type { RuntimeConfig } from '../config/types.js';
+import type { ComponentType } from '../primitives/component.js';
+import { ComponentRegistry } from '../primitives/registry.js';
+import type { ComponentHealth } from '../primitives/registry.js';
+import { StateService } from '../primitives/state/service.js';
+import { SessionServer } from './session.js';
+
+export interface BridgeOptions {
+  config: RuntimeConfig;
+  /** The component types that can be served. */
+  catalog: readonly ComponentType[];
+  /** The runtime's version, said in the session's hello. */
+  version: string;
+  /** Where sessions are served. Default: `session.sock` in the data folder. */
+  socketPath?: string | undefined;
+  /** Group that may connect to the socket, besides the owner. */
+  gid?: number | undefined;
+  /** The environment's NAMESPACE, for stores whose keys begin with it. */
+  namespace?: string | undefined;
+  log: Logger;
+  onSessions?: (open: number) => void;
+  onHealth?: (health: ComponentHealth) => void;
+}
+
+/** The bridge, put together: configuration, components, primitives, session server. */
+export class Bridge {
+  readonly socketPath: string;
+  readonly #registry: ComponentRegistry;
+  readonly #sessions: SessionServer;
+
+  constructor(options: BridgeOptions) {
+    const { config, log } = options;
+    this.socketPath = options.socketPath ?? join(config.dataDir, 'session.sock');
+    this.#registry = new ComponentRegistry({
+      components: config.components,
+      types: options.catalog,
+      dataDir: config.dataDir,
+      log,
+      ...(options.onHealth === undefined ? {} : { onHealth: options.onHealth }),
+    });
+    const state = new StateService({
+      registry: this.#registry,
+      appId: config.app.id,
+      namespace: options.namespace ?? '',
+      messageBytes: config.limits.messageBytes,
+    });
+    this.#sessions = new SessionServer({
+      socketPath: this.socketPath,
+      gid: options.gid,
+      services: [state],
+      hello: { name: 'bridge', version: options.version, configVersion: configHash(config) },
+      limits: config.limits,
+      log,
+      ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
+    });
+  }
+
+  /**
+   * Serves sessions, and opens the components in the background: a call to one that is not ready fails at once.
+   *
+   * @throws SocketInUseError if another process answers on the socket; then nothing has been started
+   */
+  async start(): Promise<void> {
+    await this.#sessions.start();
+    this.#registry.start();
+  }
+
+  health(): ComponentHealth[] {
+    return this.#registry.health();
+  }
+
+  /** Lets the calls in hand finish, `graceMs` at most, then closes everything. */
+  async drain(graceMs: number): Promise<void> {
+    await this.#sessions.drain(graceMs);
+    await this.#registry.close();
+  }
+
+  /** Closes everything at once. */
+  async close(): Promise<void> {
+    await this.#sessions.close();
+    await this.#registry.close();
+  }
+}

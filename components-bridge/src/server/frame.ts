@@ -1,0 +1,148 @@
+import { isAscii } from 'node:buffer';
+
+import { Kind } from '../gen/layotto/bridge/v1/session_pb.js';
+
+/**
+ * Reads and writes session frames (proto/layotto/bridge/v1/session.proto) by hand: every call passes here twice, and
+ * protobuf-es makes a message object of each. The measurement stands in frame.spec.ts.
+ */
+export interface Frame {
+  id: number;
+  kind: Kind;
+  deadlineMs: number;
+  method: string;
+  /** A view of what was read; empty if the frame has none. */
+  payload: Uint8Array;
+}
+
+/** Bytes of gRPC's own header: compressed flag and length. */
+export const GRPC_HEADER = 5;
+
+/** Most bytes of gRPC header and frame in front of a payload: 5, id 1+8, kind 2, payload tag and length 1+5. */
+const LONGEST_HEAD = 24;
+
+const NO_BYTES = new Uint8Array(0);
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** A frame that is not one. The session it came on ends. */
+export class FrameError extends Error {
+  override name = 'FrameError';
+}
+
+/**
+ * Reads one frame. Fields it does not know are skipped, and of a field given twice the last counts, as protobuf says.
+ *
+ * @throws FrameError
+ */
+export function decodeFrame(bytes: Buffer): Frame {
+  const frame: Frame = { id: 0, kind: Kind.UNSPECIFIED, deadlineMs: 0, method: '', payload: NO_BYTES };
+  const reader = new Reader(bytes);
+  while (reader.at < bytes.length) {
+    const tag = reader.varint();
+    const field = Math.floor(tag / 8);
+    const wire = tag % 8;
+    if (field === 0) throw new FrameError('a field has the number 0');
+    if (field === 1 && wire === 0) frame.id = reader.varint();
+    else if (field === 2 && wire === 0) frame.kind = reader.varint();
+    else if (field === 3 && wire === 0) frame.deadlineMs = reader.varint() >>> 0;
+    else if (field === 4 && wire === 2) frame.method = text(reader.bytes());
+    else if (field === 15 && wire === 2) frame.payload = reader.bytes();
+    else reader.skip(wire);
+  }
+  return frame;
+}
+
+class Reader {
+  at = 0;
+
+  constructor(private readonly buffer: Buffer) {}
+
+  /** @throws FrameError also beyond 2^53: ids count from 1, and none ever gets there */
+  varint(): number {
+    let value = 0;
+    let scale = 1;
+    for (let count = 0; count < 10; count++) {
+      const byte = this.buffer[this.at++];
+      if (byte === undefined) throw new FrameError('it ends inside a number');
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) {
+        if (value > Number.MAX_SAFE_INTEGER) throw new FrameError('a number is larger than 2^53');
+        return value;
+      }
+      scale *= 128;
+    }
+    throw new FrameError('a number is longer than 10 bytes');
+  }
+
+  bytes(): Buffer {
+    const length = this.varint();
+    const end = this.at + length;
+    if (end > this.buffer.length) throw new FrameError('a field reaches beyond the end');
+    const bytes = this.buffer.subarray(this.at, end);
+    this.at = end;
+    return bytes;
+  }
+
+  skip(wire: number): void {
+    if (wire === 2) {
+      this.bytes();
+    } else if (wire === 1 || wire === 5) {
+      this.at += wire === 1 ? 8 : 4;
+      if (this.at > this.buffer.length) throw new FrameError('a field reaches beyond the end');
+    } else if (wire === 0) {
+      // Any ten bytes will do here: an unknown field may use all 64 bits.
+      for (let count = 0; ; count++) {
+        const byte = this.buffer[this.at++];
+        if (byte === undefined) throw new FrameError('it ends inside a number');
+        if (byte < 0x80) return;
+        if (count === 9) throw new FrameError('a number is longer than 10 bytes');
+      }
+    } else {
+      throw new FrameError(`a field has the wire type ${wire}`);
+    }
+  }
+}
+
+function text(bytes: Buffer): string {
+  if (isAscii(bytes)) return bytes.toString('latin1');
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw new FrameError('a text is not UTF-8');
+  }
+}
+
+/** Everything of a gRPC message that stands before a frame's payload; the payload's bytes follow it as they are. */
+export function encodeHead(id: number, kind: Kind, payloadLength: number): Buffer {
+  const head = Buffer.allocUnsafe(LONGEST_HEAD);
+  return head.subarray(0, writeHead(head, 0, id, kind, payloadLength));
+}
+
+/** @returns where the payload goes */
+function writeHead(target: Buffer, start: number, id: number, kind: Kind, payloadLength: number): number {
+  let at = start + GRPC_HEADER;
+  if (id > 0) {
+    target[at++] = 0x08;
+    at = writeVarint(target, at, id);
+  }
+  target[at++] = 0x10;
+  target[at++] = kind;
+  if (payloadLength > 0) {
+    target[at++] = 0x7a;
+    at = writeVarint(target, at, payloadLength);
+  }
+  target[start] = 0;
+  target.writeUInt32BE(at - start - GRPC_HEADER + payloadLength, start + 1);
+  return at;
+}
+
+function writeVarint(target: Buffer, start: number, value: number): number {
+  let at = start;
+  let rest = value;
+  while (rest >= 0x80) {
+    target[at++] = (rest % 128) | 0x80;
+    rest = Math.floor(rest / 128);
+  }
+  target[at++] = rest;
+  return at;
+}

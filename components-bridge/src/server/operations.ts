@@ -1,0 +1,191 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import type { Logger } from 'pino';
+
+import { FailureSchema, Kind } from '../gen/layotto/bridge/v1/session_pb.js';
+import { Code, OperationError, reasonOf } from '../primitives/errors.js';
+import type { Handler } from '../primitives/handler.js';
+import { FrameError } from './frame.js';
+import type { Frame } from './frame.js';
+import type { SessionStream } from './stream.js';
+
+/** Requests over this size are acknowledged when taken in; results over it go on the large stream. */
+export const LARGE = 64 * 1024;
+
+const NO_BYTES = new Uint8Array(0);
+
+export interface OperationLimits {
+  /** Largest result, in bytes. */
+  resultBytes: number;
+  /** Most operations that may be at work for one pair. */
+  operations: number;
+  /** Most bytes of requests at work for one pair; and most bytes of results that its filter has not taken. */
+  bytes: number;
+}
+
+interface Operation {
+  id: number;
+  stream: SessionStream;
+  /** Milliseconds of `performance.now()`; Infinity: none. */
+  deadline: number;
+}
+
+/**
+ * The operations of one filter: of its two paired streams, or of a stream that has no pair. Ids are unique among
+ * them, whichever stream asked.
+ */
+export class Pair {
+  small: SessionStream | undefined;
+  large: SessionStream | undefined;
+  /** Operations that somebody still waits for. */
+  readonly #waiting = new Map<number, Operation>();
+  /** Operations at work, also those nobody waits for any more, and the bytes of their requests. */
+  #running = 0;
+  #runningBytes = 0;
+  #paused = false;
+
+  constructor(
+    private readonly handlers: ReadonlyMap<string, Handler>,
+    private readonly limits: OperationLimits,
+    private readonly log: Logger,
+  ) {}
+
+  get running(): number {
+    return this.#running;
+  }
+
+  /** The earliest deadline of an operation waited for; Infinity if there is none. */
+  get nextDeadline(): number {
+    let earliest = Infinity;
+    for (const { deadline } of this.#waiting.values()) earliest = Math.min(earliest, deadline);
+    return earliest;
+  }
+
+  get backlog(): number {
+    return (this.small?.backlog ?? 0) + (this.large?.backlog ?? 0);
+  }
+
+  get empty(): boolean {
+    return this.small === undefined && this.large === undefined;
+  }
+
+  /** Puts a stream in its place. A newer one takes the place of an older one, whose end may not have shown yet. */
+  add(stream: SessionStream, large: boolean): void {
+    if (large) this.large = stream;
+    else this.small = stream;
+    if (this.#paused) stream.pause();
+  }
+
+  /** The stream has closed: nobody waits for what it asked. */
+  remove(stream: SessionStream): void {
+    if (this.small === stream) this.small = undefined;
+    if (this.large === stream) this.large = undefined;
+    for (const operation of this.#waiting.values()) {
+      if (operation.stream === stream) this.#waiting.delete(operation.id);
+    }
+    this.regulate();
+  }
+
+  /** @throws FrameError if the frame breaks the session's rules */
+  request(stream: SessionStream, frame: Frame): void {
+    const { id, method, payload } = frame;
+    if (id === 0) throw new FrameError('a request has no id');
+    if (this.#waiting.has(id)) throw new FrameError(`the id ${id} is in use`);
+    if (payload.length > LARGE) stream.send(id, Kind.ACK, NO_BYTES);
+    const handler = this.handlers.get(method);
+    if (handler === undefined) {
+      const message = `unknown method ${JSON.stringify(method.slice(0, 200))}`;
+      this.#fail(stream, id, new OperationError(Code.UNIMPLEMENTED, message));
+      return;
+    }
+    const { operations, bytes } = this.limits;
+    if (
+      this.#running >= operations ||
+      this.#runningBytes + payload.length > Math.max(bytes, payload.length)
+    ) {
+      const message = `too busy: ${this.#running} operations of ${this.#runningBytes} bytes are at work`;
+      this.#fail(stream, id, new OperationError(Code.RESOURCE_EXHAUSTED, message));
+      return;
+    }
+    const deadline = frame.deadlineMs > 0 ? performance.now() + frame.deadlineMs : Infinity;
+    const operation: Operation = { id, stream, deadline };
+    this.#waiting.set(id, operation);
+    this.#running++;
+    this.#runningBytes += payload.length;
+    this.#perform(operation, handler, payload);
+  }
+
+  /** Nobody waits for this one any more; what it was for goes on, its result is dropped. */
+  cancel(id: number): void {
+    this.#waiting.delete(id);
+  }
+
+  /** Answers the operations whose deadline has passed. */
+  expire(now: number): void {
+    for (const operation of this.#waiting.values()) {
+      if (operation.deadline > now) continue;
+      this.#waiting.delete(operation.id);
+      this.#fail(operation.stream, operation.id, expired());
+    }
+  }
+
+  /** Stops reading while too much waits to be written, and goes on when it has gone. */
+  regulate(): void {
+    const tooMuch = this.backlog > this.limits.bytes / 4;
+    if (tooMuch === this.#paused) return;
+    this.#paused = tooMuch;
+    for (const stream of [this.small, this.large]) {
+      if (tooMuch) stream?.pause();
+      else stream?.resume();
+    }
+  }
+
+  #perform(operation: Operation, handler: Handler, payload: Uint8Array): void {
+    const { length } = payload;
+    const settled = (): boolean => {
+      this.#running--;
+      this.#runningBytes -= length;
+      return this.#waiting.get(operation.id) === operation && this.#waiting.delete(operation.id);
+    };
+    handler(payload).then(
+      (result) => {
+        if (settled()) this.#reply(operation, result);
+      },
+      (error: unknown) => {
+        if (settled()) this.#fail(operation.stream, operation.id, error);
+      },
+    );
+  }
+
+  #reply({ id, stream, deadline }: Operation, result: Uint8Array): void {
+    const { resultBytes, bytes } = this.limits;
+    if (deadline !== Infinity && performance.now() > deadline) {
+      this.#fail(stream, id, expired());
+    } else if (result.length > resultBytes) {
+      const message = `the answer has ${result.length} bytes; the limit is ${resultBytes}`;
+      this.#fail(stream, id, new OperationError(Code.RESOURCE_EXHAUSTED, message));
+    } else if (result.length > LARGE && this.backlog + result.length > bytes) {
+      const message = `too busy: ${this.backlog} bytes of answers have not been taken`;
+      this.#fail(stream, id, new OperationError(Code.RESOURCE_EXHAUSTED, message));
+    } else {
+      const carrier = result.length > LARGE && this.large?.closed === false ? this.large : stream;
+      carrier.send(id, Kind.RESULT, result);
+      this.regulate();
+    }
+  }
+
+  #fail(stream: SessionStream, id: number, error: unknown): void {
+    let code = Code.INTERNAL;
+    if (error instanceof OperationError) code = error.code;
+    else this.log.error({ err: error }, 'an operation failed in a way that is a bug');
+    const failure = create(FailureSchema, { code, message: reasonOf(error).slice(0, LONGEST_MESSAGE) });
+    stream.send(id, Kind.FAILURE, toBinary(FailureSchema, failure));
+    this.regulate();
+  }
+}
+
+/** Messages become headers at the filter; they quote keys, which may be long. */
+const LONGEST_MESSAGE = 2_048;
+
+function expired(): OperationError {
+  return new OperationError(Code.DEADLINE_EXCEEDED, 'the deadline passed before the answer came');
+}

@@ -106,6 +106,12 @@ async function serve(
   throw ended;
 }
 
+/** A path as short as it can be said: relative if it is below the current folder. */
+function shortPath(path: string): string {
+  const below = relative(process.cwd(), path);
+  return below === '' || below.startsWith('..') ? path : below;
+}
+
 function banner(config: RuntimeConfig, version: string, envoyVersion: string, ms: number): string {
   const { host, port, unixSocket } = config.listen;
   const components = config.components.map(({ name, type }) => `${name} (${type})`).join(', ') || 'none';
@@ -116,7 +122,7 @@ function banner(config: RuntimeConfig, version: string, envoyVersion: string, ms
       ? []
       : [['metrics', `http://127.0.0.1:${config.envoy.metricsPort}/metrics`]]),
     ['components', components],
-    ['data and logs', relative(process.cwd(), config.dataDir) || '.'],
+    ['data and logs', shortPath(config.dataDir)],
   ];
   const width = Math.max(...rows.map(([what = '']) => what.length));
   const lines = rows.map(([what = '', where = '']) => `  ${what.padEnd(width)}  ${where}`);

@@ -76,6 +76,7 @@ export class Runtime {
       this.envoyDied.then((error) => Promise.reject(error)),
       untilServing(this.config.listen, {
         sessionsOpen: () => this.#sessions >= this.#expectedSessions,
+        componentsReady: () => this.config.components.every(({ name }) => this.#healthy.get(name) === true),
         givenUp: () => this.#stopping,
         limitMs: START_LIMIT_MS,
         dataDir,
@@ -120,7 +121,7 @@ export class Runtime {
 
   #told(message: BridgeMessage): void {
     if (message.type === 'sessions') this.#sessions = message.open;
-    if (message.type !== 'health') return;
+    if (message.type !== 'health' || this.#stopping) return;
     const { component, ready, reason } = message;
     const before = this.#healthy.get(component);
     this.#healthy.set(component, ready);

@@ -1,0 +1,30 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { startStore } from '../support/store-servers.js';
+import { stateConformance } from './state.js';
+import type { Backend } from './state.js';
+
+async function embedded(): Promise<Backend> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'embedded-'));
+  return {
+    options: { type: 'state.embedded', dataDir },
+    // One process owns the files.
+    shared: false,
+    stop: () => rm(dataDir, { recursive: true, force: true }),
+  };
+}
+
+async function server(kind: 'redis' | 'valkey'): Promise<Backend> {
+  const { port, stop } = await startStore(kind);
+  return {
+    options: { type: 'state.redis', metadata: { redisHost: `127.0.0.1:${port}` } },
+    shared: true,
+    stop,
+  };
+}
+
+stateConformance('the embedded store', embedded, ['ETAG', 'TRANSACTIONAL', 'TTL']);
+stateConformance('Redis', () => server('redis'), ['ETAG', 'TRANSACTIONAL', 'TTL']);
+stateConformance('Valkey', () => server('valkey'), ['ETAG', 'TRANSACTIONAL', 'TTL']);

@@ -56,7 +56,7 @@ export class ProtoReader {
     const start = this.at;
     const tag = this.varint();
     if (this.at - start > 5 || tag > u32.MAX_VALUE || tag < 8 || (tag & 7) > 5) {
-      this.ok = false;
+      this.fail();
       return false;
     }
     this.tag = <u32>tag;
@@ -84,14 +84,14 @@ export class ProtoReader {
         return value;
       }
     }
-    this.ok = false;
+    this.fail();
     return 0;
   }
 
   /** Four bytes, little endian. */
   fixed32(): u32 {
     if (this.end - this.at < 4) {
-      this.ok = false;
+      this.fail();
       return 0;
     }
     const value = load<u32>(this.at);
@@ -102,7 +102,7 @@ export class ProtoReader {
   /** Eight bytes, little endian. */
   fixed64(): u64 {
     if (this.end - this.at < 8) {
-      this.ok = false;
+      this.fail();
       return 0;
     }
     const value = load<u64>(this.at);
@@ -126,7 +126,7 @@ export class ProtoReader {
   bytes(): View {
     const length = this.varint();
     if (!this.ok || length > <u64>(this.end - this.at)) {
-      this.ok = false;
+      this.fail();
       return 0;
     }
     const start = this.at;
@@ -137,13 +137,14 @@ export class ProtoReader {
   /** As `bytes`, but not ok unless it is UTF-8, which protobuf demands of strings. */
   string(): View {
     const text = this.bytes();
-    if (!isUtf8(text)) this.ok = false;
-    return text;
+    if (isUtf8(text)) return text;
+    this.fail();
+    return 0;
   }
 
   /** Counts one list item, map entry or nested message; not ok past `MAX_ELEMENTS`. */
   element(): void {
-    if (++this.elements > MAX_ELEMENTS) this.ok = false;
+    if (++this.elements > MAX_ELEMENTS) this.fail();
   }
 
   /**
@@ -155,7 +156,7 @@ export class ProtoReader {
     const inner = this.bytes();
     this.depth++;
     this.element();
-    if (this.depth >= MAX_DEPTH) this.ok = false;
+    if (this.depth >= MAX_DEPTH) this.fail();
     if (this.ok) {
       // an empty view has no pointer, and then there is nothing to go back to
       this.end = this.at;
@@ -167,7 +168,13 @@ export class ProtoReader {
   /** Goes back out of a nested message that was read to its end. */
   leave(outer: usize): void {
     this.depth--;
-    this.end = outer;
+    if (this.ok) this.end = outer;
+  }
+
+  /** From here on there is nothing to read. */
+  private fail(): void {
+    this.ok = false;
+    this.at = this.end;
   }
 
   /** Passes over the value of the field that `next` found, groups included. */
@@ -193,21 +200,21 @@ export class ProtoReader {
         this.fixed32();
         break;
       default:
-        this.ok = false;
+        this.fail();
     }
   }
 
   private skipGroup(field: u32, depthLeft: i32): void {
-    if (depthLeft <= 0) this.ok = false;
+    if (depthLeft <= 0) this.fail();
     while (this.next()) {
       if (this.wireType == END_GROUP) {
-        if (this.field != field) this.ok = false;
+        if (this.field != field) this.fail();
         return;
       }
       this.skipValue(this.field, this.wireType, depthLeft);
     }
     // the input ended before the group did
-    this.ok = false;
+    this.fail();
   }
 }
 

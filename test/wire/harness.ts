@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -116,6 +116,9 @@ function compiled(): string {
   });
   if (status !== 0) throw new Error(`asc failed:\n${stdout}${stderr}`);
   renameSync(aside, target);
+  for (const name of readdirSync(folder)) {
+    if (name.endsWith('.wasm') && name !== basename(target)) rmSync(join(folder, name), { force: true });
+  }
   return target;
 }
 

@@ -1,0 +1,96 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { freePort } from '../support/ports.js';
+import { blocksOf, markdownFiles, read } from './markdown.js';
+import type { Block } from './markdown.js';
+import { difference, DocumentSession } from './session.js';
+
+/** A block to run, and what must come out of it. */
+interface Step {
+  block: Block;
+  /** Undefined where the document shows no output; then it must only succeed. */
+  expected: string | undefined;
+}
+
+function stepsOf(file: string): Step[] {
+  const blocks = blocksOf(read(file));
+  return blocks.flatMap((block, index) => {
+    if (block.mark !== 'run' && block.mark !== 'start') return [];
+    const next = blocks[index + 1];
+    return [{ block, expected: next?.mark === 'output' ? next.text : undefined }];
+  });
+}
+
+const documents = markdownFiles()
+  .map((file) => ({ file, steps: stepsOf(file) }))
+  .filter(({ steps }) => steps.length > 0);
+
+/** A free port whose lower neighbour, for metrics, is free too. */
+async function portPair(): Promise<number> {
+  for (;;) {
+    const port = await freePort();
+    if (await isFree(port - 1)) return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}
+
+test('the README has commands to run', () => {
+  expect(documents.map(({ file }) => file)).toContain('README.md');
+});
+
+describe.each(documents)('the commands of $file', ({ steps }) => {
+  let dir: string;
+  let session: DocumentSession;
+
+  beforeAll(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'layotto-docs-'));
+    session = new DocumentSession({ port: await portPair(), dataDir: join(dir, 'data') });
+  });
+
+  afterAll(async () => {
+    await session?.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  test.each(steps.map((step) => [step.block.line, step] as const))(
+    'line %i',
+    async (_line, { block, expected }) => {
+      if (block.mark === 'start') {
+        await session.start(block, expected ?? '');
+        return;
+      }
+      const output = await session.run(block);
+      if (expected !== undefined) expect(difference(output, expected)).toBeUndefined();
+    },
+    150_000,
+  );
+});
+
+describe('comparing output', () => {
+  test('times, versions and widths may differ', () => {
+    expect(difference('a   1.5 ms\nEnvoy 1.36.4\n', 'a 12.0 ms\nEnvoy 1.40.0\n')).toBeUndefined();
+  });
+  test('words may not', () => {
+    expect(difference('a\nb\n', 'a\nc\n')).toContain('expected, from line 1');
+  });
+  test('nothing may be missing, or come on top', () => {
+    expect(difference('a\n', 'a\nb\n')).toContain('expected');
+    expect(difference('a\nb\n', 'a\n')).toContain('more than expected');
+  });
+  test('… stands for any lines', () => {
+    expect(difference('a\nx\ny\nb\nz\n', 'a\n…\nb\n…\nz\n')).toBeUndefined();
+    expect(difference('x\na\n', '…\na\n')).toBeUndefined();
+    expect(difference('a\nx\n', 'a\n…\n')).toBeUndefined();
+    expect(difference('a\nx\nb\n', 'a\n…\nc\n')).toContain('expected');
+  });
+});

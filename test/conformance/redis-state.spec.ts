@@ -3,6 +3,7 @@ import { Redis } from 'ioredis';
 import { Code } from '../../components-bridge/src/primitives/errors.js';
 import { startStore } from '../support/store-servers.js';
 import type { StoreServer } from '../support/store-servers.js';
+import { eventually } from '../support/wait.js';
 import { etag, FIRST_WRITE, item, refused, StateClient } from './state-client.js';
 import type { ClientOptions } from './state-client.js';
 import { TcpProxy } from './tcp-proxy.js';
@@ -39,7 +40,7 @@ describe.each(['redis', 'valkey'] as const)('state.redis on %s', (kind) => {
   describe('stored form', () => {
     it("is Dapr's and Layotto's: a hash of data and version", async () => {
       const state = await client();
-      await state.save(item('a', 'one'), item('a', 'two', FIRST_WRITE).key === 'a' ? item('a', 'two') : item('', ''));
+      await state.save(item('a', 'one'), item('a', 'two'));
       expect(await raw.hgetall('app||a')).toEqual({ data: 'two', version: '2' });
       await state.transact({ upsert: item('b', 'x', FIRST_WRITE) });
       expect(await raw.hgetall('app||b')).toEqual({ data: 'x', version: '1' });
@@ -160,7 +161,10 @@ describe.each(['redis', 'valkey'] as const)('state.redis on %s', (kind) => {
         await state.delete('k');
       }
       for (const metadata of [{}, { redisUsername: 'worker', redisPassword: 'wrong' }]) {
-        const state = await client({ metadata: metadata as Record<string, string>, wait: false }, guarded.port);
+        const state = await client(
+          { metadata: metadata as Record<string, string>, wait: false },
+          guarded.port,
+        );
         await untilReason(state, /WRONGPASS|NOAUTH/);
         const { code, message } = await refused(state.get('k'));
         expect(code).toBe(Code.UNAVAILABLE);
@@ -171,7 +175,9 @@ describe.each(['redis', 'valkey'] as const)('state.redis on %s', (kind) => {
   });
 
   describe('connection', () => {
-    async function proxied(metadata: Record<string, string> = {}): Promise<{ state: StateClient; proxy: TcpProxy }> {
+    async function proxied(
+      metadata: Record<string, string> = {},
+    ): Promise<{ state: StateClient; proxy: TcpProxy }> {
       const proxy = await TcpProxy.start(server.port);
       open.push({ close: () => proxy.stop() });
       return { proxy, state: await client({ metadata }, proxy.port) };
@@ -216,15 +222,19 @@ describe.each(['redis', 'valkey'] as const)('state.redis on %s', (kind) => {
       await state.until('ready');
       await state.save(item('a', 'y'), item('a', 'z'));
       expect(await state.get('a')).toEqual({ data: 'z', etag: '2' });
-      expect(state.changes.map(({ status }) => status).filter((status, index, all) => status !== all[index - 1])).toEqual(
-        ['ready', 'down', 'ready'],
-      );
+      expect(
+        state.changes.map(({ status }) => status).filter((status, index, all) => status !== all[index - 1]),
+      ).toEqual(['ready', 'down', 'ready']);
     });
 
     it('fails what was in flight when it is lost', async () => {
       const { state, proxy } = await proxied();
       proxy.hold();
-      const calls = [state.get('a'), state.save(item('a', 'x')), state.transact({ upsert: item('b', 'x') })].map(refused);
+      const calls = [
+        state.get('a'),
+        state.save(item('a', 'x')),
+        state.transact({ upsert: item('b', 'x') }),
+      ].map(refused);
       await new Promise(setImmediate);
       proxy.cut();
       for (const { code } of await Promise.all(calls)) expect(code).toBe(Code.UNAVAILABLE);
@@ -243,7 +253,6 @@ describe.each(['redis', 'valkey'] as const)('state.redis on %s', (kind) => {
   });
 
   async function untilReason(state: StateClient, wanted: RegExp): Promise<void> {
-    const { eventually } = await import('../support/wait.js');
     await eventually('the reason is known', () => wanted.test(state.health.reason ?? ''));
   }
 });

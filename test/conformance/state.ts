@@ -147,7 +147,9 @@ export function stateConformance(
         const [a, b, c] = [fresh(), fresh(), fresh()];
         await client.save(item(a, 'A'), item(c, 'C'));
         const items = await client.bulk([c, b, a, c]);
-        expect(items.map(({ key, data, etag, error }) => [key, Buffer.from(data).toString(), etag, error])).toEqual([
+        expect(
+          items.map(({ key, data, etag, error }) => [key, Buffer.from(data).toString(), etag, error]),
+        ).toEqual([
           [c, 'C', '1', ''],
           [b, '', '', ''],
           [a, 'A', '1', ''],
@@ -310,7 +312,9 @@ function etagTests(clients: () => { client: StateClient; other: StateClient }, f
       const { client } = clients();
       const [a, b, c] = [fresh(), fresh(), fresh()];
       await client.save(item(a, 'x'), item(b, 'x'), item(c, 'x'));
-      expect(await refused(client.deleteBulk({ key: a }, { key: b, ...etag('9') }, { key: c }))).toEqual(mismatch);
+      expect(await refused(client.deleteBulk({ key: a }, { key: b, ...etag('9') }, { key: c }))).toEqual(
+        mismatch,
+      );
       expect((await client.bulk([a, b, c])).map(({ etag }) => etag)).toEqual(['', '1', '']);
     });
 
@@ -386,7 +390,10 @@ function transactionTests(
       const attempts: [() => Promise<void>, Code][] = [
         [() => client.transact(before, { upsert: item(b, 'new', FIRST_WRITE) }), Code.INTERNAL],
         [() => client.transact(before, { upsert: item(b, 'new', etag('x')) }), Code.INVALID_ARGUMENT],
-        [() => client.transact(before, { upsert: item(b, 'x', { metadata: { ttlInSeconds: 'x' } }) }), Code.INTERNAL],
+        [
+          () => client.transact(before, { upsert: item(b, 'x', { metadata: { ttlInSeconds: 'x' } }) }),
+          Code.INTERNAL,
+        ],
         [() => client.transact(before, { delete: { key: b, ...etag('x') } }), Code.ABORTED],
       ];
       for (const [attempt, code] of attempts) expect((await refused(attempt())).code).toBe(code);
@@ -457,7 +464,9 @@ function transactionTests(
 }
 
 function ttlTests(client: () => StateClient, fresh: () => string): void {
-  const ttl = (seconds: string): { metadata: Record<string, string> } => ({ metadata: { ttlInSeconds: seconds } });
+  const ttl = (seconds: string): { metadata: Record<string, string> } => ({
+    metadata: { ttlInSeconds: seconds },
+  });
   const gone = (key: string): Promise<boolean> =>
     eventually(`${key} expires`, async () => (await client().get(key)).etag === '', { timeoutMs: 6_000 });
 

@@ -105,6 +105,8 @@ function optionsOf(metadata: RedisConnectionMetadata): RedisOptions {
     autoResendUnfulfilledCommands: false,
     // With 0, what was in flight on a lost connection fails when it is lost, not when it is back.
     maxRetriesPerRequest: 0,
+    // A server that does not close its side is not waited for.
+    disconnectTimeout: 200,
     connectTimeout: metadata.dialTimeout ?? DIAL_TIMEOUT_MS,
     socketTimeout: metadata.readTimeout ?? READ_TIMEOUT_MS,
     retryStrategy: (times) => {

@@ -1,6 +1,6 @@
 /**
- * Compiles each file of assembly/modules/ to dist/modules/<name>.wasm with the options of asconfig.json. A module
- * whose sources did not change is left alone.
+ * Compiles files of assembly/modules/ to dist/modules/<name>.wasm with the options of asconfig.json. A module whose
+ * sources did not change is left alone.
  *
  * As a program: `node scripts/build-modules.mjs [NAME …]`, by default all.
  */
@@ -10,28 +10,27 @@ import { fileURLToPath } from 'node:url';
 
 import { filesUnder, root, unlessCurrent } from './lib/tree.mjs';
 
+/** Names of all modules. */
+export function moduleNames() {
+  return filesUnder('assembly/modules', (name) => name.endsWith('.ts')).map((file) => basename(file, '.ts'));
+}
+
 /**
- * @param {string[]} [names] modules to build; by default all
- * @returns {Promise<string[]>} file names of those that were built
+ * Builds one module if a source changed.
+ * @param {string} name
+ * @param {(entry: string, output: string) => Promise<void>} [compileModule] how
+ * @returns {Promise<boolean>} whether it was built
  */
-export async function buildModules(names) {
-  const sources = filesUnder('assembly', (name) => name.endsWith('.ts') && !name.endsWith('.spec.ts'));
-  const entries = filesUnder('assembly/modules', (name) => name.endsWith('.ts'));
-  const built = [];
-  for (const entry of entries) {
-    const name = basename(entry, '.ts');
-    if (names && !names.includes(name)) continue;
-    const output = `dist/modules/${name}.wasm`;
-    const ran = await unlessCurrent({
-      stamp: `dist/modules/.${name}.hash`,
-      // The lock file stands for the compiler and the packages whose sources are compiled in.
-      inputs: [...sources, 'asconfig.json', 'package-lock.json'],
-      outputs: [output],
-      run: () => compile(entry, output),
-    });
-    if (ran) built.push(`${name}.wasm`);
-  }
-  return built;
+export async function buildModule(name, compileModule = compile) {
+  const output = `dist/modules/${name}.wasm`;
+  const sources = filesUnder('assembly', (file) => file.endsWith('.ts') && !file.endsWith('.spec.ts'));
+  return unlessCurrent({
+    stamp: `dist/modules/.${name}.hash`,
+    // The lock file stands for the compiler and the packages whose sources are compiled in.
+    inputs: [...sources, 'asconfig.json', 'package-lock.json'],
+    outputs: [output],
+    run: () => compileModule(`assembly/modules/${name}.ts`, output),
+  });
 }
 
 async function compile(entry, output) {
@@ -60,7 +59,8 @@ function flags(options) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const names = process.argv.slice(2);
-  const built = await buildModules(names.length > 0 ? names : undefined);
-  if (built.length > 0) console.log(`built ${built.join(', ')}`);
+  const names = process.argv.length > 2 ? process.argv.slice(2) : moduleNames();
+  for (const name of names) {
+    if (await buildModule(name)) console.log(`built ${name}.wasm`);
+  }
 }

@@ -1,17 +1,47 @@
 /**
  * Builds what changed: the bridge, the command and the Envoy generator to dist/ (tsc), and the filter's modules to
- * dist/modules/ (asc). When nothing changed it only hashes the sources.
+ * dist/modules/ (asc), as many at a time as there are processors. When nothing changed it only hashes the sources.
+ *
+ * `node scripts/build.mjs [MODULE …]`: these modules only; by default all.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
-import { buildModules } from './build-modules.mjs';
+import { buildModule, moduleNames } from './build-modules.mjs';
 import { filesUnder, root, unlessCurrent } from './lib/tree.mjs';
 
 const FOLDERS = ['components-bridge/src', 'cli/src', 'envoy'];
 
-async function buildPrograms() {
+const started = Date.now();
+const modules = process.argv.length > 2 ? process.argv.slice(2) : moduleNames();
+const built = await buildAll([
+  ...modules.map((name) => [
+    `${name}.wasm`,
+    () => buildModule(name, () => node(['scripts/build-modules.mjs', name], 'ignore')),
+  ]),
+  ['bridge and command', buildPrograms],
+]);
+if (built.length > 0) {
+  console.log(`built ${built.join(', ')} in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+}
+
+/** Runs the steps, several at a time; returns the names of those that had something to do. */
+async function buildAll(steps) {
+  const waiting = [...steps];
+  const done = [];
+  async function worker() {
+    for (let step = waiting.shift(); step !== undefined; step = waiting.shift()) {
+      const [name, build] = step;
+      if (await build()) done.push(name);
+    }
+  }
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+  return done;
+}
+
+function buildPrograms() {
   const isSource = (name) => name.endsWith('.ts') && !name.endsWith('.spec.ts');
   const sources = FOLDERS.flatMap((folder) => filesUnder(folder, isSource));
   const compiled = sources.map((file) => `dist/${file.replace(/\.ts$/, '.js')}`);
@@ -19,14 +49,9 @@ async function buildPrograms() {
     stamp: 'dist/.programs.hash',
     inputs: [...sources, 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json'],
     outputs: compiled,
-    run: () => {
+    run: async () => {
       removeStale(new Set(compiled));
-      const tsc = join(root, 'node_modules/typescript/bin/tsc');
-      const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
-        cwd: root,
-        stdio: 'inherit',
-      });
-      if (status !== 0) process.exit(1);
+      await node(['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], 'inherit');
     },
   });
 }
@@ -37,13 +62,15 @@ function removeStale(wanted) {
   for (const file of present) {
     if (!wanted.has(file)) rmSync(join(root, file));
   }
-  if ([...wanted].some((file) => !present.includes(file)))
+  if ([...wanted].some((file) => !present.includes(file))) {
     rmSync(join(root, 'dist/.tsbuildinfo'), { force: true });
+  }
 }
 
-const started = Date.now();
-const built = [];
-if (await buildPrograms()) built.push('bridge and command');
-built.push(...(await buildModules()));
-if (built.length > 0)
-  console.log(`built ${built.join(', ')} in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+/** Runs a program of the project; ends the build if it fails. */
+function node(args, stdout) {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', stdout, 'inherit'] });
+    child.on('exit', (code) => (code === 0 ? resolve() : process.exit(1)));
+  });
+}

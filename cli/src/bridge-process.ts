@@ -4,6 +4,7 @@ import { closeSync } from 'node:fs';
 
 import { UserError } from './errors.js';
 import { lastLines, openLog } from './log-file.js';
+import { endWithUs } from './watchdog.js';
 
 /** What the bridge tells its parent. */
 export type BridgeMessage =
@@ -81,6 +82,7 @@ export class BridgeProcess {
     });
     closeSync(log);
     this.#child = child;
+    const release = endWithUs(child);
     child.on('message', (message) => {
       const told = message as BridgeMessage;
       if (told.type === 'ready') this.#wasReady = true;
@@ -91,6 +93,7 @@ export class BridgeProcess {
       const end = (how: string): void => {
         if (over) return;
         over = true;
+        release();
         this.#child = undefined;
         resolve();
         this.#afterEnd(how, Date.now() - started);

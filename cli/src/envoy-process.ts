@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 import { UserError } from './errors.js';
 import { lastLines, openLog } from './log-file.js';
+import { endWithUs } from './watchdog.js';
 
 export interface EnvoyOptions {
   /** Path of Envoy. */
@@ -38,11 +39,11 @@ export class EnvoyProcess {
       stdio: ['ignore', log, log],
     });
     closeSync(log);
-    const watchdog = this.#child.pid === undefined ? undefined : endWithUs(this.#child.pid);
+    const release = endWithUs(this.#child);
     this.ended = new Promise((resolve) => {
       const end = (how: string): void => {
         this.#running = false;
-        watchdog?.kill('SIGKILL');
+        release();
         resolve(how);
       };
       this.#child.once('error', (error) => end(`could not be started: ${error.message}`));
@@ -140,20 +141,4 @@ function writeFiles({ folder, files, bootstrap }: EnvoyOptions): string {
   const path = join(folder, 'bootstrap.json');
   writeFileSync(path, `${JSON.stringify(bootstrap, null, 2)}\n`, { mode: 0o600 });
   return path;
-}
-
-/**
- * A process that ends Envoy when we are gone, however we went: its standard input closes with us. The bridge sees the
- * same by its own channel; Envoy has nothing like it.
- */
-function endWithUs(pid: number): ChildProcess {
-  const script = 'read -r _; kill -TERM "$1" 2>/dev/null';
-  const watchdog = spawn('/bin/sh', ['-c', script, 'sh', String(pid)], {
-    detached: true,
-    stdio: ['pipe', 'ignore', 'ignore'],
-  });
-  // Without a shell Envoy only loses this safety net.
-  watchdog.on('error', () => undefined);
-  watchdog.unref();
-  return watchdog;
 }

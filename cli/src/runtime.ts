@@ -100,9 +100,9 @@ export class Runtime {
     this.#bridge?.kill();
   }
 
-  /** Each worker and the main thread open a small and a large one; without the main thread's, calls are answered. */
+  /** Each worker and the main thread open a small and a large one. */
   get #expectedSessions(): number {
-    return 2 * this.config.envoy.concurrency;
+    return 2 * (this.config.envoy.concurrency + 1);
   }
 
   #startBridge(): BridgeProcess {

@@ -1,0 +1,135 @@
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import { Child } from '../support/child.js';
+import { envoyBinary } from '../../tools/get.mjs';
+import { CommandLab } from '../support/layotto.js';
+
+let lab: CommandLab;
+
+beforeEach(async () => {
+  lab = await CommandLab.open();
+});
+
+afterEach(async () => {
+  await lab.close();
+});
+
+/** Runs the command to its end. */
+async function layotto(...args: string[]): Promise<{ code: number; log: string }> {
+  const child = lab.layotto(args);
+  return { code: await child.exited, log: child.log };
+}
+
+it.each(['run', 'check', 'envoy bootstrap', 'envoy envoyfilter', 'version'])(
+  '%s has --help',
+  async (command) => {
+    const { code, log } = await layotto(...command.split(' '), '--help');
+    expect(code).toBe(0);
+    expect(log).toContain(`Usage: layotto ${command}`);
+    expect(log).toContain('--help');
+  },
+);
+
+it.each([[['--help']], [[]], [['envoy']]])('%j lists the commands', async (args) => {
+  const { code, log } = await layotto(...args);
+  expect(code).toBe(0);
+  expect(log).toContain('envoy bootstrap');
+});
+
+it.each([
+  [['fly'], "there is no command 'fly'"],
+  [['envoy', 'fly'], "there is no command 'envoy fly'"],
+  [['run', '--fly'], "Unknown option '--fly'"],
+  [['run', 'node', 'app.js'], "Unexpected argument 'node'; the command to run goes after --"],
+  [['run', '--'], 'a command must follow --'],
+  [['run', '--port', 'high'], "--port needs a whole number, not 'high'"],
+  [['run', '--metrics-port', '70000'], "--metrics-port needs a port, or 0 for none, not '70000'"],
+  [['envoy', 'envoyfilter', '--selector', 'x'], "--selector needs a label as key=value, not 'x'"],
+])('%j is refused in one line', async (args, message) => {
+  const { code, log } = await layotto(...args);
+  expect(code).toBe(2);
+  expect(log).toBe(`layotto: ${message} (see layotto --help)\n`);
+});
+
+it('version names package, module, Envoy and Node', async () => {
+  const { code, log } = await layotto('version');
+  const own = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  expect(code).toBe(0);
+  expect(log).toContain(`layotto ${own.version}\n`);
+  expect(log).toMatch(/^module {2}[0-9a-f]{12}$/m);
+  expect(log).toContain(`envoy   ${(await envoyBinary()).version} `);
+  expect(log).toContain(`node    ${process.versions.node}\n`);
+});
+
+describe('check', () => {
+  it('accepts the built-in default', async () => {
+    expect(await layotto('check')).toEqual({
+      code: 0,
+      log: 'embedded default: valid; components: statestore (state.embedded)\n',
+    });
+  });
+
+  it('says every problem of a file with its line and key', async () => {
+    lab.file('layotto.yaml', 'listen:\n  port: high\ncomponents:\n  - name: a\n    type: state.nothing\n');
+    const { code, log } = await layotto('check', '-c', 'layotto.yaml');
+    expect(code).toBe(1);
+    expect(log).toMatch(/^layotto\.yaml:2: listen\.port: expected/m);
+    expect(log).toMatch(/^layotto\.yaml:5: components\[0\]\.type: /m);
+    expect(log).toMatch(/^layotto: 2 problems$/m);
+  });
+
+  it('reads a folder of Dapr components', async () => {
+    const component = 'apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata:\n  name: cart\nspec:\n';
+    lab.file(
+      'cart.yaml',
+      `${component}  type: state.redis\n  version: v1\n  metadata:\n    - name: redisHost\n      value: localhost:6379\n`,
+    );
+    const { code, log } = await layotto('check', '--resources-path', '.');
+    expect(log).toContain('valid; components: cart (state.redis)');
+    expect(code).toBe(0);
+  });
+});
+
+describe('envoy', () => {
+  it('bootstrap prints a configuration that Envoy accepts', async () => {
+    const { code, log } = await layotto(
+      'envoy',
+      'bootstrap',
+      '--data-dir',
+      lab.dataDir,
+      '--port',
+      String(lab.port),
+    );
+    expect(code).toBe(0);
+    const file = lab.file('bootstrap.yaml', log);
+    const { path } = await envoyBinary();
+    const envoy = new Child('envoy', path, ['--mode', 'validate', '-c', file, '--log-level', 'error']);
+    expect(`${await envoy.exited} ${envoy.log}`).toContain('OK');
+    expect(await envoy.exited).toBe(0);
+  });
+
+  it('envoyfilter prints the resource for the pods it is asked for', async () => {
+    const { code, log } = await layotto(
+      'envoy',
+      'envoyfilter',
+      '--namespace',
+      'shop',
+      '--selector',
+      'tier=web',
+    );
+    expect(code).toBe(0);
+    expect(parse(log)).toMatchObject({
+      kind: 'EnvoyFilter',
+      metadata: { name: 'layotto', namespace: 'shop' },
+      spec: { workloadSelector: { labels: { tier: 'web' } } },
+    });
+  });
+
+  it('envoyfilter says what Kubernetes would refuse', async () => {
+    const { code, log } = await layotto('envoy', 'envoyfilter', '--namespace', 'Shop');
+    expect(code).toBe(1);
+    expect(log).toMatch(/^layotto: namespace: expected .*"Shop"\n$/);
+  });
+});

@@ -152,10 +152,9 @@ describe.each(['redis', 'valkey'] as const)('state.redis on %s', (kind) => {
         ...['--user', 'worker', 'on', '>secret', '~*', '+@all'],
       ]);
       open.push({ close: () => guarded.stop() });
-      for (const metadata of [
-        { redisPassword: 'for default' },
-        { redisUsername: 'worker', redisPassword: 'secret' },
-      ]) {
+      const withDefault: Record<string, string> = { redisPassword: 'for default' };
+      const withUser = { redisUsername: 'worker', redisPassword: 'secret' };
+      for (const metadata of [withDefault, withUser]) {
         const state = await client({ metadata }, guarded.port);
         await state.save(item('k', 'v'));
         await state.delete('k');

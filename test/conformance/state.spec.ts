@@ -17,11 +17,11 @@ async function embedded(): Promise<Backend> {
 }
 
 async function server(kind: 'redis' | 'valkey'): Promise<Backend> {
-  const { port, stop } = await startStore(kind);
+  const started = await startStore(kind);
   return {
-    options: { type: 'state.redis', metadata: { redisHost: `127.0.0.1:${port}` } },
+    options: { type: 'state.redis', metadata: { redisHost: `127.0.0.1:${started.port}` } },
     shared: true,
-    stop,
+    stop: () => started.stop(),
   };
 }
 

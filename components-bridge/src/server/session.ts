@@ -98,6 +98,13 @@ export class SessionServer implements StreamEvents {
     return sum;
   }
 
+  /** Bytes of answers that filters have not taken yet. */
+  get backlog(): number {
+    let sum = 0;
+    for (const stream of this.#members.keys()) sum += stream.backlog;
+    return sum;
+  }
+
   /** @throws SocketInUseError if another process answers on the socket */
   async start(): Promise<void> {
     await listenOnSocket(this.#http2, this.options.socketPath, this.options);
@@ -288,7 +295,7 @@ export class SessionServer implements StreamEvents {
         resolve();
       };
       const look = (): void => {
-        const busy = this.running > 0 || [...this.#members.keys()].some((stream) => stream.backlog > 0);
+        const busy = this.running > 0 || this.backlog > 0;
         const rest = busy ? QUIET_MS / 4 : this.#lastFrame + QUIET_MS - performance.now();
         if (this.#members.size === 0 && this.running === 0) this.#onIdle();
         else if (rest <= 0) this.#onIdle();

@@ -1,4 +1,5 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, open as openFile } from 'node:fs/promises';
+import { endianness } from 'node:os';
 import { join, resolve } from 'node:path';
 
 import { ABORT, open as openLmdb } from 'lmdb';
@@ -36,7 +37,33 @@ export async function open(context: ComponentContext): Promise<EmbeddedStateStor
   const folder = context.name.replace(/^\.+$/, (dots) => '%2E'.repeat(dots.length));
   const dir = path === undefined ? join(context.dataDir, 'state', folder) : resolve(path);
   await mkdir(dir, { recursive: true, mode: 0o700 });
+  await checkFile(join(dir, DATA_FILE));
   return new EmbeddedStateStore(dir, context);
+}
+
+const DATA_FILE = 'data.mdb';
+
+/** lmdb's magic number, at byte 24 of its files. */
+const MAGIC = 0xbeefc0de;
+
+/** @throws Error if the file is there and is not lmdb's: lmdb itself would crash the process over it */
+async function checkFile(path: string): Promise<void> {
+  const file = await openFile(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (file === undefined) return;
+  try {
+    const head = Buffer.alloc(28);
+    const { bytesRead } = await file.read(head, 0, head.length, 0);
+    if (bytesRead === 0) return;
+    const magic = endianness() === 'LE' ? head.readUInt32LE(24) : head.readUInt32BE(24);
+    if (bytesRead < head.length || magic !== MAGIC) {
+      throw new Error(`${path} is not a store of this runtime; move it away, or set another path`);
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 /** Operations to do together or not at all, and whom to tell. */
@@ -59,6 +86,7 @@ export class EmbeddedStateStore implements StateStore {
   #queue: Job[] = [];
   #working: Promise<void> | undefined;
   #sweeping = false;
+  #commits = 0;
   #closed = false;
 
   constructor(
@@ -67,7 +95,7 @@ export class EmbeddedStateStore implements StateStore {
   ) {
     // A commit must be on disk when its promise resolves, so it may not overlap with the next one.
     const options = { keyEncoding: 'binary', encoding: 'binary', overlappingSync: false } as const;
-    this.#root = openLmdb<Buffer, Buffer>(join(dir, 'data.mdb'), { ...options, maxDbs: 4, noSubdir: true });
+    this.#root = openLmdb<Buffer, Buffer>(join(dir, DATA_FILE), { ...options, maxDbs: 4, noSubdir: true });
     this.#records = this.#root.openDB<Buffer, Buffer>('records', options);
     this.#expiries = this.#root.openDB<Buffer, Buffer>('expiries', options);
     this.#sweeper = setInterval(() => void this.#sweep(), SWEEP_EVERY_MS);
@@ -122,6 +150,7 @@ export class EmbeddedStateStore implements StateStore {
   }
 
   async #commit(batch: readonly Job[]): Promise<void> {
+    this.#commits++;
     const refused = new Map<Job, unknown>();
     try {
       await this.#root.transaction(() => {
@@ -237,6 +266,11 @@ export class EmbeddedStateStore implements StateStore {
       }
     });
     return due.length;
+  }
+
+  /** How many commits of writes there were. */
+  get commits(): number {
+    return this.#commits;
   }
 
   /** How many records are kept, expired ones included. */

@@ -1,0 +1,110 @@
+import { parseGoDuration } from './durations.js';
+import { metadataSchema, parseRedisHost } from './metadata.js';
+
+describe('metadata of state.redis', () => {
+  it('becomes values', () => {
+    const parsed = metadataSchema.parse({
+      redisHost: 'redis.example:6380',
+      redisPassword: 'p',
+      redisUsername: 'u',
+      redisDB: '3',
+      enableTLS: 'TRUE',
+      maxRetries: '3',
+      maxRetryBackoff: '2s',
+      dialTimeout: '5000',
+      readTimeout: '1m30s',
+      ttlInSeconds: '-1',
+      keyPrefix: 'name',
+      redisType: 'node',
+      failover: 'false',
+    });
+    expect(parsed).toMatchObject({
+      redisHost: { host: 'redis.example', port: 6380 },
+      redisDB: 3,
+      enableTLS: true,
+      maxRetryBackoff: 2_000,
+      dialTimeout: 5_000,
+      readTimeout: 90_000,
+      ttlInSeconds: -1,
+    });
+  });
+
+  it('takes empty values as absent, as config files of both peers have them', () => {
+    const parsed = metadataSchema.parse({
+      redisHost: 'r',
+      redisPassword: '',
+      redisDB: '',
+      enableTLS: '',
+      ttlInSeconds: '',
+    });
+    expect(parsed).toMatchObject({ redisHost: { host: 'r', port: 6379 }, redisPassword: '' });
+    expect(parsed.redisDB).toBeUndefined();
+    expect(parsed.enableTLS).toBeUndefined();
+  });
+
+  it.each([
+    [{}, 'redisHost', 'expected host:port'],
+    [{ redisHost: '' }, 'redisHost', 'expected host:port'],
+    [{ redisHost: 'a:1,b:2' }, 'redisHost', 'expected host:port, the address of one Redis server'],
+    [{ redisHost: 'redis://a:1' }, 'redisHost', 'expected host:port'],
+    [{ redisHost: 'r', redisDB: '-1' }, 'redisDB', 'expected a whole number from 0'],
+    [{ redisHost: 'r', redisDB: '1', db: '2' }, 'db', 'expected the same number as redisDB'],
+    [{ redisHost: 'r', enableTLS: 'maybe' }, 'enableTLS', 'expected true or false'],
+    [{ redisHost: 'r', readTimeout: 'soon' }, 'readTimeout', 'expected a duration such as 5s'],
+    [{ redisHost: 'r', readTimeout: '2h' }, 'readTimeout', 'up to 1h'],
+    [{ redisHost: 'r', ttlInSeconds: '1m' }, 'ttlInSeconds', 'expected whole seconds'],
+    [{ redisHost: 'r', keyPrefix: 'a||b' }, 'keyPrefix', 'without "||"'],
+    [{ redisHost: 'r', redisType: 'cluster' }, 'redisType', 'clusters are not served'],
+    [{ redisHost: 'r', failover: 'true' }, 'failover', 'Sentinel is not served'],
+  ])('%j names the key %s and what was expected', (metadata, key, expected) => {
+    const issues = metadataSchema.safeParse(metadata).error?.issues ?? [];
+    expect(issues.map(({ path, message }) => [path[0], message])).toEqual([
+      [key, expect.stringContaining(expected) as string],
+    ]);
+  });
+
+  it('knows no other keys', () => {
+    const issues = metadataSchema.safeParse({ redisHost: 'r', redisHsot: 'x' }).error?.issues;
+    expect(issues).toMatchObject([{ code: 'unrecognized_keys', keys: ['redisHsot'] }]);
+  });
+});
+
+describe('parseRedisHost', () => {
+  it.each([
+    ['localhost:6379', { host: 'localhost', port: 6379 }],
+    ['localhost', { host: 'localhost', port: 6379 }],
+    ['10.0.0.1:1', { host: '10.0.0.1', port: 1 }],
+    ['[::1]:6380', { host: '::1', port: 6380 }],
+    ['[fe80::1]', { host: 'fe80::1', port: 6379 }],
+    ['::1', { host: '::1', port: 6379 }],
+    ['host:', undefined],
+    ['host:0', undefined],
+    ['host:65536', undefined],
+    ['host:x', undefined],
+    [':6379', undefined],
+    ['', undefined],
+    ['a b', undefined],
+  ])('%s', (text, wanted) => {
+    expect(parseRedisHost(text)).toEqual(wanted);
+  });
+});
+
+describe('parseGoDuration', () => {
+  it.each([
+    ['5s', 5_000],
+    ['500ms', 500],
+    ['1m30s', 90_000],
+    ['1.5h', 5_400_000],
+    ['1500us', 2],
+    ['250', 250],
+    ['0', 0],
+    ['-1', undefined],
+    ['5', 5],
+    ['s', undefined],
+    ['5 s', undefined],
+    ['5sec', undefined],
+    ['', undefined],
+  ])('%s', (text, wanted) => {
+    expect(parseGoDuration(text)).toBe(wanted);
+  });
+});

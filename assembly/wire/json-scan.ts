@@ -118,8 +118,8 @@ export function escapedCodePoint(at: usize, end: usize): u32 {
 export function isPair(at: usize, end: usize): bool {
   if ((hex4(at, end) & 0xfc00) != 0xd800) return false;
   if (end - at < 10 || load<u8>(at, 4) != 0x5c || load<u8>(at, 5) != 0x75) return false;
-  // -1 has all bits set, so a missing low half does not match
-  return (hex4(at + 6, end) & 0xfc00) == 0xdc00 && hex4(at + 6, end) >= 0;
+  // what hex4 gives for no digits has all bits set, so it does not match
+  return (hex4(at + 6, end) & 0xfc00) == 0xdc00;
 }
 
 /** Writes the text between the quotes of a checked string, unescaped, at `out`; returns where it ends. */

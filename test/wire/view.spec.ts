@@ -150,3 +150,11 @@ describe('the writer', () => {
     expect(harness.run('writerTake')).toBe(1);
   });
 });
+
+test.each([1, 7, 8, 100, 2044, 2045, 4088, 5000])(
+  'an arena hands out pieces of %i up to the end of its chunk',
+  (size) => {
+    // 4096 bytes, of which 8 lead to the chunk before
+    expect(harness.run('arenaPieces', size)).toBe(Math.max(1, Math.floor(4088 / size)));
+  },
+);

@@ -1,4 +1,5 @@
 // What the tests call in a compiled module: one function for each thing to test, bytes in, bytes in `out`.
+import { Arena } from '../../../assembly/wire/arena';
 import { encodeBase64, decodeBase64 } from '../../../assembly/wire/base64';
 import { ByteWriter } from '../../../assembly/wire/bytes';
 import {
@@ -406,4 +407,17 @@ export function writerTake(): i32 {
   const empty = w.length == 0 && w.take() == 0;
   w.free();
   return good && empty ? 1 : 0;
+}
+
+/** How many pieces of a size come one right after the other before the arena takes new memory. */
+export function arenaPieces(size: i32): i32 {
+  const arena = new Arena();
+  let pieces = 0;
+  let expected = arena.alloc(size);
+  do {
+    pieces++;
+    expected += size;
+  } while (arena.alloc(size) == expected);
+  arena.reset();
+  return pieces;
 }

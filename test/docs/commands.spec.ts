@@ -8,19 +8,27 @@ import { blocksOf, markdownFiles, read } from './markdown.js';
 import type { Block } from './markdown.js';
 import { difference, DocumentSession } from './session.js';
 
-/** A block to run, and what must come out of it. */
+/**
+ * What a marked block is for: `run` (to its end; `run: 1` if its exit code is 1), `start` (and let it run), or
+ * `file: NAME` (a file for the commands that follow).
+ */
 interface Step {
+  kind: 'run' | 'start' | 'file';
+  /** The exit code, or the name. */
+  argument: string;
   block: Block;
-  /** Undefined where the document shows no output; then it must only succeed. */
+  /** Undefined where the document shows no output; then only the exit code counts. */
   expected: string | undefined;
 }
 
 function stepsOf(file: string): Step[] {
   const blocks = blocksOf(read(file));
   return blocks.flatMap((block, index) => {
-    if (block.mark !== 'run' && block.mark !== 'start') return [];
+    const [, kind, argument = ''] = /^(run|start|file)(?:: (\S+))?$/.exec(block.mark) ?? [];
+    if (kind === undefined) return [];
     const next = blocks[index + 1];
-    return [{ block, expected: next?.mark === 'output' ? next.text : undefined }];
+    const expected = next?.mark === 'output' ? next.text : undefined;
+    return [{ kind: kind as Step['kind'], argument, block, expected }];
   });
 }
 
@@ -54,7 +62,11 @@ describe.each(documents)('the commands of $file', ({ steps }) => {
 
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), 'layotto-docs-'));
-    session = new DocumentSession({ port: await portPair(), dataDir: join(dir, 'data') });
+    session = new DocumentSession({
+      port: await portPair(),
+      dataDir: join(dir, 'data'),
+      filesDir: join(dir, 'files'),
+    });
   });
 
   afterAll(async () => {
@@ -64,12 +76,10 @@ describe.each(documents)('the commands of $file', ({ steps }) => {
 
   test.each(steps.map((step) => [step.block.line, step] as const))(
     'line %i',
-    async (_line, { block, expected }) => {
-      if (block.mark === 'start') {
-        await session.start(block, expected ?? '');
-        return;
-      }
-      const output = await session.run(block);
+    async (_line, { kind, argument, block, expected }) => {
+      if (kind === 'file') return session.write(argument, block);
+      if (kind === 'start') return session.start(block, expected ?? '');
+      const output = await session.run(block, Number(argument));
       if (expected !== undefined) expect(difference(output, expected)).toBeUndefined();
     },
     150_000,

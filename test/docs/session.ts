@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { eventually } from '../support/wait.js';
 import type { Block } from './markdown.js';
@@ -20,6 +20,8 @@ export interface SessionOptions {
   port: number;
   /** Folder taken in place of `.layotto`. */
   dataDir: string;
+  /** Folder for the files that the document shows. */
+  filesDir: string;
 }
 
 /**
@@ -29,21 +31,33 @@ export interface SessionOptions {
 export class DocumentSession {
   #background: Running | undefined;
   readonly #scripts: string[] = [];
+  /** What the document calls the files it shows (for a folder, its name), and where they are. */
+  readonly #files = new Map<string, string>();
 
   constructor(private readonly options: SessionOptions) {}
+
+  /** Keeps a block as a file of this name, for the commands that follow. */
+  write(name: string, block: Block): void {
+    const path = join(this.options.filesDir, name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, block.text);
+    const top = name.split('/')[0] ?? name;
+    this.#files.set(top, join(this.options.filesDir, top));
+  }
 
   /**
    * Runs a block to its end.
    *
-   * @returns what it printed, with the document's own ports and folder in place of those really used
+   * @param exitCode it must end with this
+   * @returns what it printed, with the document's own ports, folder and file names in place of those really used
    */
-  async run(block: Block): Promise<string> {
+  async run(block: Block, exitCode = 0): Promise<string> {
     if (/\blayotto run\b|make demo/.test(block.text)) await this.stop();
     const running = this.#launch(block);
     const timer = setTimeout(() => running.kill(), LIMIT_MS);
     const code = await running.ended;
     clearTimeout(timer);
-    if (code !== 0) throw new Error(`line ${block.line}: exit code ${code}\n${running.output}`);
+    if (code !== exitCode) throw new Error(`line ${block.line}: exit code ${code}\n${running.output}`);
     return this.#asWritten(running.output);
   }
 
@@ -82,7 +96,8 @@ export class DocumentSession {
   #launch(block: Block): Running {
     const { port, dataDir } = this.options;
     const own = `npx layotto run --port ${port} --metrics-port ${port - 1} --data-dir ${dataDir}`;
-    const text = block.text.replaceAll('npx layotto run', own).replaceAll(PORT, String(port));
+    let text = block.text.replaceAll('npx layotto run', own).replaceAll(PORT, String(port));
+    for (const [name, path] of this.#files) text = text.replaceAll(` ${name}`, ` ${path}`);
     if (block.language === 'js') return new Running(process.execPath, [this.#script(text)], port);
     return new Running('bash', ['-euo', 'pipefail', '-c', text], port);
   }
@@ -99,7 +114,9 @@ export class DocumentSession {
 
   #asWritten(output: string): string {
     const { port, dataDir } = this.options;
-    return output
+    let text = output;
+    for (const [name, path] of this.#files) text = text.replaceAll(path, name);
+    return text
       .replaceAll(/^npm (?:warn|notice).*\n/gm, '')
       .replaceAll(dataDir, DATA_DIR)
       .replaceAll(String(port), PORT)

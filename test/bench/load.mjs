@@ -30,6 +30,8 @@ const headers = {
 };
 
 const sessions = await Promise.all(Array.from({ length: connections }, open));
+/** By index; a connection that was lost is dialled again by whoever needs it next. */
+const redials = new Map();
 const latencies = [];
 const statuses = {};
 let failed = 0;
@@ -40,7 +42,7 @@ const countFrom = started + warmup * 1000;
 const until = seconds === undefined ? Infinity : countFrom + seconds * 1000;
 let left = calls ?? Infinity;
 
-await Promise.all(Array.from({ length: inflight }, (_, index) => loop(sessions[index % sessions.length])));
+await Promise.all(Array.from({ length: inflight }, (_, index) => loop(index % sessions.length)));
 
 const elapsed = (performance.now() - started) / 1000;
 const used = process.cpuUsage(cpu);
@@ -81,12 +83,24 @@ function open() {
   });
 }
 
-async function loop(session) {
+async function sessionAt(index) {
+  if (sessions[index].destroyed || sessions[index].closed) {
+    if (!redials.has(index))
+      redials.set(
+        index,
+        open().finally(() => redials.delete(index)),
+      );
+    sessions[index] = await redials.get(index);
+  }
+  return sessions[index];
+}
+
+async function loop(index) {
   for (;;) {
     const begun = performance.now();
     if (begun >= until || left <= 0) return;
     left--;
-    const status = await call(session);
+    const status = await call(await sessionAt(index));
     const ended = performance.now();
     if (!counting && ended >= countFrom) {
       counting = true;
@@ -114,6 +128,8 @@ function call(session) {
     });
     stream.on('trailers', take);
     stream.on('error', () => (status = 'reset'));
+    // An answer that comes before the whole request has gone leaves the stream closed but not destroyed.
+    stream.on('end', () => stream.closed && stream.destroy());
     stream.on('close', () => resolve(status));
     stream.resume();
     stream.end(body);

@@ -34,8 +34,11 @@ describe.each([1, 2])('a bridge that stands still, with %i worker(s)', (concurre
       const bound = (4 * concurrency * BUDGET) / 1024;
       expect(offered).toBeGreaterThan((2 * bound) / 1024);
       expect(most - idle).toBeLessThan(bound);
-      // Refused as too busy, unavailable, or ended by the caller's deadline; none performed.
-      for (const status of Object.keys(result.statuses)) expect(['4', '8', '14']).toContain(status);
+      // Refused as too busy or unavailable, or ended by the caller's deadline; none performed. Refusals come
+      // before the body has gone, and Node's client then loses the answer of some (none, reset).
+      for (const status of Object.keys(result.statuses))
+        expect(['4', '8', '14', 'none', 'reset']).toContain(status);
+      expect(result.statuses['8']).toBeGreaterThan(0);
 
       runtime.contBridge();
       await eventually('calls are served again', async () => {

@@ -40,7 +40,7 @@ export class HostEmulator implements CallTarget {
 
   private constructor(module: WebAssembly.Module) {
     this.exports = new WebAssembly.Instance(module, {
-      env: { seed: () => 0.5, ...hostCalls(this), ...this.grpc.calls(), abort: this.abort.bind(this) },
+      env: { ...hostCalls(this), ...this.grpc.calls(), abort: this.abort.bind(this) },
       wasi_snapshot_preview1: wasi({
         memory: () => this.memory.memory,
         nowNs: () => this.nowNs,

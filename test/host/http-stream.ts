@@ -162,7 +162,7 @@ export class HttpStream {
 
   /** Makes the reply as Envoy does, and takes it through the filter's response callbacks. */
   private reply(reply: LocalReply): void {
-    const grpc = /^application\/grpc($|[+;])/.test(this.requestHeaders.get('content-type') ?? '');
+    const grpc = /^application\/grpc($|\+)/.test(this.requestHeaders.get('content-type') ?? '');
     const headers = new HeaderMap();
     let body = grpc ? Buffer.alloc(0) : reply.body;
     headers.set(':status', grpc ? '200' : String(reply.status));

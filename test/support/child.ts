@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 
 /** How much of a child's output is kept, in characters. */
 const KEPT = 64 * 1024;
@@ -90,7 +91,6 @@ export class Child {
 
   /** Resident memory in KiB, as the kernel counts it; 0 once it has ended. */
   async rssKiB(): Promise<number> {
-    const { readFile } = await import('node:fs/promises');
     const status = await readFile(`/proc/${this.pid}/status`, 'utf8').catch(() => '');
     return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
   }

@@ -33,6 +33,7 @@ describe('the example of assembly/host/README.md', () => {
     const host = await HostEmulator.load(wasm);
     const { root: context, ok } = host.start('');
     expect(ok).toBe(true);
+    expect(host.logs).toContainEqual({ level: 'info', message: 'team filter configured' });
 
     const refused = host.openStream(context).request({ ':method': 'GET', ':path': '/' });
     expect(refused.answer).toMatchObject({ status: 403 });

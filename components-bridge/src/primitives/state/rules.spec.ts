@@ -3,6 +3,9 @@ import { check, demandOfRemoval, demandOfWrite } from './etag.js';
 import { keyPrefix, storedKey } from './keys.js';
 import { parseTtl, ttlOf } from './ttl.js';
 
+/** What toThrow compares an error with. */
+const thrown = (fields: object): Error => expect.objectContaining(fields) as Error;
+
 describe('demandOfWrite', () => {
   const demand = (etag: string | undefined, firstWrite = false): unknown =>
     demandOfWrite({ key: 'k', etag, firstWrite });
@@ -28,14 +31,14 @@ describe('demandOfWrite', () => {
   });
 
   it.each(['x', '1.0', ' 1', '0x1', '1e3', '٣', '123456789012345678901'])('refuses %j', (etag) => {
-    expect(() => demand(etag)).toThrow(expect.objectContaining({ kind: 'etag-invalid' }));
+    expect(() => demand(etag)).toThrow(thrown({ kind: 'etag-invalid' }));
   });
 });
 
 describe('demandOfRemoval', () => {
   it('takes an etag that is no number as one that never matches', () => {
     const demand = demandOfRemoval({ etag: 'abc' });
-    expect(() => check(demand, '1', 'k')).toThrow(expect.objectContaining({ kind: 'etag-mismatch' }));
+    expect(() => check(demand, '1', 'k')).toThrow(thrown({ kind: 'etag-mismatch' }));
     expect(() => check(demand, undefined, 'k')).not.toThrow();
   });
 });
@@ -57,7 +60,7 @@ describe('ttlOf', () => {
 
   it.each(['x', '1.5', '5s', '10000000001', ' 5', '9'.repeat(30)])('refuses %j', (text) => {
     expect(parseTtl(text)).toBeUndefined();
-    expect(() => ttlOf({ ttlInSeconds: text })).toThrow(expect.objectContaining({ code: Code.INTERNAL }));
+    expect(() => ttlOf({ ttlInSeconds: text })).toThrow(thrown({ code: Code.INTERNAL }));
   });
 });
 
@@ -81,6 +84,6 @@ describe('keyPrefix', () => {
 
   it('refuses keys that could name those of others', () => {
     expect(storedKey('app||', 'a|b|')).toBe('app||a|b|');
-    expect(() => storedKey('', 'other||k')).toThrow(expect.objectContaining({ code: Code.INVALID_ARGUMENT }));
+    expect(() => storedKey('', 'other||k')).toThrow(thrown({ code: Code.INVALID_ARGUMENT }));
   });
 });

@@ -116,13 +116,15 @@ export class DocumentSession {
     const { port, dataDir } = this.options;
     let text = output;
     for (const [name, path] of this.#files) text = text.replaceAll(path, name);
-    return text
-      .replaceAll(/^npm (?:warn|notice).*\n/gm, '')
-      // What make says only where something was missing or had changed.
-      .replaceAll(/^(?:built|installing|installed|fetching|fetched) .*\n/gm, '')
-      .replaceAll(dataDir, DATA_DIR)
-      .replaceAll(String(port), PORT)
-      .replaceAll(String(port - 1), METRICS_PORT);
+    return (
+      text
+        .replaceAll(/^npm (?:warn|notice).*\n/gm, '')
+        // What make says only where something was missing or had changed.
+        .replaceAll(/^(?:built|installing|installed|fetching|fetched) .*\n/gm, '')
+        .replaceAll(dataDir, DATA_DIR)
+        .replaceAll(String(port), PORT)
+        .replaceAll(String(port - 1), METRICS_PORT)
+    );
   }
 }
 

@@ -41,7 +41,9 @@ export function compareGrpc(peer: GrpcOutcome, ours: GrpcOutcome): Differences {
   } else if (ourError !== undefined) {
     note(found, 'message', undefined, ourError.message);
   }
-  if ('response' in peer && 'response' in ours) note(found, 'response', peer.response, ours.response);
+  if ('response' in peer && 'response' in ours) {
+    note(found, 'response', withoutDefaults(peer.response), withoutDefaults(ours.response));
+  }
   return found;
 }
 
@@ -61,6 +63,21 @@ export function compareHttp(peer: HttpOutcome, ours: HttpOutcome): Differences {
   noteMessage(found, peerJson.message, ourJson.message);
   note(found, 'details', peerJson.details, ourJson.details);
   return found;
+}
+
+/** A message as JSON without the members at their default: on the wire they are not there. */
+function withoutDefaults(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutDefaults);
+  if (typeof value !== 'object' || value === null) return value;
+  const members = Object.entries(value)
+    .map(([name, member]) => [name, withoutDefaults(member)] as const)
+    .filter(([, member]) => !isDefault(member));
+  return Object.fromEntries(members);
+}
+
+function isDefault(value: unknown): boolean {
+  if (typeof value === 'object' && value !== null) return Object.keys(value).length === 0;
+  return value === null || value === '' || value === 0 || value === false;
 }
 
 function note(found: Differences, field: string, peer: unknown, ours: unknown): void {

@@ -48,6 +48,12 @@ const SCHEMAS: Record<string, [DescMessage, DescMessage]> = {
   GetMetadata: [EmptySchema, GetMetadataResponseSchema],
 };
 
+/** Members of the metadata that have another name in Dapr's JSON than in its messages. */
+const JSON_NAMES: Record<string, string> = {
+  registeredComponents: 'components',
+  extendedMetadata: 'extended',
+};
+
 /** Makes a recorded gRPC call again, and puts the answer in the form of the recordings. */
 export async function replayGrpc(client: RawClient, row: GrpcRow): Promise<GrpcOutcome> {
   if (row.waitMs !== undefined) await sleep(row.waitMs);
@@ -64,7 +70,12 @@ export async function replayGrpc(client: RawClient, row: GrpcRow): Promise<GrpcO
     return { error: { code: answer.grpcStatus, message: answer.grpcMessage, details } };
   }
   const response = fromBinary(output, answer.messages[0] ?? new Uint8Array());
-  return { response: toJson(output, response, { useProtoFieldName: true, alwaysEmitImplicit: true }) };
+  const json = toJson(output, response) as Record<string, unknown>;
+  return {
+    response: Object.fromEntries(
+      Object.entries(json).map(([name, value]) => [JSON_NAMES[name] ?? name, value]),
+    ),
+  };
 }
 
 /** Makes a recorded HTTP call again. */

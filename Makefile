@@ -3,6 +3,8 @@
 MAKEFLAGS += --no-print-directory
 .PHONY: help install build demo example test lint format generate bench clean
 
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
 STORE ?= embedded
 PORT ?= 34904
 
@@ -27,15 +29,18 @@ test: build ## every check and test; ends with "N passed, N failed"
 	@node scripts/test.mjs
 
 lint: build ## eslint, types and import directions
-	@npx --no-install tsc --noEmit -p tsconfig.json
-	@npx --no-install eslint . --max-warnings 0
+	@tsc --noEmit -p tsconfig.json
+	@eslint . --max-warnings 0
 	@node scripts/check-imports.mjs
 
 format: install ## format every source
-	@npx --no-install prettier --write --log-level warn .
+	@prettier --write --log-level warn .
 
-generate: install ## generate code from proto/
-	@npx --no-install buf generate
+generate: install ## generate code from proto/, and the printed examples of envoy/rendered/
+	@buf generate
+	@buf generate --template test/wire/buf.gen.yaml
+	@node scripts/build.mjs runtime
+	@node scripts/render-envoy.mjs
 
 bench: build ## measure calls and CPU (see test/bench)
 	@node test/bench/run.mjs

@@ -2,14 +2,17 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { delimiter, join, relative } from 'node:path';
 
 import { filesUnder, root } from './lib/tree.mjs';
 
 const aside = mkdtempSync(join(tmpdir(), 'layotto-generated-'));
 try {
-  const { status, error } = spawnSync('npx', ['--no-install', 'buf', 'generate', '--output', aside], {
+  const bin = join(root, 'node_modules/.bin');
+  const { status, error } = spawnSync(join(bin, 'buf'), ['generate', '--output', aside], {
     cwd: root,
+    // buf looks for its plugins on the path.
+    env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   if (status !== 0) {

@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 
 import { root } from './lib/tree.mjs';
 
@@ -19,19 +19,26 @@ const CHECKS = [
   ['import directions', ['scripts/check-imports.mjs']],
 ];
 
-/** Suites that start servers, count milliseconds or load the machine: one at a time, after the others. */
+/**
+ * Suites that start servers, count milliseconds or load the machine: one at a time, after the others, and each folder
+ * in a process of its own, so that one that dies takes no other's results along.
+ */
 const ALONE = ['test/e2e', 'test/fault', 'test/package', 'test/compat', 'test/docs', 'test/istio'];
 
+const NOT_TESTS = ['/node_modules/', '/dist/', '/.tools/'];
 const PHASES = [
   [
-    'tests',
-    [
-      '--maxWorkers=2',
-      `--testPathIgnorePatterns=${pattern(['/node_modules/', '/dist/', '/.tools/', ...folders()])}`,
-    ],
+    'unit tests',
+    ['--maxWorkers=2', `--testPathIgnorePatterns=${anyOf([...NOT_TESTS, ...ALONE.map(inside)])}`],
   ],
-  ['tests on a running system', ['--maxWorkers=1', `--testPathPatterns=${pattern(folders())}`]],
+  ...ALONE.filter((folder) => existsSync(join(root, folder))).map((folder) => [
+    folder,
+    ['--maxWorkers=1', `--testPathPatterns=${anyOf([inside(folder)])}`],
+  ]),
 ];
+
+// What npm scripts have on their path: buf finds its plugins there.
+process.env.PATH = `${bin('.bin')}${delimiter}${process.env.PATH}`;
 
 let passed = 0;
 let failed = 0;
@@ -42,7 +49,7 @@ for (const [name, command] of CHECKS) {
 }
 mkdirSync(join(root, 'test/.results'), { recursive: true });
 for (const [index, [name, options]] of PHASES.entries()) {
-  timed(name, () => jest(options, join(root, `test/.results/phase-${index + 1}.json`)));
+  timed(name, () => jest(options, join(root, `test/.results/${index + 1}.json`)));
 }
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed > 0 || passed === 0 ? 1 : 0);
@@ -89,10 +96,10 @@ function count(good, bad) {
   failed += bad;
 }
 
-function folders() {
-  return ALONE.map((folder) => `/${folder}/`);
+function inside(folder) {
+  return `/${folder}/`;
 }
 
-function pattern(parts) {
+function anyOf(parts) {
   return parts.map((part) => part.replaceAll('.', '\\.')).join('|');
 }

@@ -42,8 +42,30 @@ export async function bootstrap(values: Values): Promise<number> {
     bridgeSocket: text(values, 'bridge-socket'),
     delivery: 'inline',
   });
+  const bridge = [installation.bridge, '--data-dir', config.dataDir, ...bridgeArguments(values)];
+  console.log(`# envoy -c THIS_FILE --disable-hot-restart --concurrency ${config.envoy.concurrency}`);
+  console.log(`# Beside it the bridge: node ${bridge.map(quoted).join(' ')}`);
   process.stdout.write(toYaml(rendered.bootstrap));
   return 0;
+}
+
+/** The options of ours that the bridge takes too, with their values. */
+function bridgeArguments(values: Values): string[] {
+  const pairs = {
+    config: 'config',
+    'resources-path': 'resources-path',
+    'app-id': 'app-id',
+    'bridge-socket': 'socket',
+  };
+  return Object.entries(pairs).flatMap(([ours, its]) => {
+    const value = text(values, ours);
+    return value === undefined ? [] : [`--${its}`, value];
+  });
+}
+
+/** A word as a shell takes it. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 /** `layotto envoy envoyfilter`: the resource that turns sidecars into runtimes, as YAML on standard output. */

@@ -110,6 +110,22 @@ describe('envoy', () => {
     expect(await envoy.exited).toBe(0);
   });
 
+  it('bootstrap says how to run Envoy and the bridge with it', async () => {
+    const { log } = await layotto(
+      'envoy',
+      'bootstrap',
+      '--data-dir',
+      `${lab.dataDir} one's`,
+      '--app-id',
+      'shop',
+    );
+    const [envoy, bridge] = log.split('\n');
+    expect(envoy).toBe('# envoy -c THIS_FILE --disable-hot-restart --concurrency 2');
+    expect(bridge).toMatch(
+      /^# Beside it the bridge: node \S+main\.js --data-dir '.* one'\\''s' --app-id shop$/,
+    );
+  });
+
   it('envoyfilter prints the resource for the pods it is asked for', async () => {
     const { code, log } = await layotto(
       'envoy',

@@ -36,9 +36,18 @@ export class CommandLab {
     command: readonly string[] = [],
     { env, options = [] }: { env?: Record<string, string>; options?: string[] } = {},
   ): Child {
-    const own = ['--port', String(this.port), '--metrics-port', String(this.metricsPort)];
-    const args = ['run', ...own, '--data-dir', this.dataDir, ...options];
-    return this.layotto(command.length === 0 ? args : [...args, '--', ...command], env);
+    return this.layotto(this.runArguments(command, options), env);
+  }
+
+  /** The same as a command line, for a test that starts it in its own way. */
+  runCommand(command: readonly string[]): [string, ...string[]] {
+    return [process.execPath, bin, ...this.runArguments(command)];
+  }
+
+  private runArguments(command: readonly string[], options: readonly string[] = []): string[] {
+    const ports = ['--port', String(this.port), '--metrics-port', String(this.metricsPort)];
+    const args = ['run', ...ports, '--data-dir', this.dataDir, ...options];
+    return command.length === 0 ? args : [...args, '--', ...command];
   }
 
   /** Waits until a run has said that it serves. */

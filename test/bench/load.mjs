@@ -10,6 +10,7 @@
  *   connections  connections they share (default 1)
  *   seconds      how long to go on; or `calls`, how many to make
  *   warmup       seconds before counting starts (default 0)
+ *   pauseMs      pause of each caller between two calls (default 0)
  *
  * Prints one line of JSON: calls, failed, seconds, perSecond, p50, p99, max (milliseconds), cpu (this process's
  * microseconds per call), and `statuses`, how often each gRPC status came (an HTTP status if there was none).
@@ -19,7 +20,7 @@ import { connect } from 'node:http2';
 import { createConnection } from 'node:net';
 
 const options = JSON.parse(process.argv[2] ?? '{}');
-const { target, path, inflight = 1, connections = 1, seconds, calls, warmup = 0 } = options;
+const { target, path, inflight = 1, connections = 1, seconds, calls, warmup = 0, pauseMs = 0 } = options;
 const body = options.bodyFile === undefined ? Buffer.alloc(0) : readFileSync(options.bodyFile);
 const headers = {
   ':method': 'POST',
@@ -102,6 +103,7 @@ async function loop(index) {
     left--;
     const status = await call(await sessionAt(index));
     const ended = performance.now();
+    if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
     if (!counting && ended >= countFrom) {
       counting = true;
       started = ended;

@@ -18,6 +18,7 @@ export interface LoadOptions {
   seconds?: number;
   calls?: number;
   warmup?: number;
+  pauseMs?: number;
   headers?: Record<string, string>;
 }
 

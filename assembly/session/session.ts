@@ -89,6 +89,7 @@ export class Session implements LinkOwner {
   /** Dials, gives up, and sends again what a broken large link may have lost. Call it from every tick. */
   tick(): void {
     const now = monotonicMs();
+    if (this.waiting.length > 0) this.wantLinks(now);
     this.small.tick(now);
     this.large.tick(now);
     if (this.doubtfulUpTo != 0) this.repeatDoubtful();
@@ -104,14 +105,17 @@ export class Session implements LinkOwner {
     if (this.budget.operations >= this.budget.maxOperations) return Submitted.Busy;
     const link = this.linkFor(operation);
     if (link === null) {
-      const now = monotonicMs();
-      this.small.want(now);
-      this.large.want(now);
+      this.wantLinks(monotonicMs());
       return Submitted.NoSession;
     }
     this.budget.operations++;
     this.sendOn(link, operation);
     return Submitted.Sent;
+  }
+
+  private wantLinks(now: i64): void {
+    this.small.want(now);
+    this.large.want(now);
   }
 
   /** The waiter is gone. What was sent still counts until the bridge has taken it in. */

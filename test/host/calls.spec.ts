@@ -248,6 +248,26 @@ describe('a session that breaks', () => {
     expect(read.answer).toMatchObject({ grpcStatus: 14 });
   });
 
+  test('a read that waits for the next session is not kept waiting by the backoff', async () => {
+    const filter = await Filter.connected();
+    const read = filter.getState('r');
+    const gaps: number[] = [];
+    filter.bridge.close(14);
+    // The bridge stays away long enough for the backoff to reach its longest step.
+    for (let ms = 0, since = 0; ms < 20_000; ms += 10) {
+      filter.advance(10);
+      since += 10;
+      if (filter.bridge.open.length === 0) continue;
+      gaps.push(since);
+      since = 0;
+      filter.bridge.close(14);
+    }
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(200);
+    filter.connect();
+    filter.bridge.result(filter.bridge.lastRequest(), GetStateResponseSchema, value);
+    expect(valueIn(read)).toBe('hello');
+  });
+
   test('a read whose caller has gone is not sent again', async () => {
     const filter = await Filter.connected();
     const read = filter.getState('r');

@@ -1,5 +1,6 @@
 /** The codes of google.rpc.Code that the bridge uses; the numbers go over the session as they are. */
 export enum Code {
+  CANCELLED = 1,
   UNKNOWN = 2,
   INVALID_ARGUMENT = 3,
   DEADLINE_EXCEEDED = 4,

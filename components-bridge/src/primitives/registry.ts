@@ -45,6 +45,16 @@ export class ComponentRegistry {
     for (const slot of this.#slots.values()) slot.start();
   }
 
+  /** Resolves when the first try to open each component has ended, well or not; after `limitMs` at the latest. */
+  async firstTries(limitMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, limitMs);
+    });
+    await Promise.race([limit, Promise.all([...this.#slots.values()].map((slot) => slot.firstTry))]);
+    clearTimeout(timer);
+  }
+
   /** The component of that name, whatever its status; undefined if none is configured. */
   find(primitive: string, name: string): ComponentSlot | undefined {
     return this.#slots.get(slotId(primitive, name));
@@ -77,6 +87,11 @@ export class ComponentSlot {
   #closed = false;
   #opening: Promise<void> | undefined;
   #wake: () => void = () => undefined;
+  #tried: () => void = () => undefined;
+  /** Resolves when the first try to open it has ended, well or not. */
+  readonly firstTry = new Promise<void>((resolve) => {
+    this.#tried = resolve;
+  });
   readonly #log: Logger;
 
   constructor(
@@ -127,9 +142,11 @@ export class ComponentSlot {
       try {
         this.#instance = await this.#openOnce();
         this.#set('ready');
+        this.#tried();
         return;
       } catch (error) {
         this.#set('connecting', reasonOf(error));
+        this.#tried();
       }
       await this.#sleep(pause * (0.75 + Math.random() / 2));
       pause = Math.min(2 * pause, LONGEST_PAUSE_MS);

@@ -9,6 +9,9 @@ import type { ComponentHealth } from '../primitives/registry.js';
 import { StateService } from '../primitives/state/service.js';
 import { SessionServer } from './session.js';
 
+/** How long filters wait for their greeting while components are opened for the first time. */
+const FIRST_TRIES_MS = 250;
+
 export interface BridgeOptions {
   config: RuntimeConfig;
   /** The component types that can be served. */
@@ -55,18 +58,22 @@ export class Bridge {
       hello: { name: 'bridge', version: options.version, configVersion: configHash(config) },
       limits: config.limits,
       log,
+      holdGreetings: true,
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
     });
   }
 
   /**
    * Serves sessions, and opens the components in the background: a call to one that is not ready fails at once.
+   * Filters are greeted after each component's first try, so that calls which waited for this bridge to come back
+   * do not find a local store half open; a backend that takes long is not waited for.
    *
    * @throws SocketInUseError if another process answers on the socket; then nothing has been started
    */
   async start(): Promise<void> {
     await this.#sessions.start();
     this.#registry.start();
+    void this.#registry.firstTries(FIRST_TRIES_MS).then(() => this.#sessions.greet());
   }
 
   health(): ComponentHealth[] {

@@ -114,9 +114,15 @@ export class Pair {
     this.#perform(operation, handler, payload);
   }
 
-  /** Nobody waits for this one any more; what it was for goes on, its result is dropped. */
+  /**
+   * Nobody waits for this one any more: what it was for goes on, its result is dropped. The filter is still
+   * answered, because it counts an operation, and the bytes of its request, until it has been.
+   */
   cancel(id: number): void {
+    const operation = this.#waiting.get(id);
+    if (operation === undefined) return;
     this.#waiting.delete(id);
+    this.#fail(operation.stream, id, new OperationError(Code.CANCELLED, 'cancelled'));
   }
 
   /** Answers the operations whose deadline has passed. */

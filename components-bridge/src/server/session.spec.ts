@@ -100,7 +100,7 @@ describe('SessionServer', () => {
       expect(message).toContain(String(5 * MiB));
     });
 
-    it('drops the result of an operation that was cancelled', async () => {
+    it('answers an operation that was cancelled once, and drops its result', async () => {
       const client = bridge.session();
       client.request(1, 'hold');
       await eventually('the call is at work', () => bridge.held.length === 1);
@@ -111,7 +111,9 @@ describe('SessionServer', () => {
       bridge.held[0]?.resolve(Buffer.from('late'));
       client.request(4, 'echo');
       await client.result(4);
-      expect(client.frames.filter(({ id }) => id === 1n)).toEqual([]);
+      expect(client.frames.filter(({ id }) => id === 1n)).toMatchObject([{ kind: Kind.FAILURE }]);
+      expect(await client.failure(1)).toMatchObject({ code: Code.CANCELLED });
+      expect(client.frames.filter(({ id }) => id === 2n)).toEqual([]);
     });
 
     it('answers when the deadline has passed, and drops the late result', async () => {

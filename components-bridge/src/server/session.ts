@@ -41,6 +41,8 @@ export interface SessionServerOptions extends SocketAccess {
   hello: { name: string; version: string; configVersion: string };
   limits: { messageBytes: number; operations: number; bytes: number };
   log: Logger;
+  /** Sends no hello before `greet` is called: a filter sends no calls until it has one. */
+  holdGreetings?: boolean;
   /** Told how many session streams are open, when that changes. */
   onSessions?: (open: number) => void;
 }
@@ -64,6 +66,7 @@ export class SessionServer implements StreamEvents {
   readonly #hello: Uint8Array;
   #deadlines: NodeJS.Timeout | undefined;
   #draining = false;
+  #greeting: boolean;
   #lastFrame = 0;
   #onIdle: () => void = () => undefined;
 
@@ -75,6 +78,7 @@ export class SessionServer implements StreamEvents {
     const names = services.map((service) => service.name);
     const said = create(HelloSchema, { protocol: PROTOCOL, ...hello, services: names });
     this.#hello = toBinary(HelloSchema, said);
+    this.#greeting = options.holdGreetings !== true;
     this.#http2 = createServer({
       settings: { initialWindowSize: STREAM_WINDOW, maxConcurrentStreams: 100 },
       maxSessionMemory: Math.ceil((2 * limits.bytes) / (1024 * 1024)),
@@ -108,6 +112,13 @@ export class SessionServer implements StreamEvents {
   /** @throws SocketInUseError if another process answers on the socket */
   async start(): Promise<void> {
     await listenOnSocket(this.#http2, this.options.socketPath, this.options);
+  }
+
+  /** Says hello on every open stream, and from now on on every new one. Does nothing the second time. */
+  greet(): void {
+    if (this.#greeting) return;
+    this.#greeting = true;
+    for (const stream of this.#members.keys()) stream.send(0, Kind.HELLO, this.#hello);
   }
 
   /**
@@ -208,7 +219,7 @@ export class SessionServer implements StreamEvents {
     }
     const stream = new SessionStream(http2, this.#frameLimit, this);
     this.#members.set(stream, { stream, pair: undefined });
-    stream.send(0, Kind.HELLO, this.#hello);
+    if (this.#greeting) stream.send(0, Kind.HELLO, this.#hello);
     this.options.onSessions?.(this.open);
   }
 

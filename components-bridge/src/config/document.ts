@@ -10,6 +10,8 @@ const MAX_FILE_BYTES = 1024 * 1024;
 /** Bounds what aliases can unfold to. */
 const MAX_NODES = 100_000;
 const MAX_DEPTH = 64;
+/** Brackets open at once, or characters of indentation; no configuration comes near it. */
+const MAX_WRITTEN_DEPTH = 500;
 /** Each alias costs a search through the document. */
 const MAX_ALIASES = 1000;
 
@@ -117,12 +119,21 @@ export function parseText(text: string, file: string, findings: Findings): Confi
   const lines = new LineCounter();
   const lineAt = (offset: number): number => Math.max(1, lines.linePos(offset).line);
   const documents: ConfigDocument[] = [];
+  const deep = tooDeepAt(text);
+  if (deep > 0) {
+    findings.problem(
+      file,
+      deep,
+      '',
+      `expected a configuration, found values nested deeper than ${MAX_WRITTEN_DEPTH}`,
+    );
+    return documents;
+  }
   let parsed: Document[];
   try {
     const result = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, logLevel: 'silent' });
     parsed = Array.isArray(result) ? result : [];
   } catch (error) {
-    // The parser recurses, so very deep nesting ends here as a RangeError.
     findings.problem(file, 1, '', `cannot be read as YAML or JSON: ${(error as Error).message}`);
     return documents;
   }
@@ -139,6 +150,33 @@ export function parseText(text: string, file: string, findings: Findings): Confi
     if (reader.errors.length === 0 && document.value !== null) documents.push(document);
   }
   return documents;
+}
+
+/**
+ * The line at which a text may be nested deeper than the parser, which recurses, can follow; 0 if nowhere. Looks at
+ * brackets, indentation and `- - -` alone, without the parser and without recursion: running out of stack inside it
+ * can end the whole process.
+ */
+function tooDeepAt(text: string): number {
+  let line = 1;
+  let brackets = 0;
+  let lead = 0;
+  let leading = true;
+  for (let index = 0; index < text.length; index++) {
+    const char = text[index];
+    if (char === '\n') {
+      line++;
+      lead = 0;
+      leading = true;
+      continue;
+    }
+    if (leading && (char === ' ' || char === '-' || char === '?' || char === ':')) lead++;
+    else leading = false;
+    if (char === '[' || char === '{') brackets++;
+    else if ((char === ']' || char === '}') && brackets > 0) brackets--;
+    if (brackets > MAX_WRITTEN_DEPTH || lead > MAX_WRITTEN_DEPTH) return line;
+  }
+  return 0;
 }
 
 /** One syntax error makes others follow, so only the first is told; keys written twice are each worth telling. */

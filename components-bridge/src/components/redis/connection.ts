@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+
 import { Redis } from 'ioredis';
 import type { RedisOptions } from 'ioredis';
 
@@ -116,6 +118,7 @@ function optionsOf(metadata: RedisConnectionMetadata): RedisOptions {
   };
   if (metadata.redisUsername) options.username = metadata.redisUsername;
   if (metadata.redisPassword) options.password = metadata.redisPassword;
-  if (metadata.enableTLS === true) options.tls = { servername: host };
+  // TLS names a server by name only; certificates for addresses are checked without.
+  if (metadata.enableTLS === true) options.tls = isIP(host) === 0 ? { servername: host } : {};
   return options;
 }

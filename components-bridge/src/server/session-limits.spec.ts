@@ -108,12 +108,11 @@ describe('SessionServer, at its limits', () => {
         for (let count = 0; count < 20; count++) small.request(++at, 'make', Buffer.from(String(MiB)));
       }, 2);
       try {
-        await eventually(
-          'requests pile up in the filter',
-          () => at > 3_000 && small.stream.writableLength > 0,
-        );
+        await eventually('thousands have been asked for', () => at > 3_000);
         expect(bridge.server.backlog).toBeLessThanOrEqual(8 * MiB + 64 * 1024);
         expect(bridge.server.backlog).toBeGreaterThan(MiB);
+        // Most requests have not even been read: those that are get an answer, if only that it is too busy.
+        expect(small.of(Kind.FAILURE).length).toBeLessThan(1_000);
       } finally {
         clearInterval(ask);
       }

@@ -9,21 +9,23 @@ const DEADLINE = 6000;
 
 interface Done {
   read: boolean;
+  key: string;
   started: number;
   ended: number;
   answer: RawAnswer;
 }
 
 /** Calls one after the other until told to stop, reads and writes in turn. */
-async function calls(client: RawClient, done: Done[], running: () => boolean): Promise<void> {
+async function calls(client: RawClient, caller: number, done: Done[], running: () => boolean): Promise<void> {
   for (let turn = 0; running(); turn++) {
     const read = turn % 2 === 0;
+    const key = read ? 'k' : `written-${caller}-${turn}`;
     const started = performance.now();
     const answer = await client.send({
       path: `${LAYOTTO}/${read ? 'GetState' : 'SaveState'}`,
-      body: [read ? getStateBody('k') : saveStateBody('w', 'x')],
+      body: [read ? getStateBody(key) : saveStateBody(key, key)],
     });
-    done.push({ read, started, ended: performance.now(), answer });
+    done.push({ read, key, started, ended: performance.now(), answer });
     // A refusal comes at once; a real client would wait too before it tries again.
     if (answer.grpcStatus !== 0) await sleep(5);
   }
@@ -45,7 +47,7 @@ describe.each([1, 2])('a bridge killed under load, with %i worker(s)', (concurre
     const done: Done[] = [];
     let running = true;
     const load = Array.from({ length: 16 }, (_, n) =>
-      calls(clients[n % 4] as RawClient, done, () => running),
+      calls(clients[n % 4] as RawClient, n, done, () => running),
     );
     const spans: { killed: number; back: number }[] = [];
     for (let round = 0; round < 3; round++) {
@@ -81,5 +83,14 @@ describe.each([1, 2])('a bridge killed under load, with %i worker(s)', (concurre
     }
     const reads = done.filter(({ read, answer }) => read && answer.grpcStatus === 0);
     expect(new Set(reads.map(({ answer }) => valueOf(answer.messages[0])))).toEqual(new Set(['kept']));
+
+    // What was acknowledged is there, whenever the bridge was killed.
+    const saved = done.filter(({ read, answer }) => !read && answer.grpcStatus === 0).map(({ key }) => key);
+    expect(saved.length).toBeGreaterThan(50);
+    const [client] = clients as [RawClient];
+    for (const key of saved) {
+      const answer = await client.send({ path: `${LAYOTTO}/GetState`, body: [getStateBody(key)] });
+      expect([key, valueOf(answer.messages[0])]).toEqual([key, key]);
+    }
   });
 });

@@ -315,3 +315,22 @@ test('a save in 64 pieces goes out whole on the large session', async () => {
   expect(stream.answer).toMatchObject({ grpcStatus: 0 });
   expect(stream.answer?.body).toEqual(Buffer.alloc(5));
 });
+
+describe('hold mode', () => {
+  test('marks the request for the Lua filter instead of stopping its headers', async () => {
+    const filter = await Filter.connected({ hold: true });
+    const stream = filter.host.openStream(filter.root);
+    const headers = { ...grpcHeaders(`${LAYOTTO}/GetState`), 'x-layotto-hold': 'forged' };
+    expect(stream.callOnRequestHeaders(headers, false)).toBe(Action.Continue);
+    expect(stream.requestHeaders.get('x-layotto-hold')).toBe('1');
+    stream.callOnRequestBody(grpcFrame(getState('k')), true);
+    filter.bridge.result(filter.bridge.lastRequest(), GetStateResponseSchema, value);
+    expect(valueIn(stream)).toBe('hello');
+  });
+
+  test('elsewhere the mark of a caller is taken away', async () => {
+    const filter = await Filter.connected();
+    const stream = filter.getState('k', { 'x-layotto-hold': '1' });
+    expect(stream.requestHeaders.has('x-layotto-hold')).toBe(false);
+  });
+});

@@ -43,6 +43,8 @@ export interface RuntimeOptions {
   module?: string;
   /** The real bridge (default), none, or a stand-in listening on the socket it is given. */
   bridge?: 'spawn' | 'none' | ((socketPath: string) => Promise<BridgeStandIn>);
+  /** Whether `start` waits until every component answers; default true. */
+  waitForComponents?: boolean;
   /** Makes the bootstrap in another way, or changes the one rendered, before Envoy reads it. */
   bootstrap?: (
     rendered: Bootstrap,
@@ -250,7 +252,7 @@ export class Runtime {
     });
     if ((this.options.bridge ?? 'spawn') === 'none') return;
     await this.sessionsOpen();
-    if (this.options.bridge !== undefined && this.options.bridge !== 'spawn') return;
+    if ((this.options.bridge ?? 'spawn') !== 'spawn' || this.options.waitForComponents === false) return;
     await eventually('every component answers', async () => {
       for (const { name } of this.config.components) {
         const headers: Record<string, string> = {};

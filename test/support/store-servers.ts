@@ -14,14 +14,15 @@ export interface StoreServer {
   stop(): Promise<void>;
 }
 
-/** Starts a server of its own on a free port of 127.0.0.1, with nothing on disk. */
+/** Starts a server of its own on 127.0.0.1, on a free port unless one is given, with nothing on disk. */
 export async function startStore(
   kind: 'redis' | 'valkey',
   args: readonly string[] = [],
+  at?: number,
 ): Promise<StoreServer> {
   const { path } = await (kind === 'redis' ? redisServer : valkeyServer)({ log: () => undefined });
   const dir = await mkdtemp(join(tmpdir(), `${kind}-`));
-  const port = await freePort();
+  const port = at ?? (await freePort());
   const options = [
     '--port',
     String(port),

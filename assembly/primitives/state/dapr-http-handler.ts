@@ -12,6 +12,7 @@ import { failureText, Method, refusalText } from './grpc';
 import { StateBody } from './json-items';
 import { checkStore, checkTransactional, isIllegalKey, Refusal } from './operations';
 
+const UNREADABLE = literal('the components bridge sent an answer that cannot be read');
 const KEY_REQUIRED = literal('"key" is a required field');
 
 /** A call to one store, and perhaps one key. */
@@ -86,6 +87,11 @@ export abstract class StateHandler extends Handler {
     else if (body.badOption.length > 0) this.badOption(exchange, body.badOption, body.badOptionValue);
     else return true;
     return false;
+  }
+
+  /** The bridge's answer is not the message it should be. */
+  protected unreadable(exchange: Exchange): void {
+    this.onFailure(exchange, Code.INTERNAL, UNREADABLE);
   }
 
   onResult(exchange: Exchange, payload: View): void {

@@ -1,7 +1,6 @@
 // Calls with many keys in Dapr's HTTP API: bulk get and transactions.
 
 import { answerEmpty, answerError, answerJson, QueryMetadata } from '../../dialects/dapr-http';
-import { Code } from '../../dialects/codes';
 import { Exchange, Step } from '../../dialects/exchange';
 import {
   BulkStateItem,
@@ -28,7 +27,6 @@ const METADATA = literal('metadata');
 const OPERATIONS = literal('operations');
 const OPERATION = literal('operation');
 const REQUEST = literal('request');
-const MALFORMED_ANSWER = literal('the components bridge sent an answer that cannot be read');
 const NOT_JSON = literal('the stored value is not JSON: read it with GET /v1.0/state/{store}/{key}');
 
 const DESERIALIZING = 'failed deserializing HTTP body: ';
@@ -76,7 +74,7 @@ export class BulkGet extends StateHandler {
   onResult(exchange: Exchange, payload: View): void {
     const response = new GetBulkStateResponse();
     if (!response.decode(payload)) {
-      this.onFailure(exchange, Code.INTERNAL, MALFORMED_ANSWER);
+      this.unreadable(exchange);
       return;
     }
     const w = exchange.writer();

@@ -1,7 +1,6 @@
 // State as Dapr's HTTP API spells it: /v1.0/state/….
 
 import { answerEmpty, answerJson, QueryMetadata } from '../../dialects/dapr-http';
-import { Code } from '../../dialects/codes';
 import { Exchange, Step } from '../../dialects/exchange';
 import { Handler } from '../../dialects/handler';
 import { Router } from '../../dialects/router';
@@ -25,7 +24,6 @@ import { DELETE, DELETE_STATE, GET_STATE, SAVE_STATE } from './operations';
 const ETAG = literal('etag');
 const IF_MATCH = literal('if-match');
 const METADATA_HEADER = literal('metadata.');
-const MALFORMED_ANSWER = literal('the components bridge sent an answer that cannot be read');
 
 /** GET /v1.0/state/{store}/{key} */
 class Get extends StateHandler {
@@ -50,7 +48,7 @@ class Get extends StateHandler {
   onResult(exchange: Exchange, payload: View): void {
     const response = new GetStateResponse();
     if (!response.decode(payload)) {
-      this.onFailure(exchange, Code.INTERNAL, MALFORMED_ANSWER);
+      this.unreadable(exchange);
       return;
     }
     if (viewLen(response.data) == 0) {

@@ -147,6 +147,19 @@ abstract class StateHandler extends Handler {
     super();
   }
 
+  /** What every method checks first; false when the call is answered. */
+  protected accept(exchange: Exchange, decoded: bool, store: View): bool {
+    const configuration = exchange.configuration;
+    let refusal = Refusal.Malformed;
+    if (decoded) {
+      const transaction = this.method == Method.Transaction;
+      refusal = transaction ? checkTransactional(configuration, store) : checkStore(configuration, store);
+    }
+    if (refusal == Refusal.None) return true;
+    this.refuse(exchange, refusal, store, 0);
+    return false;
+  }
+
   protected refuse(exchange: Exchange, refusal: Refusal, store: View, subject: View): Step {
     this.spelling.refuse(exchange, this.method, refusal, store, subject);
     return Step.Answer;
@@ -186,9 +199,8 @@ export class GetState extends StateHandler {
 
   start(exchange: Exchange): Step {
     const request = new GetStateRequest();
-    if (!request.decode(exchange.body)) return this.refuse(exchange, Refusal.Malformed, 0, 0);
-    const refusal = checkStore(exchange.configuration, request.storeName);
-    if (refusal != Refusal.None) return this.refuse(exchange, refusal, request.storeName, 0);
+    const decoded = request.decode(exchange.body);
+    if (!this.accept(exchange, decoded, request.storeName)) return Step.Answer;
     if (isIllegalKey(request.key)) {
       return this.refuse(exchange, Refusal.IllegalKey, request.storeName, request.key);
     }
@@ -203,9 +215,8 @@ export class GetBulkState extends StateHandler {
 
   start(exchange: Exchange): Step {
     const request = new GetBulkStateRequest();
-    if (!request.decode(exchange.body)) return this.refuse(exchange, Refusal.Malformed, 0, 0);
-    const refusal = checkStore(exchange.configuration, request.storeName);
-    if (refusal != Refusal.None) return this.refuse(exchange, refusal, request.storeName, 0);
+    const decoded = request.decode(exchange.body);
+    if (!this.accept(exchange, decoded, request.storeName)) return Step.Answer;
     if (request.keys.length == 0) {
       exchange.answerMessage(0);
       return Step.Answer;
@@ -245,9 +256,8 @@ export class SaveState extends ItemsHandler {
 
   start(exchange: Exchange): Step {
     const request = new SaveStateRequest();
-    if (!request.decode(exchange.body)) return this.refuse(exchange, Refusal.Malformed, 0, 0);
-    const refusal = checkStore(exchange.configuration, request.storeName);
-    if (refusal != Refusal.None) return this.refuse(exchange, refusal, request.storeName, 0);
+    const decoded = request.decode(exchange.body);
+    if (!this.accept(exchange, decoded, request.storeName)) return Step.Answer;
     if (request.states.length == 0) {
       exchange.answerMessage(0);
       return Step.Answer;
@@ -266,9 +276,8 @@ export class DeleteState extends StateHandler {
 
   start(exchange: Exchange): Step {
     const request = new DeleteStateRequest();
-    if (!request.decode(exchange.body)) return this.refuse(exchange, Refusal.Malformed, 0, 0);
-    const refusal = checkStore(exchange.configuration, request.storeName);
-    if (refusal != Refusal.None) return this.refuse(exchange, refusal, request.storeName, 0);
+    const decoded = request.decode(exchange.body);
+    if (!this.accept(exchange, decoded, request.storeName)) return Step.Answer;
     if (isIllegalKey(request.key)) {
       return this.refuse(exchange, Refusal.IllegalKey, request.storeName, request.key);
     }
@@ -283,9 +292,8 @@ export class DeleteBulkState extends ItemsHandler {
 
   start(exchange: Exchange): Step {
     const request = new DeleteBulkStateRequest();
-    if (!request.decode(exchange.body)) return this.refuse(exchange, Refusal.Malformed, 0, 0);
-    const refusal = checkStore(exchange.configuration, request.storeName);
-    if (refusal != Refusal.None) return this.refuse(exchange, refusal, request.storeName, 0);
+    const decoded = request.decode(exchange.body);
+    if (!this.accept(exchange, decoded, request.storeName)) return Step.Answer;
     if (request.states.length == 0) {
       exchange.answerMessage(0);
       return Step.Answer;
@@ -303,10 +311,9 @@ export class ExecuteStateTransaction extends StateHandler {
 
   start(exchange: Exchange): Step {
     const request = new ExecuteStateTransactionRequest();
-    if (!request.decode(exchange.body)) return this.refuse(exchange, Refusal.Malformed, 0, 0);
+    const decoded = request.decode(exchange.body);
     const store = request.storeName;
-    const refusal = checkTransactional(exchange.configuration, store);
-    if (refusal != Refusal.None) return this.refuse(exchange, refusal, store, 0);
+    if (!this.accept(exchange, decoded, store)) return Step.Answer;
     const operations = request.operations;
     if (operations.length == 0) {
       exchange.answerMessage(0);

@@ -81,12 +81,9 @@ describe.each([1, 2])('gRPC details on %i worker(s)', (concurrency) => {
       expect(answer.body).toHaveLength(5 + (answer.messages[0] as Buffer).length);
     });
 
-    test.each(['application/grpc', 'application/grpc+proto'])(
-      'content type %s',
-      async (type) => {
-        expectValue(await client.send({ path, headers: { 'content-type': type }, body: [grpcFrame(get)] }));
-      },
-    );
+    test.each(['application/grpc', 'application/grpc+proto'])('content type %s', async (type) => {
+      expectValue(await client.send({ path, headers: { 'content-type': type }, body: [grpcFrame(get)] }));
+    });
 
     test('a body in many DATA frames, one byte each, and an empty last one', async () => {
       expectValue(await client.send({ path, body: pieces(grpcFrame(get), 1) }));

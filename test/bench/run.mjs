@@ -24,6 +24,10 @@ const LAYOTTO = '/spec.proto.runtime.v1.Runtime';
 const DAPR = '/dapr.proto.runtime.v1.Dapr';
 
 const dir = mkdtempSync(join(tmpdir(), 'layotto-bench-'));
+// An interrupted run ends like a finished one: the exit takes the processes along.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130));
+process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
+
 const started = [];
 try {
   const redis = await startRedis(dir);
@@ -96,7 +100,6 @@ try {
   console.log(report(results, started));
 } finally {
   await Promise.all(started.map((child) => child.stop()));
-  rmSync(dir, { recursive: true, force: true });
 }
 
 function file(name, content) {

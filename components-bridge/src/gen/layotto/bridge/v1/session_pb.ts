@@ -206,7 +206,9 @@ export enum Kind {
   FAILURE = 4,
 
   /**
-   * Filter to bridge: nobody waits for this operation any more.
+   * Filter to bridge: nobody waits for this operation any more. It is answered
+   * all the same, if nothing better is at hand by a FAILURE with CANCELLED, so
+   * that the filter can stop counting it.
    *
    * @generated from enum value: KIND_CANCEL = 5;
    */

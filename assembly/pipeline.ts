@@ -8,8 +8,9 @@ import { Door } from './dialects/door';
 import { clip, Exchange, Step } from './dialects/exchange';
 import { bytes, bytesPtr } from './host/bytes';
 import { HttpContext, RootContext } from './host/context';
-import { Action, Buffer, HeaderMap } from './host/enums';
+import { Action, Buffer, HeaderMap, LogLevel } from './host/enums';
 import { addHeader, getHeader, removeHeader, replaceHeader } from './host/headers';
+import { log, succeeded } from './host/log';
 import { release } from './host/memory';
 import { getBuffer, GRPC_STATUS_NONE, replaceBuffer, sendLocalResponse } from './host/stream';
 import { Access, checkAccess } from './policy/access';
@@ -36,12 +37,14 @@ const STATUS = literal(':status');
 const CONTENT_TYPE = literal('content-type');
 const CONTENT_LENGTH = literal('content-length');
 const GRPC_STATUS = literal('grpc-status');
+const GRPC_MESSAGE = literal('grpc-message');
 const GRPC_TIMEOUT = literal('grpc-timeout');
 const TRACEPARENT = literal('traceparent');
 const APPLICATION_GRPC = literal('application/grpc');
 const APPLICATION_JSON = literal('application/json');
 const ZERO = literal('0');
 const ONE = literal('1');
+const INTERNAL = literal('13');
 /** Tells the Lua filter to give this reply a body, so that it can be replaced. */
 const MARKER = literal('x-layotto-reply');
 /** Tells the Lua filter to hold this request until its body is here. */
@@ -54,6 +57,9 @@ const FOREIGN_HOST = literal(
 const UNAUTHORIZED = literal('Unauthorized');
 const NO_SESSION = literal('the components bridge is not connected; calls are refused until it is back');
 const BUSY = literal('too busy: limits.operations or limits.bytes is reached; try again later');
+const NO_REPLY_FILTER = literal(
+  'no Lua filter layotto.reply follows the filter layotto.runtime, so gRPC answers cannot be sent',
+);
 const RESULT_TOO_LARGE = literal('the answer is larger than limits.message');
 
 const QUESTION_MARK: u8 = 0x3f;
@@ -268,13 +274,11 @@ export class Call extends HttpContext implements Waiter {
   private respond(): Action {
     this.stage = Stage.Answering;
     const reply = this.exchange.reply;
-    if (reply.isMessage) {
-      reply.headers.add(MARKER, ONE);
-      sendLocalResponse(200, reply.headers, 0, Code.OK);
-      return Action.Pause;
-    }
-    if (reply.grpcStatus >= 0) sendLocalResponse(200, reply.headers, reply.body, reply.grpcStatus);
-    else sendLocalResponse(reply.status, reply.headers, reply.body, GRPC_STATUS_NONE);
+    const body = reply.isMessage ? 0 : reply.body;
+    const grpcStatus = reply.grpcStatus >= 0 ? reply.grpcStatus : GRPC_STATUS_NONE;
+    if (reply.isMessage) reply.headers.add(MARKER, ONE);
+    succeeded(sendLocalResponse(reply.status, reply.headers, body, grpcStatus), 'send_local_response');
+    if (reply.isMessage) return Action.Pause;
     // The host has copied it all; only a message is still to be put in.
     this.exchange.free();
     return Action.Pause;
@@ -284,6 +288,13 @@ export class Call extends HttpContext implements Waiter {
     if (this.stage == Stage.Answering) {
       if (this.exchange.reply.isMessage) {
         removeHeader(HeaderMap.ResponseHeaders, MARKER);
+        if (endOfStream) {
+          // Nothing opened the reply for the message: say so instead of ending it without a status.
+          log(LogLevel.Error, 'layotto: ' + viewToString(NO_REPLY_FILTER));
+          replaceHeader(HeaderMap.ResponseHeaders, GRPC_STATUS, INTERNAL);
+          replaceHeader(HeaderMap.ResponseHeaders, GRPC_MESSAGE, NO_REPLY_FILTER);
+          return Action.Continue;
+        }
         removeHeader(HeaderMap.ResponseHeaders, CONTENT_LENGTH);
         removeHeader(HeaderMap.ResponseHeaders, GRPC_STATUS);
       }
@@ -307,8 +318,9 @@ export class Call extends HttpContext implements Waiter {
     }
     const at = viewPtr(reply.body) - <usize>PREFIX_LENGTH;
     writePrefix(at, viewLen(reply.body));
-    replaceBuffer(Buffer.ResponseBody, size, view(at, viewLen(reply.body) + PREFIX_LENGTH));
-    addHeader(HeaderMap.ResponseTrailers, GRPC_STATUS, ZERO);
+    const framed = view(at, viewLen(reply.body) + PREFIX_LENGTH);
+    succeeded(replaceBuffer(Buffer.ResponseBody, size, framed), 'set_buffer_bytes');
+    succeeded(addHeader(HeaderMap.ResponseTrailers, GRPC_STATUS, ZERO), 'add_header_map_value');
     // The host has its copy; only the byte count stays, until the caller has read it.
     this.exchange.own(0);
     return Action.Continue;

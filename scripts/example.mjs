@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { redisServer } from '../tools/get.mjs';
+import { redisOrValkeyServer } from '../tools/get.mjs';
 import { root } from './lib/tree.mjs';
 
 const { values, positionals } = parseArgs({
@@ -81,7 +81,7 @@ async function configFile() {
 }
 
 async function startRedis() {
-  const { path, version } = await redisServer();
+  const { path, version } = await redisOrValkeyServer();
   const port = await freePort();
   const redis = start(
     path,

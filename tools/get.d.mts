@@ -21,4 +21,5 @@ export function toolsDir(env?: NodeJS.ProcessEnv): string;
 export function envoyBinary(options?: ToolOptions): Promise<Tool>;
 export function valkeyServer(options?: ToolOptions): Promise<Tool>;
 export function redisServer(options?: ToolOptions): Promise<Tool>;
+export function redisOrValkeyServer(options?: ToolOptions): Promise<Tool>;
 export function isSupportedEnvoy(version: string): boolean;

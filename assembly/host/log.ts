@@ -2,11 +2,19 @@
 
 import { proxy_log } from './abi';
 import { LogLevel } from './enums';
+import { Status } from './status';
 
 /** Writes one line to Envoy's log (component `wasm`). */
 export function log(level: LogLevel, message: string): void {
   const text = String.UTF8.encode(message);
   proxy_log(level, changetype<usize>(text), text.byteLength);
+}
+
+/** True for Ok; anything else is logged with the host call's name. For calls that only fail when something is wrong. */
+export function succeeded(status: Status, call: string): bool {
+  if (status == Status.Ok) return true;
+  log(LogLevel.Error, call + ' failed with status ' + (<i32>status).toString());
+  return false;
 }
 
 /** What AssemblyScript calls instead of throwing (`--use abort=assembly/host/log/abort`): say where, then trap. */

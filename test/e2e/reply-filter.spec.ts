@@ -6,7 +6,9 @@ function withoutReplyFilter(): Promise<Runtime> {
   return Runtime.start({
     bootstrap: (rendered) => {
       const text = JSON.stringify(rendered, (_key, value: unknown) =>
-        Array.isArray(value) ? value.filter((item: { name?: string }) => item?.name !== 'layotto.reply') : value,
+        Array.isArray(value)
+          ? value.filter((item: { name?: string }) => item?.name !== 'layotto.reply')
+          : value,
       );
       expect(text).not.toContain('layotto.reply');
       return JSON.parse(text) as typeof rendered;

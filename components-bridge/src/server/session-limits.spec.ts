@@ -159,14 +159,24 @@ describe('SessionServer, at its limits', () => {
       await eventually('it is at work', () => bridge.held.length === 1);
       const drained = bridge.server.drain(5_000);
       await client.frame(Kind.GOAWAY);
-      const late = client.connection.request({
-        ':method': 'POST',
-        ':path': SESSION_PATH,
-        'content-type': 'application/grpc',
+      const answer = await new Promise<unknown>((resolve) => {
+        try {
+          const late = client.connection.request({
+            ':method': 'POST',
+            ':path': SESSION_PATH,
+            'content-type': 'application/grpc',
+          });
+          late.on('response', (headers) => {
+            resolve(headers['grpc-status']);
+            late.close();
+          });
+          late.on('error', ({ code }: NodeJS.ErrnoException) => resolve(code));
+        } catch (error) {
+          resolve((error as NodeJS.ErrnoException).code);
+        }
       });
-      const headers = await new Promise<IncomingHttpHeaders>((resolve) => late.on('response', resolve));
-      expect(headers['grpc-status']).toBe(String(Code.UNAVAILABLE));
-      late.close();
+      // From Node 24 on the server says so on the connection too, and the client does not even ask.
+      expect([String(Code.UNAVAILABLE), 'ERR_HTTP2_GOAWAY_SESSION']).toContain(answer);
       bridge.held[0]?.resolve(Buffer.alloc(0));
       await drained;
     });

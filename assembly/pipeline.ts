@@ -15,7 +15,7 @@ import { release } from './host/memory';
 import { getBuffer, GRPC_STATUS_NONE, replaceBuffer, sendLocalResponse } from './host/stream';
 import { Access, checkAccess } from './policy/access';
 import { Budget } from './session/budget';
-import { TRACEPARENT_LENGTH } from './session/frame';
+import { isTraceparent } from './session/frame';
 import { Operation, Waiter } from './session/operation';
 import { Submitted } from './session/session';
 import { parseTimeout, writePrefix } from './wire/grpc';
@@ -211,7 +211,7 @@ export class Call extends HttpContext implements Waiter {
       payload,
       exchange.idempotent,
       this.deadline(),
-      viewLen(traceparent) == TRACEPARENT_LENGTH ? traceparent : 0,
+      isTraceparent(traceparent) ? traceparent : 0,
     );
     operation.charged = this.charged;
     const submitted = this.runtime.submit(operation);

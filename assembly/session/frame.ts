@@ -4,11 +4,26 @@
 
 import { View, view, viewLen, viewPtr } from '../wire/view';
 
-/** Length of a W3C traceparent, version 00; anything else is not passed on. */
-export const TRACEPARENT_LENGTH: i32 = 55;
+/** Length of a W3C traceparent, version 00. */
+const TRACEPARENT_LENGTH: i32 = 55;
 
 /** Longest method name; together with the rest a header stays below the host layer's HEADROOM. */
 export const MAX_METHOD_LENGTH: i32 = 80;
+
+/**
+ * Whether a header's value has the length and the characters of a W3C traceparent. Anything else is not passed on: a
+ * header may hold bytes that are not text, and the frame's field is a string.
+ */
+export function isTraceparent(value: View): bool {
+  if (viewLen(value) != TRACEPARENT_LENGTH) return false;
+  const ptr = viewPtr(value);
+  for (let i = 0; i < TRACEPARENT_LENGTH; i++) {
+    const c = load<u8>(ptr + i);
+    const hex = (c >= 0x30 && c <= 0x39) || (c >= 0x61 && c <= 0x66);
+    if (!hex && c != 0x2d) return false;
+  }
+  return true;
+}
 
 function varintSize(value: u64): i32 {
   let size = 1;
@@ -47,7 +62,7 @@ function fieldSize(value: View): i32 {
  * @param payload the frame's payload, in memory with at least HEADROOM writable bytes before it
  * @param deadlineMs milliseconds the caller still waits; 0 for none
  * @param method full method name, at most MAX_METHOD_LENGTH bytes
- * @param traceparent empty, or TRACEPARENT_LENGTH bytes
+ * @param traceparent empty, or one for which `isTraceparent` holds
  * @returns the whole frame; it ends where the payload ends
  */
 export function frameAround(

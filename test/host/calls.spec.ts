@@ -106,6 +106,9 @@ describe('GetState', () => {
     }
     filter.getState('k', { 'grpc-timeout': 'soon', traceparent: 'x'.repeat(400) });
     expect(filter.bridge.lastRequest().frame).toMatchObject({ deadlineMs: 15_000, traceparent: '' });
+    // As long as one, and no text for a string field.
+    filter.getState('k', { traceparent: '\u00e9'.repeat(27) + 'x' });
+    expect(filter.bridge.lastRequest().frame).toMatchObject({ traceparent: '' });
   });
 });
 

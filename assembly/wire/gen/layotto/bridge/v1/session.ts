@@ -17,6 +17,12 @@ export class Frame {
   /** REQUEST: the caller's W3C trace context, if it sent one. */
   traceparent: View = 0;
   /**
+   * RESULT and FAILURE: microseconds from the request's arrival at the bridge
+   * to this answer, and how many of them were spent waiting for the backend.
+   */
+  bridgeUs: u32 = 0;
+  backendUs: u32 = 0;
+  /**
    * Always written last, so a header can be put in front of bytes that are
    * already in memory.
    */
@@ -31,6 +37,8 @@ export class Frame {
     this.deadlineMs = 0;
     this.method = 0;
     this.traceparent = 0;
+    this.bridgeUs = 0;
+    this.backendUs = 0;
     this.payload = 0;
   }
 
@@ -63,6 +71,12 @@ export class Frame {
         case 42:
           this.traceparent = r.string();
           break;
+        case 48:
+          this.bridgeUs = <u32>r.varint();
+          break;
+        case 56:
+          this.backendUs = <u32>r.varint();
+          break;
         case 122:
           this.payload = r.bytes();
           break;
@@ -87,6 +101,8 @@ export class Frame {
     if (this.deadlineMs != 0) size += 1 + varintSize(<u64>this.deadlineMs);
     if (viewLen(this.method) != 0) size += 1 + delimitedSize(viewLen(this.method));
     if (viewLen(this.traceparent) != 0) size += 1 + delimitedSize(viewLen(this.traceparent));
+    if (this.bridgeUs != 0) size += 1 + varintSize(<u64>this.bridgeUs);
+    if (this.backendUs != 0) size += 1 + varintSize(<u64>this.backendUs);
     if (viewLen(this.payload) != 0) size += 1 + delimitedSize(viewLen(this.payload));
     this.encodedSize = size;
     return size;
@@ -113,6 +129,14 @@ export class Frame {
     if (viewLen(this.traceparent) != 0) {
       w.u8(42);
       w.delimited(this.traceparent);
+    }
+    if (this.bridgeUs != 0) {
+      w.u8(48);
+      w.varint(<u64>this.bridgeUs);
+    }
+    if (this.backendUs != 0) {
+      w.u8(56);
+      w.varint(<u64>this.backendUs);
     }
     if (viewLen(this.payload) != 0) {
       w.u8(122);

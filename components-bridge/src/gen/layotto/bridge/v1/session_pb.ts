@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file layotto/bridge/v1/session.proto.
  */
 export const file_layotto_bridge_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("Ch9sYXlvdHRvL2JyaWRnZS92MS9zZXNzaW9uLnByb3RvEhFsYXlvdHRvLmJyaWRnZS52MSKFAQoFRnJhbWUSCgoCaWQYASABKAQSJQoEa2luZBgCIAEoDjIXLmxheW90dG8uYnJpZGdlLnYxLktpbmQSEwoLZGVhZGxpbmVfbXMYAyABKA0SDgoGbWV0aG9kGAQgASgJEhMKC3RyYWNlcGFyZW50GAUgASgJEg8KB3BheWxvYWQYDyABKAwikgEKBUhlbGxvEhAKCHByb3RvY29sGAEgASgNEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIWCg5jb25maWdfdmVyc2lvbhgEIAEoCRIPCgdwYWlyX2lkGAUgASgGEg0KBWxhcmdlGAYgASgIEg4KBmFwcF9pZBgHIAEoCRIQCghzZXJ2aWNlcxgIIAMoCSIoCgdGYWlsdXJlEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCSq+AQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9IRUxMTxABEhAKDEtJTkRfUkVRVUVTVBACEg8KC0tJTkRfUkVTVUxUEAMSEAoMS0lORF9GQUlMVVJFEAQSDwoLS0lORF9DQU5DRUwQBRIMCghLSU5EX0FDSxAGEg0KCUtJTkRfUFVTSBAHEg0KCUtJTkRfUElORxAIEg0KCUtJTkRfUE9ORxAJEg8KC0tJTkRfR09BV0FZEAoySwoGQnJpZGdlEkEKB1Nlc3Npb24SGC5sYXlvdHRvLmJyaWRnZS52MS5GcmFtZRoYLmxheW90dG8uYnJpZGdlLnYxLkZyYW1lKAEwAWIGcHJvdG8z");
+  fileDesc("Ch9sYXlvdHRvL2JyaWRnZS92MS9zZXNzaW9uLnByb3RvEhFsYXlvdHRvLmJyaWRnZS52MSKsAQoFRnJhbWUSCgoCaWQYASABKAQSJQoEa2luZBgCIAEoDjIXLmxheW90dG8uYnJpZGdlLnYxLktpbmQSEwoLZGVhZGxpbmVfbXMYAyABKA0SDgoGbWV0aG9kGAQgASgJEhMKC3RyYWNlcGFyZW50GAUgASgJEhEKCWJyaWRnZV91cxgGIAEoDRISCgpiYWNrZW5kX3VzGAcgASgNEg8KB3BheWxvYWQYDyABKAwikgEKBUhlbGxvEhAKCHByb3RvY29sGAEgASgNEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIWCg5jb25maWdfdmVyc2lvbhgEIAEoCRIPCgdwYWlyX2lkGAUgASgGEg0KBWxhcmdlGAYgASgIEg4KBmFwcF9pZBgHIAEoCRIQCghzZXJ2aWNlcxgIIAMoCSIoCgdGYWlsdXJlEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCSq+AQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9IRUxMTxABEhAKDEtJTkRfUkVRVUVTVBACEg8KC0tJTkRfUkVTVUxUEAMSEAoMS0lORF9GQUlMVVJFEAQSDwoLS0lORF9DQU5DRUwQBRIMCghLSU5EX0FDSxAGEg0KCUtJTkRfUFVTSBAHEg0KCUtJTkRfUElORxAIEg0KCUtJTkRfUE9ORxAJEg8KC0tJTkRfR09BV0FZEAoySwoGQnJpZGdlEkEKB1Nlc3Npb24SGC5sYXlvdHRvLmJyaWRnZS52MS5GcmFtZRoYLmxheW90dG8uYnJpZGdlLnYxLkZyYW1lKAEwAWIGcHJvdG8z");
 
 /**
  * One message of the session. Ids are chosen by the filter, start at 1 and are
@@ -52,6 +52,19 @@ export type Frame = Message<"layotto.bridge.v1.Frame"> & {
    * @generated from field: string traceparent = 5;
    */
   traceparent: string;
+
+  /**
+   * RESULT and FAILURE: microseconds from the request's arrival at the bridge
+   * to this answer, and how many of them were spent waiting for the backend.
+   *
+   * @generated from field: uint32 bridge_us = 6;
+   */
+  bridgeUs: number;
+
+  /**
+   * @generated from field: uint32 backend_us = 7;
+   */
+  backendUs: number;
 
   /**
    * Always written last, so a header can be put in front of bytes that are

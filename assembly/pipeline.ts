@@ -45,8 +45,6 @@ const APPLICATION_JSON = literal('application/json');
 const ZERO = literal('0');
 const ONE = literal('1');
 const INTERNAL = literal('13');
-/** Tells the Lua filter to give this reply a body, so that it can be replaced. */
-const MARKER = literal('x-layotto-reply');
 /** Tells the Lua filter to hold this request until its body is here. */
 const HOLD = literal('x-layotto-hold');
 
@@ -89,6 +87,9 @@ export abstract class CallSite extends RootContext {
 
   /** Nobody waits for an operation any more. */
   abstract forget(operation: Operation): void;
+
+  /** The call is over; it may serve another stream. */
+  abstract retire(call: Call): void;
 }
 
 enum Stage {
@@ -121,6 +122,15 @@ export class Call extends HttpContext implements Waiter {
     super(id);
     this.exchange = new Exchange(runtime.configuration);
     this.door = runtime.httpDoor;
+  }
+
+  /** Makes a retired call ready for another stream. */
+  begin(id: u32): Call {
+    this.id = id;
+    this.door = this.runtime.httpDoor;
+    this.stage = Stage.Receiving;
+    this.received = 0;
+    return this;
   }
 
   // Request
@@ -215,13 +225,14 @@ export class Call extends HttpContext implements Waiter {
     );
     operation.charged = this.charged;
     const submitted = this.runtime.submit(operation);
-    this.activate();
     if (submitted == Submitted.Sent) {
       this.charged = 0;
       this.operation = operation;
       this.stage = Stage.Asking;
       return Action.Pause;
     }
+    // The session made the root context effective.
+    this.activate();
     const action =
       submitted == Submitted.Busy
         ? this.fail(Code.RESOURCE_EXHAUSTED, BUSY)
@@ -276,7 +287,6 @@ export class Call extends HttpContext implements Waiter {
     const reply = this.exchange.reply;
     const body = reply.isMessage ? 0 : reply.body;
     const grpcStatus = reply.grpcStatus >= 0 ? reply.grpcStatus : GRPC_STATUS_NONE;
-    if (reply.isMessage) reply.headers.add(MARKER, ONE);
     succeeded(sendLocalResponse(reply.status, reply.headers, body, grpcStatus), 'send_local_response');
     if (reply.isMessage) return Action.Pause;
     // The host has copied it all; only a message is still to be put in.
@@ -287,7 +297,6 @@ export class Call extends HttpContext implements Waiter {
   onResponseHeaders(count: u32, endOfStream: bool): Action {
     if (this.stage == Stage.Answering) {
       if (this.exchange.reply.isMessage) {
-        removeHeader(HeaderMap.ResponseHeaders, MARKER);
         if (endOfStream) {
           // Nothing opened the reply for the message: say so instead of ending it without a status.
           log(LogLevel.Error, 'layotto: ' + viewToString(NO_REPLY_FILTER));
@@ -295,7 +304,6 @@ export class Call extends HttpContext implements Waiter {
           replaceHeader(HeaderMap.ResponseHeaders, GRPC_MESSAGE, NO_REPLY_FILTER);
           return Action.Continue;
         }
-        removeHeader(HeaderMap.ResponseHeaders, CONTENT_LENGTH);
         removeHeader(HeaderMap.ResponseHeaders, GRPC_STATUS);
       }
     } else if (this.door == this.runtime.httpDoor && !endOfStream) {
@@ -345,6 +353,7 @@ export class Call extends HttpContext implements Waiter {
     release(this.status);
     this.status = 0;
     this.exchange.free();
+    this.runtime.retire(this);
   }
 }
 

@@ -34,6 +34,14 @@ export class Reply {
   /** A gRPC answer with a message. It has five writable bytes in front, for the frame prefix. */
   isMessage: bool = false;
 
+  reset(): void {
+    this.status = 200;
+    this.grpcStatus = NOT_GRPC;
+    this.isMessage = false;
+    this.headers.clear();
+    this.body = 0;
+  }
+
   /** A gRPC message. @param message in a buffer of the host layer, which has headroom */
   message(message: View): void {
     this.grpcStatus = Code.OK;
@@ -65,9 +73,13 @@ export enum Step {
   Ask,
 }
 
+/** A call's texts are few and short; a writer that held a longer one gives its memory back. */
+const KEPT_TEXTS: i32 = 8;
+const KEPT_BYTES: i32 = 1024;
+
 export class Exchange {
   readonly headers: HeaderPairs = new HeaderPairs();
-  reply: Reply = new Reply();
+  readonly reply: Reply = new Reply();
   /** HTTP method. */
   method: View = 0;
   /** Path without the query, as it came. */
@@ -90,9 +102,11 @@ export class Exchange {
   private built: ByteWriter | null = null;
 
   private buffer: View = 0;
+  /** Writers, of which the first `used` hold texts of this call. */
   private texts: Array<ByteWriter> = [];
+  private used: i32 = 0;
 
-  constructor(public readonly configuration: Configuration) {}
+  constructor(public configuration: Configuration) {}
 
   /** Takes over the buffer that `body` is in. */
   own(buffer: View): void {
@@ -109,8 +123,10 @@ export class Exchange {
 
   /** Something to build a text or body in; it lives as long as the exchange. */
   writer(): ByteWriter {
+    if (this.used < this.texts.length) return this.texts[this.used++];
     const writer = new ByteWriter();
     this.texts.push(writer);
+    this.used++;
     return writer;
   }
 
@@ -147,16 +163,25 @@ export class Exchange {
     this.reply.message(copy);
   }
 
-  /** Gives back everything the call held. */
+  /** Gives back everything the call held; the exchange can serve another call then. */
   free(): void {
     this.own(0);
     this.headers.free();
-    for (let i = 0; i < this.texts.length; i++) this.texts[i].free();
-    this.texts = [];
+    for (let i = 0; i < this.used; i++) {
+      if (i < KEPT_TEXTS) this.texts[i].forget(KEPT_BYTES);
+      else this.texts[i].free();
+    }
+    if (this.texts.length > KEPT_TEXTS) this.texts.length = KEPT_TEXTS;
+    this.used = 0;
     const built = this.built;
     if (built !== null) built.free();
     this.built = null;
     this.body = 0;
+    this.handler = null;
+    this.params.length = 0;
+    this.operation = 0;
+    this.idempotent = false;
+    this.reply.reset();
   }
 }
 

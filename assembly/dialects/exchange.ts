@@ -1,12 +1,13 @@
 // One call, as the doors and the primitives behind them see it.
 
-import { Configuration } from '../config/configuration';
+import { Component, Configuration } from '../config/configuration';
 import { HeaderList, HeaderPairs } from '../host/headers';
 import { allocate, HEADROOM, release } from '../host/memory';
 import { ByteWriter } from '../wire/bytes';
 import { View, view, viewLen, viewPtr, viewSlice } from '../wire/view';
 import { Code } from './codes';
 import { Handler } from './handler';
+import { Route } from './router';
 
 /** Longest piece of a caller's text that is repeated in an error message, in bytes. */
 const QUOTED_LENGTH: i32 = 256;
@@ -93,6 +94,12 @@ export class Exchange {
   /** The session to the bridge is up. */
   ready: bool = false;
   handler: Handler | null = null;
+  /** What is called; null before the door has found out. */
+  route: Route | null = null;
+  /** The component it is about, if it is about one that is configured. */
+  component: Component | null = null;
+  /** It is about a component that is not configured. */
+  componentUnknown: bool = false;
 
   /** The operation to perform: full method name. */
   operation: View = 0;
@@ -107,6 +114,22 @@ export class Exchange {
   private used: i32 = 0;
 
   constructor(public configuration: Configuration) {}
+
+  /** Takes the route's handler; false if nobody serves it. */
+  serve(route: Route): bool {
+    this.route = route;
+    const factory = route.factory;
+    if (factory === null) return false;
+    this.handler = factory();
+    return true;
+  }
+
+  /** The component that the call names, or null if none of this name is configured. */
+  findComponent(primitive: View, name: View): Component | null {
+    this.component = this.configuration.find(primitive, name);
+    this.componentUnknown = this.component === null;
+    return this.component;
+  }
 
   /** Takes over the buffer that `body` is in. */
   own(buffer: View): void {
@@ -178,6 +201,9 @@ export class Exchange {
     this.built = null;
     this.body = 0;
     this.handler = null;
+    this.route = null;
+    this.component = null;
+    this.componentUnknown = false;
     this.params.length = 0;
     this.operation = 0;
     this.idempotent = false;

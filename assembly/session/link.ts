@@ -35,7 +35,8 @@ export enum LinkState {
 export interface LinkOwner {
   onReady(link: Link): void;
   onGoaway(link: Link): void;
-  onLost(link: Link): void;
+  /** @param wasUp the bridge had greeted; false if it could not be reached at all */
+  onLost(link: Link, wasUp: bool): void;
   /** A RESULT, FAILURE or ACK; true when the buffer was taken over and must not be released. */
   onAnswer(link: Link, frame: Frame, buffer: View): bool;
 }
@@ -160,7 +161,8 @@ export class Link extends GrpcStream {
   }
 
   onClose(status: u32): void {
+    const wasUp = this.state == LinkState.Ready || this.state == LinkState.Draining;
     this.retryLater(this.dialledAt);
-    this.owner!.onLost(this);
+    this.owner!.onLost(this, wasUp);
   }
 }

@@ -66,6 +66,9 @@ export class Session implements LinkOwner {
   /** Set when the large link broke: operations up to this id may have lost their result with it. */
   private doubtfulUpTo: u64 = 0;
   private failure: Failure = new Failure();
+  /** Links that were greeted, and links that broke, since the session began. */
+  linksOpened: i64 = 0;
+  linksLost: i64 = 0;
 
   constructor(
     private readonly root: RootContext,
@@ -86,6 +89,11 @@ export class Session implements LinkOwner {
     return this.small.state == LinkState.Ready && this.large.state == LinkState.Ready;
   }
 
+  /** Whether the link for large messages, or the other one, is up. */
+  isUp(large: bool): bool {
+    return (large ? this.large : this.small).state == LinkState.Ready;
+  }
+
   /** Dials, gives up, and sends again what a broken large link may have lost. Call it from every tick. */
   tick(): void {
     const now = monotonicMs();
@@ -102,13 +110,12 @@ export class Session implements LinkOwner {
 
   /** Sends an operation. The session owns its buffer from here, unless it answers Busy or NoSession. */
   submit(operation: Operation): Submitted {
-    if (this.budget.operations >= this.budget.maxOperations) return Submitted.Busy;
     const link = this.linkFor(operation);
     if (link === null) {
       this.wantLinks(monotonicMs());
       return Submitted.NoSession;
     }
-    this.budget.operations++;
+    if (!this.budget.takeOperation()) return Submitted.Busy;
     this.sendOn(link, operation);
     return Submitted.Sent;
   }
@@ -179,6 +186,8 @@ export class Session implements LinkOwner {
       return false;
     }
     this.pending.delete(frame.id);
+    operation.bridgeUs = frame.bridgeUs;
+    operation.backendUs = frame.backendUs;
     const taken = this.deliver(operation.waiter, frame, buffer);
     // Only now: what the waiter says may still point into the request.
     this.settle(operation);
@@ -199,6 +208,7 @@ export class Session implements LinkOwner {
   }
 
   onReady(link: Link): void {
+    this.linksOpened++;
     const waiting = this.waiting;
     this.waiting = [];
     for (let i = 0; i < waiting.length; i++) {
@@ -220,7 +230,8 @@ export class Session implements LinkOwner {
     this.schedule();
   }
 
-  onLost(link: Link): void {
+  onLost(link: Link, wasUp: bool): void {
+    if (wasUp) this.linksLost++;
     const drained = this.draining.indexOf(link);
     if (drained >= 0) this.draining.splice(drained, 1);
     else if (link == this.large) this.doubtfulUpTo = this.nextId - 1;

@@ -1,6 +1,7 @@
 // The order of a call: door, policy, answer here or ask the bridge, door
 // again. Every call goes this way, so nothing can skip policy or limits.
 
+import { Entry, NearCache } from './cache/near-cache';
 import { Configuration } from './config/configuration';
 import { Code } from './dialects/codes';
 import { errorBody, errorCodeOf } from './dialects/dapr-http';
@@ -65,6 +66,7 @@ const RESULT_TOO_LARGE = literal('the answer is larger than limits.message');
 
 const SERVER_TIMING = literal('server-timing');
 const FILTER_TIMING = literal('filter;dur=');
+const CACHE_HIT = literal(', cache;desc=hit');
 const BRIDGE_TIMING = literal(', bridge;dur=');
 const STORE_TIMING = literal(', store;dur=');
 
@@ -73,6 +75,9 @@ const ZERO_DIGIT: u8 = 0x30;
 const QUESTION_MARK: u8 = 0x3f;
 const PLUS: u8 = 0x2b;
 const PREFIX_LENGTH: i32 = 5;
+
+/** Longest answer kept in Envoy: longer ones come on a link that does not tell of changes in order. */
+const LONGEST_KEPT: i32 = 64 * 1024;
 
 /** Bodies over this size are taken out of Envoy's buffer once the filter has them. */
 const DRAIN_OVER: u32 = 64 * 1024;
@@ -85,6 +90,8 @@ export abstract class CallSite extends RootContext {
   readonly calls: CallMetrics;
   /** Messages and bodies refused for their length, either way. */
   refusedMessages: i64 = 0;
+  /** Answers kept in Envoy; null if no component wants that. */
+  cache: NearCache | null = null;
 
   constructor(
     id: u32,
@@ -138,6 +145,12 @@ export class Call extends HttpContext implements Waiter {
   /** Microseconds that the bridge took, and those of them that it waited for the backend. */
   private bridgeUs: u32 = 0;
   private backendUs: u32 = 0;
+  /** The kept answer that is being sent. */
+  private kept: Entry | null = null;
+  /** The stamp under which an answer that may be kept was asked for. */
+  private stamp: u64 = 0;
+  /** Slots of the keys that this call writes, for a component whose answers are kept. */
+  private writtenSlots: u64 = 0;
 
   constructor(
     id: u32,
@@ -157,6 +170,7 @@ export class Call extends HttpContext implements Waiter {
     this.counted = false;
     this.bridgeUs = 0;
     this.backendUs = 0;
+    this.writtenSlots = 0;
     return this;
   }
 
@@ -222,7 +236,29 @@ export class Call extends HttpContext implements Waiter {
     exchange.own(body);
     if (this.received > DRAIN_OVER) replaceBuffer(Buffer.RequestBody, this.received, 0);
     if (!this.door.open(exchange, body)) return this.respond();
-    return exchange.handler!.start(exchange) == Step.Ask ? this.ask() : this.respond();
+    if (exchange.handler!.start(exchange) == Step.Answer || this.answerFromCache()) return this.respond();
+    return this.ask();
+  }
+
+  /** Answers a read out of Envoy's memory, if that is allowed and there is something good; else notes what to keep. */
+  private answerFromCache(): bool {
+    const cache = this.runtime.cache;
+    const exchange = this.exchange;
+    const component = exchange.component;
+    if (cache === null || component === null) return false;
+    const keys = exchange.writtenKeys;
+    for (let i = 0; i < keys.length; i++) this.writtenSlots |= (<u64>1) << cache.slotOf(component.index, keys[i]);
+    const key = exchange.cacheKey;
+    if (key == 0) return false;
+    const entry = cache.find(component.index, key, this.started - <i64>component.nearCacheMs * 1000);
+    if (entry === null) {
+      this.stamp = cache.stampOf(component.index, cache.slotOf(component.index, key));
+      return false;
+    }
+    this.kept = entry;
+    if (this.charge(viewLen(entry.payload))) exchange.handler!.onResult(exchange, entry.payload);
+    else exchange.handler!.onFailure(exchange, Code.RESOURCE_EXHAUSTED, BUSY);
+    return true;
   }
 
   private ask(): Action {
@@ -288,20 +324,21 @@ export class Call extends HttpContext implements Waiter {
   // The bridge's answer
 
   onResult(buffer: View, payload: View): void {
-    this.answered();
+    const keepable = this.answered();
     if (!this.activate()) {
       release(buffer);
       return;
     }
-    this.exchange.own(buffer);
     const size = viewLen(payload);
+    // An empty message has no place of its own in the frame, but its answer needs the room in front.
+    const message = size == 0 ? bytes(bytesPtr(buffer), 0) : payload;
+    if (!keepable || !this.keep(buffer, message)) this.exchange.own(buffer);
     if (size > this.runtime.configuration.messageBytes) {
       this.runtime.refusedMessages++;
       this.fail(Code.RESOURCE_EXHAUSTED, RESULT_TOO_LARGE);
     } else if (!this.charge(size)) this.fail(Code.RESOURCE_EXHAUSTED, BUSY);
     else {
-      // An empty message has no place of its own in the frame, but its answer needs the room in front.
-      this.exchange.handler!.onResult(this.exchange, size == 0 ? bytes(bytesPtr(buffer), 0) : payload);
+      this.exchange.handler!.onResult(this.exchange, message);
       this.respond();
     }
   }
@@ -311,13 +348,30 @@ export class Call extends HttpContext implements Waiter {
     if (this.activate()) this.fail(code, message);
   }
 
-  /** The operation is over. */
-  private answered(): void {
+  /** The operation is over. Before its caller hears of a write, no thread may answer a read from before it. */
+  private answered(): bool {
     const operation = this.operation;
     this.operation = null;
-    if (operation === null) return;
+    if (operation === null) return false;
     this.bridgeUs = operation.bridgeUs;
     this.backendUs = operation.backendUs;
+    const cache = this.runtime.cache;
+    const component = this.exchange.component;
+    if (cache !== null && component !== null && this.writtenSlots != 0) {
+      cache.written(component.index, this.writtenSlots);
+    }
+    return operation.keepable;
+  }
+
+  /** Keeps an answer for the next who asks; false if it is not to be kept, and the buffer is still the call's. */
+  private keep(buffer: View, message: View): bool {
+    const cache = this.runtime.cache;
+    const exchange = this.exchange;
+    const component = exchange.component;
+    if (cache === null || component === null || exchange.cacheKey == 0) return false;
+    if (viewLen(message) > min(LONGEST_KEPT, this.runtime.configuration.messageBytes)) return false;
+    this.kept = cache.keep(component.index, exchange.cacheKey, buffer, message, this.stamp, this.started);
+    return this.kept !== null;
   }
 
   // Reply
@@ -353,6 +407,7 @@ export class Call extends HttpContext implements Waiter {
   private addServerTiming(elapsed: i64): void {
     const w = this.exchange.writer();
     writeTiming(w, FILTER_TIMING, elapsed - <i64>this.bridgeUs);
+    if (this.kept !== null && this.bridgeUs == 0) w.raw(CACHE_HIT);
     if (this.bridgeUs > 0) {
       writeTiming(w, BRIDGE_TIMING, <i64>this.bridgeUs - <i64>this.backendUs);
       writeTiming(w, STORE_TIMING, this.backendUs);
@@ -431,6 +486,9 @@ export class Call extends HttpContext implements Waiter {
     release(this.status);
     this.status = 0;
     this.exchange.free();
+    const kept = this.kept;
+    this.kept = null;
+    if (kept !== null) kept.unpin();
     this.runtime.retire(this);
   }
 }

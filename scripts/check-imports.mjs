@@ -16,6 +16,7 @@ const ROOMS = [
   'assembly/primitives',
   'assembly/policy',
   'assembly/metrics',
+  'assembly/cache',
 ];
 const PIPELINE = [...CONFIGURED, ...ROOMS];
 
@@ -34,6 +35,7 @@ const MAY_IMPORT = {
   'assembly/dialects': CONFIGURED,
   'assembly/primitives': [...CONFIGURED, 'assembly/dialects'],
   'assembly/metrics': [...CONFIGURED, 'assembly/dialects'],
+  'assembly/cache': CONFIGURED,
   'assembly/pipeline.ts': PIPELINE,
   'assembly/root.ts': [...PIPELINE, 'assembly/pipeline.ts'],
   'assembly/modules': [...PIPELINE, 'assembly/root.ts'],

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { NEAR_CACHE_EXPECTED, parseNearCacheAge } from '../../config/near-cache.js';
 import { parseTtl } from '../../primitives/state/ttl.js';
 import { keyPrefixSchema } from '../../primitives/state/metadata.js';
 import { parseGoDuration } from './durations.js';
@@ -111,6 +112,9 @@ export const metadataSchema = z
       'Expiry of values saved without one of their own. Default: none.',
     ),
     keyPrefix: keyPrefixSchema(),
+    nearCacheMaxAge: read(NEAR_CACHE_EXPECTED, parseNearCacheAge).describe(
+      'Keep answers to eventual reads in Envoy, up to this age. Default: off.',
+    ),
   })
   .superRefine(({ redisDB, db }, context) => {
     if (redisDB === undefined || db === undefined || redisDB === db) return;

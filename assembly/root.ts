@@ -1,6 +1,7 @@
 // The root context: what one plugin configuration runs.
 
 import { NearCache } from './cache/near-cache';
+import { CallSite } from './call-site';
 import { Configuration } from './config/configuration';
 import { DaprHttpDoor } from './dialects/dapr-http';
 import { GrpcDoor } from './dialects/grpc';
@@ -10,7 +11,7 @@ import { LogLevel } from './host/enums';
 import { log } from './host/log';
 import { release } from './host/memory';
 import { RuntimeMetrics, Snapshot } from './metrics/runtime-metrics';
-import { Call, CallSite } from './pipeline';
+import { Call } from './pipeline';
 import { Budget } from './session/budget';
 import { Operation } from './session/operation';
 import { PushListener, Session, SessionOptions, Submitted } from './session/session';
@@ -104,8 +105,8 @@ export class Runtime extends CallSite implements PushListener {
     return this.spare.length > 0 ? this.spare.pop().begin(id) : new Call(id, this);
   }
 
-  retire(call: Call): void {
-    if (this.spare.length < SPARE_CALLS) this.spare.push(call);
+  retire(call: HttpContext): void {
+    if (this.spare.length < SPARE_CALLS) this.spare.push(<Call>call);
   }
 
   get ready(): bool {
@@ -132,7 +133,8 @@ export class Runtime extends CallSite implements PushListener {
     const component = this.configuration.find(invalidation.primitive, invalidation.component);
     if (component === null) return;
     if (invalidation.all) cache.invalidateAll(component.index);
-    for (let i = 0; i < invalidation.keys.length; i++) cache.invalidate(component.index, invalidation.keys[i]);
+    for (let i = 0; i < invalidation.keys.length; i++)
+      cache.invalidate(component.index, invalidation.keys[i]);
   }
 
   onPushesBegin(): void {

@@ -215,7 +215,7 @@ export class NearCache {
 
 /** FNV-1a. Keys made to collide only take each other's place. */
 function hash(component: i32, key: View): u32 {
-  let h: u32 = 0x811c9dc5 ^ <u32>component;
+  let h: u32 = 0x811c9dc5 ^ (<u32>component);
   const start = viewPtr(key);
   for (let i = 0, n = viewLen(key); i < n; i++) h = (h ^ load<u8>(start + i)) * 0x01000193;
   // The low bits choose the slot and the high ones the place; FNV mixes upwards only.

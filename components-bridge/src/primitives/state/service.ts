@@ -95,16 +95,17 @@ export class StateService implements Service {
     const { storeName, states } = decode(pb.SaveStateRequestSchema, payload);
     const { slot, prefix } = this.#target(storeName);
     const keys = states.map(({ key }) => storedKey(prefix, key));
+    const strong = areStrong(states);
     await independently(states, (item, index) =>
-      run(slot, (store) => store.set(write(keys[index] ?? '', item))),
+      run(slot, (store) => store.set(write(keys[index] ?? '', item, strong))),
     );
     return NO_BYTES;
   }
 
   async #delete(payload: Uint8Array): Promise<Uint8Array> {
-    const { storeName, key, etag } = decode(pb.DeleteStateRequestSchema, payload);
+    const { storeName, key, etag, options } = decode(pb.DeleteStateRequestSchema, payload);
     const { slot, prefix } = this.#target(storeName);
-    const removal = { key: storedKey(prefix, key), etag: etag?.value };
+    const removal = { key: storedKey(prefix, key), etag: etag?.value, strong: isStrong(options) };
     await run(slot, (store) => store.delete(removal));
     return NO_BYTES;
   }
@@ -112,8 +113,9 @@ export class StateService implements Service {
   async #deleteBulk(payload: Uint8Array): Promise<Uint8Array> {
     const { storeName, states } = decode(pb.DeleteBulkStateRequestSchema, payload);
     const { slot, prefix } = this.#target(storeName);
+    const strong = areStrong(states);
     const removals = states.map(({ key, etag }): StateRemoval => {
-      return { key: storedKey(prefix, key), etag: etag?.value };
+      return { key: storedKey(prefix, key), etag: etag?.value, strong };
     });
     await independently(removals, (removal) => run(slot, (store) => store.delete(removal)));
     return NO_BYTES;
@@ -149,13 +151,23 @@ function decode<Desc extends DescMessage>(schema: Desc, payload: Uint8Array): Me
   }
 }
 
-function write(key: string, item: pb.StateItem): StateWrite {
+function isStrong(options: pb.StateOptions | undefined): boolean {
+  return options?.consistency === pb.Consistency.STRONG;
+}
+
+/** The items of one call are strong if one of them is: a store may keep them in order only among their kind. */
+function areStrong(items: readonly pb.StateItem[]): boolean {
+  return items.some(({ options }) => isStrong(options));
+}
+
+function write(key: string, item: pb.StateItem, strong: boolean): StateWrite {
   return {
     key,
     value: item.value,
     etag: item.etag?.value,
     firstWrite: item.options?.concurrency === pb.Concurrency.FIRST_WRITE,
     ttlSeconds: ttlOf(item.metadata),
+    strong,
   };
 }
 
@@ -172,9 +184,10 @@ function transactional(
     throw new OperationError(Code.INVALID_ARGUMENT, message);
   }
   const key = storedKey(prefix, request.key);
+  const strong = isStrong(request.options);
   return operationType === 'upsert'
-    ? { kind: 'upsert', ...write(key, request) }
-    : { kind: 'delete', key, etag: request.etag?.value };
+    ? { kind: 'upsert', ...write(key, request, strong) }
+    : { kind: 'delete', key, etag: request.etag?.value, strong };
 }
 
 /** Calls the store if it is ready, and turns what it throws into what the filter hears. */
@@ -205,8 +218,12 @@ function asOperationError(error: StateError, slot: ComponentSlot): OperationErro
       return new OperationError(Code.INVALID_ARGUMENT, `invalid etag value: ${message}`);
     case 'exists':
       return new OperationError(Code.INTERNAL, `failed to set key ${error.key ?? ''}: ${message}`);
+    case 'apart':
+      return new OperationError(Code.INVALID_ARGUMENT, message);
     case 'unavailable':
       return notReady(slot, message);
+    case 'unconfirmed':
+      return new OperationError(Code.UNAVAILABLE, `state store ${slot.config.name}: ${message}`);
     case 'failed':
       return new OperationError(Code.INTERNAL, message);
   }

@@ -7,17 +7,20 @@ import { errorBody, errorCodeOf } from './dialects/dapr-http';
 import { Door } from './dialects/door';
 import { clip, Exchange, Step } from './dialects/exchange';
 import { bytes, bytesPtr } from './host/bytes';
+import { monotonicUs } from './host/clock';
 import { HttpContext, RootContext } from './host/context';
 import { Action, Buffer, HeaderMap, LogLevel } from './host/enums';
 import { addHeader, getHeader, removeHeader, replaceHeader } from './host/headers';
 import { log, succeeded } from './host/log';
 import { release } from './host/memory';
 import { getBuffer, GRPC_STATUS_NONE, replaceBuffer, sendLocalResponse } from './host/stream';
+import { CallMetrics, NO_COMPONENT, UNKNOWN_COMPONENT } from './metrics/call-metrics';
 import { Access, checkAccess } from './policy/access';
 import { Budget } from './session/budget';
 import { isTraceparent } from './session/frame';
 import { Operation, Waiter } from './session/operation';
 import { Submitted } from './session/session';
+import { ByteWriter } from './wire/bytes';
 import { parseTimeout, writePrefix } from './wire/grpc';
 import {
   literal,
@@ -45,8 +48,6 @@ const APPLICATION_JSON = literal('application/json');
 const ZERO = literal('0');
 const ONE = literal('1');
 const INTERNAL = literal('13');
-/** Tells the Lua filter to give this reply a body, so that it can be replaced. */
-const MARKER = literal('x-layotto-reply');
 /** Tells the Lua filter to hold this request until its body is here. */
 const HOLD = literal('x-layotto-hold');
 
@@ -62,6 +63,13 @@ const NO_REPLY_FILTER = literal(
 );
 const RESULT_TOO_LARGE = literal('the answer is larger than limits.message');
 
+const SERVER_TIMING = literal('server-timing');
+const FILTER_TIMING = literal('filter;dur=');
+const BRIDGE_TIMING = literal(', bridge;dur=');
+const STORE_TIMING = literal(', store;dur=');
+
+const DOT: u8 = 0x2e;
+const ZERO_DIGIT: u8 = 0x30;
 const QUESTION_MARK: u8 = 0x3f;
 const PLUS: u8 = 0x2b;
 const PREFIX_LENGTH: i32 = 5;
@@ -69,8 +77,15 @@ const PREFIX_LENGTH: i32 = 5;
 /** Bodies over this size are taken out of Envoy's buffer once the filter has them. */
 const DRAIN_OVER: u32 = 64 * 1024;
 
+/** HTTP status in metrics for a caller that went away before its answer; the usual number for it, and never sent. */
+const CLIENT_CLOSED_REQUEST: i32 = 499;
+
 /** What calls need of the root context they belong to. */
 export abstract class CallSite extends RootContext {
+  readonly calls: CallMetrics;
+  /** Messages and bodies refused for their length, either way. */
+  refusedMessages: i64 = 0;
+
   constructor(
     id: u32,
     readonly grpcDoor: Door,
@@ -79,6 +94,7 @@ export abstract class CallSite extends RootContext {
     public budget: Budget,
   ) {
     super(id);
+    this.calls = new CallMetrics(configuration);
   }
 
   /** The bridge can be asked. */
@@ -89,6 +105,9 @@ export abstract class CallSite extends RootContext {
 
   /** Nobody waits for an operation any more. */
   abstract forget(operation: Operation): void;
+
+  /** The call is over; it may serve another stream. */
+  abstract retire(call: Call): void;
 }
 
 enum Stage {
@@ -113,6 +132,12 @@ export class Call extends HttpContext implements Waiter {
   /** Bytes of request body seen so far. */
   private received: u32 = 0;
   private status: View = 0;
+  /** When the request came, in microseconds. */
+  private started: i64 = 0;
+  private counted: bool = false;
+  /** Microseconds that the bridge took, and those of them that it waited for the backend. */
+  private bridgeUs: u32 = 0;
+  private backendUs: u32 = 0;
 
   constructor(
     id: u32,
@@ -123,9 +148,22 @@ export class Call extends HttpContext implements Waiter {
     this.door = runtime.httpDoor;
   }
 
+  /** Makes a retired call ready for another stream. */
+  begin(id: u32): Call {
+    this.id = id;
+    this.door = this.runtime.httpDoor;
+    this.stage = Stage.Receiving;
+    this.received = 0;
+    this.counted = false;
+    this.bridgeUs = 0;
+    this.backendUs = 0;
+    return this;
+  }
+
   // Request
 
   onRequestHeaders(count: u32, endOfStream: bool): Action {
+    this.started = monotonicUs();
     const exchange = this.exchange;
     const headers = exchange.headers;
     headers.fetch(HeaderMap.RequestHeaders);
@@ -155,6 +193,7 @@ export class Call extends HttpContext implements Waiter {
   onRequestBody(size: u32, endOfStream: bool): Action {
     if (this.stage != Stage.Receiving) return Action.Pause;
     if (size > this.door.bodyLimit(this.runtime.configuration.messageBytes)) {
+      this.runtime.refusedMessages++;
       this.door.tooLarge(this.exchange);
       return this.respond();
     }
@@ -215,13 +254,14 @@ export class Call extends HttpContext implements Waiter {
     );
     operation.charged = this.charged;
     const submitted = this.runtime.submit(operation);
-    this.activate();
     if (submitted == Submitted.Sent) {
       this.charged = 0;
       this.operation = operation;
       this.stage = Stage.Asking;
       return Action.Pause;
     }
+    // The session made the root context effective.
+    this.activate();
     const action =
       submitted == Submitted.Busy
         ? this.fail(Code.RESOURCE_EXHAUSTED, BUSY)
@@ -248,15 +288,17 @@ export class Call extends HttpContext implements Waiter {
   // The bridge's answer
 
   onResult(buffer: View, payload: View): void {
-    this.operation = null;
+    this.answered();
     if (!this.activate()) {
       release(buffer);
       return;
     }
     this.exchange.own(buffer);
     const size = viewLen(payload);
-    if (size > this.runtime.configuration.messageBytes) this.fail(Code.RESOURCE_EXHAUSTED, RESULT_TOO_LARGE);
-    else if (!this.charge(size)) this.fail(Code.RESOURCE_EXHAUSTED, BUSY);
+    if (size > this.runtime.configuration.messageBytes) {
+      this.runtime.refusedMessages++;
+      this.fail(Code.RESOURCE_EXHAUSTED, RESULT_TOO_LARGE);
+    } else if (!this.charge(size)) this.fail(Code.RESOURCE_EXHAUSTED, BUSY);
     else {
       // An empty message has no place of its own in the frame, but its answer needs the room in front.
       this.exchange.handler!.onResult(this.exchange, size == 0 ? bytes(bytesPtr(buffer), 0) : payload);
@@ -265,8 +307,17 @@ export class Call extends HttpContext implements Waiter {
   }
 
   onFailure(code: i32, message: View): void {
-    this.operation = null;
+    this.answered();
     if (this.activate()) this.fail(code, message);
+  }
+
+  /** The operation is over. */
+  private answered(): void {
+    const operation = this.operation;
+    this.operation = null;
+    if (operation === null) return;
+    this.bridgeUs = operation.bridgeUs;
+    this.backendUs = operation.backendUs;
   }
 
   // Reply
@@ -274,9 +325,10 @@ export class Call extends HttpContext implements Waiter {
   private respond(): Action {
     this.stage = Stage.Answering;
     const reply = this.exchange.reply;
+    const elapsed = this.count(reply.grpcStatus >= 0 ? reply.grpcStatus : reply.status);
+    if (reply.grpcStatus < 0) this.addServerTiming(elapsed);
     const body = reply.isMessage ? 0 : reply.body;
     const grpcStatus = reply.grpcStatus >= 0 ? reply.grpcStatus : GRPC_STATUS_NONE;
-    if (reply.isMessage) reply.headers.add(MARKER, ONE);
     succeeded(sendLocalResponse(reply.status, reply.headers, body, grpcStatus), 'send_local_response');
     if (reply.isMessage) return Action.Pause;
     // The host has copied it all; only a message is still to be put in.
@@ -284,10 +336,34 @@ export class Call extends HttpContext implements Waiter {
     return Action.Pause;
   }
 
+  /** Counts this call, once. @param code google.rpc.Code or HTTP status @returns microseconds since it came */
+  private count(code: i32): i64 {
+    const elapsed = monotonicUs() - this.started;
+    if (this.counted) return elapsed;
+    this.counted = true;
+    const exchange = this.exchange;
+    const component = exchange.component;
+    const index =
+      component !== null ? component.index : exchange.componentUnknown ? UNKNOWN_COMPONENT : NO_COMPONENT;
+    this.runtime.calls.called(this.door.routeOf(exchange), index, code, elapsed);
+    return elapsed;
+  }
+
+  /** Where the time went, for whoever looks at an HTTP answer (W3C Server Timing). */
+  private addServerTiming(elapsed: i64): void {
+    const w = this.exchange.writer();
+    writeTiming(w, FILTER_TIMING, elapsed - <i64>this.bridgeUs);
+    if (this.bridgeUs > 0) {
+      writeTiming(w, BRIDGE_TIMING, <i64>this.bridgeUs - <i64>this.backendUs);
+      writeTiming(w, STORE_TIMING, this.backendUs);
+    }
+    this.exchange.reply.headers.add(SERVER_TIMING, w.view());
+  }
+
   onResponseHeaders(count: u32, endOfStream: bool): Action {
+    if (this.stage != Stage.Answering) this.count(this.replyCode());
     if (this.stage == Stage.Answering) {
       if (this.exchange.reply.isMessage) {
-        removeHeader(HeaderMap.ResponseHeaders, MARKER);
         if (endOfStream) {
           // Nothing opened the reply for the message: say so instead of ending it without a status.
           log(LogLevel.Error, 'layotto: ' + viewToString(NO_REPLY_FILTER));
@@ -295,7 +371,6 @@ export class Call extends HttpContext implements Waiter {
           replaceHeader(HeaderMap.ResponseHeaders, GRPC_MESSAGE, NO_REPLY_FILTER);
           return Action.Continue;
         }
-        removeHeader(HeaderMap.ResponseHeaders, CONTENT_LENGTH);
         removeHeader(HeaderMap.ResponseHeaders, GRPC_STATUS);
       }
     } else if (this.door == this.runtime.httpDoor && !endOfStream) {
@@ -336,7 +411,18 @@ export class Call extends HttpContext implements Waiter {
     release(text);
   }
 
+  /** What one of Envoy's own replies says. */
+  private replyCode(): i32 {
+    const name = this.door == this.runtime.grpcDoor ? GRPC_STATUS : STATUS;
+    const text = getHeader(HeaderMap.ResponseHeaders, name);
+    const code = <i32>parseInt(viewToString(text));
+    release(text);
+    return code;
+  }
+
   onDone(): void {
+    if (!this.counted)
+      this.count(this.door == this.runtime.grpcDoor ? <i32>Code.CANCELLED : CLIENT_CLOSED_REQUEST);
     const operation = this.operation;
     this.operation = null;
     if (operation !== null) this.runtime.forget(operation);
@@ -345,6 +431,7 @@ export class Call extends HttpContext implements Waiter {
     release(this.status);
     this.status = 0;
     this.exchange.free();
+    this.runtime.retire(this);
   }
 }
 
@@ -354,6 +441,18 @@ function isGrpc(contentType: View): bool {
   if (viewLen(contentType) < length) return false;
   if (!viewEquals(viewSlice(contentType, 0, length), APPLICATION_GRPC)) return false;
   return viewLen(contentType) == length || load<u8>(viewPtr(contentType) + length) == PLUS;
+}
+
+/** `name;dur=1.234`, in milliseconds. */
+function writeTiming(w: ByteWriter, name: View, microseconds: i64): void {
+  const us = max<i64>(microseconds, 0);
+  w.raw(name);
+  w.decimal(us / 1000);
+  w.u8(DOT);
+  const rest = us % 1000;
+  if (rest < 100) w.u8(ZERO_DIGIT);
+  if (rest < 10) w.u8(ZERO_DIGIT);
+  w.decimal(rest);
 }
 
 function codeOfHttp(status: View): i32 {

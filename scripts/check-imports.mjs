@@ -10,7 +10,13 @@ import { filesUnder, root } from './lib/tree.mjs';
 const BRIDGE = 'components-bridge/src';
 const BASE = ['assembly/host', 'assembly/wire'];
 const CONFIGURED = [...BASE, 'assembly/config'];
-const ROOMS = ['assembly/session', 'assembly/dialects', 'assembly/primitives', 'assembly/policy'];
+const ROOMS = [
+  'assembly/session',
+  'assembly/dialects',
+  'assembly/primitives',
+  'assembly/policy',
+  'assembly/metrics',
+];
 const PIPELINE = [...CONFIGURED, ...ROOMS];
 
 /**
@@ -27,6 +33,7 @@ const MAY_IMPORT = {
   'assembly/policy': CONFIGURED,
   'assembly/dialects': CONFIGURED,
   'assembly/primitives': [...CONFIGURED, 'assembly/dialects'],
+  'assembly/metrics': [...CONFIGURED, 'assembly/dialects'],
   'assembly/pipeline.ts': PIPELINE,
   'assembly/root.ts': [...PIPELINE, 'assembly/pipeline.ts'],
   'assembly/modules': [...PIPELINE, 'assembly/root.ts'],

@@ -7,6 +7,8 @@ import { literal, View, viewEquals, viewLen, viewOf, viewPtr, viewToString } fro
 
 /** A configured component, as far as the filter needs to know it. */
 export class Component {
+  /** Counts from 0 within a configuration. */
+  index: i32 = 0;
   name: View = 0;
   /** For example "state.redis". */
   type: View = 0;
@@ -256,6 +258,7 @@ export class Configuration {
         this.problem =
           'a component needs "name" and "primitive" (got "' + viewToString(component.name) + '")';
       }
+      component.index = this.components.length;
       this.components.push(component);
     }
   }

@@ -6,7 +6,7 @@ import { literal, View, viewLen } from '../wire/view';
 import { clip, Exchange } from './exchange';
 import { Code } from './codes';
 import { Door } from './door';
-import { Router } from './router';
+import { Route, Router } from './router';
 
 const PREFIX_LENGTH: i32 = 5;
 
@@ -26,14 +26,17 @@ export class GrpcDoor extends Door {
   }
 
   route(exchange: Exchange): bool {
-    exchange.handler = this.router.findGrpc(exchange.path);
-    if (exchange.handler !== null) return true;
+    if (exchange.serve(this.router.findGrpc(exchange.path))) return true;
     const text = exchange.writer();
     text.text('method ');
     text.raw(clip(exchange.path));
     text.text(' is not implemented by this runtime');
     this.refuse(exchange, Code.UNIMPLEMENTED, text.view());
     return false;
+  }
+
+  protected get unknown(): Route {
+    return this.router.unknownGrpc;
   }
 
   open(exchange: Exchange, body: View): bool {

@@ -30,6 +30,9 @@ export class Operation {
   waiter: Waiter | null;
   /** Bytes charged to the budget until the bridge has answered or acknowledged. */
   charged: i32 = 0;
+  /** Microseconds the bridge took, and how many of them it waited for the backend; 0 until it has answered. */
+  bridgeUs: u32 = 0;
+  backendUs: u32 = 0;
 
   constructor(
     waiter: Waiter,

@@ -141,13 +141,13 @@ class Query extends StateHandler {
 
 /** Enters the state routes of Dapr's HTTP API. */
 export function installDaprHttpState(router: Router): void {
-  router.http('GET', '/v1.0/state/{}/{}', (): Handler => new Get());
-  router.http('DELETE', '/v1.0/state/{}/{}', (): Handler => new Delete());
+  router.http('state', 'GetState', 'GET', '/v1.0/state/{}/{}', (): Handler => new Get());
+  router.http('state', 'DeleteState', 'DELETE', '/v1.0/state/{}/{}', (): Handler => new Delete());
   for (let i = 0; i < 2; i++) {
     const method = i == 0 ? 'POST' : 'PUT';
-    router.http(method, '/v1.0/state/{}', (): Handler => new Save());
-    router.http(method, '/v1.0/state/{}/bulk', (): Handler => new BulkGet());
-    router.http(method, '/v1.0/state/{}/transaction', (): Handler => new Transaction());
-    router.http(method, '/v1.0-alpha1/state/{}/query', (): Handler => new Query());
+    router.http('state', 'SaveState', method, '/v1.0/state/{}', (): Handler => new Save());
+    router.http('state', 'GetBulkState', method, '/v1.0/state/{}/bulk', (): Handler => new BulkGet());
+    router.http('state', 'ExecuteStateTransaction', method, '/v1.0/state/{}/transaction', (): Handler => new Transaction());
+    router.http('state', 'QueryState', method, '/v1.0-alpha1/state/{}/query', (): Handler => new Query());
   }
 }

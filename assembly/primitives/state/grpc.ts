@@ -149,11 +149,10 @@ abstract class StateHandler extends Handler {
 
   /** What every method checks first; false when the call is answered. */
   protected accept(exchange: Exchange, decoded: bool, store: View): bool {
-    const configuration = exchange.configuration;
     let refusal = Refusal.Malformed;
     if (decoded) {
       const transaction = this.method == Method.Transaction;
-      refusal = transaction ? checkTransactional(configuration, store) : checkStore(configuration, store);
+      refusal = transaction ? checkTransactional(exchange, store) : checkStore(exchange, store);
     }
     if (refusal == Refusal.None) return true;
     this.refuse(exchange, refusal, store, 0);

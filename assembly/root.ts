@@ -73,6 +73,8 @@ export class Runtime extends CallSite implements PushListener {
     const session = this.session;
     if (session !== null) session.close();
     this.tell();
+    const metrics = this.metrics;
+    if (metrics !== null) metrics.leave();
   }
 
   /** Hands the host what was counted. */

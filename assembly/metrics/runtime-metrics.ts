@@ -84,4 +84,12 @@ export class RuntimeMetrics {
     this.cacheInvalidations.set(now.cacheInvalidations);
     this.cacheBytes.set(now.cacheBytes);
   }
+  /** Takes this context's share out of what is shown as being there now. */
+  leave(): void {
+    this.smallLinks.set(0);
+    this.largeLinks.set(0);
+    this.operations.set(0);
+    this.bytes.set(0);
+    this.cacheBytes.set(0);
+  }
 }

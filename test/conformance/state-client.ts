@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { catalog } from '../../components-bridge/src/catalog.js';
 import type { ComponentConfig } from '../../components-bridge/src/config/types.js';
 import * as pb from '../../components-bridge/src/gen/layotto/bridge/v1/state_pb.js';
+import { Call } from '../../components-bridge/src/primitives/call.js';
 import { OperationError } from '../../components-bridge/src/primitives/errors.js';
 import { ComponentRegistry } from '../../components-bridge/src/primitives/registry.js';
 import type { ComponentHealth } from '../../components-bridge/src/primitives/registry.js';
@@ -162,7 +163,7 @@ export class StateClient {
     const handler = this.#service.handlers.get(`${pb.State.typeName}/${method}`);
     if (handler === undefined) throw new Error(`no handler for ${method}`);
     const payload = toBinary(requestSchema, create(requestSchema, request));
-    return fromBinary(responseSchema, await handler(payload));
+    return fromBinary(responseSchema, await handler(payload, new Call(method, '', performance.now())));
   }
 }
 

@@ -50,10 +50,11 @@ const DEFAULTS = {
     deadlineMs: 15_000,
   },
   envoy: { concurrency: 2, metricsPort: 34903 },
+  tracing: { sampling: 1 },
 } as const;
 
 /** The longest name of a socket that the runtime makes in its data folder. */
-const LONGEST_SOCKET = 'envoy-admin.sock';
+const LONGEST_SOCKET = 'bridge-admin.sock';
 
 const EMBEDDED = 'embedded default';
 
@@ -167,6 +168,7 @@ function assemble(
     hosts: [...(draft.listen.hosts ?? DEFAULTS.listen.hosts)],
   };
   if (draft.listen.unixSocket !== undefined) listen.unixSocket = draft.listen.unixSocket;
+  const { otlp, sampling = DEFAULTS.tracing.sampling } = draft.tracing;
   return {
     source: sources.length === 0 ? EMBEDDED : sources.join(' and '),
     app: {
@@ -190,6 +192,7 @@ function assemble(
       concurrency: draft.envoy.concurrency ?? DEFAULTS.envoy.concurrency,
       metricsPort: draft.envoy.metricsPort ?? DEFAULTS.envoy.metricsPort,
     },
+    ...(otlp === undefined ? {} : { tracing: { otlp, sampling } }),
     components,
   };
 }
@@ -221,6 +224,12 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
     const message = `expected the app's own port, found ${config.app.port}, which ${user}`;
     if (options.appPort === undefined) problem(['app', 'port'], message);
     else findings.problem('', 0, '--app-port', message);
+  }
+  if (draft.tracing.sampling !== undefined && config.tracing === undefined) {
+    problem(
+      ['tracing', 'otlp'],
+      'expected the address of a collector, because tracing.sampling is set; found nothing',
+    );
   }
   if (config.limits.bytes < config.limits.messageBytes) {
     const message = `expected at least limits.message (${config.limits.messageBytes} bytes), found ${config.limits.bytes} bytes`;

@@ -6,7 +6,16 @@ import { isRecord } from './document.js';
 import type { ConfigDocument } from './document.js';
 import { emptyDraft } from './draft.js';
 import type { Draft, DraftComponent, DraftValue } from './draft.js';
-import { appIdProblem, asCount, asHostName, asListenHost, asPort, componentNameProblem } from './limits.js';
+import {
+  appIdProblem,
+  asCollector,
+  asCount,
+  asHostName,
+  asListenHost,
+  asPort,
+  asShare,
+  componentNameProblem,
+} from './limits.js';
 import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
 import { checkDocument, field, valueAt } from './schema.js';
@@ -68,6 +77,14 @@ const envoy = z.strictObject({
   metricsPort: anyPort('a port from 1 to 65535, or 0 for no metrics'),
 });
 
+const tracing = z.strictObject({
+  otlp: field(
+    "a collector's address as http://HOST:PORT, such as http://127.0.0.1:4318, without /v1/traces",
+    asCollector,
+  ),
+  sampling: field('a number from 0 (no new traces) to 1 (all)', asShare),
+});
+
 const component = z.strictObject({
   name: z.unknown().transform((value, context) => {
     const wrong = typeof value === 'string' ? componentNameProblem(value) : 'expected a name (text)';
@@ -86,6 +103,7 @@ const nativeSchema = z.strictObject({
   dataDir: text,
   limits: limits.nullish(),
   envoy: envoy.nullish(),
+  tracing: tracing.nullish(),
   components: z.array(component).nullish(),
 });
 
@@ -122,6 +140,7 @@ export function readNative(
     deadlineMs: found.limits?.deadline,
   };
   draft.envoy = { ...found.envoy };
+  draft.tracing = { ...found.tracing };
   const socket = found.listen?.unixSocket;
   if (socket !== undefined) draft.listen.unixSocket = resolve(folder, socket);
   if (found.dataDir !== undefined) draft.dataDir = resolve(folder, found.dataDir);

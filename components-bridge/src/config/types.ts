@@ -28,6 +28,8 @@ export interface RuntimeConfig {
   };
   /** Envoy's worker threads, and the port of its Prometheus metrics (0: none). */
   envoy: { concurrency: number; metricsPort: number };
+  /** Where spans go: a collector's base address (OTLP over HTTP), and which part of new traces is recorded. */
+  tracing?: { otlp: string; sampling: number };
   components: ComponentConfig[];
 }
 

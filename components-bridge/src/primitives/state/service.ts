@@ -2,6 +2,9 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 
 import * as pb from '../../gen/layotto/bridge/v1/state_pb.js';
+import { Backends } from '../backends.js';
+import type { Wording } from '../backends.js';
+import type { Call } from '../call.js';
 import { Code, OperationError, reasonOf } from '../errors.js';
 import type { Handler, Service } from '../handler.js';
 import type { ComponentRegistry, ComponentSlot } from '../registry.js';
@@ -13,6 +16,8 @@ import { ttlOf } from './ttl.js';
 
 export interface StateServiceOptions extends KeyOwner {
   registry: ComponentRegistry;
+  /** Counts what stores are asked; by default for nobody. */
+  backends?: Backends;
   /** Largest message; a bulk read stops where its answer would exceed it. */
   messageBytes: number;
 }
@@ -25,6 +30,9 @@ const ITEM_OVERHEAD = 24;
 
 const NO_BYTES = new Uint8Array(0);
 
+/** What a store is asked to do, as metrics and traces name it. */
+type Asking = 'get' | 'set' | 'delete' | 'transact';
+
 /** A store and what stands before its keys. */
 interface Target {
   slot: ComponentSlot;
@@ -36,43 +44,45 @@ export class StateService implements Service {
   readonly name = pb.State.typeName;
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly #targets = new Map<string, Target>();
+  readonly #backends: Backends;
 
   constructor(private readonly options: StateServiceOptions) {
+    this.#backends = options.backends ?? new Backends();
     for (const slot of options.registry.all('state')) {
       this.#targets.set(slot.config.name, { slot, prefix: keyPrefix(slot.config, options) });
     }
     this.handlers = new Map<string, Handler>([
-      [`${this.name}/GetState`, (payload) => this.#get(payload)],
-      [`${this.name}/GetBulkState`, (payload) => this.#getBulk(payload)],
-      [`${this.name}/SaveState`, (payload) => this.#save(payload)],
-      [`${this.name}/DeleteState`, (payload) => this.#delete(payload)],
-      [`${this.name}/DeleteBulkState`, (payload) => this.#deleteBulk(payload)],
-      [`${this.name}/ExecuteStateTransaction`, (payload) => this.#transact(payload)],
+      [`${this.name}/GetState`, (payload, call) => this.#get(payload, call)],
+      [`${this.name}/GetBulkState`, (payload, call) => this.#getBulk(payload, call)],
+      [`${this.name}/SaveState`, (payload, call) => this.#save(payload, call)],
+      [`${this.name}/DeleteState`, (payload, call) => this.#delete(payload, call)],
+      [`${this.name}/DeleteBulkState`, (payload, call) => this.#deleteBulk(payload, call)],
+      [`${this.name}/ExecuteStateTransaction`, (payload, call) => this.#transact(payload, call)],
     ]);
   }
 
-  async #get(payload: Uint8Array): Promise<Uint8Array> {
+  async #get(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const request = decode(pb.GetStateRequestSchema, payload);
-    const { slot, prefix } = this.#target(request.storeName);
+    const { slot, prefix } = this.#target(request.storeName, 'get');
     const key = storedKey(prefix, request.key);
-    const value = await run(slot, (store) => store.get(key));
+    const value = await this.#run(call, slot, 'get', (store) => store.get(key));
     if (value === undefined) return NO_BYTES;
     return toBinary(pb.GetStateResponseSchema, create(pb.GetStateResponseSchema, value));
   }
 
-  async #getBulk(payload: Uint8Array): Promise<Uint8Array> {
+  async #getBulk(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const { storeName, keys } = decode(pb.GetBulkStateRequestSchema, payload);
-    const { slot, prefix } = this.#target(storeName);
+    const { slot, prefix } = this.#target(storeName, 'get');
     const stored = keys.map((key) => storedKey(prefix, key));
-    if (slot.instance === undefined) throw notReady(slot, slot.reason);
+    if (slot.instance === undefined) throw this.#backends.refused(call, slot, 'get', WORDING);
     let room = this.options.messageBytes;
     const items = await inSlices(stored, async (key, index) => {
       const item = create(pb.BulkStateItemSchema, { key: keys[index] ?? '' });
       let value: StateValue | undefined;
       try {
-        value = await run(slot, (store) => store.get(key));
+        value = await this.#run(call, slot, 'get', (store) => store.get(key));
       } catch (error) {
-        item.error = reasonOf(error);
+        item.error = this.#backends.reasonOf(error);
       }
       if (value !== undefined) {
         item.data = value.data;
@@ -91,42 +101,44 @@ export class StateService implements Service {
     return toBinary(pb.GetBulkStateResponseSchema, create(pb.GetBulkStateResponseSchema, { items }));
   }
 
-  async #save(payload: Uint8Array): Promise<Uint8Array> {
+  async #save(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const { storeName, states } = decode(pb.SaveStateRequestSchema, payload);
-    const { slot, prefix } = this.#target(storeName);
+    const { slot, prefix } = this.#target(storeName, 'set');
     const keys = states.map(({ key }) => storedKey(prefix, key));
     const strong = areStrong(states);
     await independently(states, (item, index) =>
-      run(slot, (store) => store.set(write(keys[index] ?? '', item, strong))),
+      this.#run(call, slot, 'set', (store) => store.set(write(keys[index] ?? '', item, strong))),
     );
     return NO_BYTES;
   }
 
-  async #delete(payload: Uint8Array): Promise<Uint8Array> {
+  async #delete(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const { storeName, key, etag, options } = decode(pb.DeleteStateRequestSchema, payload);
-    const { slot, prefix } = this.#target(storeName);
+    const { slot, prefix } = this.#target(storeName, 'delete');
     const removal = { key: storedKey(prefix, key), etag: etag?.value, strong: isStrong(options) };
-    await run(slot, (store) => store.delete(removal));
+    await this.#run(call, slot, 'delete', (store) => store.delete(removal));
     return NO_BYTES;
   }
 
-  async #deleteBulk(payload: Uint8Array): Promise<Uint8Array> {
+  async #deleteBulk(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const { storeName, states } = decode(pb.DeleteBulkStateRequestSchema, payload);
-    const { slot, prefix } = this.#target(storeName);
+    const { slot, prefix } = this.#target(storeName, 'delete');
     const strong = areStrong(states);
     const removals = states.map(({ key, etag }): StateRemoval => {
       return { key: storedKey(prefix, key), etag: etag?.value, strong };
     });
-    await independently(removals, (removal) => run(slot, (store) => store.delete(removal)));
+    await independently(removals, (removal) =>
+      this.#run(call, slot, 'delete', (store) => store.delete(removal)),
+    );
     return NO_BYTES;
   }
 
-  async #transact(payload: Uint8Array): Promise<Uint8Array> {
+  async #transact(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const request = decode(pb.ExecuteStateTransactionRequestSchema, payload);
-    const { slot, prefix } = this.#target(request.storeName);
+    const { slot, prefix } = this.#target(request.storeName, 'transact');
     const operations = request.operations.map((operation, index) => transactional(operation, index, prefix));
     if (operations.length === 0) return NO_BYTES;
-    await run(slot, (store) => {
+    await this.#run(call, slot, 'transact', (store) => {
       if (!store.features.has('TRANSACTIONAL') || store.transact === undefined) {
         const message = `state store ${request.storeName} doesn't support transaction`;
         throw new OperationError(Code.UNIMPLEMENTED, message);
@@ -136,10 +148,20 @@ export class StateService implements Service {
     return NO_BYTES;
   }
 
-  #target(storeName: string): Target {
+  #target(storeName: string, operation: Asking): Target {
     const target = this.#targets.get(storeName);
     if (target !== undefined) return target;
-    throw new OperationError(Code.INVALID_ARGUMENT, `state store ${storeName} is not found`);
+    const message = `state store ${storeName} is not found`;
+    throw this.#backends.unknown(operation, new OperationError(Code.INVALID_ARGUMENT, message));
+  }
+
+  #run<Result>(
+    call: Call,
+    slot: ComponentSlot,
+    operation: Asking,
+    perform: (store: StateStore) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#backends.ask(call, slot, operation, perform, WORDING);
   }
 }
 
@@ -190,19 +212,11 @@ function transactional(
     : { kind: 'delete', key, etag: request.etag?.value, strong };
 }
 
-/** Calls the store if it is ready, and turns what it throws into what the filter hears. */
-async function run<Result>(
-  slot: ComponentSlot,
-  call: (store: StateStore) => Promise<Result>,
-): Promise<Result> {
-  const store = slot.instance as StateStore | undefined;
-  if (store === undefined) throw notReady(slot, slot.reason);
-  try {
-    return await call(store);
-  } catch (error) {
-    throw error instanceof StateError ? asOperationError(error, slot) : error;
-  }
-}
+/** How the stores' failures are told to the filter. */
+const WORDING: Wording = {
+  notReady: (slot) => notReady(slot, slot.reason),
+  failure: (error, slot) => (error instanceof StateError ? asOperationError(error, slot) : error),
+};
 
 function notReady(slot: ComponentSlot, reason: string): OperationError {
   return new OperationError(Code.UNAVAILABLE, `state store ${slot.config.name} is not ready: ${reason}`);

@@ -28,7 +28,6 @@ describe('metrics at Envoy', () => {
       await client.send({ path: `${LAYOTTO}/SaveState`, body: [saveStateBody('k', 'v')] });
       const { grpcStatus } = await client.send({
         path: `${LAYOTTO}/GetState`,
-        headers,
         body: [getStateBody('k')],
       });
       expect(grpcStatus).toBe(0);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { envoyBinary, redisServer } from '../../tools/get.mjs';
-import { STORES } from './cases.mjs';
+import { storesOf } from './cases.mjs';
 import { accepts, freePort, start } from './child.mjs';
 import { emptyFilters, emptyListener, redisProxy } from './listeners.mjs';
 
@@ -41,7 +41,7 @@ export async function startRuntime({ dir, workers, redisPort, bridgeFlags = [], 
     import('../../dist/components-bridge/src/catalog.js'),
   ]);
   const [port, emptyPort, proxyPort] = [await freePort(), await freePort(), await freePort()];
-  const components = Object.entries(STORES).map(([name, { through, metadata }]) => ({
+  const components = storesOf('layotto').map(({ name, through, metadata }) => ({
     name,
     type: 'state.redis',
     version: 'v1',
@@ -84,7 +84,7 @@ export async function startRuntime({ dir, workers, redisPort, bridgeFlags = [], 
   await accepts({ path: join(dir, 'session.sock') });
   const envoy = await startEnvoy('Envoy', join(dir, 'bootstrap.json'), bootstrap, workers);
   await accepts({ host: '127.0.0.1', port });
-  if (filter) await Promise.all(Object.keys(STORES).map((name) => ready(port, name)));
+  if (filter) await Promise.all(components.map(({ name }) => ready(port, name)));
   return { children: [envoy, bridge], envoy, bridge, port, emptyPort, version: `Envoy ${envoy.version}` };
 }
 

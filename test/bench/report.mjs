@@ -1,4 +1,4 @@
-import { SERVERS } from './cases.mjs';
+import { SERVERS, isReference } from './cases.mjs';
 import { spread } from './summary.mjs';
 import { MEMORY_TARGETS, judge } from './targets.mjs';
 
@@ -96,21 +96,25 @@ function table(rows) {
     rows.map((row) => [
       String(row.inflight),
       SERVERS[row.server].title,
-      row.door === 'none'
-        ? ''
-        : row.server === 'empty'
-          ? row.door === 'dapr-http'
-            ? 'HTTP/1.1'
-            : 'HTTP/2'
-          : row.door,
+      doorOf(row),
       figure(row.perSecond, 0),
       figure(row.p50, 2),
       figure(row.p99, 2),
-      ...shown.map((name) => (name in row.cpu ? figure(row.cpu[name], 1) : '')),
+      ...shown.map((name) => row.cpu[name]?.median.toFixed(1) ?? ''),
       figure(row.own, 1),
-      figure(row.perCpuSecond, 0),
+      row.perCpuSecond.median.toFixed(0),
     ]),
   );
+}
+
+/** What a door speaks. */
+export function protocolOf(door) {
+  return door === 'dapr-http' ? 'HTTP/1.1' : 'HTTP/2';
+}
+
+function doorOf({ server, door }) {
+  if (door === 'none') return '';
+  return isReference(server) ? protocolOf(door) : door;
 }
 
 export function size(bytes) {

@@ -6,16 +6,16 @@
  * backwards. Each figure is the median over the rounds, with the lowest and the highest behind it.
  *
  * Environment: BENCH_ONLY (a regular expression on the cases' ids), BENCH_FULL=1 (everything), BENCH_ROUNDS,
- * BENCH_SECONDS (of a case in a round), BENCH_WORKERS (1, Envoy's threads), BENCH_LOAD (h2load or node), DAPRD_BIN,
- * BENCH_WRITE=1 (writes the result into docs/performance.md).
+ * BENCH_SECONDS (of a case in a round), BENCH_PATIENCE (seconds to wait in all for quiet moments), BENCH_WORKERS (1,
+ * Envoy's threads), BENCH_LOAD (h2load or node), DAPRD_BIN, BENCH_WRITE=1 (the result goes into docs/performance.md).
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { SERVERS, chooseCases } from './cases.mjs';
+import { SERVERS, chooseCases, isReference } from './cases.mjs';
 import { checkedCall } from './check.mjs';
-import { describeMachine, readBusy, shareOfOthers } from './machine.mjs';
+import { describeMachine, readBusy, shareOfOthers, untilQuiet } from './machine.mjs';
 import { chooseGenerator, rssMiB, watchCpu } from './measure.mjs';
 import { measureModule } from './memory.mjs';
 import { writeResults } from './output.mjs';
@@ -29,6 +29,7 @@ const settings = readSettings(process.env);
 const cases = chooseCases(settings);
 if (cases.length === 0) throw new Error(`BENCH_ONLY matches no case: ${settings.only}`);
 const generator = chooseGenerator(settings.load);
+const patience = { seconds: settings.patience };
 
 const dir = mkdtempSync(join(tmpdir(), 'layotto-bench-'));
 // An interrupted run ends like a finished one: the exit takes the processes along.
@@ -88,17 +89,17 @@ try {
 /** Saves what will be read, makes sure that the call is answered well, and finds out how long the answer is. */
 async function prepare(one, ports, loop) {
   const { server, door, call, bytes, inflight } = one;
-  const { processes, store } = SERVERS[server];
+  const { processes, program, store } = SERVERS[server];
   const watched = started.filter(({ name }) => processes.includes(name));
-  if (server === 'ioredis') return { case: one, watched, run: (seconds) => loop.run({ inflight, seconds }) };
-  const port = ports[server.split('-')[0]](one);
+  if (program === 'ioredis') return { case: one, watched, run: (seconds) => loop.run({ inflight, seconds }) };
+  const port = ports[program](one);
   const value = 'x'.repeat(bytes);
   // A save makes the ETag longer, so what is read must not be what is saved.
   const key = [server, door, call, bytes].join('-');
-  const real = (name) => stateRequest(door, name, { store: store ?? 'none', key, value });
-  const request = server === 'empty' ? emptyRequest(real(call)) : real(call);
-  if (server !== 'empty') await checkedCall(port, real('save'));
-  const good = (body) => server === 'empty' || call === 'save' || body.includes(value);
+  const real = (name) => stateRequest(door, name, { store: store?.name ?? 'none', key, value });
+  const request = isReference(server) ? emptyRequest(real(call)) : real(call);
+  if (!isReference(server)) await checkedCall(port, real('save'));
+  const good = (body) => isReference(server) || call === 'save' || body.includes(value);
   const check = () => checkedCall(port, request, good);
   const load = { port, request, inflight, dir, answerBytes: await check() };
   return { case: one, watched, check, run: (seconds) => generator.run({ ...load, seconds }) };
@@ -108,6 +109,7 @@ async function prepare(one, ports, loop) {
 async function slice({ case: { id }, watched, check, run }, seconds) {
   try {
     await check?.();
+    await untilQuiet(patience);
     const before = readBusy(watched);
     const result = await watchCpu(watched, () => run(seconds));
     const others = shareOfOthers(before, readBusy(watched));

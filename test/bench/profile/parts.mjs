@@ -96,8 +96,19 @@ export function foreignFrame({ symbol, object }) {
   const name = symbol.replace(/\+0x[0-9a-f]+$/, '');
   if (object === '[kernel.kallsyms]' || object === '[kernel]')
     return { part: kernelPart(name), label: `kernel ${name}`, exact: true };
-  if (object === '') return { part: 'code made at run time', label: 'code made at run time', exact: false };
+  if (object === '') return madeFrame(name);
   return { part: basename(object), label: `${basename(object)} ${name}`, exact: name !== '[unknown]' };
+}
+
+/** Compiled JavaScript, as `node --perf-basic-prof` names it: `JS:*get file:///…/state.js:23:5` and the like. */
+function madeFrame(symbol) {
+  if (symbol === '[unknown]')
+    return { part: 'code made at run time', label: 'code made at run time', exact: false };
+  const [, name, place = ''] = /^\w+:[*~^+]?(\S*)(?: (\S+))?/.exec(symbol) ?? [undefined, symbol];
+  const short = place
+    .replace(/^file:\/\//, '')
+    .replace(/^.*\/(?:node_modules\/|(?=dist\/components-bridge\/))/, '');
+  return { part: 'JavaScript', label: `${name || '(anonymous)'} ${short}`.trim(), exact: true };
 }
 
 function withMethod(name) {

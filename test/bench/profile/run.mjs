@@ -40,8 +40,10 @@ const perf = await perfWorks();
 const profileFile = join(dir, 'bridge.cpuprofile');
 process.env['BENCH_CPU_PROFILE'] = profileFile;
 const hook = fileURLToPath(new URL('bridge-hook.mjs', import.meta.url));
+// With the second, perf knows compiled JavaScript by name, by a file that Node leaves in the folder of temporary files.
+const bridgeFlags = ['--import', hook, ...(perf ? ['--perf-basic-prof-only-functions'] : [])];
 const redis = await startRedis(dir);
-const runtime = await startRuntime({ dir, workers, redisPort: redis.port, bridgeFlags: ['--import', hook] });
+const runtime = await startRuntime({ dir, workers, redisPort: redis.port, bridgeFlags });
 const processes = [...runtime.children, redis];
 const generator = chooseGenerator(process.env['BENCH_LOAD']);
 
@@ -73,7 +75,9 @@ process.kill(runtime.bridge.pid, 'SIGUSR2');
 await generator.run({ ...load, seconds });
 process.kill(runtime.bridge.pid, 'SIGUSR2');
 const profile = await written(profileFile);
+const recorded = perf ? await samples(join(dir, 'perf.data')) : [];
 await Promise.all(processes.map((one) => one.stop()));
+rmSync(`/tmp/perf-${runtime.bridge.pid}.map`, { force: true });
 
 say(`# Profile: ${call} of ${bytes} bytes, ${door}, ${inflight} in flight`);
 say(
@@ -86,7 +90,7 @@ say(
       .join(', ') +
     '.',
 );
-if (perf) sayPerf(await samples(join(dir, 'perf.data')));
+if (perf) sayPerf(recorded);
 else say('`perf` is not there or may not watch other processes: Envoy and Redis were not profiled.');
 
 const { total, rows } = selfTimes(profile, root);
@@ -117,10 +121,10 @@ function sayPerf(all) {
       return [caller === undefined ? label : `${label} ← ${caller}`, number];
     });
     say(shares(functions, sums.samples, cost, 'function ← its most frequent named caller'));
-    if (name !== 'Envoy') continue;
-    say('## Envoy, by function, with everything that it calls');
+    if (name === 'Redis') continue;
+    say(`## ${name}, by function, with everything that it calls`);
     say(shares(top(sums.inclusive, 60), sums.samples, cost, 'function'));
-    sayModule(own, describe, sums.samples, cost);
+    if (name === 'Envoy') sayModule(own, describe, sums.samples, cost);
   }
 }
 

@@ -30,7 +30,9 @@ const { summarize } = await bench<{ summarize: (results: object[]) => Row[] }>('
 const { judge } = await bench<{ judge: (rows: Row[]) => Verdict[] }>('targets.mjs');
 const { report } = await bench<{ report: (run: object) => string }>('report.mjs');
 const { plots } = await bench<{ plots: (rows: Row[]) => Record<string, string> }>('plots.mjs');
-const { between } = await bench<{ between: (text: string, inside: string) => string }>('output.mjs');
+const { between } = await bench<{ between: (text: string, part: string, inside: string) => string }>(
+  'output.mjs',
+);
 const { chooseCases } = await bench<{ chooseCases: (settings: object) => Case[] }>('cases.mjs');
 const { readSettings } = await bench<{ readSettings: (env: object) => object }>('settings.mjs');
 const { summary } = await bench<{ summary: (printed: string, log: string, load: object) => object }>(
@@ -153,10 +155,10 @@ traffic: 1.00KB (1000) total, 12B (12) headers (space savings 90.00%), 0.1KB (${
 });
 
 test('the result goes between the markers of the page, and nowhere without them', () => {
-  expect(between('a\n<!-- bench -->\nold\n<!-- /bench -->\nb\n', 'new')).toBe(
+  expect(between('a\n<!-- bench -->\nold\n<!-- /bench -->\nb\n', 'bench', 'new')).toBe(
     'a\n<!-- bench -->\n\nnew\n\n<!-- /bench -->\nb\n',
   );
-  expect(() => between('a', 'new')).toThrow(/must hold/);
+  expect(() => between('a', 'bench', 'new')).toThrow(/must hold/);
 });
 
 describe('the profile', () => {

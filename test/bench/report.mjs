@@ -18,8 +18,8 @@ export function report({ about, rows, memory }) {
     '### Targets',
     targets(rows),
     memoryTable(memory),
+    `Idle: ${inMiB(memory.idle)}. After the run: ${inMiB(memory.after)}.`,
     ...groups(rows).flatMap(([title, members]) => [`### ${title}`, table(members)]),
-    `Resident memory after the run: ${list(memory.after, (value) => `${value.toFixed(0)} MiB`)}.`,
   ].join('\n\n');
 }
 
@@ -40,7 +40,7 @@ function targets(rows) {
       if (result === undefined) return '';
       return `${result.met ? 'met' : '**missed**'}: ${figure(result.ratio, 2)}, ${bound} ${result.limit}`;
     };
-    return [title, `${door}, ${call}`, cell(1), cell(16), cell(64)];
+    return [title, `${DOORS[door]}, ${call}`, cell(1), cell(16), cell(64)];
   });
   if (lines.length === 0) return 'None of the cases that were measured has a target.';
   return markdown(['ratio, 1 KiB', 'door, call', '1 in flight', '16 in flight', '64 in flight'], lines);
@@ -107,6 +107,9 @@ function table(rows) {
   );
 }
 
+/** What doors are called where people read. */
+export const DOORS = { 'layotto-grpc': 'Layotto gRPC', 'dapr-grpc': 'Dapr gRPC', 'dapr-http': 'Dapr HTTP' };
+
 /** What a door speaks. */
 export function protocolOf(door) {
   return door === 'dapr-http' ? 'HTTP/1.1' : 'HTTP/2';
@@ -114,7 +117,7 @@ export function protocolOf(door) {
 
 function doorOf({ server, door }) {
   if (door === 'none') return '';
-  return isReference(server) ? protocolOf(door) : door;
+  return isReference(server) ? protocolOf(door) : DOORS[door];
 }
 
 export function size(bytes) {
@@ -130,9 +133,9 @@ function percent(share) {
   return `${(share * 100).toFixed(0)} %`;
 }
 
-function list(values, show) {
+function inMiB(values) {
   return Object.entries(values)
-    .map(([name, value]) => `${name} ${show(value)}`)
+    .map(([name, value]) => `${name} ${value.toFixed(0)} MiB`)
     .join(', ');
 }
 

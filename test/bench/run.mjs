@@ -17,7 +17,7 @@ import { SERVERS, chooseCases, isReference } from './cases.mjs';
 import { checkedCall } from './check.mjs';
 import { describeMachine, readBusy, shareOfOthers, untilQuiet } from './machine.mjs';
 import { chooseGenerator, rssMiB, watchCpu } from './measure.mjs';
-import { measureModule } from './memory.mjs';
+import { idleMemory, measureModule } from './memory.mjs';
 import { writeResults } from './output.mjs';
 import { startPeer } from './peer.mjs';
 import { startRedis, startRuntime } from './processes.mjs';
@@ -43,9 +43,9 @@ try {
   const { workers } = settings;
   const runtime = await startRuntime({ dir, workers, redisPort: redis.port });
   started.push(...runtime.children);
-  const idle = await idleMemory(runtime.children);
   const peer = settings.daprd && (await startPeer({ dir, workers, redisPort: redis.port }));
   if (peer !== undefined) started.push(...peer.children);
+  const idle = await idleMemory([...runtime.children, ...(peer?.children ?? [])]);
   const loop = await startRedisLoop(redis.port);
   started.push(loop);
 
@@ -118,10 +118,4 @@ async function slice({ case: { id }, watched, check, run }, seconds) {
   } catch (error) {
     throw new Error(`${id}: ${error.message}`, { cause: error });
   }
-}
-
-/** Once started things have settled; nothing was called but what readiness asks. */
-async function idleMemory(children) {
-  await new Promise((resolve) => setTimeout(resolve, 3000));
-  return Object.fromEntries(children.map(({ name, pid }) => [name, rssMiB(pid)]));
 }

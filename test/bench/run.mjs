@@ -57,6 +57,8 @@ try {
   const prepared = [];
   for (const one of cases) prepared.push(await prepare(one, ports, loop));
 
+  const minutes = (cases.length * (settings.rounds * (settings.seconds + 0.15) + 0.7) + 30) / 60;
+  console.error(`${cases.length} cases, about ${Math.ceil(minutes)} minutes`);
   const results = [];
   for (let round = 0; round < settings.rounds; round++) {
     // The first round's figures are thrown away: code is still being compiled, pools are still being filled.

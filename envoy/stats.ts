@@ -5,8 +5,8 @@ const LABELS = ['primitive', 'operation', 'component', 'door', 'code', 'link', '
 
 /** Buckets of the filter's durations, in microseconds: from an answer out of Envoy's memory to the longest deadline. */
 const DURATION_BUCKETS = [
-  50, 100, 200, 300, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 7_500, 10_000, 20_000, 50_000, 100_000, 250_000,
-  500_000, 1_000_000, 2_500_000, 5_000_000, 15_000_000, 60_000_000,
+  50, 100, 200, 300, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 7_500, 10_000, 20_000, 50_000, 100_000,
+  250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 15_000_000, 60_000_000,
 ] as const;
 
 /**

@@ -16,6 +16,7 @@ const ROOMS = [
   'assembly/primitives',
   'assembly/policy',
   'assembly/metrics',
+  'assembly/cache',
 ];
 const PIPELINE = [...CONFIGURED, ...ROOMS];
 
@@ -23,7 +24,7 @@ const PIPELINE = [...CONFIGURED, ...ROOMS];
  * Folder (or file) → the folders it may import from, besides itself. The longest name that fits a file counts.
  * assembly: modules → root → pipeline → primitives → dialects | policy | session → wire | host; the primitives know
  * the dialects because what a message looks like through a door stands with the primitive.
- * bridge: server → primitives ← components; config imports none of them.
+ * bridge: server → primitives ← components; server and primitives know telemetry; config imports none of them.
  */
 const MAY_IMPORT = {
   'assembly/host': [],
@@ -34,15 +35,18 @@ const MAY_IMPORT = {
   'assembly/dialects': CONFIGURED,
   'assembly/primitives': [...CONFIGURED, 'assembly/dialects'],
   'assembly/metrics': [...CONFIGURED, 'assembly/dialects'],
-  'assembly/pipeline.ts': PIPELINE,
-  'assembly/root.ts': [...PIPELINE, 'assembly/pipeline.ts'],
+  'assembly/cache': CONFIGURED,
+  'assembly/call-site.ts': PIPELINE,
+  'assembly/pipeline.ts': [...PIPELINE, 'assembly/call-site.ts'],
+  'assembly/root.ts': [...PIPELINE, 'assembly/call-site.ts', 'assembly/pipeline.ts'],
   'assembly/modules': [...PIPELINE, 'assembly/root.ts'],
   [BRIDGE]: [BRIDGE],
   [`${BRIDGE}/gen`]: [],
   [`${BRIDGE}/config`]: [],
-  [`${BRIDGE}/primitives`]: [`${BRIDGE}/gen`, `${BRIDGE}/config`],
+  [`${BRIDGE}/telemetry`]: [`${BRIDGE}/config`],
+  [`${BRIDGE}/primitives`]: [`${BRIDGE}/gen`, `${BRIDGE}/config`, `${BRIDGE}/telemetry`],
   [`${BRIDGE}/components`]: [`${BRIDGE}/gen`, `${BRIDGE}/config`, `${BRIDGE}/primitives`],
-  [`${BRIDGE}/server`]: [`${BRIDGE}/gen`, `${BRIDGE}/config`, `${BRIDGE}/primitives`],
+  [`${BRIDGE}/server`]: [`${BRIDGE}/gen`, `${BRIDGE}/config`, `${BRIDGE}/primitives`, `${BRIDGE}/telemetry`],
   envoy: [`${BRIDGE}/config`, `${BRIDGE}/catalog.ts`],
   'cli/src': [`${BRIDGE}/config`, `${BRIDGE}/catalog.ts`, 'envoy', 'tools'],
 };

@@ -78,3 +78,11 @@ export function httpStatusOf(code: i32): i32 {
       return 500;
   }
 }
+
+/** The code that one of Envoy's own HTTP replies stands for. */
+export function codeOfHttp(number: i32): i32 {
+  if (number == 408 || number == 504) return Code.DEADLINE_EXCEEDED;
+  if (number == 503) return Code.UNAVAILABLE;
+  if (number == 429) return Code.RESOURCE_EXHAUSTED;
+  return number >= 400 && number < 500 ? Code.INVALID_ARGUMENT : Code.INTERNAL;
+}

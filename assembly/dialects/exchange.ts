@@ -105,6 +105,10 @@ export class Exchange {
   operation: View = 0;
   /** It may be performed twice without harm. */
   idempotent: bool = false;
+  /** For a read whose answer may be kept in Envoy, or come from there: its key. */
+  cacheKey: View = 0;
+  /** For a write to a component whose answers are kept: the keys it writes; views into the request. */
+  readonly writtenKeys: Array<View> = [];
   /** Its request message, if it is not the caller's own (`body`). */
   private built: ByteWriter | null = null;
 
@@ -129,6 +133,18 @@ export class Exchange {
     this.component = this.configuration.find(primitive, name);
     this.componentUnknown = this.component === null;
     return this.component;
+  }
+
+  /** A read of one key. @param exact the caller asks for what is there now, not for what was a moment ago */
+  reads(key: View, exact: bool): void {
+    const component = this.component;
+    if (component !== null && component.nearCacheMs > 0 && !exact) this.cacheKey = key;
+  }
+
+  /** A write of a key. */
+  writes(key: View): void {
+    const component = this.component;
+    if (component !== null && component.nearCacheMs > 0) this.writtenKeys.push(key);
   }
 
   /** Takes over the buffer that `body` is in. */
@@ -207,6 +223,8 @@ export class Exchange {
     this.params.length = 0;
     this.operation = 0;
     this.idempotent = false;
+    this.cacheKey = 0;
+    this.writtenKeys.length = 0;
     this.reply.reset();
   }
 }

@@ -2,13 +2,15 @@
 
 import { ByteWriter } from '../wire/bytes';
 import { FrameStatus, parseUnary, unaryMessage } from '../wire/grpc';
-import { literal, View, viewLen } from '../wire/view';
+import { literal, View, viewEquals, viewLen, viewPtr, viewSlice } from '../wire/view';
 import { clip, Exchange } from './exchange';
 import { Code } from './codes';
 import { Door } from './door';
 import { Route, Router } from './router';
 
 const PREFIX_LENGTH: i32 = 5;
+const APPLICATION_GRPC = literal('application/grpc');
+const PLUS: u8 = 0x2b;
 
 const ACCEPT_ENCODING = literal('grpc-accept-encoding');
 const IDENTITY = literal('identity');
@@ -19,6 +21,14 @@ const TOO_MANY = literal('the request of a unary call holds more than one messag
 const NO_MESSAGE = literal('the request of a unary call holds no message');
 const INCOMPLETE = literal('the request ended inside a gRPC frame');
 const BAD_FLAG = literal('the gRPC frame has an invalid compression flag');
+
+/** Whether a call speaks gRPC. As Envoy decides it: the media type itself, or with a "+format" behind. */
+export function isGrpc(contentType: View): bool {
+  const length = viewLen(APPLICATION_GRPC);
+  if (viewLen(contentType) < length) return false;
+  if (!viewEquals(viewSlice(contentType, 0, length), APPLICATION_GRPC)) return false;
+  return viewLen(contentType) == length || load<u8>(viewPtr(contentType) + length) == PLUS;
+}
 
 export class GrpcDoor extends Door {
   constructor(private readonly router: Router) {

@@ -65,7 +65,7 @@ export class CallMetrics {
    */
   called(route: Route, component: i32, code: i32, microseconds: i64): void {
     const subject = <u32>(route.index * (this.configuration.components.length + 2) + component + 2);
-    const key = (subject << CODE_BITS) | (<u32>code & ((1 << CODE_BITS) - 1));
+    const key = (subject << CODE_BITS) | ((<u32>code) & ((1 << CODE_BITS) - 1));
     let counter: CallCounter;
     if (this.counters.has(key)) counter = this.counters.get(key);
     else {

@@ -12,6 +12,10 @@ const OPERATIONS = literal('layotto_operations_in_flight');
 const BYTES = literal('layotto_bytes_held');
 const REFUSED_OPERATIONS = literal('layotto_limit_refusals_total;limit=operations');
 const REFUSED_BYTES = literal('layotto_limit_refusals_total;limit=bytes');
+const CACHE_HITS = literal('layotto_near_cache_reads_total;result=hit');
+const CACHE_MISSES = literal('layotto_near_cache_reads_total;result=miss');
+const CACHE_INVALIDATIONS = literal('layotto_near_cache_invalidations_total');
+const CACHE_BYTES = literal('layotto_near_cache_bytes');
 const REFUSED_MESSAGES = literal('layotto_limit_refusals_total;limit=message');
 
 /** Numbers of one root context since it began, or now; the tick hands them to the host. */
@@ -27,6 +31,11 @@ export class Snapshot {
   refusedOperations: i64 = 0;
   refusedBytes: i64 = 0;
   refusedMessages: i64 = 0;
+  /** Reads that may be answered from Envoy's memory, and were or were not. */
+  cacheHits: i64 = 0;
+  cacheMisses: i64 = 0;
+  cacheInvalidations: i64 = 0;
+  cacheBytes: i64 = 0;
 }
 
 /** A counter that is told its total. */
@@ -54,6 +63,10 @@ export class RuntimeMetrics {
   private readonly refusedOperations: Total = new Total(REFUSED_OPERATIONS);
   private readonly refusedBytes: Total = new Total(REFUSED_BYTES);
   private readonly refusedMessages: Total = new Total(REFUSED_MESSAGES);
+  private readonly cacheHits: Total = new Total(CACHE_HITS);
+  private readonly cacheMisses: Total = new Total(CACHE_MISSES);
+  private readonly cacheInvalidations: Total = new Total(CACHE_INVALIDATIONS);
+  private readonly cacheBytes: Gauge = new Gauge(CACHE_BYTES);
 
   /** Hands over what has changed. */
   tell(now: Snapshot): void {
@@ -66,5 +79,17 @@ export class RuntimeMetrics {
     this.refusedOperations.set(now.refusedOperations);
     this.refusedBytes.set(now.refusedBytes);
     this.refusedMessages.set(now.refusedMessages);
+    this.cacheHits.set(now.cacheHits);
+    this.cacheMisses.set(now.cacheMisses);
+    this.cacheInvalidations.set(now.cacheInvalidations);
+    this.cacheBytes.set(now.cacheBytes);
+  }
+  /** Takes this context's share out of what is shown as being there now. */
+  leave(): void {
+    this.smallLinks.set(0);
+    this.largeLinks.set(0);
+    this.operations.set(0);
+    this.bytes.set(0);
+    this.cacheBytes.set(0);
   }
 }

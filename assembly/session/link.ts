@@ -38,6 +38,7 @@ export interface LinkOwner {
   onGoaway(link: Link, atOnce: bool): void;
   /** @param wasUp the bridge had greeted; false if it could not be reached at all */
   onLost(link: Link, wasUp: bool): void;
+  onPush(link: Link, payload: View): void;
   /** A RESULT, FAILURE or ACK; true when the buffer was taken over and must not be released. */
   onAnswer(link: Link, frame: Frame, buffer: View): bool;
 }
@@ -159,6 +160,8 @@ export class Link extends GrpcStream {
     let taken = false;
     if (frame.kind == Kind.RESULT || frame.kind == Kind.FAILURE || frame.kind == Kind.ACK) {
       taken = this.owner!.onAnswer(this, frame, buffer);
+    } else if (frame.kind == Kind.PUSH) {
+      this.owner!.onPush(this, frame.payload);
     } else if (frame.kind == Kind.HELLO) {
       if (this.state == LinkState.Dialling) {
         this.state = LinkState.Ready;

@@ -40,6 +40,15 @@ export enum Submitted {
   Busy,
 }
 
+/** Who hears of what the bridge tells unasked. */
+export interface PushListener {
+  /** @param payload a Push message; valid during the call only */
+  onPush(payload: View): void;
+
+  /** From here on another link tells of changes: what changed before it was there, nobody will tell. */
+  onPushesBegin(): void;
+}
+
 /** Everything a session needs to know at its start. */
 export class SessionOptions {
   smallCluster: View = 0;
@@ -85,6 +94,7 @@ export class Session implements LinkOwner {
     private readonly root: RootContext,
     options: SessionOptions,
     private readonly budget: Budget,
+    private readonly listener: PushListener,
   ) {
     const pairId = randomU64();
     const small = new Link(root, options.smallCluster, hello(options, pairId, false));
@@ -213,6 +223,7 @@ export class Session implements LinkOwner {
     this.pending.delete(frame.id);
     operation.bridgeUs = frame.bridgeUs;
     operation.backendUs = frame.backendUs;
+    operation.keepable = link == this.links.small;
     const taken = this.deliver(operation.waiter, frame, buffer);
     // Only now: what the waiter says may still point into the request.
     this.settle(operation);
@@ -233,10 +244,15 @@ export class Session implements LinkOwner {
     return false;
   }
 
+  onPush(link: Link, payload: View): void {
+    if (link == this.links.small) this.listener.onPush(payload);
+  }
+
   onReady(link: Link): void {
     this.linksOpened++;
     const next = this.next;
     if (next !== null && next.ready) this.handOver(next);
+    if (link == this.links.small) this.listener.onPushesBegin();
     if (this.links.ready) this.patientUntil = 0;
     const waiting = this.waiting;
     this.waiting = [];
@@ -264,6 +280,7 @@ export class Session implements LinkOwner {
   private handOver(next: LinkPair): void {
     const old = this.links;
     this.links = next;
+    this.listener.onPushesBegin();
     this.next = null;
     old.drain();
     this.draining.push(old);

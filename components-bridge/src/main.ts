@@ -6,11 +6,12 @@ import { pino } from 'pino';
 import type { Logger } from 'pino';
 
 import { catalog } from './catalog.js';
-import { formatProblem, loadConfig } from './config/index.js';
 import type { RuntimeConfig } from './config/types.js';
 import type { ComponentHealth } from './primitives/registry.js';
 import { Bridge } from './server/bridge.js';
 import { SocketInUseError } from './server/socket.js';
+import { createLog } from './telemetry/log.js';
+import { Secrets } from './telemetry/secrets.js';
 
 const USAGE = `Usage: main.js [RESOLVED] [options]
 
@@ -20,9 +21,9 @@ Serves sessions for the filter on a Unix socket. RESOLVED is a file with the res
   --config FILE           layotto.yaml, or Layotto's JSON
   --resources-path DIR    folder of Dapr component files
   --app-id ID             wins over the file
-  --data-dir DIR          folder of data and sockets
+  --data-dir DIR          folder of data and sockets; metrics and health are on bridge-admin.sock there
   --socket PATH           default: session.sock in the data folder
-  --socket-gid N          group that may connect as well (mode 0660); default: the owner only (0600)
+  --socket-gid N          group that may connect to the sockets as well (mode 0660); default: the owner only (0600)
   --log-level LEVEL       trace, debug, info (default), warn, error
   --help                  this text
 
@@ -75,6 +76,8 @@ async function readConfig(
     }
     return readResolved(file, values);
   }
+  // Only a bridge that reads files needs what reads them; it is a quarter of what an idle one would hold.
+  const { formatProblem, loadConfig } = await import('./config/index.js');
   const result = await loadConfig({
     catalog,
     ...(values.config === undefined ? {} : { file: values.config }),
@@ -134,18 +137,20 @@ function report(message: Report): void {
   if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
 }
 
+/** Known as soon as the configuration is. */
+const secrets = new Secrets();
+
 async function main(): Promise<void> {
   const { values, positionals } = arguments_(process.argv.slice(2));
   if (values.help === true) {
     console.log(USAGE);
     return;
   }
-  const log = pino(
-    { level: levelOf(values['log-level']), base: { pid: process.pid } },
-    pino.destination({ fd: 2, sync: true }),
-  );
+  const log = createLog(levelOf(values['log-level']), secrets, pino.destination({ fd: 2, sync: true }));
   const gid = gidOf(values['socket-gid']);
   const config = await readConfig(values, positionals, log);
+  secrets.addComponents(config.components);
+  secrets.add(process.env['DAPR_API_TOKEN'] ?? '');
   const bridge = new Bridge({
     config,
     catalog,
@@ -154,6 +159,7 @@ async function main(): Promise<void> {
     gid,
     namespace: process.env['NAMESPACE'],
     log,
+    secrets,
     onSessions: (open) => report({ type: 'sessions', open }),
     onHealth: ({ name, status, reason }) => {
       const why = reason === undefined ? {} : { reason };
@@ -183,6 +189,8 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   const wrongUse = error instanceof UsageError || error instanceof SocketInUseError;
-  console.error(wrongUse ? error.message : error);
+  // Not the error itself: clients hang the failed command with its arguments on theirs.
+  const text = error instanceof Error ? (wrongUse ? error.message : error.stack) : undefined;
+  console.error(secrets.redact(text ?? String(error)));
   process.exit(wrongUse ? 2 : 1);
 });

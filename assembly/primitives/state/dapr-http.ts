@@ -5,6 +5,7 @@ import { Exchange, Step } from '../../dialects/exchange';
 import { Handler } from '../../dialects/handler';
 import { Router } from '../../dialects/router';
 import {
+  Consistency,
   DeleteStateRequest,
   Etag,
   GetStateRequest,
@@ -39,6 +40,7 @@ class Get extends StateHandler {
     request.key = exchange.params[1];
     request.consistency = consistencyOf(query.consistency);
     overrideMetadata(request.metadata, query);
+    exchange.reads(request.key, request.consistency == Consistency.STRONG || request.metadata.size > 0);
     request.encode(exchange.requestWriter());
     exchange.operation = GET_STATE;
     exchange.idempotent = true;
@@ -86,6 +88,7 @@ class Save extends StateHandler {
     for (let i = 0; i < items.length; i++) {
       if (this.refusedKey(exchange, items[i].key)) return Step.Answer;
       overrideMetadata(items[i].metadata, query);
+      exchange.writes(items[i].key);
     }
     const request = new SaveStateRequest();
     request.storeName = this.store;
@@ -121,6 +124,7 @@ class Delete extends StateHandler {
       request.etag = etag;
     }
     overrideMetadata(request.metadata, query);
+    exchange.writes(request.key);
     request.encode(exchange.requestWriter());
     exchange.operation = DELETE_STATE;
     return Step.Ask;

@@ -5,6 +5,7 @@ import { Code } from '../../dialects/codes';
 import { clip, Exchange, Step } from '../../dialects/exchange';
 import { Handler } from '../../dialects/handler';
 import {
+  Consistency,
   DeleteBulkStateRequest,
   DeleteStateRequest,
   ExecuteStateTransactionRequest,
@@ -203,6 +204,7 @@ export class GetState extends StateHandler {
     if (isIllegalKey(request.key)) {
       return this.refuse(exchange, Refusal.IllegalKey, request.storeName, request.key);
     }
+    exchange.reads(request.key, request.consistency == Consistency.STRONG || request.metadata.size > 0);
     return this.read(exchange, GET_STATE, request.storeName, request.key);
   }
 }
@@ -264,6 +266,7 @@ export class SaveState extends ItemsHandler {
     const needed = this.spelling.refusesEmptyKey;
     if (this.checkItems(exchange, request.storeName, request.states, needed) != Refusal.None)
       return Step.Answer;
+    for (let i = 0; i < request.states.length; i++) exchange.writes(request.states[i].key);
     return this.write(exchange, SAVE_STATE, request.storeName, 0);
   }
 }
@@ -280,6 +283,7 @@ export class DeleteState extends StateHandler {
     if (isIllegalKey(request.key)) {
       return this.refuse(exchange, Refusal.IllegalKey, request.storeName, request.key);
     }
+    exchange.writes(request.key);
     return this.write(exchange, DELETE_STATE, request.storeName, request.key);
   }
 }
@@ -299,6 +303,7 @@ export class DeleteBulkState extends ItemsHandler {
     }
     if (this.checkItems(exchange, request.storeName, request.states, false) != Refusal.None)
       return Step.Answer;
+    for (let i = 0; i < request.states.length; i++) exchange.writes(request.states[i].key);
     return this.write(exchange, DELETE_BULK_STATE, request.storeName, 0);
   }
 }
@@ -327,6 +332,7 @@ export class ExecuteStateTransaction extends StateHandler {
       const key = item === null ? 0 : item.key;
       const problem = checkItemKey(key, upsert && this.spelling.refusesEmptyKey);
       if (problem != Refusal.None) return this.refuse(exchange, problem, store, key);
+      exchange.writes(key);
     }
     return this.write(exchange, EXECUTE_STATE_TRANSACTION, store, 0);
   }

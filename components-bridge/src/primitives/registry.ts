@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 
 import type { ComponentConfig } from '../config/types.js';
+import { Secrets } from '../telemetry/secrets.js';
 import type { Component, ComponentType } from './component.js';
 import { reasonOf } from './errors.js';
 
@@ -24,6 +25,8 @@ export interface RegistryOptions {
   types: readonly ComponentType[];
   dataDir: string;
   log: Logger;
+  /** Taken out of the reasons that components give. */
+  secrets?: Secrets;
   /** Told after each change of a component's status or reason. */
   onHealth?: (health: ComponentHealth) => void;
 }
@@ -93,6 +96,7 @@ export class ComponentSlot {
     this.#tried = resolve;
   });
   readonly #log: Logger;
+  readonly #secrets: Secrets;
 
   constructor(
     readonly config: ComponentConfig,
@@ -100,6 +104,7 @@ export class ComponentSlot {
     private readonly options: RegistryOptions,
   ) {
     this.#log = options.log.child({ component: config.name, type: config.type });
+    this.#secrets = options.secrets ?? new Secrets();
   }
 
   /** The component, if it is ready. */
@@ -183,7 +188,8 @@ export class ComponentSlot {
     });
   }
 
-  #set(status: ComponentStatus, reason?: string): void {
+  #set(status: ComponentStatus, why?: string): void {
+    const reason = why === undefined ? undefined : this.#secrets.redact(why);
     if (this.#status === status && this.#reason === reason) return;
     this.#status = status;
     this.#reason = reason;

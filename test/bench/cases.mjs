@@ -35,6 +35,7 @@ const GRPC = ['layotto-grpc', 'dapr-grpc'];
 
 const DIRECT = { name: 'statestore' };
 const PROXIED = { name: 'proxied', through: 'sidecar' };
+const CACHED = { name: 'cached', metadata: { nearCacheMaxAge: '1h' } };
 
 /** @type {Record<string, Server>} */
 export const SERVERS = {
@@ -54,6 +55,15 @@ export const SERVERS = {
     processes: ['Envoy', 'bridge', 'Redis'],
     store: PROXIED,
     usual: (one) => one.bytes === KIB && one.door === 'dapr-grpc' && one.call === 'get',
+  },
+  'layotto-cached': {
+    title: 'Layotto, near cache hit',
+    program: 'layotto',
+    doors: ['layotto-grpc', 'dapr-grpc', 'dapr-http'],
+    processes: ['Envoy', 'bridge', 'Redis'],
+    store: CACHED,
+    ofEmpty: 1.8,
+    usual: (one) => one.bytes === KIB && one.call === 'get' && one.door !== 'dapr-grpc',
   },
   daprd: {
     title: 'daprd',

@@ -57,7 +57,7 @@ function memoryTable({ idle, module }) {
   return markdown(
     ['memory', 'resident', 'target', 'how'],
     [
-      row('bridge', idle['bridge'], MEMORY_TARGETS.idleBridge, 'idle, two Redis stores connected'),
+      row('bridge', idle['bridge'], MEMORY_TARGETS.idleBridge, 'idle, one Redis store connected'),
       row(
         'what the filter adds to Envoy',
         added,

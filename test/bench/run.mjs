@@ -13,11 +13,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { SERVERS, chooseCases, isReference } from './cases.mjs';
+import { SERVERS, chooseCases, isReference, storesOf } from './cases.mjs';
 import { checkedCall } from './check.mjs';
 import { describeMachine, readBusy, shareOfOthers, untilQuiet } from './machine.mjs';
 import { chooseGenerator, rssMiB, watchCpu } from './measure.mjs';
-import { idleMemory, measureModule } from './memory.mjs';
+import { idleMemory, measureMemory } from './memory.mjs';
 import { writeResults } from './output.mjs';
 import { startPeer } from './peer.mjs';
 import { startRedis, startRuntime } from './processes.mjs';
@@ -41,11 +41,11 @@ try {
   const redis = await startRedis(dir);
   started.push(redis);
   const { workers } = settings;
-  const runtime = await startRuntime({ dir, workers, redisPort: redis.port });
+  const runtime = await startRuntime({ dir, workers, redisPort: redis.port, stores: storesOf('layotto') });
   started.push(...runtime.children);
   const peer = settings.daprd && (await startPeer({ dir, workers, redisPort: redis.port }));
   if (peer !== undefined) started.push(...peer.children);
-  const idle = await idleMemory([...runtime.children, ...(peer?.children ?? [])]);
+  const idlePeer = await idleMemory(peer?.children ?? []);
   const loop = await startRedisLoop(redis.port);
   started.push(loop);
 
@@ -67,11 +67,9 @@ try {
     for (const one of order) results.push({ ...one.case, round, ...(await slice(one, settings.seconds)) });
     console.error(`round ${round + 1} of ${settings.rounds}`);
   }
-  const memory = {
-    idle,
-    after: Object.fromEntries(started.map(({ name, pid }) => [name, rssMiB(pid)])),
-    module: await measureModule({ dir, redisPort: redis.port, generator }),
-  };
+  const after = Object.fromEntries(started.map(({ name, pid }) => [name, rssMiB(pid)]));
+  const { idle, module } = await measureMemory({ dir, redisPort: redis.port, generator });
+  const memory = { idle: { ...idle, ...idlePeer }, module, after };
   const about = {
     date: new Date().toISOString().slice(0, 10),
     machine: describeMachine(),

@@ -34,7 +34,7 @@ const bytes = Number(setting('BENCH_BYTES', 1024));
 const inflight = Number(setting('BENCH_INFLIGHT', 16));
 const seconds = Number(setting('BENCH_SECONDS', 6));
 const workers = Number(setting('BENCH_WORKERS', 1));
-const store = SERVERS[server]?.program === 'layotto' ? SERVERS[server].store.name : undefined;
+const store = SERVERS[server]?.program === 'layotto' ? SERVERS[server].store : undefined;
 if (store === undefined) throw new Error(`BENCH_SERVER is ${server}, which is not served by the runtime`);
 
 const dir = mkdtempSync(join(tmpdir(), 'layotto-profile-'));
@@ -48,11 +48,11 @@ const hook = fileURLToPath(new URL('bridge-hook.mjs', import.meta.url));
 // With the second, perf knows compiled JavaScript by name, from a file that Node leaves behind.
 const bridgeFlags = ['--import', hook, ...(perf ? ['--perf-basic-prof-only-functions'] : [])];
 const redis = await startRedis(dir);
-const runtime = await startRuntime({ dir, workers, redisPort: redis.port, bridgeFlags });
+const runtime = await startRuntime({ dir, workers, redisPort: redis.port, stores: [store], bridgeFlags });
 const processes = [...runtime.children, redis];
 const generator = chooseGenerator(process.env['BENCH_LOAD']);
 
-const value = { store, key: 'profile', value: 'x'.repeat(bytes) };
+const value = { store: store.name, key: 'profile', value: 'x'.repeat(bytes) };
 await checkedCall(runtime.port, stateRequest(door, 'save', value));
 const request = stateRequest(door, call, value);
 const calls = await loadOf(runtime.port, request);

@@ -136,6 +136,27 @@ describe('the bridge process', () => {
     expect(stderr.trim().split('\n')).toHaveLength(1);
   });
 
+  it('takes over from a live one if it is told to, which then ends', async () => {
+    const first = await start();
+    const socket = join(dir, '.layotto', 'session.sock');
+    const client = SessionClient.open(socket);
+    await eventually('the store is ready', () => first.messages.some(({ type }) => type === 'health'));
+    await save(client, 1);
+    const second = await start('--takeover');
+    await client.frame(Kind.GOAWAY);
+    client.close();
+    expect(await first.exit).toBe(0);
+    expect(first.log()).toContain('another bridge has taken over');
+    const next = SessionClient.open(socket);
+    await save(next, 1);
+    next.close();
+    second.child.kill('SIGTERM');
+    expect(await second.exit).toBe(0);
+    expect(existsSync(socket)).toBe(false);
+    // With nobody there it is a start like any other.
+    await start('--takeover');
+  });
+
   it('takes over the socket of one that was killed', async () => {
     const { child, exit } = await start();
     child.kill('SIGKILL');

@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import { catalog } from './catalog.js';
 import { formatProblem, loadConfig } from './config/index.js';
 import type { RuntimeConfig } from './config/types.js';
-import type { ComponentHealth } from './primitives/registry.js';
+import type { ComponentHealth } from './primitives/slot.js';
 import { Bridge } from './server/bridge.js';
 import { SocketInUseError } from './server/socket.js';
 
@@ -23,11 +23,12 @@ Serves sessions for the filter on a Unix socket. RESOLVED is a file with the res
   --data-dir DIR          folder of data and sockets
   --socket PATH           default: session.sock in the data folder
   --socket-gid N          group that may connect as well (mode 0660); default: the owner only (0600)
+  --takeover              take the place of a bridge that answers on the socket; it finishes what it has in hand
   --log-level LEVEL       trace, debug, info (default), warn, error
   --help                  this text
 
-Logs are JSON lines on standard error. Exit codes: 0 after SIGTERM or SIGINT, 1 if it cannot go on, 2 if its arguments
-or configuration are wrong or another bridge answers on the socket.`;
+Logs are JSON lines on standard error. Exit codes: 0 after SIGTERM or SIGINT or when another bridge has taken its
+place, 1 if it cannot go on, 2 if its arguments or configuration are wrong or another bridge answers on the socket.`;
 
 /** How long calls in hand may take after SIGTERM. */
 const GRACE_MS = 4_000;
@@ -39,6 +40,7 @@ const OPTIONS = {
   'data-dir': { type: 'string' },
   socket: { type: 'string' },
   'socket-gid': { type: 'string' },
+  takeover: { type: 'boolean' },
   'log-level': { type: 'string' },
   help: { type: 'boolean' },
 } as const;
@@ -146,6 +148,7 @@ async function main(): Promise<void> {
   );
   const gid = gidOf(values['socket-gid']);
   const config = await readConfig(values, positionals, log);
+  let stopping = false;
   const bridge = new Bridge({
     config,
     catalog,
@@ -155,6 +158,9 @@ async function main(): Promise<void> {
     namespace: process.env['NAMESPACE'],
     log,
     onSessions: (open) => report({ type: 'sessions', open }),
+    // Nobody waits for this one to end, so its calls may take as long as any.
+    onTakenOver: () =>
+      void stop('another bridge has taken over', Math.max(GRACE_MS, config.limits.deadlineMs)),
     onHealth: ({ name, status, reason }) => {
       const why = reason === undefined ? {} : { reason };
       report({ type: 'health', component: name, ready: status === 'ready', status, ...why });
@@ -165,17 +171,17 @@ async function main(): Promise<void> {
     log.fatal({ err: error }, 'uncaught error');
     process.exit(1);
   });
-  await bridge.start();
+  if (values.takeover === true) await bridge.takeOver();
+  else await bridge.start();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
   report({ type: 'ready', socket: bridge.socketPath });
   log.info({ socket: bridge.socketPath, app: config.app.id, config: config.source }, 'serving sessions');
 
-  let stopping = false;
-  async function stop(signal: string): Promise<void> {
+  async function stop(why: string, graceMs = GRACE_MS): Promise<void> {
     if (stopping) return;
     stopping = true;
-    log.info({ signal }, 'finishing the calls in hand');
-    await bridge.drain(GRACE_MS);
+    log.info({ why }, 'finishing the calls in hand');
+    await bridge.drain(graceMs);
     log.info('stopped');
     process.exit(0);
   }

@@ -7,7 +7,7 @@ import type { ComponentConfig } from '../../components-bridge/src/config/types.j
 import * as pb from '../../components-bridge/src/gen/layotto/bridge/v1/state_pb.js';
 import { OperationError } from '../../components-bridge/src/primitives/errors.js';
 import { ComponentRegistry } from '../../components-bridge/src/primitives/registry.js';
-import type { ComponentHealth } from '../../components-bridge/src/primitives/registry.js';
+import type { ComponentHealth } from '../../components-bridge/src/primitives/slot.js';
 import { StateService } from '../../components-bridge/src/primitives/state/service.js';
 import { eventually } from '../support/wait.js';
 

@@ -5,12 +5,16 @@ import { configHash } from '../config/hash.js';
 import type { RuntimeConfig } from '../config/types.js';
 import type { ComponentType } from '../primitives/component.js';
 import { ComponentRegistry } from '../primitives/registry.js';
-import type { ComponentHealth } from '../primitives/registry.js';
+import type { ComponentHealth } from '../primitives/slot.js';
 import { StateService } from '../primitives/state/service.js';
+import { Predecessor } from './predecessor.js';
 import { SessionServer } from './session.js';
 
 /** How long filters wait for their greeting while components are opened for the first time. */
 const FIRST_TRIES_MS = 250;
+
+/** How long components may take to become ready before a bridge that takes over does so without them. */
+const TAKE_OVER_MS = 5_000;
 
 export interface BridgeOptions {
   config: RuntimeConfig;
@@ -27,6 +31,8 @@ export interface BridgeOptions {
   log: Logger;
   onSessions?: (open: number) => void;
   onHealth?: (health: ComponentHealth) => void;
+  /** Told when another bridge has taken this one's place: it should `drain`. */
+  onTakenOver?: () => void;
 }
 
 /** The bridge, put together: configuration, components, primitives, session server. */
@@ -35,7 +41,7 @@ export class Bridge {
   readonly #registry: ComponentRegistry;
   readonly #sessions: SessionServer;
 
-  constructor(options: BridgeOptions) {
+  constructor(private readonly options: BridgeOptions) {
     const { config, log } = options;
     this.socketPath = options.socketPath ?? join(config.dataDir, 'session.sock');
     this.#registry = new ComponentRegistry({
@@ -60,6 +66,7 @@ export class Bridge {
       log,
       holdGreetings: true,
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
+      ...(options.onTakenOver === undefined ? {} : { onTakenOver: options.onTakenOver }),
     });
   }
 
@@ -76,11 +83,33 @@ export class Bridge {
     void this.#registry.firstTries(FIRST_TRIES_MS).then(() => this.#sessions.greet());
   }
 
+  /**
+   * The same, in the place of a bridge that answers on the socket: its components are opened beside the other's, then
+   * new connections come here, and the other is asked to finish what it has in hand and go. Without another one it
+   * just starts.
+   */
+  async takeOver(): Promise<void> {
+    const { log } = this.options;
+    this.#registry.start();
+    await this.#registry.allReady(TAKE_OVER_MS);
+    const predecessor = await Predecessor.find(this.socketPath);
+    try {
+      this.#sessions.greet();
+      await this.#sessions.start(true);
+      const refusal = await predecessor?.dismiss();
+      if (refusal !== undefined) {
+        log.warn({ reason: refusal }, 'the bridge before this one does not go by itself; end it');
+      }
+    } finally {
+      predecessor?.close();
+    }
+  }
+
   health(): ComponentHealth[] {
     return this.#registry.health();
   }
 
-  /** Lets the calls in hand finish, `graceMs` at most, then closes everything. */
+  /** Lets the calls in hand finish, `graceMs` at most, then closes everything. See `SessionServer.drain`. */
   async drain(graceMs: number): Promise<void> {
     await this.#sessions.drain(graceMs);
     await this.#registry.close();

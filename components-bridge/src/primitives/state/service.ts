@@ -4,7 +4,8 @@ import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import * as pb from '../../gen/layotto/bridge/v1/state_pb.js';
 import { Code, OperationError, reasonOf } from '../errors.js';
 import type { Handler, Service } from '../handler.js';
-import type { ComponentRegistry, ComponentSlot } from '../registry.js';
+import type { ComponentRegistry } from '../registry.js';
+import type { ComponentSlot } from '../slot.js';
 import { keyPrefix, storedKey } from './keys.js';
 import type { KeyOwner } from './keys.js';
 import { StateError } from './store.js';
@@ -25,7 +26,7 @@ const ITEM_OVERHEAD = 24;
 
 const NO_BYTES = new Uint8Array(0);
 
-/** A store and what stands before its keys. */
+/** A store, held for one call, and what stands before its keys. */
 interface Target {
   slot: ComponentSlot;
   prefix: string;
@@ -35,12 +36,10 @@ interface Target {
 export class StateService implements Service {
   readonly name = pb.State.typeName;
   readonly handlers: ReadonlyMap<string, Handler>;
-  readonly #targets = new Map<string, Target>();
+  /** By slot, because new settings come in a new slot. */
+  readonly #targets = new WeakMap<ComponentSlot, Target>();
 
   constructor(private readonly options: StateServiceOptions) {
-    for (const slot of options.registry.all('state')) {
-      this.#targets.set(slot.config.name, { slot, prefix: keyPrefix(slot.config, options) });
-    }
     this.handlers = new Map<string, Handler>([
       [`${this.name}/GetState`, (payload) => this.#get(payload)],
       [`${this.name}/GetBulkState`, (payload) => this.#getBulk(payload)],
@@ -53,16 +52,20 @@ export class StateService implements Service {
 
   async #get(payload: Uint8Array): Promise<Uint8Array> {
     const request = decode(pb.GetStateRequestSchema, payload);
-    const { slot, prefix } = this.#target(request.storeName);
-    const key = storedKey(prefix, request.key);
-    const value = await run(slot, (store) => store.get(key));
-    if (value === undefined) return NO_BYTES;
-    return toBinary(pb.GetStateResponseSchema, create(pb.GetStateResponseSchema, value));
+    return this.#on(request.storeName, async ({ slot, prefix }) => {
+      const key = storedKey(prefix, request.key);
+      const value = await run(slot, (store) => store.get(key));
+      if (value === undefined) return NO_BYTES;
+      return toBinary(pb.GetStateResponseSchema, create(pb.GetStateResponseSchema, value));
+    });
   }
 
   async #getBulk(payload: Uint8Array): Promise<Uint8Array> {
     const { storeName, keys } = decode(pb.GetBulkStateRequestSchema, payload);
-    const { slot, prefix } = this.#target(storeName);
+    return this.#on(storeName, (target) => this.#getAll(target, keys));
+  }
+
+  async #getAll({ slot, prefix }: Target, keys: readonly string[]): Promise<Uint8Array> {
     const stored = keys.map((key) => storedKey(prefix, key));
     if (slot.instance === undefined) throw notReady(slot, slot.reason);
     let room = this.options.messageBytes;
@@ -93,51 +96,70 @@ export class StateService implements Service {
 
   async #save(payload: Uint8Array): Promise<Uint8Array> {
     const { storeName, states } = decode(pb.SaveStateRequestSchema, payload);
-    const { slot, prefix } = this.#target(storeName);
-    const keys = states.map(({ key }) => storedKey(prefix, key));
-    await independently(states, (item, index) =>
-      run(slot, (store) => store.set(write(keys[index] ?? '', item))),
-    );
-    return NO_BYTES;
+    return this.#on(storeName, async ({ slot, prefix }) => {
+      const keys = states.map(({ key }) => storedKey(prefix, key));
+      await independently(states, (item, index) =>
+        run(slot, (store) => store.set(write(keys[index] ?? '', item))),
+      );
+      return NO_BYTES;
+    });
   }
 
   async #delete(payload: Uint8Array): Promise<Uint8Array> {
     const { storeName, key, etag } = decode(pb.DeleteStateRequestSchema, payload);
-    const { slot, prefix } = this.#target(storeName);
-    const removal = { key: storedKey(prefix, key), etag: etag?.value };
-    await run(slot, (store) => store.delete(removal));
-    return NO_BYTES;
+    return this.#on(storeName, async ({ slot, prefix }) => {
+      const removal = { key: storedKey(prefix, key), etag: etag?.value };
+      await run(slot, (store) => store.delete(removal));
+      return NO_BYTES;
+    });
   }
 
   async #deleteBulk(payload: Uint8Array): Promise<Uint8Array> {
     const { storeName, states } = decode(pb.DeleteBulkStateRequestSchema, payload);
-    const { slot, prefix } = this.#target(storeName);
-    const removals = states.map(({ key, etag }): StateRemoval => {
-      return { key: storedKey(prefix, key), etag: etag?.value };
+    return this.#on(storeName, async ({ slot, prefix }) => {
+      const removals = states.map(({ key, etag }): StateRemoval => {
+        return { key: storedKey(prefix, key), etag: etag?.value };
+      });
+      await independently(removals, (removal) => run(slot, (store) => store.delete(removal)));
+      return NO_BYTES;
     });
-    await independently(removals, (removal) => run(slot, (store) => store.delete(removal)));
-    return NO_BYTES;
   }
 
   async #transact(payload: Uint8Array): Promise<Uint8Array> {
     const request = decode(pb.ExecuteStateTransactionRequestSchema, payload);
-    const { slot, prefix } = this.#target(request.storeName);
-    const operations = request.operations.map((operation, index) => transactional(operation, index, prefix));
-    if (operations.length === 0) return NO_BYTES;
-    await run(slot, (store) => {
-      if (!store.features.has('TRANSACTIONAL') || store.transact === undefined) {
-        const message = `state store ${request.storeName} doesn't support transaction`;
-        throw new OperationError(Code.UNIMPLEMENTED, message);
-      }
-      return store.transact(operations);
+    return this.#on(request.storeName, async ({ slot, prefix }) => {
+      const operations = request.operations.map((operation, index) =>
+        transactional(operation, index, prefix),
+      );
+      if (operations.length === 0) return NO_BYTES;
+      await run(slot, (store) => {
+        if (!store.features.has('TRANSACTIONAL') || store.transact === undefined) {
+          const message = `state store ${request.storeName} doesn't support transaction`;
+          throw new OperationError(Code.UNIMPLEMENTED, message);
+        }
+        return store.transact(operations);
+      });
+      return NO_BYTES;
     });
-    return NO_BYTES;
   }
 
-  #target(storeName: string): Target {
-    const target = this.#targets.get(storeName);
-    if (target !== undefined) return target;
-    throw new OperationError(Code.INVALID_ARGUMENT, `state store ${storeName} is not found`);
+  /** Performs a call on a store. The store is held: one that is replaced meanwhile is closed only after the call. */
+  async #on(storeName: string, call: (target: Target) => Promise<Uint8Array>): Promise<Uint8Array> {
+    const slot = this.options.registry.find('state', storeName);
+    if (slot === undefined) {
+      throw new OperationError(Code.INVALID_ARGUMENT, `state store ${storeName} is not found`);
+    }
+    let target = this.#targets.get(slot);
+    if (target === undefined) {
+      target = { slot, prefix: keyPrefix(slot.config, this.options) };
+      this.#targets.set(slot, target);
+    }
+    slot.hold();
+    try {
+      return await call(target);
+    } finally {
+      slot.release();
+    }
   }
 }
 

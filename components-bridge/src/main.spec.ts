@@ -128,6 +128,42 @@ describe('the bridge process', () => {
     client.close();
   });
 
+  it('takes over components from its file while it serves, and nothing from a wrong one', async () => {
+    const write = (...names: string[]): Promise<void> =>
+      writeFile(
+        join(dir, 'c.yaml'),
+        JSON.stringify({ components: names.map((name) => ({ name, type: 'state.embedded' })) }),
+      );
+    await write('one');
+    const { child, messages, log, exit } = await start('--config', 'c.yaml');
+    const ready = (component: string) => () => messages.some((told) => told['component'] === component);
+    await eventually('the store is ready', ready('one'));
+    const client = SessionClient.open(join(dir, '.layotto', 'session.sock'));
+    await save(client, 1, 'one');
+
+    await write('one', 'two');
+    await eventually('the second store is ready', ready('two'));
+    await save(client, 2, 'two');
+    await save(client, 3, 'one');
+
+    await writeFile(join(dir, 'c.yaml'), 'components: [{ name: x, type: state.nope }]');
+    await eventually('it says what is wrong', () => log().includes('everything stays as it is'));
+    expect(log()).toContain('c.yaml:1: components[0].type: unknown component type');
+    await save(client, 4, 'two');
+
+    // A signal does the same without waiting for the next look.
+    await write('two');
+    child.kill('SIGHUP');
+    await eventually('the first store is gone', () => log().includes('component removed'));
+    await save(client, 5, 'two');
+    const request = create(pb.GetStateRequestSchema, { storeName: 'one', key: 'k' });
+    client.request(6, 'layotto.bridge.v1.State/GetState', toBinary(pb.GetStateRequestSchema, request));
+    expect((await client.failure(6)).message).toBe('state store one is not found');
+    client.close();
+    child.kill('SIGTERM');
+    expect(await exit).toBe(0);
+  });
+
   it('does not take over the socket of a live one', async () => {
     await start();
     const { code, stderr } = await run();

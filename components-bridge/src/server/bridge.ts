@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 
 import { configHash } from '../config/hash.js';
-import type { RuntimeConfig } from '../config/types.js';
+import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
 import type { ComponentType } from '../primitives/component.js';
 import { ComponentRegistry } from '../primitives/registry.js';
+import type { Applied, ApplyOptions } from '../primitives/registry.js';
 import type { ComponentHealth } from '../primitives/slot.js';
 import { StateService } from '../primitives/state/service.js';
 import { Predecessor } from './predecessor.js';
@@ -31,6 +32,8 @@ export interface BridgeOptions {
   log: Logger;
   onSessions?: (open: number) => void;
   onHealth?: (health: ComponentHealth) => void;
+  /** Told when settings that `apply` could not wait for have taken the place of the old ones. */
+  onReplaced?: (component: ComponentConfig) => void;
   /** Told when another bridge has taken this one's place: it should `drain`. */
   onTakenOver?: () => void;
 }
@@ -40,9 +43,12 @@ export class Bridge {
   readonly socketPath: string;
   readonly #registry: ComponentRegistry;
   readonly #sessions: SessionServer;
+  /** The configuration that was asked for last. */
+  #config: RuntimeConfig;
 
   constructor(private readonly options: BridgeOptions) {
     const { config, log } = options;
+    this.#config = config;
     this.socketPath = options.socketPath ?? join(config.dataDir, 'session.sock');
     this.#registry = new ComponentRegistry({
       components: config.components,
@@ -50,6 +56,10 @@ export class Bridge {
       dataDir: config.dataDir,
       log,
       ...(options.onHealth === undefined ? {} : { onHealth: options.onHealth }),
+      onReplaced: (component) => {
+        this.#sessions.reconfigured(configHash(this.effective));
+        options.onReplaced?.(component);
+      },
     });
     const state = new StateService({
       registry: this.#registry,
@@ -103,6 +113,26 @@ export class Bridge {
     } finally {
       predecessor?.close();
     }
+  }
+
+  /** The configuration asked for last, with those components in it that serve. */
+  get effective(): RuntimeConfig {
+    const components = this.#config.components.map(
+      (wanted) => this.#registry.find(wanted.primitive, wanted.name)?.config ?? wanted,
+    );
+    return { ...this.#config, components };
+  }
+
+  /**
+   * Takes over another configuration while it serves, see `ComponentRegistry.apply`. Of the other settings it uses
+   * only what filters are compared by: they must be ones it was started with, or that only filters heed.
+   */
+  async apply(config: RuntimeConfig, options: ApplyOptions): Promise<Applied[]> {
+    this.#config = config;
+    const applied = await this.#registry.apply(config.components, options);
+    // Another configuration may have come while this one was waited for.
+    this.#sessions.reconfigured(configHash(this.effective));
+    return applied;
   }
 
   health(): ComponentHealth[] {

@@ -1,11 +1,11 @@
 -- Runs right after the runtime's own filter and does the two things that filter cannot do on stock Envoy.
 
 -- Envoy makes a local reply to a gRPC caller headers only, with nothing for the filter to put a message into.
--- The filter marks a reply that has a message; one byte of body opens it, and the filter, which sees the reply
--- after this, replaces the byte. Replies without the mark are Envoy's own and stay untouched.
+-- Asking for the body opens the reply; the filter, which sees it after this, fills it. Only a reply that says OK in
+-- its headers has a message to come: Envoy's own replies to gRPC callers are errors, and nothing else answers here.
 function envoy_on_response(handle)
-  if handle:headers():get("x-layotto-reply") then
-    handle:body(true):setBytes("-")
+  if handle:headers():get("grpc-status") == "0" then
+    handle:body(true)
   end
 end
 

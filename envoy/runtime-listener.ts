@@ -79,7 +79,7 @@ function connectionManager(config: RuntimeConfig, filter: EnvoyObject, hold: boo
     },
     route_config: {
       name: 'layotto_runtime',
-      virtual_hosts: [{ name: 'layotto', domains: ['*'], routes: [answeredRoute(config)] }],
+      virtual_hosts: [{ name: 'layotto', domains: ['*'], routes: answeredRoutes(config, hold) }],
     },
     http_filters: [
       filter,
@@ -93,13 +93,28 @@ function connectionManager(config: RuntimeConfig, filter: EnvoyObject, hold: boo
 }
 
 /**
+ * gRPC calls have the reply filter behind ours, which opens their answers. HTTP answers have no need of it, so their
+ * route leaves it out, except in hold mode, where it also holds requests.
+ */
+function answeredRoutes(config: RuntimeConfig, hold: boolean): EnvoyObject[] {
+  if (hold) return [answeredRoute(config, { prefix: '/' })];
+  const withoutReply = {
+    typed_per_filter_config: { [FILTERS.reply]: { '@type': TYPES.filterConfig, disabled: true } },
+  };
+  return [
+    answeredRoute(config, { prefix: '/', grpc: {} }),
+    { ...answeredRoute(config, { prefix: '/' }), ...withoutReply },
+  ];
+}
+
+/**
  * A route whose calls the filter answers. It is not a direct response because only a route to a cluster has a
  * deadline: if the filter's VM dies, its calls end there. `grpc_timeout_header_max: 0s` lets a caller's own
  * grpc-timeout set the deadline instead.
  */
-function answeredRoute(config: RuntimeConfig): EnvoyObject {
+function answeredRoute(config: RuntimeConfig, match: EnvoyObject): EnvoyObject {
   return {
-    match: { prefix: '/' },
+    match,
     route: {
       cluster: CLUSTERS.none,
       timeout: '0s',

@@ -10,14 +10,21 @@ import { filesUnder, root } from './lib/tree.mjs';
 const BRIDGE = 'components-bridge/src';
 const BASE = ['assembly/host', 'assembly/wire'];
 const CONFIGURED = [...BASE, 'assembly/config'];
-const ROOMS = ['assembly/session', 'assembly/dialects', 'assembly/primitives', 'assembly/policy'];
+const ROOMS = [
+  'assembly/session',
+  'assembly/dialects',
+  'assembly/primitives',
+  'assembly/policy',
+  'assembly/metrics',
+  'assembly/cache',
+];
 const PIPELINE = [...CONFIGURED, ...ROOMS];
 
 /**
  * Folder (or file) → the folders it may import from, besides itself. The longest name that fits a file counts.
  * assembly: modules → root → pipeline → primitives → dialects | policy | session → wire | host; the primitives know
  * the dialects because what a message looks like through a door stands with the primitive.
- * bridge: server → primitives ← components; config imports none of them.
+ * bridge: server → primitives ← components; server and primitives know telemetry; config imports none of them.
  */
 const MAY_IMPORT = {
   'assembly/host': [],
@@ -27,15 +34,19 @@ const MAY_IMPORT = {
   'assembly/policy': CONFIGURED,
   'assembly/dialects': CONFIGURED,
   'assembly/primitives': [...CONFIGURED, 'assembly/dialects'],
-  'assembly/pipeline.ts': PIPELINE,
-  'assembly/root.ts': [...PIPELINE, 'assembly/pipeline.ts'],
+  'assembly/metrics': [...CONFIGURED, 'assembly/dialects'],
+  'assembly/cache': CONFIGURED,
+  'assembly/call-site.ts': PIPELINE,
+  'assembly/pipeline.ts': [...PIPELINE, 'assembly/call-site.ts'],
+  'assembly/root.ts': [...PIPELINE, 'assembly/call-site.ts', 'assembly/pipeline.ts'],
   'assembly/modules': [...PIPELINE, 'assembly/root.ts'],
   [BRIDGE]: [BRIDGE],
   [`${BRIDGE}/gen`]: [],
   [`${BRIDGE}/config`]: [],
-  [`${BRIDGE}/primitives`]: [`${BRIDGE}/gen`, `${BRIDGE}/config`],
+  [`${BRIDGE}/telemetry`]: [`${BRIDGE}/config`],
+  [`${BRIDGE}/primitives`]: [`${BRIDGE}/gen`, `${BRIDGE}/config`, `${BRIDGE}/telemetry`],
   [`${BRIDGE}/components`]: [`${BRIDGE}/gen`, `${BRIDGE}/config`, `${BRIDGE}/primitives`],
-  [`${BRIDGE}/server`]: [`${BRIDGE}/gen`, `${BRIDGE}/config`, `${BRIDGE}/primitives`],
+  [`${BRIDGE}/server`]: [`${BRIDGE}/gen`, `${BRIDGE}/config`, `${BRIDGE}/primitives`, `${BRIDGE}/telemetry`],
   envoy: [`${BRIDGE}/config`, `${BRIDGE}/catalog.ts`],
   'cli/src': [`${BRIDGE}/config`, `${BRIDGE}/catalog.ts`, 'envoy', 'tools'],
 };

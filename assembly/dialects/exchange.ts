@@ -1,12 +1,13 @@
 // One call, as the doors and the primitives behind them see it.
 
-import { Configuration } from '../config/configuration';
+import { Component, Configuration } from '../config/configuration';
 import { HeaderList, HeaderPairs } from '../host/headers';
 import { allocate, HEADROOM, release } from '../host/memory';
 import { ByteWriter } from '../wire/bytes';
 import { View, view, viewLen, viewPtr, viewSlice } from '../wire/view';
 import { Code } from './codes';
 import { Handler } from './handler';
+import { Route } from './router';
 
 /** Longest piece of a caller's text that is repeated in an error message, in bytes. */
 const QUOTED_LENGTH: i32 = 256;
@@ -33,6 +34,14 @@ export class Reply {
   body: View = 0;
   /** A gRPC answer with a message. It has five writable bytes in front, for the frame prefix. */
   isMessage: bool = false;
+
+  reset(): void {
+    this.status = 200;
+    this.grpcStatus = NOT_GRPC;
+    this.isMessage = false;
+    this.headers.clear();
+    this.body = 0;
+  }
 
   /** A gRPC message. @param message in a buffer of the host layer, which has headroom */
   message(message: View): void {
@@ -65,9 +74,13 @@ export enum Step {
   Ask,
 }
 
+/** A call's texts are few and short; a writer that held a longer one gives its memory back. */
+const KEPT_TEXTS: i32 = 8;
+const KEPT_BYTES: i32 = 1024;
+
 export class Exchange {
   readonly headers: HeaderPairs = new HeaderPairs();
-  reply: Reply = new Reply();
+  readonly reply: Reply = new Reply();
   /** HTTP method. */
   method: View = 0;
   /** Path without the query, as it came. */
@@ -81,18 +94,58 @@ export class Exchange {
   /** The session to the bridge is up. */
   ready: bool = false;
   handler: Handler | null = null;
+  /** What is called; null before the door has found out. */
+  route: Route | null = null;
+  /** The component it is about, if it is about one that is configured. */
+  component: Component | null = null;
+  /** It is about a component that is not configured. */
+  componentUnknown: bool = false;
 
   /** The operation to perform: full method name. */
   operation: View = 0;
   /** It may be performed twice without harm. */
   idempotent: bool = false;
+  /** For a read whose answer may be kept in Envoy, or come from there: its key. */
+  cacheKey: View = 0;
+  /** For a write to a component whose answers are kept: the keys it writes; views into the request. */
+  readonly writtenKeys: Array<View> = [];
   /** Its request message, if it is not the caller's own (`body`). */
   private built: ByteWriter | null = null;
 
   private buffer: View = 0;
+  /** Writers, of which the first `used` hold texts of this call. */
   private texts: Array<ByteWriter> = [];
+  private used: i32 = 0;
 
-  constructor(public readonly configuration: Configuration) {}
+  constructor(public configuration: Configuration) {}
+
+  /** Takes the route's handler; false if nobody serves it. */
+  serve(route: Route): bool {
+    this.route = route;
+    const factory = route.factory;
+    if (factory === null) return false;
+    this.handler = factory();
+    return true;
+  }
+
+  /** The component that the call names, or null if none of this name is configured. */
+  findComponent(primitive: View, name: View): Component | null {
+    this.component = this.configuration.find(primitive, name);
+    this.componentUnknown = this.component === null;
+    return this.component;
+  }
+
+  /** A read of one key. @param exact the caller asks for what is there now, not for what was a moment ago */
+  reads(key: View, exact: bool): void {
+    const component = this.component;
+    if (component !== null && component.nearCacheMs > 0 && !exact) this.cacheKey = key;
+  }
+
+  /** A write of a key. */
+  writes(key: View): void {
+    const component = this.component;
+    if (component !== null && component.nearCacheMs > 0) this.writtenKeys.push(key);
+  }
 
   /** Takes over the buffer that `body` is in. */
   own(buffer: View): void {
@@ -109,8 +162,10 @@ export class Exchange {
 
   /** Something to build a text or body in; it lives as long as the exchange. */
   writer(): ByteWriter {
+    if (this.used < this.texts.length) return this.texts[this.used++];
     const writer = new ByteWriter();
     this.texts.push(writer);
+    this.used++;
     return writer;
   }
 
@@ -147,16 +202,30 @@ export class Exchange {
     this.reply.message(copy);
   }
 
-  /** Gives back everything the call held. */
+  /** Gives back everything the call held; the exchange can serve another call then. */
   free(): void {
     this.own(0);
     this.headers.free();
-    for (let i = 0; i < this.texts.length; i++) this.texts[i].free();
-    this.texts = [];
+    for (let i = 0; i < this.used; i++) {
+      if (i < KEPT_TEXTS) this.texts[i].forget(KEPT_BYTES);
+      else this.texts[i].free();
+    }
+    if (this.texts.length > KEPT_TEXTS) this.texts.length = KEPT_TEXTS;
+    this.used = 0;
     const built = this.built;
     if (built !== null) built.free();
     this.built = null;
     this.body = 0;
+    this.handler = null;
+    this.route = null;
+    this.component = null;
+    this.componentUnknown = false;
+    this.params.length = 0;
+    this.operation = 0;
+    this.idempotent = false;
+    this.cacheKey = 0;
+    this.writtenKeys.length = 0;
+    this.reply.reset();
   }
 }
 

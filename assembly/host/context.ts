@@ -60,9 +60,12 @@ export function createRoot(id: u32): RootContext {
   return rootFactory(id);
 }
 
-/** One per HTTP stream. Callbacks run with this stream as the effective context. */
+/**
+ * One per HTTP stream. Callbacks run with this stream as the effective context. After `onDone` the object may serve
+ * another stream: give it that one's id and return it from `createHttpContext` again.
+ */
 export abstract class HttpContext {
-  constructor(public readonly id: u32) {}
+  constructor(public id: u32) {}
 
   /** @param endOfStream no body and no trailers follow */
   onRequestHeaders(count: u32, endOfStream: bool): Action {
@@ -90,7 +93,7 @@ export abstract class HttpContext {
     return Action.Continue;
   }
 
-  /** The stream ended: answered, reset by the client, or its connection was lost. */
+  /** The stream ended: answered, reset by the client, or its connection was lost. No callback follows. */
   onDone(): void {}
 
   /**

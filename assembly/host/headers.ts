@@ -118,6 +118,11 @@ export class HeaderList {
     return this.entries.length >> 1;
   }
 
+  /** Forgets the pairs. */
+  clear(): void {
+    this.entries.length = 0;
+  }
+
   /** The serialised pairs, in memory of their own (`release` gives it back); no bytes when there are no pairs. */
   serialize(buffer: (size: i32) => Bytes): Bytes {
     const entries = this.entries;

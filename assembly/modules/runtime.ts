@@ -7,7 +7,7 @@ import { installHealth } from '../primitives/health/health';
 import { installMetadata } from '../primitives/metadata/metadata';
 import { installState } from '../primitives/state/state';
 
-export * from '../host/exports';
+export * from '../host/exports-answering';
 
 function install(router: Router): void {
   installState(router);

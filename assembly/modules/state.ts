@@ -6,7 +6,7 @@ import { Runtime } from '../root';
 import { installHealth } from '../primitives/health/health';
 import { installState } from '../primitives/state/state';
 
-export * from '../host/exports';
+export * from '../host/exports-answering';
 
 function install(router: Router): void {
   installState(router);

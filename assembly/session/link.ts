@@ -36,7 +36,9 @@ export interface LinkOwner {
   onReady(link: Link): void;
   /** The bridge would like this link to be replaced. @param atOnce it takes nothing new, replaced or not */
   onGoaway(link: Link, atOnce: bool): void;
-  onLost(link: Link): void;
+  /** @param wasUp the bridge had greeted; false if it could not be reached at all */
+  onLost(link: Link, wasUp: bool): void;
+  onPush(link: Link, payload: View): void;
   /** A RESULT, FAILURE or ACK; true when the buffer was taken over and must not be released. */
   onAnswer(link: Link, frame: Frame, buffer: View): bool;
 }
@@ -158,6 +160,8 @@ export class Link extends GrpcStream {
     let taken = false;
     if (frame.kind == Kind.RESULT || frame.kind == Kind.FAILURE || frame.kind == Kind.ACK) {
       taken = this.owner!.onAnswer(this, frame, buffer);
+    } else if (frame.kind == Kind.PUSH) {
+      this.owner!.onPush(this, frame.payload);
     } else if (frame.kind == Kind.HELLO) {
       if (this.state == LinkState.Dialling) {
         this.state = LinkState.Ready;
@@ -175,7 +179,8 @@ export class Link extends GrpcStream {
   }
 
   onClose(status: u32): void {
+    const wasUp = this.state == LinkState.Ready || this.state == LinkState.Draining;
     this.retryLater(this.dialledAt);
-    this.owner!.onLost(this);
+    this.owner!.onLost(this, wasUp);
   }
 }

@@ -40,6 +40,15 @@ export enum Submitted {
   Busy,
 }
 
+/** Who hears of what the bridge tells unasked. */
+export interface PushListener {
+  /** @param payload a Push message; valid during the call only */
+  onPush(payload: View): void;
+
+  /** From here on another link tells of changes: what changed before it was there, nobody will tell. */
+  onPushesBegin(): void;
+}
+
 /** Everything a session needs to know at its start. */
 export class SessionOptions {
   smallCluster: View = 0;
@@ -75,6 +84,9 @@ export class Session implements LinkOwner {
   /** Set when the large link broke: operations up to this id may have lost their result with it. */
   private doubtfulUpTo: u64 = 0;
   private failure: Failure = new Failure();
+  /** Links that were greeted, and links that broke, since the session began. */
+  linksOpened: i64 = 0;
+  linksLost: i64 = 0;
   /** Until then calls wait for the first links, monotonic milliseconds; 0 once there were any. */
   private patientUntil: i64 = monotonicMs() + PATIENCE_MS;
 
@@ -82,6 +94,7 @@ export class Session implements LinkOwner {
     private readonly root: RootContext,
     options: SessionOptions,
     private readonly budget: Budget,
+    private readonly listener: PushListener,
   ) {
     const pairId = randomU64();
     const small = new Link(root, options.smallCluster, hello(options, pairId, false));
@@ -94,6 +107,11 @@ export class Session implements LinkOwner {
   /** Every operation can be performed. */
   get ready(): bool {
     return this.links.ready;
+  }
+
+  /** Whether the link for large messages, or the other one, is up. */
+  isUp(large: bool): bool {
+    return (large ? this.links.large : this.links.small).state == LinkState.Ready;
   }
 
   /** Dials, gives up, and sends again what a broken large link may have lost. Call it from every tick. */
@@ -126,12 +144,11 @@ export class Session implements LinkOwner {
 
   /** Sends an operation. The session owns its buffer from here, unless it answers Busy or NoSession. */
   submit(operation: Operation): Submitted {
-    if (this.budget.operations >= this.budget.maxOperations) return Submitted.Busy;
     const link = this.linkFor(operation);
+    if (link === null && !this.patient(monotonicMs())) return Submitted.NoSession;
+    if (!this.budget.takeOperation()) return Submitted.Busy;
     if (link !== null) this.sendOn(link, operation);
-    else if (this.patient(monotonicMs())) this.waiting.push(operation);
-    else return Submitted.NoSession;
-    this.budget.operations++;
+    else this.waiting.push(operation);
     return Submitted.Sent;
   }
 
@@ -204,6 +221,9 @@ export class Session implements LinkOwner {
       return false;
     }
     this.pending.delete(frame.id);
+    operation.bridgeUs = frame.bridgeUs;
+    operation.backendUs = frame.backendUs;
+    operation.keepable = link == this.links.small;
     const taken = this.deliver(operation.waiter, frame, buffer);
     // Only now: what the waiter says may still point into the request.
     this.settle(operation);
@@ -224,9 +244,15 @@ export class Session implements LinkOwner {
     return false;
   }
 
+  onPush(link: Link, payload: View): void {
+    if (link == this.links.small) this.listener.onPush(payload);
+  }
+
   onReady(link: Link): void {
+    this.linksOpened++;
     const next = this.next;
     if (next !== null && next.ready) this.handOver(next);
+    if (link == this.links.small) this.listener.onPushesBegin();
     if (this.links.ready) this.patientUntil = 0;
     const waiting = this.waiting;
     this.waiting = [];
@@ -254,13 +280,15 @@ export class Session implements LinkOwner {
   private handOver(next: LinkPair): void {
     const old = this.links;
     this.links = next;
+    this.listener.onPushesBegin();
     this.next = null;
     old.drain();
     this.draining.push(old);
     this.retire();
   }
 
-  onLost(link: Link): void {
+  onLost(link: Link, wasUp: bool): void {
+    if (wasUp) this.linksLost++;
     const next = this.next;
     const dialled = next !== null && next.has(link);
     // It may have carried results of operations that a small link sent.

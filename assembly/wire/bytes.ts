@@ -34,9 +34,14 @@ export class ByteWriter {
 
   /** Forgets what was written; views of it are good no longer. */
   reset(): void {
+    this.forget(KEEP_BYTES);
+  }
+
+  /** As `reset`, giving the buffer back if it is larger than `keep` bytes. */
+  forget(keep: i32): void {
     this.ok = true;
     this.used = 0;
-    if (this.capacity > KEEP_BYTES) this.free();
+    if (this.capacity > keep) this.free();
   }
 
   /** Gives the buffer back; the writer can be used again. */

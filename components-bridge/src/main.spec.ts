@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 
+import { http1 } from '../../test/support/http1.js';
 import { freePort } from '../../test/support/ports.js';
 import { SessionClient } from '../../test/support/session-client.js';
 import { eventually } from '../../test/support/wait.js';
@@ -186,9 +187,12 @@ describe('the bridge process', () => {
     const next = SessionClient.open(socket);
     await save(next, 1);
     next.close();
+    const admin = join(dir, '.layotto', 'bridge-admin.sock');
+    const { body } = await http1({ socketPath: admin }, 'GET', '/health');
+    expect(JSON.parse(body)).toMatchObject({ components: [{ name: 'statestore', status: 'ready' }] });
     second.child.kill('SIGTERM');
     expect(await second.exit).toBe(0);
-    expect(existsSync(socket)).toBe(false);
+    expect([existsSync(socket), existsSync(admin)]).toEqual([false, false]);
     // With nobody there it is a start like any other.
     await start('--takeover');
   });

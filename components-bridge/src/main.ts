@@ -6,7 +6,6 @@ import { pino } from 'pino';
 import type { Logger } from 'pino';
 
 import { catalog } from './catalog.js';
-import { formatProblem, loadConfig } from './config/index.js';
 import type { RuntimeConfig } from './config/types.js';
 import { watchConfig } from './config/watch.js';
 import type { Applied } from './primitives/registry.js';
@@ -14,6 +13,8 @@ import type { ComponentHealth } from './primitives/slot.js';
 import { APPLY_WAIT_MS, logApplied, Reloads } from './reload.js';
 import { Bridge } from './server/bridge.js';
 import { SocketInUseError } from './server/socket.js';
+import { createLog } from './telemetry/log.js';
+import { Secrets } from './telemetry/secrets.js';
 
 const USAGE = `Usage: main.js [RESOLVED] [options]
 
@@ -23,9 +24,9 @@ Serves sessions for the filter on a Unix socket. RESOLVED is a file with the res
   --config FILE           layotto.yaml, or Layotto's JSON
   --resources-path DIR    folder of Dapr component files
   --app-id ID             wins over the file
-  --data-dir DIR          folder of data and sockets
+  --data-dir DIR          folder of data and sockets; metrics and health are on bridge-admin.sock there
   --socket PATH           default: session.sock in the data folder
-  --socket-gid N          group that may connect as well (mode 0660); default: the owner only (0600)
+  --socket-gid N          group that may connect to the sockets as well (mode 0660); default: the owner only (0600)
   --takeover              take the place of a bridge that answers on the socket; it finishes what it has in hand
   --log-level LEVEL       trace, debug, info (default), warn, error
   --help                  this text
@@ -93,6 +94,8 @@ async function readConfig(
     }
     return readResolved(file, values);
   }
+  // Only a bridge that reads files needs what reads them; it is a quarter of what an idle one would hold.
+  const { formatProblem, loadConfig } = await import('./config/index.js');
   const result = await loadConfig({
     catalog,
     ...(values.config === undefined ? {} : { file: values.config }),
@@ -152,16 +155,16 @@ function report(message: Report): void {
   if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
 }
 
+/** Known as soon as the configuration is. */
+const secrets = new Secrets();
+
 async function main(): Promise<void> {
   const { values, positionals } = arguments_(process.argv.slice(2));
   if (values.help === true) {
     console.log(USAGE);
     return;
   }
-  const log = pino(
-    { level: levelOf(values['log-level']), base: { pid: process.pid } },
-    pino.destination({ fd: 2, sync: true }),
-  );
+  const log = createLog(levelOf(values['log-level']), secrets, pino.destination({ fd: 2, sync: true }));
   const gid = gidOf(values['socket-gid']);
   // From before it is read, so that no edit is missed.
   let early = false;
@@ -171,6 +174,8 @@ async function main(): Promise<void> {
   if (positionals.length === 0) watchConfig(sources, () => edited());
   const config = await readConfig(values, positionals, log);
   let stopping = false;
+  secrets.addComponents(config.components);
+  secrets.add(process.env['DAPR_API_TOKEN'] ?? '');
   const bridge = new Bridge({
     config,
     catalog,
@@ -179,6 +184,7 @@ async function main(): Promise<void> {
     gid,
     namespace: process.env['NAMESPACE'],
     log,
+    secrets,
     onSessions: (open) => report({ type: 'sessions', open }),
     // Nobody waits for this one to end, so its calls may take as long as any.
     onTakenOver: () =>
@@ -225,6 +231,8 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   const wrongUse = error instanceof UsageError || error instanceof SocketInUseError;
-  console.error(wrongUse ? error.message : error);
+  // Not the error itself: clients hang the failed command with its arguments on theirs.
+  const text = error instanceof Error ? (wrongUse ? error.message : error.stack) : undefined;
+  console.error(secrets.redact(text ?? String(error)));
   process.exit(wrongUse ? 2 : 1);
 });

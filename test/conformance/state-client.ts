@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { catalog } from '../../components-bridge/src/catalog.js';
 import type { ComponentConfig } from '../../components-bridge/src/config/types.js';
 import * as pb from '../../components-bridge/src/gen/layotto/bridge/v1/state_pb.js';
+import { Call } from '../../components-bridge/src/primitives/call.js';
 import { OperationError } from '../../components-bridge/src/primitives/errors.js';
 import { ComponentRegistry } from '../../components-bridge/src/primitives/registry.js';
 import type { ComponentHealth } from '../../components-bridge/src/primitives/slot.js';
@@ -121,8 +122,8 @@ export class StateClient {
     await this.#call('SaveState', pb.SaveStateRequestSchema, request, pb.SaveStateResponseSchema);
   }
 
-  async delete(key: string, etag?: string): Promise<void> {
-    const request = { storeName: STORE, key, ...(etag === undefined ? {} : { etag: { value: etag } }) };
+  async delete(key: string, etag?: string, more: Pick<Item, 'options'> = {}): Promise<void> {
+    const request = { storeName: STORE, key, ...more, ...(etag !== undefined && { etag: { value: etag } }) };
     await this.#call('DeleteState', pb.DeleteStateRequestSchema, request, pb.DeleteStateResponseSchema);
   }
 
@@ -162,7 +163,7 @@ export class StateClient {
     const handler = this.#service.handlers.get(`${pb.State.typeName}/${method}`);
     if (handler === undefined) throw new Error(`no handler for ${method}`);
     const payload = toBinary(requestSchema, create(requestSchema, request));
-    return fromBinary(responseSchema, await handler(payload));
+    return fromBinary(responseSchema, await handler(payload, new Call(method, '', performance.now())));
   }
 }
 
@@ -174,6 +175,7 @@ export function item(key: string, value: string, more: Omit<Item, '$typeName'> =
 export const etag = (value: string): Pick<Item, 'etag'> => ({ etag: { value } });
 
 export const FIRST_WRITE = { options: { concurrency: pb.Concurrency.FIRST_WRITE } };
+export const STRONG = { options: { consistency: pb.Consistency.STRONG } };
 export const LAST_WRITE = { options: { concurrency: pb.Concurrency.LAST_WRITE } };
 
 /** Waits for a call to fail as an operation does. */

@@ -22,9 +22,6 @@ export interface StreamAnswer {
   grpcMessage: string;
 }
 
-/** The marker on which the Lua filter behind ours gives a reply a body of one byte. */
-const MARKER = 'x-layotto-reply';
-
 /**
  * One HTTP stream of the emulated host: buffers and maps as Envoy's wasm filter offers them, and the path a
  * local reply takes through the filter's own response callbacks.
@@ -180,19 +177,17 @@ export class HttpStream {
       else headers.add(name, value);
       replaced.add(name);
     }
-    if (headers.has(MARKER)) {
-      body = Buffer.from('-');
-      headers.set('content-length', '1');
-    }
-    this.encode(headers, body);
+    // What the Lua filter behind ours opens; it then has a body, though an empty one.
+    this.encode(headers, body, grpc && headers.get('grpc-status') === '0');
   }
 
-  private encode(headers: HeaderMap, body: Buffer): void {
+  private encode(headers: HeaderMap, body: Buffer, opened: boolean): void {
+    const hasBody = opened || body.length > 0;
     this.responseHeaders = headers;
-    this.responseEnd = body.length === 0;
-    this.host.call(this.id, 'proxy_on_response_headers', [this.id, headers.size, body.length === 0 ? 1 : 0]);
+    this.responseEnd = !hasBody;
+    this.host.call(this.id, 'proxy_on_response_headers', [this.id, headers.size, hasBody ? 0 : 1]);
     let action: number = Action.Continue;
-    if (body.length > 0) {
+    if (hasBody) {
       this.responseBody = body;
       this.responseEnd = true;
       action = this.host.call(this.id, 'proxy_on_response_body', [this.id, body.length, 1]);
@@ -214,7 +209,7 @@ export class HttpStream {
   private finish(): void {
     if (this.gone) return;
     this.host.call(this.id, 'proxy_on_log', [this.id], true);
-    this.host.call(this.id, 'proxy_on_done', [this.id]);
+    this.host.call(this.id, 'proxy_on_done', [this.id], true);
     this.host.call(this.id, 'proxy_on_delete', [this.id]);
     this.gone = true;
     this.host.streams.delete(this.id);

@@ -3,15 +3,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 
+import type { Call } from '../../components-bridge/src/primitives/call.js';
 import { Code, OperationError } from '../../components-bridge/src/primitives/errors.js';
 import type { Handler, Service } from '../../components-bridge/src/primitives/handler.js';
 import { SessionServer } from '../../components-bridge/src/server/session.js';
 import type { SessionServerOptions } from '../../components-bridge/src/server/session.js';
 import { SessionClient } from './session-client.js';
 import type { SessionClientOptions } from './session-client.js';
+import { sleep } from './wait.js';
 
 export const MiB = 1024 * 1024;
 export const LIMITS = { messageBytes: 4 * MiB, operations: 1_024, bytes: 64 * MiB };
+
+/** Waits as if for a backend. */
+async function askSlowly(call: Call): Promise<void> {
+  call.ask(performance.now());
+  await sleep(30);
+  call.answered(performance.now());
+}
 
 /** A session server with a service made for tests, on a socket of its own, and clients that end with it. */
 export class SessionFixture {
@@ -34,6 +43,7 @@ export class SessionFixture {
       ['make', async (payload) => Buffer.alloc(Number(Buffer.from(payload).toString()), 'x')],
       ['refuse', () => Promise.reject(new OperationError(Code.ABORTED, 'not now'))],
       ['break', () => Promise.reject(new TypeError('undefined is not a function'))],
+      ['slow', (payload, call) => askSlowly(call).then(() => payload)],
       ['hold', () => new Promise((resolve) => this.held.push({ resolve }))],
     ]),
   };

@@ -6,7 +6,7 @@ const running: RuntimeConfig = {
   app: { id: 'shop', port: 0, protocol: 'http' },
   listen: { host: '127.0.0.1', port: 34904, hosts: [] },
   dataDir: '/data',
-  limits: { messageBytes: 1, operations: 2, bytes: 3, deadlineMs: 4 },
+  limits: { messageBytes: 1, operations: 2, bytes: 3, cacheBytes: 0, deadlineMs: 4 },
   envoy: { concurrency: 2, metricsPort: 34903 },
   components: [],
 };
@@ -26,13 +26,13 @@ it('takes over components, and the settings it is told can change', () => {
     ...running,
     source: 'other.yaml',
     listen: { ...running.listen, hosts: ['shop.local'] },
-    limits: { ...running.limits, operations: 20, bytes: 30 },
+    limits: { ...running.limits, operations: 20, bytes: 30, cacheBytes: 40 },
     components: [store],
   };
   const live = [...FILTER_SETTINGS, ...BRIDGE_SETTINGS];
   expect(changes(running, wanted, live)).toEqual({ config: wanted, fixed: [] });
   const { config, fixed } = changes(running, wanted, FILTER_SETTINGS);
-  expect(config).toEqual({ ...wanted, limits: running.limits });
+  expect(config).toEqual({ ...wanted, limits: { ...running.limits, cacheBytes: 40 } });
   expect(fixed.map(({ key }) => key)).toEqual(['limits.operations', 'limits.bytes']);
 });
 

@@ -19,7 +19,7 @@ export interface Changes {
 }
 
 /** Settings, besides the components, that only the filter heeds: it takes a new configuration at any time. */
-export const FILTER_SETTINGS: readonly string[] = ['listen.hosts'];
+export const FILTER_SETTINGS: readonly string[] = ['listen.hosts', 'limits.cacheBytes'];
 
 /** Settings that filter and bridge heed and Envoy's own configuration does not need: a new bridge can have others. */
 export const BRIDGE_SETTINGS: readonly string[] = ['limits.operations', 'limits.bytes'];

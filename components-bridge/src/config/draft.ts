@@ -35,6 +35,7 @@ export interface Draft {
   dataDir?: string;
   limits: Partial<RuntimeConfig['limits']>;
   envoy: Partial<RuntimeConfig['envoy']>;
+  tracing: Partial<NonNullable<RuntimeConfig['tracing']>>;
   /** Undefined if the file does not mention components at all. */
   components?: DraftComponent[];
   /** Where a setting was written, for problems found only once everything is known. */
@@ -43,5 +44,5 @@ export interface Draft {
 
 /** A draft that says nothing. */
 export function emptyDraft(): Draft {
-  return { app: {}, listen: {}, limits: {}, envoy: {}, lineOf: () => 0 };
+  return { app: {}, listen: {}, limits: {}, envoy: {}, tracing: {}, lineOf: () => 0 };
 }

@@ -42,12 +42,19 @@ export type LoadResult =
 const DEFAULTS = {
   app: { id: 'app', port: 0, protocol: 'http' },
   listen: { host: '127.0.0.1', port: 34904, hosts: [] },
-  limits: { messageBytes: 4 * 1024 * 1024, operations: 1024, bytes: 64 * 1024 * 1024, deadlineMs: 15_000 },
+  limits: {
+    messageBytes: 4 * 1024 * 1024,
+    operations: 1024,
+    bytes: 64 * 1024 * 1024,
+    cacheBytes: 8 * 1024 * 1024,
+    deadlineMs: 15_000,
+  },
   envoy: { concurrency: 2, metricsPort: 34903 },
+  tracing: { sampling: 1 },
 } as const;
 
 /** The longest name of a socket that the runtime makes in its data folder. */
-const LONGEST_SOCKET = 'envoy-admin.sock';
+const LONGEST_SOCKET = 'bridge-admin.sock';
 
 const EMBEDDED = 'embedded default';
 
@@ -161,6 +168,7 @@ function assemble(
     hosts: [...(draft.listen.hosts ?? DEFAULTS.listen.hosts)],
   };
   if (draft.listen.unixSocket !== undefined) listen.unixSocket = draft.listen.unixSocket;
+  const { otlp, sampling = DEFAULTS.tracing.sampling } = draft.tracing;
   return {
     source: sources.length === 0 ? EMBEDDED : sources.join(' and '),
     app: {
@@ -177,12 +185,14 @@ function assemble(
       messageBytes: draft.limits.messageBytes ?? DEFAULTS.limits.messageBytes,
       operations: draft.limits.operations ?? DEFAULTS.limits.operations,
       bytes: draft.limits.bytes ?? DEFAULTS.limits.bytes,
+      cacheBytes: draft.limits.cacheBytes ?? DEFAULTS.limits.cacheBytes,
       deadlineMs: draft.limits.deadlineMs ?? DEFAULTS.limits.deadlineMs,
     },
     envoy: {
       concurrency: draft.envoy.concurrency ?? DEFAULTS.envoy.concurrency,
       metricsPort: draft.envoy.metricsPort ?? DEFAULTS.envoy.metricsPort,
     },
+    ...(otlp === undefined ? {} : { tracing: { otlp, sampling } }),
     components,
   };
 }
@@ -214,6 +224,12 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
     const message = `expected the app's own port, found ${config.app.port}, which ${user}`;
     if (options.appPort === undefined) problem(['app', 'port'], message);
     else findings.problem('', 0, '--app-port', message);
+  }
+  if (draft.tracing.sampling !== undefined && config.tracing === undefined) {
+    problem(
+      ['tracing', 'otlp'],
+      'expected the address of a collector, because tracing.sampling is set; found nothing',
+    );
   }
   if (config.limits.bytes < config.limits.messageBytes) {
     const message = `expected at least limits.message (${config.limits.messageBytes} bytes), found ${config.limits.bytes} bytes`;

@@ -20,6 +20,22 @@ export function asPort(value: unknown, lowest: 0 | 1): number | undefined {
   return asCount(value, lowest, 65535);
 }
 
+/** A part of a whole, from 0 to 1, or undefined. Digits in quotes or from the environment count as a number. */
+export function asShare(value: unknown): number | undefined {
+  const number = typeof value === 'string' && /^\d{1,3}(\.\d{1,9})?$/.test(value) ? Number(value) : value;
+  return typeof number === 'number' && number >= 0 && number <= 1 ? number : undefined;
+}
+
+/** The base address of a collector, `http://host:port` with or without a path, and no slash at its end. */
+export function asCollector(value: unknown): string | undefined {
+  if (typeof value !== 'string' || !URL.canParse(value)) return undefined;
+  const { protocol, hostname, port, username, password, search, hash, pathname } = new URL(value);
+  if (protocol !== 'http:' || hostname === '' || `${username}${password}${search}${hash}` !== '')
+    return undefined;
+  if (pathname.includes('/v1/traces')) return undefined;
+  return `http://${hostname}:${port || '80'}${pathname.replace(/\/+$/, '')}`;
+}
+
 /** An address to listen on: an IP address; `localhost` becomes 127.0.0.1, because Envoy binds addresses only. */
 export function asListenHost(value: unknown): string | undefined {
   if (value === 'localhost') return '127.0.0.1';

@@ -6,7 +6,16 @@ import { isRecord } from './document.js';
 import type { ConfigDocument } from './document.js';
 import { emptyDraft } from './draft.js';
 import type { Draft, DraftComponent, DraftValue } from './draft.js';
-import { appIdProblem, asCount, asHostName, asListenHost, asPort, componentNameProblem } from './limits.js';
+import {
+  appIdProblem,
+  asCollector,
+  asCount,
+  asHostName,
+  asListenHost,
+  asPort,
+  asShare,
+  componentNameProblem,
+} from './limits.js';
 import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
 import { checkDocument, field, valueAt } from './schema.js';
@@ -54,6 +63,7 @@ const limits = z.strictObject({
   message: bytes(1024, 64 * MIB, 'from 1KiB to 64MiB'),
   operations: count(1, 1_000_000),
   bytes: bytes(64 * 1024, 1024 * MIB, 'from 64KiB to 1GiB'),
+  cache: bytes(64 * 1024, 1024 * MIB, 'from 64KiB to 1GiB'),
   deadline: field('a duration from 1ms to 1h with its unit, such as 15s or 500ms', (value) => {
     const milliseconds = parseDuration(value);
     return milliseconds !== undefined && milliseconds >= 1 && milliseconds <= 3_600_000
@@ -65,6 +75,14 @@ const limits = z.strictObject({
 const envoy = z.strictObject({
   concurrency: count(1, 128),
   metricsPort: anyPort('a port from 1 to 65535, or 0 for no metrics'),
+});
+
+const tracing = z.strictObject({
+  otlp: field(
+    "a collector's address as http://HOST:PORT, such as http://127.0.0.1:4318, without /v1/traces",
+    asCollector,
+  ),
+  sampling: field('a number from 0 (no new traces) to 1 (all)', asShare),
 });
 
 const component = z.strictObject({
@@ -85,6 +103,7 @@ const nativeSchema = z.strictObject({
   dataDir: text,
   limits: limits.nullish(),
   envoy: envoy.nullish(),
+  tracing: tracing.nullish(),
   components: z.array(component).nullish(),
 });
 
@@ -117,9 +136,11 @@ export function readNative(
     messageBytes: found.limits?.message,
     operations: found.limits?.operations,
     bytes: found.limits?.bytes,
+    cacheBytes: found.limits?.cache,
     deadlineMs: found.limits?.deadline,
   };
   draft.envoy = { ...found.envoy };
+  draft.tracing = { ...found.tracing };
   const socket = found.listen?.unixSocket;
   if (socket !== undefined) draft.listen.unixSocket = resolve(folder, socket);
   if (found.dataDir !== undefined) draft.dataDir = resolve(folder, found.dataDir);

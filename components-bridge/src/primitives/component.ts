@@ -2,8 +2,18 @@ import type { Logger } from 'pino';
 
 import type { CatalogEntry } from '../config/types.js';
 
+/** Where a backend is, as traces show it: OpenTelemetry's `db.system.name`, `server.address` and `server.port`. */
+export interface BackendPlace {
+  system: string;
+  address?: string;
+  port?: number;
+}
+
 /** A backend in use. What it can do stands in the interface of its primitive, such as `StateStore`. */
 export interface Component {
+  /** Where the backend is; undefined if there is nothing to say. */
+  readonly place?: BackendPlace;
+
   /** Lets go of connections and files. Called once; calls in flight may fail. */
   close(): Promise<void>;
 }

@@ -1,13 +1,16 @@
+import type { Call } from './call.js';
+
 /**
  * Performs one method of a primitive.
  *
  * @param payload the request message as protobuf. It is only valid until the handler returns its promise; what is
  *   needed longer must have been decoded by then (decoded bytes fields share its memory, and that memory is not
  *   reused, so they may be kept).
+ * @param call what is known of the call; it is handed on to whatever asks a backend
  * @returns the response message as protobuf
  * @throws OperationError for a failure that the caller can understand; anything else counts as INTERNAL
  */
-export type Handler = (payload: Uint8Array) => Promise<Uint8Array>;
+export type Handler = (payload: Uint8Array, call: Call) => Promise<Uint8Array>;
 
 /** One primitive's methods. */
 export interface Service {

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 
 import type { ComponentConfig } from '../config/types.js';
+import type { Secrets } from '../telemetry/secrets.js';
 import type { ComponentType } from './component.js';
 import { ComponentSlot } from './slot.js';
 import type { ComponentHealth } from './slot.js';
@@ -13,6 +14,8 @@ export interface RegistryOptions {
   types: readonly ComponentType[];
   dataDir: string;
   log: Logger;
+  /** Taken out of the reasons that components give. */
+  secrets?: Secrets;
   /** Told after each change of a component's status or reason, as long as calls find it. */
   onHealth?: (health: ComponentHealth) => void;
   /** Told when a component's new settings have taken the place of the old ones. */
@@ -158,10 +161,12 @@ export class ComponentRegistry {
   }
 
   #slot(config: ComponentConfig): ComponentSlot {
-    const { dataDir, log } = this.options;
+    const { dataDir, log, secrets } = this.options;
+    secrets?.addComponents([config]);
     return new ComponentSlot(config, this.#types.get(config.type), {
       dataDir,
       log,
+      ...(secrets === undefined ? {} : { secrets }),
       onChange: (slot) => this.#changed(slot),
     });
   }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 
 import type { ComponentConfig } from '../config/types.js';
+import { Secrets } from '../telemetry/secrets.js';
 import type { Component, ComponentType } from './component.js';
 import { reasonOf } from './errors.js';
 
@@ -24,6 +25,8 @@ export interface SlotOptions {
   /** Absolute folder for what components keep. */
   dataDir: string;
   log: Logger;
+  /** Taken out of the reasons that the component gives. */
+  secrets?: Secrets;
   /** Told after each change of its status or reason. */
   onChange: (slot: ComponentSlot) => void;
 }
@@ -50,6 +53,7 @@ export class ComponentSlot {
     this.#settle = resolve;
   });
   readonly #log: Logger;
+  readonly #secrets: Secrets;
 
   /** @param type undefined if this version does not serve it: then it never becomes ready */
   constructor(
@@ -58,6 +62,7 @@ export class ComponentSlot {
     private readonly options: SlotOptions,
   ) {
     this.#log = options.log.child({ component: config.name, type: config.type });
+    this.#secrets = options.secrets ?? new Secrets();
   }
 
   /** The component, if it is ready. */
@@ -184,7 +189,8 @@ export class ComponentSlot {
     });
   }
 
-  #set(status: ComponentStatus, reason?: string): void {
+  #set(status: ComponentStatus, why?: string): void {
+    const reason = why === undefined ? undefined : this.#secrets.redact(why);
     if (this.#status === status && this.#reason === reason) return;
     this.#status = status;
     this.#reason = reason;

@@ -3,11 +3,21 @@ import type { Logger } from 'pino';
 
 import { configHash } from '../config/hash.js';
 import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
+import { Backends } from '../primitives/backends.js';
 import type { ComponentType } from '../primitives/component.js';
 import { ComponentRegistry } from '../primitives/registry.js';
 import type { Applied, ApplyOptions } from '../primitives/registry.js';
 import type { ComponentHealth } from '../primitives/slot.js';
 import { StateService } from '../primitives/state/service.js';
+import { Exposition } from '../telemetry/exposition.js';
+import { SpanExporter } from '../telemetry/otlp.js';
+import type { Secrets } from '../telemetry/secrets.js';
+import { AdminServer } from './admin.js';
+import type { AdminPage } from './admin.js';
+import { CallWatch } from './calls.js';
+import { ComponentHistory } from './component-history.js';
+import { BridgeMetrics } from './metrics.js';
+import type { BridgeState } from './metrics.js';
 import { Predecessor } from './predecessor.js';
 import { SessionServer } from './session.js';
 
@@ -16,6 +26,11 @@ const FIRST_TRIES_MS = 250;
 
 /** How long components may take to become ready before a bridge that takes over does so without them. */
 const TAKE_OVER_MS = 5_000;
+/** How long the last spans may take to reach their collector. */
+const LAST_SPANS_MS = 1_000;
+
+/** The socket of metrics and health, in the data folder. */
+const ADMIN_SOCKET = 'bridge-admin.sock';
 
 export interface BridgeOptions {
   config: RuntimeConfig;
@@ -25,11 +40,13 @@ export interface BridgeOptions {
   version: string;
   /** Where sessions are served. Default: `session.sock` in the data folder. */
   socketPath?: string | undefined;
-  /** Group that may connect to the socket, besides the owner. */
+  /** Group that may connect to the sockets, besides the owner. */
   gid?: number | undefined;
   /** The environment's NAMESPACE, for stores whose keys begin with it. */
   namespace?: string | undefined;
   log: Logger;
+  /** What must not be shown of what components say. */
+  secrets: Secrets;
   onSessions?: (open: number) => void;
   onHealth?: (health: ComponentHealth) => void;
   /** Told when settings that `apply` could not wait for have taken the place of the old ones. */
@@ -38,45 +55,69 @@ export interface BridgeOptions {
   onTakenOver?: () => void;
 }
 
-/** The bridge, put together: configuration, components, primitives, session server. */
+/** The bridge, put together: configuration, components, primitives, session server, and what is told of them. */
 export class Bridge {
   readonly socketPath: string;
   readonly #registry: ComponentRegistry;
   readonly #sessions: SessionServer;
+  readonly #admin: AdminServer;
+  readonly #spans: SpanExporter | undefined;
+  readonly #metrics: BridgeMetrics;
+  readonly #history = new ComponentHistory();
+  readonly #names: Pick<BridgeState, 'version' | 'configVersion'>;
   /** The configuration that was asked for last. */
   #config: RuntimeConfig;
 
   constructor(private readonly options: BridgeOptions) {
-    const { config, log } = options;
+    const { config, log, secrets, version, gid } = options;
     this.#config = config;
     this.socketPath = options.socketPath ?? join(config.dataDir, 'session.sock');
+    this.#names = { version, configVersion: configHash(config) };
+    const backends = new Backends(secrets);
+    this.#spans = spanExporter(options);
+    this.#metrics = new BridgeMetrics(backends, this.#spans);
     this.#registry = new ComponentRegistry({
       components: config.components,
       types: options.catalog,
       dataDir: config.dataDir,
       log,
-      ...(options.onHealth === undefined ? {} : { onHealth: options.onHealth }),
+      secrets,
+      onHealth: (health) => {
+        this.#history.note(health);
+        options.onHealth?.(health);
+      },
       onReplaced: (component) => {
-        this.#sessions.reconfigured(configHash(this.effective));
+        this.#reconfigured();
         options.onReplaced?.(component);
       },
     });
     const state = new StateService({
       registry: this.#registry,
+      backends,
       appId: config.app.id,
       namespace: options.namespace ?? '',
       messageBytes: config.limits.messageBytes,
     });
     this.#sessions = new SessionServer({
       socketPath: this.socketPath,
-      gid: options.gid,
+      gid,
       services: [state],
-      hello: { name: 'bridge', version: options.version, configVersion: configHash(config) },
+      hello: { name: 'bridge', ...this.#names },
       limits: config.limits,
       log,
+      calls: new CallWatch({ log, secrets, spans: this.#spans }),
       holdGreetings: true,
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
       ...(options.onTakenOver === undefined ? {} : { onTakenOver: options.onTakenOver }),
+    });
+    this.#admin = new AdminServer({
+      socketPath: join(config.dataDir, ADMIN_SOCKET),
+      gid,
+      log,
+      pages: new Map([
+        ['/metrics', () => this.#metricsPage()],
+        ['/health', () => this.#healthPage()],
+      ]),
     });
   }
 
@@ -91,6 +132,7 @@ export class Bridge {
     await this.#sessions.start();
     this.#registry.start();
     void this.#registry.firstTries(FIRST_TRIES_MS).then(() => this.#sessions.greet());
+    void this.#admin.start();
   }
 
   /**
@@ -106,6 +148,7 @@ export class Bridge {
     try {
       this.#sessions.greet();
       await this.#sessions.start(true);
+      void this.#admin.start(true);
       const refusal = await predecessor?.dismiss();
       if (refusal !== undefined) {
         log.warn({ reason: refusal }, 'the bridge before this one does not go by itself; end it');
@@ -113,14 +156,6 @@ export class Bridge {
     } finally {
       predecessor?.close();
     }
-  }
-
-  /** The configuration asked for last, with those components in it that serve. */
-  get effective(): RuntimeConfig {
-    const components = this.#config.components.map(
-      (wanted) => this.#registry.find(wanted.primitive, wanted.name)?.config ?? wanted,
-    );
-    return { ...this.#config, components };
   }
 
   /**
@@ -131,7 +166,7 @@ export class Bridge {
     this.#config = config;
     const applied = await this.#registry.apply(config.components, options);
     // Another configuration may have come while this one was waited for.
-    this.#sessions.reconfigured(configHash(this.effective));
+    this.#reconfigured();
     return applied;
   }
 
@@ -141,13 +176,56 @@ export class Bridge {
 
   /** Lets the calls in hand finish, `graceMs` at most, then closes everything. See `SessionServer.drain`. */
   async drain(graceMs: number): Promise<void> {
+    // Whoever takes over needs the socket's name.
+    await this.#admin.close();
     await this.#sessions.drain(graceMs);
-    await this.#registry.close();
+    await this.#end();
   }
 
   /** Closes everything at once. */
   async close(): Promise<void> {
-    await this.#sessions.close();
-    await this.#registry.close();
+    await Promise.all([this.#admin.close(), this.#sessions.close()]);
+    await this.#end();
   }
+
+  /** Says by which configuration it serves: the one asked for last, with those components in it that are in use. */
+  #reconfigured(): void {
+    const components = this.#config.components.map(
+      (wanted) => this.#registry.find(wanted.primitive, wanted.name)?.config ?? wanted,
+    );
+    this.#names.configVersion = configHash({ ...this.#config, components });
+    this.#sessions.reconfigured(this.#names.configVersion);
+  }
+
+  async #end(): Promise<void> {
+    this.#metrics.stop();
+    await Promise.all([this.#registry.close(), this.#spans?.close(LAST_SPANS_MS)]);
+  }
+
+  #state(): BridgeState {
+    const sessions = this.#sessions;
+    return {
+      ...this.#names,
+      sessions: sessions.open,
+      operations: sessions.running,
+      requestBytes: sessions.runningBytes,
+      answerBytes: sessions.backlog,
+      components: this.#history.of(this.#registry.health()),
+    };
+  }
+
+  #metricsPage(): AdminPage {
+    return { contentType: Exposition.contentType, body: this.#metrics.text(this.#state()) };
+  }
+
+  #healthPage(): AdminPage {
+    const { version, configVersion, sessions, operations, components } = this.#state();
+    const health = { version, configVersion, sessions, operations, components };
+    return { contentType: 'application/json', body: `${JSON.stringify(health, null, 2)}\n` };
+  }
+}
+
+function spanExporter({ config, version, log }: BridgeOptions): SpanExporter | undefined {
+  if (config.tracing === undefined) return undefined;
+  return new SpanExporter({ endpoint: config.tracing.otlp, service: config.app.id, version, log });
 }

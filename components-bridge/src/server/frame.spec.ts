@@ -30,6 +30,7 @@ describe('decodeFrame', () => {
         kind: frame.kind,
         deadlineMs: frame.deadlineMs,
         method: frame.method,
+        traceparent: frame.traceparent,
         payload: frame.payload,
       });
     }
@@ -111,6 +112,15 @@ describe('encodeHead', () => {
         expect(frame.kind).toBe(Kind.RESULT);
         expect(payload.equals(frame.payload)).toBe(true);
       }
+    }
+  });
+
+  it('writes how long the answer took, whatever the length of the number', () => {
+    for (const us of [0, 1, 127, 128, 16_383, 16_384, 2 ** 31, 2 ** 32 - 1]) {
+      const head = encodeHead(Number.MAX_SAFE_INTEGER, Kind.RESULT, 2 ** 31, us, Math.floor(us / 2));
+      const frame = fromBinary(FrameSchema, Buffer.concat([head.subarray(5, -6)]));
+      expect(frame).toMatchObject({ bridgeUs: us, backendUs: Math.floor(us / 2) });
+      expect(head.readUInt32BE(1)).toBe(head.length - 5 + 2 ** 31);
     }
   });
 });

@@ -12,6 +12,8 @@ export interface Frame {
   kind: Kind;
   deadlineMs: number;
   method: string;
+  /** The caller's trace context, as it was sent; empty if there was none. */
+  traceparent: string;
   /** A view of what was read; empty if the frame has none. */
   payload: Uint8Array;
 }
@@ -19,8 +21,11 @@ export interface Frame {
 /** Bytes of gRPC's own header: compressed flag and length. */
 export const GRPC_HEADER = 5;
 
-/** Most bytes of gRPC header and frame in front of a payload: 5, id 1+8, kind 2, payload tag and length 1+5. */
-const LONGEST_HEAD = 24;
+/**
+ * Most bytes of gRPC header and frame in front of a payload: 5, id 1+8, kind 2, two times 1+5, payload tag and
+ * length 1+5.
+ */
+const LONGEST_HEAD = 34;
 
 const NO_BYTES = new Uint8Array(0);
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -36,7 +41,14 @@ export class FrameError extends Error {
  * @throws FrameError
  */
 export function decodeFrame(bytes: Buffer): Frame {
-  const frame: Frame = { id: 0, kind: Kind.UNSPECIFIED, deadlineMs: 0, method: '', payload: NO_BYTES };
+  const frame: Frame = {
+    id: 0,
+    kind: Kind.UNSPECIFIED,
+    deadlineMs: 0,
+    method: '',
+    traceparent: '',
+    payload: NO_BYTES,
+  };
   const reader = new Reader(bytes);
   while (reader.at < bytes.length) {
     const tag = reader.varint();
@@ -47,6 +59,7 @@ export function decodeFrame(bytes: Buffer): Frame {
     else if (field === 2 && wire === 0) frame.kind = reader.varint();
     else if (field === 3 && wire === 0) frame.deadlineMs = reader.varint() >>> 0;
     else if (field === 4 && wire === 2) frame.method = text(reader.bytes());
+    else if (field === 5 && wire === 2) frame.traceparent = text(reader.bytes());
     else if (field === 15 && wire === 2) frame.payload = reader.bytes();
     else reader.skip(wire);
   }
@@ -113,28 +126,42 @@ function text(bytes: Buffer): string {
   }
 }
 
-/** Everything of a gRPC message that stands before a frame's payload; the payload's bytes follow it as they are. */
-export function encodeHead(id: number, kind: Kind, payloadLength: number): Buffer {
+/**
+ * Everything of a gRPC message that stands before a frame's payload; the payload's bytes follow it as they are.
+ *
+ * @param bridgeUs how long an answer took, in whole microseconds; 0 says nothing
+ * @param backendUs how much of that was spent waiting for the backend
+ */
+export function encodeHead(
+  id: number,
+  kind: Kind,
+  payloadLength: number,
+  bridgeUs = 0,
+  backendUs = 0,
+): Buffer {
   const head = Buffer.allocUnsafe(LONGEST_HEAD);
-  return head.subarray(0, writeHead(head, 0, id, kind, payloadLength));
-}
-
-/** @returns where the payload goes */
-function writeHead(target: Buffer, start: number, id: number, kind: Kind, payloadLength: number): number {
-  let at = start + GRPC_HEADER;
+  let at = GRPC_HEADER;
   if (id > 0) {
-    target[at++] = 0x08;
-    at = writeVarint(target, at, id);
+    head[at++] = 0x08;
+    at = writeVarint(head, at, id);
   }
-  target[at++] = 0x10;
-  target[at++] = kind;
+  head[at++] = 0x10;
+  head[at++] = kind;
+  if (bridgeUs > 0) {
+    head[at++] = 0x30;
+    at = writeVarint(head, at, bridgeUs);
+  }
+  if (backendUs > 0) {
+    head[at++] = 0x38;
+    at = writeVarint(head, at, backendUs);
+  }
   if (payloadLength > 0) {
-    target[at++] = 0x7a;
-    at = writeVarint(target, at, payloadLength);
+    head[at++] = 0x7a;
+    at = writeVarint(head, at, payloadLength);
   }
-  target[start] = 0;
-  target.writeUInt32BE(at - start - GRPC_HEADER + payloadLength, start + 1);
-  return at;
+  head[0] = 0;
+  head.writeUInt32BE(at - GRPC_HEADER + payloadLength, 1);
+  return head.subarray(0, at);
 }
 
 function writeVarint(target: Buffer, start: number, value: number): number {

@@ -1,9 +1,9 @@
 import { create, toBinary } from '@bufbuild/protobuf';
-import type { Logger } from 'pino';
-
 import { FailureSchema, Kind } from '../gen/layotto/bridge/v1/session_pb.js';
-import { Code, OperationError, reasonOf } from '../primitives/errors.js';
+import type { Call } from '../primitives/call.js';
+import { Code, OperationError } from '../primitives/errors.js';
 import type { Handler } from '../primitives/handler.js';
+import type { CallWatch } from './calls.js';
 import { FrameError } from './frame.js';
 import type { Frame } from './frame.js';
 import type { SessionStream } from './stream.js';
@@ -22,9 +22,13 @@ export interface OperationLimits {
   bytes: number;
 }
 
+/** The longest time a frame can say, in microseconds: more than an hour. */
+const LONGEST_US = 2 ** 32 - 1;
+
 interface Operation {
   id: number;
   stream: SessionStream;
+  call: Call;
   /** Milliseconds of `performance.now()`; Infinity: none. */
   deadline: number;
 }
@@ -46,11 +50,16 @@ export class Pair {
   constructor(
     private readonly handlers: ReadonlyMap<string, Handler>,
     private readonly limits: OperationLimits,
-    private readonly log: Logger,
+    private readonly watch: CallWatch,
   ) {}
 
   get running(): number {
     return this.#running;
+  }
+
+  /** Bytes of the requests at work. */
+  get runningBytes(): number {
+    return this.#runningBytes;
   }
 
   /** The earliest deadline of an operation waited for; Infinity if there is none. */
@@ -85,16 +94,22 @@ export class Pair {
     this.regulate();
   }
 
-  /** @throws FrameError if the frame breaks the session's rules */
-  request(stream: SessionStream, frame: Frame): void {
+  /**
+   * @param now when it arrived, in milliseconds of `performance.now()`
+   * @throws FrameError if the frame breaks the session's rules
+   */
+  request(stream: SessionStream, frame: Frame, now: number): void {
     const { id, method, payload } = frame;
     if (id === 0) throw new FrameError('a request has no id');
     if (this.#waiting.has(id)) throw new FrameError(`the id ${id} is in use`);
     if (payload.length > LARGE) stream.send(id, Kind.ACK, NO_BYTES);
+    const call = this.watch.begin(method, frame.traceparent, now);
+    const deadline = frame.deadlineMs > 0 ? now + frame.deadlineMs : Infinity;
+    const operation: Operation = { id, stream, call, deadline };
     const handler = this.handlers.get(method);
     if (handler === undefined) {
       const message = `unknown method ${JSON.stringify(method.slice(0, 200))}`;
-      this.#fail(stream, id, new OperationError(Code.UNIMPLEMENTED, message));
+      this.#fail(operation, new OperationError(Code.UNIMPLEMENTED, message));
       return;
     }
     const { operations, bytes } = this.limits;
@@ -103,11 +118,9 @@ export class Pair {
       this.#runningBytes + payload.length > Math.max(bytes, payload.length)
     ) {
       const message = `too busy: ${this.#running} operations of ${this.#runningBytes} bytes are at work`;
-      this.#fail(stream, id, new OperationError(Code.RESOURCE_EXHAUSTED, message));
+      this.#fail(operation, new OperationError(Code.RESOURCE_EXHAUSTED, message));
       return;
     }
-    const deadline = frame.deadlineMs > 0 ? performance.now() + frame.deadlineMs : Infinity;
-    const operation: Operation = { id, stream, deadline };
     this.#waiting.set(id, operation);
     this.#running++;
     this.#runningBytes += payload.length;
@@ -122,7 +135,7 @@ export class Pair {
     const operation = this.#waiting.get(id);
     if (operation === undefined) return;
     this.#waiting.delete(id);
-    this.#fail(operation.stream, id, new OperationError(Code.CANCELLED, 'cancelled'));
+    this.#fail(operation, new OperationError(Code.CANCELLED, 'cancelled'));
   }
 
   /** Answers the operations whose deadline has passed. */
@@ -130,7 +143,7 @@ export class Pair {
     for (const operation of this.#waiting.values()) {
       if (operation.deadline > now) continue;
       this.#waiting.delete(operation.id);
-      this.#fail(operation.stream, operation.id, expired());
+      this.#fail(operation, expired());
     }
   }
 
@@ -152,45 +165,49 @@ export class Pair {
       this.#runningBytes -= length;
       return this.#waiting.get(operation.id) === operation && this.#waiting.delete(operation.id);
     };
-    handler(payload).then(
+    handler(payload, operation.call).then(
       (result) => {
         if (settled()) this.#reply(operation, result);
+        this.watch.ended(operation.call);
       },
       (error: unknown) => {
-        if (settled()) this.#fail(operation.stream, operation.id, error);
+        if (settled()) this.#fail(operation, error);
+        this.watch.ended(operation.call);
       },
     );
   }
 
-  #reply({ id, stream, deadline }: Operation, result: Uint8Array): void {
+  #reply(operation: Operation, result: Uint8Array): void {
+    const { id, stream, deadline, call } = operation;
     const { resultBytes, bytes } = this.limits;
-    if (deadline !== Infinity && performance.now() > deadline) {
-      this.#fail(stream, id, expired());
+    const now = performance.now();
+    if (now > deadline) {
+      this.#fail(operation, expired());
     } else if (result.length > resultBytes) {
       const message = `the answer has ${result.length} bytes; the limit is ${resultBytes}`;
-      this.#fail(stream, id, new OperationError(Code.RESOURCE_EXHAUSTED, message));
+      this.#fail(operation, new OperationError(Code.RESOURCE_EXHAUSTED, message));
     } else if (result.length > LARGE && this.backlog + result.length > bytes) {
       const message = `too busy: ${this.backlog} bytes of answers have not been taken`;
-      this.#fail(stream, id, new OperationError(Code.RESOURCE_EXHAUSTED, message));
+      this.#fail(operation, new OperationError(Code.RESOURCE_EXHAUSTED, message));
     } else {
       const carrier = result.length > LARGE && this.large?.closed === false ? this.large : stream;
-      carrier.send(id, Kind.RESULT, result);
+      carrier.send(id, Kind.RESULT, result, micros(now - call.arrived), micros(call.waitedMs(now)));
       this.regulate();
     }
   }
 
-  #fail(stream: SessionStream, id: number, error: unknown): void {
-    let code = Code.INTERNAL;
-    if (error instanceof OperationError) code = error.code;
-    else this.log.error({ err: error }, 'an operation failed in a way that is a bug');
-    const failure = create(FailureSchema, { code, message: reasonOf(error).slice(0, LONGEST_MESSAGE) });
-    stream.send(id, Kind.FAILURE, toBinary(FailureSchema, failure));
+  #fail({ id, stream, call }: Operation, error: unknown): void {
+    const now = performance.now();
+    const failure = toBinary(FailureSchema, create(FailureSchema, this.watch.failed(call, error, now)));
+    stream.send(id, Kind.FAILURE, failure, micros(now - call.arrived), micros(call.waitedMs(now)));
     this.regulate();
   }
 }
 
-/** Messages become headers at the filter; they quote keys, which may be long. */
-const LONGEST_MESSAGE = 2_048;
+/** Whole microseconds, as frames say them. */
+function micros(ms: number): number {
+  return Math.min(Math.round(ms * 1_000), LONGEST_US);
+}
 
 function expired(): OperationError {
   return new OperationError(Code.DEADLINE_EXCEEDED, 'the deadline passed before the answer came');

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import { framed } from '../../../test/support/session-client.js';
 import { MiB, SessionFixture } from '../../../test/support/session-fixture.js';
-import { eventually } from '../../../test/support/wait.js';
+import { eventually, sleep } from '../../../test/support/wait.js';
 import { Kind } from '../gen/layotto/bridge/v1/session_pb.js';
 import { Code } from '../primitives/errors.js';
 
@@ -33,6 +33,29 @@ describe('SessionServer', () => {
         expect(Buffer.from(await client.result(id)).toString()).toBe(`call ${id}`);
       }
       expect(client.of(Kind.ACK)).toEqual([]);
+    });
+
+    it('says of every answer how long it took, and how long the backend did', async () => {
+      const client = bridge.session();
+      await client.hello();
+      const begun = performance.now();
+      client.request(1, 'slow');
+      client.request(2, 'hold');
+      client.request(3, 'refuse');
+      client.request(4, 'hold', undefined, 30);
+      await sleep(20);
+      bridge.held[0]?.resolve(Buffer.from('done'));
+      const slow = await client.frame(Kind.RESULT, 1);
+      const most = Math.ceil((performance.now() - begun) * 1_000);
+      // Of a pause of 30 ms, timers may take a little off.
+      expect(slow.backendUs).toBeGreaterThan(25_000);
+      expect(slow.bridgeUs).toBeGreaterThanOrEqual(slow.backendUs);
+      expect(slow.bridgeUs).toBeLessThanOrEqual(most);
+      const held = await client.frame(Kind.RESULT, 2);
+      expect(held.bridgeUs).toBeGreaterThan(10_000);
+      expect(held.backendUs).toBe(0);
+      expect((await client.frame(Kind.FAILURE, 3)).bridgeUs).toBeLessThan(most);
+      expect((await client.frame(Kind.FAILURE, 4)).bridgeUs).toBeGreaterThanOrEqual(30_000);
     });
 
     it('answers with an empty result', async () => {

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { Kind } from '../gen/layotto/bridge/v1/session_pb.js';
 import { Code, reasonOf } from '../primitives/errors.js';
 import type { Handler, Service } from '../primitives/handler.js';
+import { CallWatch } from './calls.js';
 import { FrameError } from './frame.js';
 import type { Frame } from './frame.js';
 import { decodeHello, Greeting } from './greeting.js';
@@ -44,6 +45,8 @@ export interface SessionServerOptions extends SocketAccess {
   hello: BridgeFacts;
   limits: { messageBytes: number; operations: number; bytes: number };
   log: Logger;
+  /** Follows the calls; by default it only logs those that failed. */
+  calls?: CallWatch;
   /** Sends no hello before `greet` is called: a filter sends no calls until it has one. */
   holdGreetings?: boolean;
   /** Told how many session streams are open, when that changes. */
@@ -70,6 +73,7 @@ export class SessionServer implements StreamEvents {
   readonly #limits: OperationLimits;
   readonly #frameLimit: number;
   readonly #greeting: Greeting;
+  readonly #calls: CallWatch;
   #socket: OwnSocket | undefined;
   #deadlines: NodeJS.Timeout | undefined;
   #followers: NodeJS.Timeout | undefined;
@@ -85,6 +89,7 @@ export class SessionServer implements StreamEvents {
     this.#limits = { resultBytes: this.#frameLimit, operations: limits.operations, bytes: limits.bytes };
     const names = services.map((service) => service.name);
     this.#greeting = new Greeting(options.hello, names, options.log);
+    this.#calls = options.calls ?? new CallWatch({ log: options.log });
     this.#greets = options.holdGreetings !== true;
     this.#http2 = createServer({
       settings: { initialWindowSize: STREAM_WINDOW, maxConcurrentStreams: 100 },
@@ -106,6 +111,13 @@ export class SessionServer implements StreamEvents {
   get running(): number {
     let sum = 0;
     for (const pair of this.#pairs) sum += pair.running;
+    return sum;
+  }
+
+  /** Bytes of the requests of those. */
+  get runningBytes(): number {
+    let sum = 0;
+    for (const pair of this.#pairs) sum += pair.runningBytes;
     return sum;
   }
 
@@ -181,7 +193,7 @@ export class SessionServer implements StreamEvents {
     await closed;
   }
 
-  onFrame(stream: SessionStream, frame: Frame): void {
+  onFrame(stream: SessionStream, frame: Frame, now: number): void {
     const member = this.#members.get(stream);
     if (member === undefined) return;
     const { pair } = member;
@@ -189,10 +201,10 @@ export class SessionServer implements StreamEvents {
       this.#greet(member, frame);
       return;
     }
-    if (this.#draining) this.#lastFrame = performance.now();
+    if (this.#draining) this.#lastFrame = now;
     switch (frame.kind) {
       case Kind.REQUEST:
-        pair.request(stream, frame);
+        pair.request(stream, frame, now);
         if (frame.deadlineMs > 0) this.#deadlines ??= setTimeout(() => this.#expire(), DEADLINE_STEP_MS);
         break;
       case Kind.CANCEL:
@@ -303,7 +315,7 @@ export class SessionServer implements StreamEvents {
     const { pairId, large, name, version, configVersion, appId } = hello;
     let pair = pairId === 0n ? undefined : this.#pairsById.get(pairId);
     if (pair === undefined) {
-      pair = new Pair(this.#handlers, this.#limits, this.options.log);
+      pair = new Pair(this.#handlers, this.#limits, this.#calls);
       this.#pairs.add(pair);
       if (pairId !== 0n) this.#pairsById.set(pairId, pair);
     }

@@ -11,7 +11,8 @@ const COPY_BELOW = 16 * 1024;
 
 /** What a session stream tells about. */
 export interface StreamEvents {
-  onFrame(stream: SessionStream, frame: Frame): void;
+  /** @param now when its last bytes came, by `performance.now()` */
+  onFrame(stream: SessionStream, frame: Frame, now: number): void;
   /** The peer sent something that is not a frame; the stream is ending. */
   onMalformed(stream: SessionStream, error: FrameError): void;
   /** The peer has sent everything it will send. */
@@ -67,11 +68,16 @@ export class SessionStream {
     return this.#ending || this.http2.destroyed || this.http2.closed;
   }
 
-  /** Sends a frame; what is sent in one turn leaves in one write. */
-  send(id: number, kind: Kind, payload: Uint8Array): void {
+  /**
+   * Sends a frame; what is sent in one turn leaves in one write.
+   *
+   * @param bridgeUs how long an answer took, in whole microseconds
+   * @param backendUs how much of that was spent waiting for the backend
+   */
+  send(id: number, kind: Kind, payload: Uint8Array, bridgeUs = 0, backendUs = 0): void {
     if (this.closed) return;
     if (this.#outgoing.length === 0) process.nextTick(() => this.#flush());
-    const head = encodeHead(id, kind, payload.length);
+    const head = encodeHead(id, kind, payload.length, bridgeUs, backendUs);
     this.#outgoing.push({ head, payload });
     this.#outgoingBytes += head.length + payload.length;
   }
@@ -102,9 +108,11 @@ export class SessionStream {
 
   #take(chunk: Buffer): void {
     if (this.closed) return;
+    // Looked at once for all frames of the chunk: it is part of what every call costs.
+    const now = performance.now();
     try {
       this.#reader.push(chunk, (message) => {
-        this.events.onFrame(this, decodeFrame(message));
+        this.events.onFrame(this, decodeFrame(message), now);
         return !this.closed;
       });
     } catch (error) {

@@ -4,6 +4,7 @@ import { z } from 'zod';
 
 import { eventually } from '../../../../test/support/wait.js';
 import * as pb from '../../gen/layotto/bridge/v1/state_pb.js';
+import { Call } from '../call.js';
 import { Code } from '../errors.js';
 import { ComponentRegistry } from '../registry.js';
 import { StateService } from './service.js';
@@ -88,7 +89,7 @@ describe('StateService', () => {
   function call(method: string, payload: Uint8Array): Promise<Uint8Array> {
     const handler = service.handlers.get(`layotto.bridge.v1.State/${method}`);
     if (handler === undefined) throw new Error(`no handler for ${method}`);
-    return handler(payload);
+    return handler(payload, new Call(method, '', performance.now()));
   }
 
   const get = (key = 'k'): Promise<Uint8Array> =>

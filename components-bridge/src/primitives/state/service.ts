@@ -2,10 +2,14 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 
 import * as pb from '../../gen/layotto/bridge/v1/state_pb.js';
+import { Backends } from '../backends.js';
+import type { Wording } from '../backends.js';
+import type { Call } from '../call.js';
 import { Code, OperationError, reasonOf } from '../errors.js';
 import type { Handler, Service } from '../handler.js';
 import type { ComponentRegistry } from '../registry.js';
 import type { ComponentSlot } from '../slot.js';
+import { encodeGetStateResponse } from './encode.js';
 import { keyPrefix, storedKey } from './keys.js';
 import type { KeyOwner } from './keys.js';
 import { StateError } from './store.js';
@@ -14,6 +18,8 @@ import { ttlOf } from './ttl.js';
 
 export interface StateServiceOptions extends KeyOwner {
   registry: ComponentRegistry;
+  /** Counts what stores are asked; by default for nobody. */
+  backends?: Backends;
   /** Largest message; a bulk read stops where its answer would exceed it. */
   messageBytes: number;
 }
@@ -25,6 +31,9 @@ const AT_ONCE = 1_000;
 const ITEM_OVERHEAD = 24;
 
 const NO_BYTES = new Uint8Array(0);
+
+/** What a store is asked to do, as metrics and traces name it. */
+type Asking = 'get' | 'set' | 'delete' | 'transact';
 
 /** A store, held for one call, and what stands before its keys. */
 interface Target {
@@ -38,44 +47,46 @@ export class StateService implements Service {
   readonly handlers: ReadonlyMap<string, Handler>;
   /** By slot, because new settings come in a new slot. */
   readonly #targets = new WeakMap<ComponentSlot, Target>();
+  readonly #backends: Backends;
 
   constructor(private readonly options: StateServiceOptions) {
+    this.#backends = options.backends ?? new Backends();
     this.handlers = new Map<string, Handler>([
-      [`${this.name}/GetState`, (payload) => this.#get(payload)],
-      [`${this.name}/GetBulkState`, (payload) => this.#getBulk(payload)],
-      [`${this.name}/SaveState`, (payload) => this.#save(payload)],
-      [`${this.name}/DeleteState`, (payload) => this.#delete(payload)],
-      [`${this.name}/DeleteBulkState`, (payload) => this.#deleteBulk(payload)],
-      [`${this.name}/ExecuteStateTransaction`, (payload) => this.#transact(payload)],
+      [`${this.name}/GetState`, (payload, call) => this.#get(payload, call)],
+      [`${this.name}/GetBulkState`, (payload, call) => this.#getBulk(payload, call)],
+      [`${this.name}/SaveState`, (payload, call) => this.#save(payload, call)],
+      [`${this.name}/DeleteState`, (payload, call) => this.#delete(payload, call)],
+      [`${this.name}/DeleteBulkState`, (payload, call) => this.#deleteBulk(payload, call)],
+      [`${this.name}/ExecuteStateTransaction`, (payload, call) => this.#transact(payload, call)],
     ]);
   }
 
-  async #get(payload: Uint8Array): Promise<Uint8Array> {
+  async #get(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const request = decode(pb.GetStateRequestSchema, payload);
-    return this.#on(request.storeName, async ({ slot, prefix }) => {
+    return this.#on(request.storeName, 'get', async ({ slot, prefix }) => {
       const key = storedKey(prefix, request.key);
-      const value = await run(slot, (store) => store.get(key));
+      const value = await this.#run(call, slot, 'get', (store) => store.get(key));
       if (value === undefined) return NO_BYTES;
-      return toBinary(pb.GetStateResponseSchema, create(pb.GetStateResponseSchema, value));
+      return encodeGetStateResponse(value);
     });
   }
 
-  async #getBulk(payload: Uint8Array): Promise<Uint8Array> {
+  async #getBulk(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const { storeName, keys } = decode(pb.GetBulkStateRequestSchema, payload);
-    return this.#on(storeName, (target) => this.#getAll(target, keys));
+    return this.#on(storeName, 'get', (target) => this.#getAll(target, keys, call));
   }
 
-  async #getAll({ slot, prefix }: Target, keys: readonly string[]): Promise<Uint8Array> {
+  async #getAll({ slot, prefix }: Target, keys: readonly string[], call: Call): Promise<Uint8Array> {
     const stored = keys.map((key) => storedKey(prefix, key));
-    if (slot.instance === undefined) throw notReady(slot, slot.reason);
+    if (slot.instance === undefined) throw this.#backends.refused(call, slot, 'get', WORDING);
     let room = this.options.messageBytes;
     const items = await inSlices(stored, async (key, index) => {
       const item = create(pb.BulkStateItemSchema, { key: keys[index] ?? '' });
       let value: StateValue | undefined;
       try {
-        value = await run(slot, (store) => store.get(key));
+        value = await this.#run(call, slot, 'get', (store) => store.get(key));
       } catch (error) {
-        item.error = reasonOf(error);
+        item.error = this.#backends.reasonOf(error);
       }
       if (value !== undefined) {
         item.data = value.data;
@@ -94,45 +105,49 @@ export class StateService implements Service {
     return toBinary(pb.GetBulkStateResponseSchema, create(pb.GetBulkStateResponseSchema, { items }));
   }
 
-  async #save(payload: Uint8Array): Promise<Uint8Array> {
+  async #save(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const { storeName, states } = decode(pb.SaveStateRequestSchema, payload);
-    return this.#on(storeName, async ({ slot, prefix }) => {
+    return this.#on(storeName, 'set', async ({ slot, prefix }) => {
       const keys = states.map(({ key }) => storedKey(prefix, key));
+      const strong = areStrong(states);
       await independently(states, (item, index) =>
-        run(slot, (store) => store.set(write(keys[index] ?? '', item))),
+        this.#run(call, slot, 'set', (store) => store.set(write(keys[index] ?? '', item, strong))),
       );
       return NO_BYTES;
     });
   }
 
-  async #delete(payload: Uint8Array): Promise<Uint8Array> {
-    const { storeName, key, etag } = decode(pb.DeleteStateRequestSchema, payload);
-    return this.#on(storeName, async ({ slot, prefix }) => {
-      const removal = { key: storedKey(prefix, key), etag: etag?.value };
-      await run(slot, (store) => store.delete(removal));
+  async #delete(payload: Uint8Array, call: Call): Promise<Uint8Array> {
+    const { storeName, key, etag, options } = decode(pb.DeleteStateRequestSchema, payload);
+    return this.#on(storeName, 'delete', async ({ slot, prefix }) => {
+      const removal = { key: storedKey(prefix, key), etag: etag?.value, strong: isStrong(options) };
+      await this.#run(call, slot, 'delete', (store) => store.delete(removal));
       return NO_BYTES;
     });
   }
 
-  async #deleteBulk(payload: Uint8Array): Promise<Uint8Array> {
+  async #deleteBulk(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const { storeName, states } = decode(pb.DeleteBulkStateRequestSchema, payload);
-    return this.#on(storeName, async ({ slot, prefix }) => {
+    return this.#on(storeName, 'delete', async ({ slot, prefix }) => {
+      const strong = areStrong(states);
       const removals = states.map(({ key, etag }): StateRemoval => {
-        return { key: storedKey(prefix, key), etag: etag?.value };
+        return { key: storedKey(prefix, key), etag: etag?.value, strong };
       });
-      await independently(removals, (removal) => run(slot, (store) => store.delete(removal)));
+      await independently(removals, (removal) =>
+        this.#run(call, slot, 'delete', (store) => store.delete(removal)),
+      );
       return NO_BYTES;
     });
   }
 
-  async #transact(payload: Uint8Array): Promise<Uint8Array> {
+  async #transact(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const request = decode(pb.ExecuteStateTransactionRequestSchema, payload);
-    return this.#on(request.storeName, async ({ slot, prefix }) => {
+    return this.#on(request.storeName, 'transact', async ({ slot, prefix }) => {
       const operations = request.operations.map((operation, index) =>
         transactional(operation, index, prefix),
       );
       if (operations.length === 0) return NO_BYTES;
-      await run(slot, (store) => {
+      await this.#run(call, slot, 'transact', (store) => {
         if (!store.features.has('TRANSACTIONAL') || store.transact === undefined) {
           const message = `state store ${request.storeName} doesn't support transaction`;
           throw new OperationError(Code.UNIMPLEMENTED, message);
@@ -144,10 +159,15 @@ export class StateService implements Service {
   }
 
   /** Performs a call on a store. The store is held: one that is replaced meanwhile is closed only after the call. */
-  async #on(storeName: string, call: (target: Target) => Promise<Uint8Array>): Promise<Uint8Array> {
+  async #on(
+    storeName: string,
+    operation: Asking,
+    perform: (target: Target) => Promise<Uint8Array>,
+  ): Promise<Uint8Array> {
     const slot = this.options.registry.find('state', storeName);
     if (slot === undefined) {
-      throw new OperationError(Code.INVALID_ARGUMENT, `state store ${storeName} is not found`);
+      const message = `state store ${storeName} is not found`;
+      throw this.#backends.unknown(operation, new OperationError(Code.INVALID_ARGUMENT, message));
     }
     let target = this.#targets.get(slot);
     if (target === undefined) {
@@ -156,10 +176,19 @@ export class StateService implements Service {
     }
     slot.hold();
     try {
-      return await call(target);
+      return await perform(target);
     } finally {
       slot.release();
     }
+  }
+
+  #run<Result>(
+    call: Call,
+    slot: ComponentSlot,
+    operation: Asking,
+    perform: (store: StateStore) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#backends.ask(call, slot, operation, perform, WORDING);
   }
 }
 
@@ -171,13 +200,23 @@ function decode<Desc extends DescMessage>(schema: Desc, payload: Uint8Array): Me
   }
 }
 
-function write(key: string, item: pb.StateItem): StateWrite {
+function isStrong(options: pb.StateOptions | undefined): boolean {
+  return options?.consistency === pb.Consistency.STRONG;
+}
+
+/** The items of one call are strong if one of them is: a store may keep them in order only among their kind. */
+function areStrong(items: readonly pb.StateItem[]): boolean {
+  return items.some(({ options }) => isStrong(options));
+}
+
+function write(key: string, item: pb.StateItem, strong: boolean): StateWrite {
   return {
     key,
     value: item.value,
     etag: item.etag?.value,
     firstWrite: item.options?.concurrency === pb.Concurrency.FIRST_WRITE,
     ttlSeconds: ttlOf(item.metadata),
+    strong,
   };
 }
 
@@ -194,24 +233,17 @@ function transactional(
     throw new OperationError(Code.INVALID_ARGUMENT, message);
   }
   const key = storedKey(prefix, request.key);
+  const strong = isStrong(request.options);
   return operationType === 'upsert'
-    ? { kind: 'upsert', ...write(key, request) }
-    : { kind: 'delete', key, etag: request.etag?.value };
+    ? { kind: 'upsert', ...write(key, request, strong) }
+    : { kind: 'delete', key, etag: request.etag?.value, strong };
 }
 
-/** Calls the store if it is ready, and turns what it throws into what the filter hears. */
-async function run<Result>(
-  slot: ComponentSlot,
-  call: (store: StateStore) => Promise<Result>,
-): Promise<Result> {
-  const store = slot.instance as StateStore | undefined;
-  if (store === undefined) throw notReady(slot, slot.reason);
-  try {
-    return await call(store);
-  } catch (error) {
-    throw error instanceof StateError ? asOperationError(error, slot) : error;
-  }
-}
+/** How the stores' failures are told to the filter. */
+const WORDING: Wording = {
+  notReady: (slot) => notReady(slot, slot.reason),
+  failure: (error, slot) => (error instanceof StateError ? asOperationError(error, slot) : error),
+};
 
 function notReady(slot: ComponentSlot, reason: string): OperationError {
   return new OperationError(Code.UNAVAILABLE, `state store ${slot.config.name} is not ready: ${reason}`);
@@ -227,8 +259,12 @@ function asOperationError(error: StateError, slot: ComponentSlot): OperationErro
       return new OperationError(Code.INVALID_ARGUMENT, `invalid etag value: ${message}`);
     case 'exists':
       return new OperationError(Code.INTERNAL, `failed to set key ${error.key ?? ''}: ${message}`);
+    case 'apart':
+      return new OperationError(Code.INVALID_ARGUMENT, message);
     case 'unavailable':
       return notReady(slot, message);
+    case 'unconfirmed':
+      return new OperationError(Code.UNAVAILABLE, `state store ${slot.config.name}: ${message}`);
     case 'failed':
       return new OperationError(Code.INTERNAL, message);
   }

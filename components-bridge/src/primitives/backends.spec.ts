@@ -1,0 +1,111 @@
+import { Exposition } from '../telemetry/exposition.js';
+import { Secrets } from '../telemetry/secrets.js';
+import { Backends } from './backends.js';
+import type { BackendSeries, Wording } from './backends.js';
+import { Call } from './call.js';
+import type { Component } from './component.js';
+import { Code, OperationError } from './errors.js';
+import type { ComponentSlot } from './slot.js';
+
+const TRACE = { traceId: '0af7651916cd43dd8448eb211c80319c', parentId: 'b7ad6b7169203331', sampled: true };
+
+const WORDING: Wording = {
+  notReady: (slot) => new OperationError(Code.UNAVAILABLE, `not ready: ${slot.reason}`),
+  failure: (error) => (error instanceof RangeError ? new OperationError(Code.ABORTED, error.message) : error),
+};
+
+describe('Backends', () => {
+  const component: Component = {
+    place: { system: 'redis', address: 'r', port: 6379 },
+    close: () => Promise.resolve(),
+  };
+  let ready: boolean;
+  const slot = {
+    config: { name: 's', type: 'state.redis' },
+    reason: 'lost',
+    get instance() {
+      return ready ? component : undefined;
+    },
+  } as ComponentSlot;
+  let backends: Backends;
+
+  beforeEach(() => {
+    ready = true;
+    const secrets = new Secrets();
+    secrets.add('hunter2');
+    backends = new Backends(secrets);
+  });
+
+  const call = (): Call => new Call('m', '', performance.now(), TRACE);
+  const series = (): BackendSeries[] => [...backends.series];
+
+  it('hands out the component, and times the question', async () => {
+    const asking = call();
+    const pause = (given: Component) => new Promise((resolve) => setTimeout(() => resolve(given), 20));
+    expect(await backends.ask(asking, slot, 'get', pause, WORDING)).toBe(component);
+    expect(asking.waitedMs(performance.now())).toBeGreaterThan(15);
+    expect(series()).toMatchObject([{ component: 's', type: 'state.redis', operation: 'get' }]);
+    expect(series()[0]?.durations.count).toBe(1);
+    const text = new Exposition();
+    series()[0]?.durations.write(text, 'x', {});
+    expect(text.text).toMatch(/^x_bucket\{le="0.01"\} 0$/m);
+    expect(text.text).toMatch(/^x_bucket\{le="10"\} 1$/m);
+    expect([...(series()[0]?.failures ?? [])]).toEqual([]);
+  });
+
+  it('counts failures by code, and those of a bug as INTERNAL', async () => {
+    const fails = (error: Error): Promise<unknown> =>
+      backends
+        .ask(call(), slot, 'set', () => Promise.reject(error), WORDING)
+        .catch((failure: unknown) => failure);
+    expect(await fails(new RangeError('no'))).toMatchObject({ code: Code.ABORTED, message: 'no' });
+    await fails(new RangeError('again no'));
+    const bug = new TypeError('undefined is not a function');
+    expect(await fails(bug)).toBe(bug);
+    expect([...(series()[0]?.failures ?? [])]).toEqual([
+      [Code.ABORTED, 2],
+      [Code.INTERNAL, 1],
+    ]);
+    expect(series()[0]?.durations.count).toBe(3);
+  });
+
+  it('does not ask what is not ready, and counts that without a time', async () => {
+    ready = false;
+    const asking = call();
+    const asked = backends.ask(asking, slot, 'get', () => Promise.resolve(1), WORDING);
+    await expect(asked).rejects.toMatchObject({ code: Code.UNAVAILABLE, message: 'not ready: lost' });
+    expect([...(series()[0]?.failures ?? [])]).toEqual([[Code.UNAVAILABLE, 1]]);
+    expect(series()[0]?.durations.count).toBe(0);
+    expect(asking.asked).toMatchObject({ component: 's', failure: Code.UNAVAILABLE });
+    expect(asking.asked?.place).toBeUndefined();
+  });
+
+  it('takes secrets out of what components say', async () => {
+    const fails = (): Promise<never> => Promise.reject(new RangeError('no user x with hunter2'));
+    await expect(backends.ask(call(), slot, 'get', fails, WORDING)).rejects.toMatchObject({
+      code: Code.ABORTED,
+      message: 'no user x with [redacted]',
+    });
+    expect(backends.reasonOf(new Error('hunter2!'))).toBe('[redacted]!');
+  });
+
+  it('gathers all questions of a call for its trace, and only if that is recorded', async () => {
+    const asking = call();
+    await Promise.allSettled([
+      backends.ask(asking, slot, 'get', () => Promise.resolve(), WORDING),
+      backends.ask(asking, slot, 'get', () => Promise.reject(new RangeError('no')), WORDING),
+      backends.ask(asking, slot, 'get', () => Promise.reject(new TypeError('no')), WORDING),
+    ]);
+    expect(asking.asked).toMatchObject({ times: 3, failure: Code.ABORTED, place: { system: 'redis' } });
+    const untraced = new Call('m', '', 0);
+    await backends.ask(untraced, slot, 'get', () => Promise.resolve(), WORDING);
+    expect(untraced.asked).toBeUndefined();
+  });
+
+  it('counts every unknown component as one', () => {
+    for (const name of ['a', 'b']) backends.unknown('get', new OperationError(Code.INVALID_ARGUMENT, name));
+    expect(series()).toHaveLength(1);
+    expect(series()[0]).toMatchObject({ component: 'unknown', type: 'unknown' });
+    expect([...(series()[0]?.failures ?? [])]).toEqual([[Code.INVALID_ARGUMENT, 2]]);
+  });
+});

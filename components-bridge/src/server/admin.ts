@@ -1,0 +1,93 @@
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+
+import { reasonOf } from '../primitives/errors.js';
+import { listenOnSocket } from './socket.js';
+import type { OwnSocket, SocketAccess } from './socket.js';
+
+/** How long until the socket is tried again that another bridge, which is about to end, still has. */
+const AGAIN_MS = 1_000;
+
+/** A scraper and a few people; nobody else has business here. */
+const CONNECTIONS = 64;
+
+export interface AdminPage {
+  contentType: string;
+  body: string;
+}
+
+export interface AdminOptions extends SocketAccess {
+  socketPath: string;
+  /** What is served, by path; made anew for each request. */
+  pages: ReadonlyMap<string, () => AdminPage>;
+  log: Logger;
+}
+
+/** Pages for whoever watches the bridge, over HTTP on a Unix socket. Calls do not depend on it. */
+export class AdminServer {
+  readonly #server: Server;
+  #again: NodeJS.Timeout | undefined;
+  #socket: OwnSocket | undefined;
+  #closed = false;
+  #said = '';
+
+  constructor(private readonly options: AdminOptions) {
+    this.#server = createServer({ requestTimeout: 10_000 }, (request, response) =>
+      this.#answer(request, response),
+    );
+    this.#server.maxConnections = CONNECTIONS;
+  }
+
+  /**
+   * Begins to serve, or goes on trying to: that the socket cannot be had is logged, and nothing more.
+   *
+   * @param replace take the place of a bridge that serves there
+   */
+  async start(replace = false): Promise<void> {
+    const { socketPath, gid, log } = this.options;
+    try {
+      this.#socket = await listenOnSocket(this.#server, socketPath, { gid, replace });
+      // It closed in the meantime.
+      if (this.#closed) await this.#end();
+    } catch (error) {
+      const reason = reasonOf(error);
+      if (reason !== this.#said)
+        log.warn({ socket: socketPath, reason }, 'metrics and health are not served yet');
+      this.#said = reason;
+      if (!this.#closed) this.#again = setTimeout(() => void this.start(replace), AGAIN_MS);
+    }
+  }
+
+  /** Ends at once, requests in hand too. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#again);
+    if (this.#server.listening) await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    this.#socket?.remove();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  #answer({ method, url = '' }: IncomingMessage, response: ServerResponse): void {
+    const page = this.options.pages.get(url.replace(/\?.*$/s, ''));
+    if (page === undefined) {
+      const known = [...this.options.pages.keys()].join(', ');
+      end(response, 404, { contentType: 'text/plain', body: `there is ${known}\n` });
+    } else if (method !== 'GET' && method !== 'HEAD') {
+      response.setHeader('allow', 'GET');
+      end(response, 405, { contentType: 'text/plain', body: 'only GET is served\n' });
+    } else {
+      end(response, 200, page());
+    }
+  }
+}
+
+function end(response: ServerResponse, status: number, { contentType, body }: AdminPage): void {
+  response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) });
+  response.end(body);
+}

@@ -38,6 +38,7 @@ const APPLICATION_JSON = literal('application/json');
 const ZERO = literal('0');
 const ONE = literal('1');
 const INTERNAL = literal('13');
+const REQUEST_TIMEOUT = literal('408');
 /** Tells the Lua filter to hold this request until its body is here. */
 const HOLD = literal('x-layotto-hold');
 
@@ -356,6 +357,7 @@ export class Call extends HttpContext implements Waiter {
       }
     } else if (this.door == this.runtime.httpDoor && !endOfStream) {
       this.stage = Stage.Dressing;
+      if (this.replied == 408) replaceHeader(HeaderMap.ResponseHeaders, STATUS, REQUEST_TIMEOUT);
       replaceHeader(HeaderMap.ResponseHeaders, CONTENT_TYPE, APPLICATION_JSON);
       removeHeader(HeaderMap.ResponseHeaders, CONTENT_LENGTH);
     }
@@ -397,7 +399,8 @@ export class Call extends HttpContext implements Waiter {
     const text = getHeader(HeaderMap.ResponseHeaders, name);
     const code = <i32>parseInt(viewToString(text));
     release(text);
-    return code;
+    // Past the deadline Envoy says 504 if it had the whole request and 408 if not; to a caller that is one thing.
+    return code == 504 ? 408 : code;
   }
 
   onDone(): void {

@@ -8,6 +8,7 @@ import type { Call } from '../call.js';
 import { Code, OperationError, reasonOf } from '../errors.js';
 import type { Handler, Service } from '../handler.js';
 import type { ComponentRegistry, ComponentSlot } from '../registry.js';
+import { encodeGetStateResponse } from './encode.js';
 import { keyPrefix, storedKey } from './keys.js';
 import type { KeyOwner } from './keys.js';
 import { StateError } from './store.js';
@@ -67,7 +68,7 @@ export class StateService implements Service {
     const key = storedKey(prefix, request.key);
     const value = await this.#run(call, slot, 'get', (store) => store.get(key));
     if (value === undefined) return NO_BYTES;
-    return toBinary(pb.GetStateResponseSchema, create(pb.GetStateResponseSchema, value));
+    return encodeGetStateResponse(value);
   }
 
   async #getBulk(payload: Uint8Array, call: Call): Promise<Uint8Array> {

@@ -198,9 +198,15 @@ export class Call extends HttpContext implements Waiter {
 
   private ask(): Action {
     const exchange = this.exchange;
+    const built = exchange.hasBuilt;
     let payload = exchange.takeRequest();
     let buffer = payload;
-    if (payload == 0) {
+    if (built && payload == 0) {
+      this.runtime.refusedMessages++;
+      this.door.tooLarge(exchange);
+      return this.respond();
+    }
+    if (!built) {
       payload = exchange.body;
       buffer = exchange.disown();
     } else {

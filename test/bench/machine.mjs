@@ -37,3 +37,21 @@ export function shareOfOthers(before, after) {
   const others = after.machine - before.machine - (after.ours - before.ours);
   return Math.max(0, others / ((after.at - before.at) * cpus().length));
 }
+
+const QUIET = 0.15;
+const GLANCE_MS = 50;
+
+/**
+ * Waits until other programs leave the machine alone, as far as the patience goes that is left.
+ *
+ * @param {{ seconds: number }} patience for the whole run; what was waited is taken from it
+ */
+export async function untilQuiet(patience) {
+  while (patience.seconds > 0) {
+    const before = readBusy([]);
+    await new Promise((resolve) => setTimeout(resolve, GLANCE_MS));
+    const after = readBusy([]);
+    patience.seconds -= after.at - before.at;
+    if (shareOfOthers(before, after) < QUIET) return;
+  }
+}

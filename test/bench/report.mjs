@@ -1,4 +1,4 @@
-import { SERVERS } from './cases.mjs';
+import { SERVERS, isReference } from './cases.mjs';
 import { spread } from './summary.mjs';
 import { MEMORY_TARGETS, judge } from './targets.mjs';
 
@@ -18,8 +18,8 @@ export function report({ about, rows, memory }) {
     '### Targets',
     targets(rows),
     memoryTable(memory),
+    `Idle: ${inMiB(memory.idle)}. After the run: ${inMiB(memory.after)}.`,
     ...groups(rows).flatMap(([title, members]) => [`### ${title}`, table(members)]),
-    `Resident memory after the run: ${list(memory.after, (value) => `${value.toFixed(0)} MiB`)}.`,
   ].join('\n\n');
 }
 
@@ -40,7 +40,7 @@ function targets(rows) {
       if (result === undefined) return '';
       return `${result.met ? 'met' : '**missed**'}: ${figure(result.ratio, 2)}, ${bound} ${result.limit}`;
     };
-    return [title, `${door}, ${call}`, cell(1), cell(16), cell(64)];
+    return [title, `${DOORS[door]}, ${call}`, cell(1), cell(16), cell(64)];
   });
   if (lines.length === 0) return 'None of the cases that were measured has a target.';
   return markdown(['ratio, 1 KiB', 'door, call', '1 in flight', '16 in flight', '64 in flight'], lines);
@@ -57,7 +57,7 @@ function memoryTable({ idle, module }) {
   return markdown(
     ['memory', 'resident', 'target', 'how'],
     [
-      row('bridge', idle['bridge'], MEMORY_TARGETS.idleBridge, 'idle, two Redis stores connected'),
+      row('bridge', idle['bridge'], MEMORY_TARGETS.idleBridge, 'idle, one Redis store connected'),
       row(
         'what the filter adds to Envoy',
         added,
@@ -96,21 +96,28 @@ function table(rows) {
     rows.map((row) => [
       String(row.inflight),
       SERVERS[row.server].title,
-      row.door === 'none'
-        ? ''
-        : row.server === 'empty'
-          ? row.door === 'dapr-http'
-            ? 'HTTP/1.1'
-            : 'HTTP/2'
-          : row.door,
+      doorOf(row),
       figure(row.perSecond, 0),
       figure(row.p50, 2),
       figure(row.p99, 2),
-      ...shown.map((name) => (name in row.cpu ? figure(row.cpu[name], 1) : '')),
+      ...shown.map((name) => row.cpu[name]?.median.toFixed(1) ?? ''),
       figure(row.own, 1),
-      figure(row.perCpuSecond, 0),
+      row.perCpuSecond.median.toFixed(0),
     ]),
   );
+}
+
+/** What doors are called where people read. */
+export const DOORS = { 'layotto-grpc': 'Layotto gRPC', 'dapr-grpc': 'Dapr gRPC', 'dapr-http': 'Dapr HTTP' };
+
+/** What a door speaks. */
+export function protocolOf(door) {
+  return door === 'dapr-http' ? 'HTTP/1.1' : 'HTTP/2';
+}
+
+function doorOf({ server, door }) {
+  if (door === 'none') return '';
+  return isReference(server) ? protocolOf(door) : DOORS[door];
 }
 
 export function size(bytes) {
@@ -126,9 +133,9 @@ function percent(share) {
   return `${(share * 100).toFixed(0)} %`;
 }
 
-function list(values, show) {
+function inMiB(values) {
   return Object.entries(values)
-    .map(([name, value]) => `${name} ${show(value)}`)
+    .map(([name, value]) => `${name} ${value.toFixed(0)} MiB`)
     .join(', ');
 }
 

@@ -135,7 +135,7 @@ describe('SessionServer, at its limits', () => {
       );
       for (let count = 0; count < 200; count++) client.stream.write(pings);
       await eventually('it is read no further', () => bridge.server.backlog > MiB / 4);
-      await sleep(100);
+      await sleep(1_000);
       expect(bridge.server.backlog).toBeLessThan(MiB);
       client.stream.resume();
       await eventually('it goes on when they are taken', () => client.of(Kind.PONG).length === 200_000, {

@@ -18,6 +18,10 @@ export interface ClusterOptions {
   password?: string;
   /** Nodes announce ports that speak TLS, and `TlsFront` stands there. */
   tls?: boolean;
+  /** Where the nodes listen; by default anywhere. */
+  ports?: readonly number[];
+  /** More arguments for every node. */
+  args?: readonly string[];
 }
 
 /** A node of a cluster. */
@@ -132,8 +136,9 @@ export class ClusterServers {
   }
 
   async #startNode(): Promise<number> {
-    const { password, tls = false } = this.options;
-    const [port, bus] = [await freePort(), await freePort()];
+    const { password, tls = false, args: more = [] } = this.options;
+    const port = this.options.ports?.[this.nodes.length] ?? (await freePort());
+    const bus = await freePort();
     const front = tls ? await TlsFront.start(port) : undefined;
     if (front !== undefined) this.#fronts.push(front);
     const args = [
@@ -143,6 +148,7 @@ export class ClusterServers {
       ...(front
         ? ['--cluster-announce-port', String(front.port), '--cluster-announce-bus-port', String(bus)]
         : []),
+      ...more,
     ];
     const server = await startStore('valkey', args, port);
     const admin = new Redis(port, '127.0.0.1', { protocol: 2, ...(password && { password }) });

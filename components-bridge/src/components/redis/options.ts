@@ -10,7 +10,8 @@ import type { RedisConnectionMetadata } from './metadata.js';
 
 const DIAL_TIMEOUT_MS = 5_000;
 const READ_TIMEOUT_MS = 3_000;
-const STRONG_TIMEOUT_MS = 1_000;
+/** More than the second that a replica takes at most to confirm for the first time. */
+const STRONG_TIMEOUT_MS = 2_000;
 /** Pause before reconnecting: the first, and by default the longest. It doubles with each try. */
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 2_000;

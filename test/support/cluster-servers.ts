@@ -151,7 +151,11 @@ export class ClusterServers {
       ...more,
     ];
     const server = await startStore('valkey', args, port);
-    const admin = new Redis(port, '127.0.0.1', { protocol: 2, ...(password && { password }) });
+    const admin = new Redis(port, '127.0.0.1', {
+      protocol: 2,
+      disconnectTimeout: 100,
+      ...(password && { password }),
+    });
     admin.on('error', () => undefined);
     const node = { server, port: front?.port ?? port, id: '', admin };
     this.nodes.push(node);

@@ -116,26 +116,6 @@ export function serverOptions(settings: RedisSettings, { host, port }: Endpoint)
   return options;
 }
 
-/** Options of a connection to the primary that the Sentinels name. */
-export function primaryOptions(settings: RedisSettings): RedisOptions {
-  const options: RedisOptions = {
-    ...commonOptions(settings),
-    sentinels: settings.endpoints.map((endpoint) => ({ ...endpoint })),
-    name: settings.primaryName,
-    sentinelCommandTimeout: settings.readTimeoutMs,
-    sentinelRetryStrategy: settings.pauseMs,
-  };
-  const { name, password } = settings.sentinelUser;
-  if (name !== '') options.sentinelUsername = name;
-  if (password !== '') options.sentinelPassword = password;
-  if (settings.tls !== undefined) {
-    options.tls = settings.tls;
-    options.sentinelTLS = settings.tls;
-    options.enableTLSForSentinelMode = true;
-  }
-  return options;
-}
-
 /** Options of a connection to one Sentinel, to hear what it announces. */
 export function sentinelOptions(settings: RedisSettings, endpoint: Endpoint): RedisOptions {
   const options = serverOptions({ ...settings, db: 0, user: settings.sentinelUser }, endpoint);

@@ -147,7 +147,7 @@ describe('state.redis over TLS', () => {
   });
 
   it('reaches every node of a cluster', async () => {
-    const cluster = await ClusterServers.start({ tls: true, password: 'secret' });
+    const cluster = await ClusterServers.start({ front: (port) => TlsFront.start(port), password: 'secret' });
     open.push({ close: () => cluster.stop() });
     const state = await client('', { ...cluster.metadata, ...CA });
     const keys = Array.from({ length: 50 }, (_, index) => `key-${index}`);
@@ -158,7 +158,11 @@ describe('state.redis over TLS', () => {
   });
 
   it('reaches Sentinels and the primary that they name, and says which of them is not trusted', async () => {
-    const group = await SentinelServers.start({ tls: true, replicas: 1 });
+    const group = await SentinelServers.start({
+      // Sentinels and replicas do not speak TLS, and use the announced ports too.
+      front: (port) => TlsFront.start(port, { plainToo: true }),
+      replicas: 1,
+    });
     open.push({ close: () => group.stop() });
     const state = await client('', { ...group.metadata, ...CA });
     await state.save(item('k', 'v', STRONG));

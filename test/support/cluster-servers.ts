@@ -1,9 +1,9 @@
 import { Redis } from 'ioredis';
 
 import { freePort } from './ports.js';
+import type { Front } from './sentinel-servers.js';
 import { startStore } from './store-servers.js';
 import type { StoreServer } from './store-servers.js';
-import { TlsFront } from './tls-front.js';
 import { eventually } from './wait.js';
 
 const SLOTS = 16_384;
@@ -16,8 +16,8 @@ export interface ClusterOptions {
   /** Replicas of each. */
   replicas?: number;
   password?: string;
-  /** Nodes announce ports that speak TLS, and `TlsFront` stands there. */
-  tls?: boolean;
+  /** What stands before each node, made of its port; it announces that port instead of its own. */
+  front?: (port: number) => Promise<Front>;
   /** Where the nodes listen; by default anywhere. */
   ports?: readonly number[];
   /** More arguments for every node. */
@@ -36,7 +36,7 @@ export interface ClusterNode {
 
 /** A cluster of Valkey nodes. */
 export class ClusterServers {
-  readonly #fronts: TlsFront[] = [];
+  readonly #fronts: Front[] = [];
 
   private constructor(
     /** Primaries first, then replicas: of the first primary, of the second, and so on. */
@@ -136,10 +136,10 @@ export class ClusterServers {
   }
 
   async #startNode(): Promise<number> {
-    const { password, tls = false, args: more = [] } = this.options;
+    const { password, args: more = [] } = this.options;
     const port = this.options.ports?.[this.nodes.length] ?? (await freePort());
     const bus = await freePort();
-    const front = tls ? await TlsFront.start(port) : undefined;
+    const front = await this.options.front?.(port);
     if (front !== undefined) this.#fronts.push(front);
     const args = [
       ...['--cluster-enabled', 'yes', '--cluster-node-timeout', String(NODE_TIMEOUT_MS)],

@@ -9,7 +9,6 @@ import { Child } from './child.js';
 import { freePort } from './ports.js';
 import { startStore } from './store-servers.js';
 import type { StoreServer } from './store-servers.js';
-import { TlsFront } from './tls-front.js';
 import { eventually } from './wait.js';
 
 const SENTINELS = 3;
@@ -20,8 +19,14 @@ export interface SentinelOptions {
   replicas?: number;
   /** Password of the servers, and another one of the Sentinels. */
   passwords?: { servers: string; sentinels: string };
-  /** All announce ports at which a `TlsFront` stands. */
-  tls?: boolean;
+  /** What stands before each server and Sentinel, made of its port; they announce its port instead of their own. */
+  front?: (port: number) => Promise<Front>;
+}
+
+/** What stands before a server. */
+export interface Front {
+  port: number;
+  stop(): Promise<void>;
 }
 
 /** A server or a Sentinel, and the port that it announces. */
@@ -38,7 +43,7 @@ export class SentinelServers {
   /** The first is the primary at first. */
   readonly #servers: Member[] = [];
   readonly #sentinels: Member[] = [];
-  readonly #fronts: TlsFront[] = [];
+  readonly #fronts: Front[] = [];
 
   private constructor(
     private readonly dir: string,
@@ -163,8 +168,8 @@ export class SentinelServers {
   }
 
   async #announced(port: number): Promise<number> {
-    if (this.options.tls !== true) return port;
-    const front = await TlsFront.start(port, { plainToo: true });
+    const front = await this.options.front?.(port);
+    if (front === undefined) return port;
     this.#fronts.push(front);
     return front.port;
   }

@@ -1,7 +1,7 @@
 # Targets for people; what they do stands in scripts/ and tools/.
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help install build demo example test lint format generate bench clean
+.PHONY: help install build demo example test lint format generate bench profile clean
 
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
@@ -44,6 +44,9 @@ generate: install ## generate code from proto/, and the printed examples of envo
 
 bench: build ## measure calls and CPU (see test/bench)
 	@node test/bench/run.mjs
+
+profile: build ## where Envoy, bridge and Redis spend their time (see test/bench/profile)
+	@node test/bench/profile/run.mjs
 
 clean: ## remove what was built and what runs left; fetched tools stay
 	@rm -rf dist test/.results .layotto

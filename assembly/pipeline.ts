@@ -1,35 +1,29 @@
 // The order of a call: door, policy, answer here or ask the bridge, door
 // again. Every call goes this way, so nothing can skip policy or limits.
 
-import { Configuration } from './config/configuration';
-import { Code } from './dialects/codes';
+import { CachedCall } from './cache/cached-call';
+import { CallSite } from './call-site';
+import { Code, codeOfHttp } from './dialects/codes';
 import { errorBody, errorCodeOf } from './dialects/dapr-http';
 import { Door } from './dialects/door';
 import { clip, Exchange, Step } from './dialects/exchange';
+import { isGrpc } from './dialects/grpc';
 import { bytes, bytesPtr } from './host/bytes';
-import { HttpContext, RootContext } from './host/context';
+import { monotonicUs } from './host/clock';
+import { HttpContext } from './host/context';
 import { Action, Buffer, HeaderMap, LogLevel } from './host/enums';
 import { addHeader, getHeader, removeHeader, replaceHeader } from './host/headers';
 import { log, succeeded } from './host/log';
 import { release } from './host/memory';
 import { getBuffer, GRPC_STATUS_NONE, replaceBuffer, sendLocalResponse } from './host/stream';
+import { NO_COMPONENT, UNKNOWN_COMPONENT } from './metrics/call-metrics';
+import { SERVER_TIMING, writeServerTiming } from './metrics/server-timing';
 import { Access, checkAccess } from './policy/access';
-import { Budget } from './session/budget';
 import { isTraceparent } from './session/frame';
 import { Operation, Waiter } from './session/operation';
 import { Submitted } from './session/session';
 import { parseTimeout, writePrefix } from './wire/grpc';
-import {
-  literal,
-  View,
-  view,
-  viewEquals,
-  viewIndexOf,
-  viewLen,
-  viewPtr,
-  viewSlice,
-  viewToString,
-} from './wire/view';
+import { literal, View, view, viewIndexOf, viewLen, viewPtr, viewSlice, viewToString } from './wire/view';
 
 const METHOD = literal(':method');
 const PATH = literal(':path');
@@ -40,7 +34,6 @@ const GRPC_STATUS = literal('grpc-status');
 const GRPC_MESSAGE = literal('grpc-message');
 const GRPC_TIMEOUT = literal('grpc-timeout');
 const TRACEPARENT = literal('traceparent');
-const APPLICATION_GRPC = literal('application/grpc');
 const APPLICATION_JSON = literal('application/json');
 const ZERO = literal('0');
 const ONE = literal('1');
@@ -61,36 +54,13 @@ const NO_REPLY_FILTER = literal(
 const RESULT_TOO_LARGE = literal('the answer is larger than limits.message');
 
 const QUESTION_MARK: u8 = 0x3f;
-const PLUS: u8 = 0x2b;
 const PREFIX_LENGTH: i32 = 5;
 
 /** Bodies over this size are taken out of Envoy's buffer once the filter has them. */
 const DRAIN_OVER: u32 = 64 * 1024;
 
-/** What calls need of the root context they belong to. */
-export abstract class CallSite extends RootContext {
-  constructor(
-    id: u32,
-    readonly grpcDoor: Door,
-    readonly httpDoor: Door,
-    public configuration: Configuration,
-    public budget: Budget,
-  ) {
-    super(id);
-  }
-
-  /** The bridge can be asked. */
-  abstract get ready(): bool;
-
-  /** Sends an operation to the bridge. */
-  abstract submit(operation: Operation): Submitted;
-
-  /** Nobody waits for an operation any more. */
-  abstract forget(operation: Operation): void;
-
-  /** The call is over; it may serve another stream. */
-  abstract retire(call: Call): void;
-}
+/** HTTP status in metrics for a caller that went away before its answer; the usual number for it, and never sent. */
+const CLIENT_CLOSED_REQUEST: i32 = 499;
 
 enum Stage {
   /** Taking in the request. */
@@ -113,7 +83,15 @@ export class Call extends HttpContext implements Waiter {
   private charged: i32 = 0;
   /** Bytes of request body seen so far. */
   private received: u32 = 0;
-  private status: View = 0;
+  /** What one of Envoy's own replies says: a google.rpc.Code or an HTTP status. */
+  private replied: i32 = 0;
+  /** When the request came, in microseconds. */
+  private started: i64 = 0;
+  private counted: bool = false;
+  /** Microseconds that the bridge took, and those of them that it waited for the backend. */
+  private bridgeUs: u32 = 0;
+  private backendUs: u32 = 0;
+  private readonly cached: CachedCall = new CachedCall();
 
   constructor(
     id: u32,
@@ -130,12 +108,16 @@ export class Call extends HttpContext implements Waiter {
     this.door = this.runtime.httpDoor;
     this.stage = Stage.Receiving;
     this.received = 0;
+    this.counted = false;
+    this.bridgeUs = 0;
+    this.backendUs = 0;
     return this;
   }
 
   // Request
 
   onRequestHeaders(count: u32, endOfStream: bool): Action {
+    this.started = monotonicUs();
     const exchange = this.exchange;
     const headers = exchange.headers;
     headers.fetch(HeaderMap.RequestHeaders);
@@ -165,6 +147,7 @@ export class Call extends HttpContext implements Waiter {
   onRequestBody(size: u32, endOfStream: bool): Action {
     if (this.stage != Stage.Receiving) return Action.Pause;
     if (size > this.door.bodyLimit(this.runtime.configuration.messageBytes)) {
+      this.runtime.refusedMessages++;
       this.door.tooLarge(this.exchange);
       return this.respond();
     }
@@ -193,7 +176,23 @@ export class Call extends HttpContext implements Waiter {
     exchange.own(body);
     if (this.received > DRAIN_OVER) replaceBuffer(Buffer.RequestBody, this.received, 0);
     if (!this.door.open(exchange, body)) return this.respond();
-    return exchange.handler!.start(exchange) == Step.Ask ? this.ask() : this.respond();
+    if (exchange.handler!.start(exchange) == Step.Answer || this.answerFromCache()) return this.respond();
+    return this.ask();
+  }
+
+  /** Answers a read out of Envoy's memory, if that is allowed and there is something good. */
+  private answerFromCache(): bool {
+    const cache = this.runtime.cache;
+    const exchange = this.exchange;
+    const component = exchange.component;
+    if (cache === null || component === null) return false;
+    this.cached.writes(cache, component, exchange.writtenKeys);
+    if (exchange.cacheKey == 0) return false;
+    const message = this.cached.find(cache, component, exchange.cacheKey, this.started);
+    if (message == 0) return false;
+    if (this.charge(viewLen(message))) exchange.handler!.onResult(exchange, message);
+    else exchange.handler!.onFailure(exchange, Code.RESOURCE_EXHAUSTED, BUSY);
+    return true;
   }
 
   private ask(): Action {
@@ -259,25 +258,51 @@ export class Call extends HttpContext implements Waiter {
   // The bridge's answer
 
   onResult(buffer: View, payload: View): void {
-    this.operation = null;
+    const keepable = this.answered();
     if (!this.activate()) {
       release(buffer);
       return;
     }
-    this.exchange.own(buffer);
     const size = viewLen(payload);
-    if (size > this.runtime.configuration.messageBytes) this.fail(Code.RESOURCE_EXHAUSTED, RESULT_TOO_LARGE);
-    else if (!this.charge(size)) this.fail(Code.RESOURCE_EXHAUSTED, BUSY);
+    // An empty message has no place of its own in the frame, but its answer needs the room in front.
+    const message = size == 0 ? bytes(bytesPtr(buffer), 0) : payload;
+    const tooLarge = size > this.runtime.configuration.messageBytes;
+    if (tooLarge || !keepable || !this.keep(buffer, message)) this.exchange.own(buffer);
+    if (tooLarge) {
+      this.runtime.refusedMessages++;
+      this.fail(Code.RESOURCE_EXHAUSTED, RESULT_TOO_LARGE);
+    } else if (!this.charge(size)) this.fail(Code.RESOURCE_EXHAUSTED, BUSY);
     else {
-      // An empty message has no place of its own in the frame, but its answer needs the room in front.
-      this.exchange.handler!.onResult(this.exchange, size == 0 ? bytes(bytesPtr(buffer), 0) : payload);
+      this.exchange.handler!.onResult(this.exchange, message);
       this.respond();
     }
   }
 
   onFailure(code: i32, message: View): void {
-    this.operation = null;
+    this.answered();
     if (this.activate()) this.fail(code, message);
+  }
+
+  /** The operation is over. @returns whether its result may be kept */
+  private answered(): bool {
+    const operation = this.operation;
+    this.operation = null;
+    if (operation === null) return false;
+    this.bridgeUs = operation.bridgeUs;
+    this.backendUs = operation.backendUs;
+    const cache = this.runtime.cache;
+    const component = this.exchange.component;
+    if (cache !== null && component !== null) this.cached.written(cache, component);
+    return operation.keepable;
+  }
+
+  /** Keeps a result for the next who asks; false if it is not kept, and the buffer is still the call's. */
+  private keep(buffer: View, message: View): bool {
+    const cache = this.runtime.cache;
+    const exchange = this.exchange;
+    const component = exchange.component;
+    if (cache === null || component === null || exchange.cacheKey == 0) return false;
+    return this.cached.keep(cache, component, exchange.cacheKey, buffer, message, this.started);
   }
 
   // Reply
@@ -285,6 +310,12 @@ export class Call extends HttpContext implements Waiter {
   private respond(): Action {
     this.stage = Stage.Answering;
     const reply = this.exchange.reply;
+    const elapsed = this.count(reply.grpcStatus >= 0 ? reply.grpcStatus : reply.status);
+    if (reply.grpcStatus < 0) {
+      const w = this.exchange.writer();
+      writeServerTiming(w, elapsed, this.bridgeUs, this.backendUs, this.cached.hit);
+      reply.headers.add(SERVER_TIMING, w.view());
+    }
     const body = reply.isMessage ? 0 : reply.body;
     const grpcStatus = reply.grpcStatus >= 0 ? reply.grpcStatus : GRPC_STATUS_NONE;
     succeeded(sendLocalResponse(reply.status, reply.headers, body, grpcStatus), 'send_local_response');
@@ -294,7 +325,24 @@ export class Call extends HttpContext implements Waiter {
     return Action.Pause;
   }
 
+  /** Counts this call, once. @param code google.rpc.Code or HTTP status @returns microseconds since it came */
+  private count(code: i32): i64 {
+    const elapsed = monotonicUs() - this.started;
+    if (this.counted) return elapsed;
+    this.counted = true;
+    const exchange = this.exchange;
+    const component = exchange.component;
+    const index =
+      component !== null ? component.index : exchange.componentUnknown ? UNKNOWN_COMPONENT : NO_COMPONENT;
+    this.runtime.calls.called(this.door.routeOf(exchange), index, code, elapsed);
+    return elapsed;
+  }
+
   onResponseHeaders(count: u32, endOfStream: bool): Action {
+    if (this.stage != Stage.Answering) {
+      this.replied = this.replyCode();
+      this.count(this.replied);
+    }
     if (this.stage == Stage.Answering) {
       if (this.exchange.reply.isMessage) {
         if (endOfStream) {
@@ -308,7 +356,6 @@ export class Call extends HttpContext implements Waiter {
       }
     } else if (this.door == this.runtime.httpDoor && !endOfStream) {
       this.stage = Stage.Dressing;
-      this.status = getHeader(HeaderMap.ResponseHeaders, STATUS);
       replaceHeader(HeaderMap.ResponseHeaders, CONTENT_TYPE, APPLICATION_JSON);
       removeHeader(HeaderMap.ResponseHeaders, CONTENT_LENGTH);
     }
@@ -339,36 +386,30 @@ export class Call extends HttpContext implements Waiter {
     const exchange = this.exchange;
     const text = getBuffer(Buffer.ResponseBody, 0, size);
     const body = exchange.writer();
-    errorBody(body, errorCodeOf(codeOfHttp(this.status)), clip(text), 0);
+    errorBody(body, errorCodeOf(codeOfHttp(this.replied)), clip(text), 0);
     replaceBuffer(Buffer.ResponseBody, size, body.view());
     release(text);
   }
 
+  /** What one of Envoy's own replies says. */
+  private replyCode(): i32 {
+    const name = this.door == this.runtime.grpcDoor ? GRPC_STATUS : STATUS;
+    const text = getHeader(HeaderMap.ResponseHeaders, name);
+    const code = <i32>parseInt(viewToString(text));
+    release(text);
+    return code;
+  }
+
   onDone(): void {
+    if (!this.counted)
+      this.count(this.door == this.runtime.grpcDoor ? <i32>Code.CANCELLED : CLIENT_CLOSED_REQUEST);
     const operation = this.operation;
     this.operation = null;
     if (operation !== null) this.runtime.forget(operation);
     this.runtime.budget.give(this.charged);
     this.charged = 0;
-    release(this.status);
-    this.status = 0;
     this.exchange.free();
+    this.cached.release();
     this.runtime.retire(this);
   }
-}
-
-/** As Envoy decides it: the media type itself, or with a "+format" behind. */
-function isGrpc(contentType: View): bool {
-  const length = viewLen(APPLICATION_GRPC);
-  if (viewLen(contentType) < length) return false;
-  if (!viewEquals(viewSlice(contentType, 0, length), APPLICATION_GRPC)) return false;
-  return viewLen(contentType) == length || load<u8>(viewPtr(contentType) + length) == PLUS;
-}
-
-function codeOfHttp(status: View): i32 {
-  const number = <i32>parseInt(viewToString(status));
-  if (number == 408 || number == 504) return Code.DEADLINE_EXCEEDED;
-  if (number == 503) return Code.UNAVAILABLE;
-  if (number == 429) return Code.RESOURCE_EXHAUSTED;
-  return number >= 400 && number < 500 ? Code.INVALID_ARGUMENT : Code.INTERNAL;
 }

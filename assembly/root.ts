@@ -1,5 +1,7 @@
 // The root context: what one plugin configuration runs.
 
+import { NearCache } from './cache/near-cache';
+import { CallSite } from './call-site';
 import { Configuration } from './config/configuration';
 import { DaprHttpDoor } from './dialects/dapr-http';
 import { GrpcDoor } from './dialects/grpc';
@@ -8,10 +10,13 @@ import { HttpContext } from './host/context';
 import { LogLevel } from './host/enums';
 import { log } from './host/log';
 import { release } from './host/memory';
-import { Call, CallSite } from './pipeline';
+import { RuntimeMetrics, Snapshot } from './metrics/runtime-metrics';
+import { Call } from './pipeline';
 import { Budget } from './session/budget';
 import { Operation } from './session/operation';
-import { Session, SessionOptions, Submitted } from './session/session';
+import { PushListener, Session, SessionOptions, Submitted } from './session/session';
+import { Push } from './wire/gen/layotto/bridge/v1/session';
+import { View } from './wire/view';
 
 /** While no session is up, the tick looks for one this often (milliseconds). */
 const FIRST_TICK_MS: u32 = 10;
@@ -23,9 +28,11 @@ export type Install = (router: Router) => void;
 const SPARE_CALLS: i32 = 256;
 
 /** What one plugin configuration runs: its router, its session, its budget. */
-export class Runtime extends CallSite {
+export class Runtime extends CallSite implements PushListener {
   private session: Session | null = null;
   private spare: Array<Call> = [];
+  private metrics: RuntimeMetrics | null = null;
+  private readonly snapshot: Snapshot = new Snapshot();
 
   constructor(id: u32, install: Install) {
     const router = new Router();
@@ -49,7 +56,9 @@ export class Runtime extends CallSite {
     options.configVersion = configuration.configVersion;
     options.appId = configuration.appId;
     this.budget = new Budget(configuration.bytes, configuration.operations);
-    this.session = new Session(this, options, this.budget);
+    this.session = new Session(this, options, this.budget, this);
+    if (configuration.keepsAnswers) this.cache = new NearCache(configuration);
+    this.metrics = new RuntimeMetrics();
     this.setTickPeriod(FIRST_TICK_MS);
     return true;
   }
@@ -57,19 +66,49 @@ export class Runtime extends CallSite {
   onTick(): void {
     const session = this.session;
     if (session !== null) session.tick();
+    this.tell();
   }
 
   onDone(): void {
     const session = this.session;
     if (session !== null) session.close();
+    this.tell();
+    const metrics = this.metrics;
+    if (metrics !== null) metrics.leave();
+  }
+
+  /** Hands the host what was counted. */
+  private tell(): void {
+    this.calls.flush();
+    const metrics = this.metrics;
+    const session = this.session;
+    if (metrics === null || session === null) return;
+    const now = this.snapshot;
+    now.smallLinks = session.isUp(false) ? 1 : 0;
+    now.largeLinks = session.isUp(true) ? 1 : 0;
+    now.linksOpened = session.linksOpened;
+    now.linksLost = session.linksLost;
+    now.operations = this.budget.operations;
+    now.bytes = this.budget.bytes;
+    now.refusedOperations = this.budget.refusedOperations;
+    now.refusedBytes = this.budget.refusedBytes;
+    now.refusedMessages = this.refusedMessages;
+    const cache = this.cache;
+    if (cache !== null) {
+      now.cacheHits = cache.hits;
+      now.cacheMisses = cache.misses;
+      now.cacheInvalidations = cache.invalidations;
+      now.cacheBytes = cache.bytes;
+    }
+    metrics.tell(now);
   }
 
   createHttpContext(id: u32): HttpContext {
     return this.spare.length > 0 ? this.spare.pop().begin(id) : new Call(id, this);
   }
 
-  retire(call: Call): void {
-    if (this.spare.length < SPARE_CALLS) this.spare.push(call);
+  retire(call: HttpContext): void {
+    if (this.spare.length < SPARE_CALLS) this.spare.push(<Call>call);
   }
 
   get ready(): bool {
@@ -80,6 +119,29 @@ export class Runtime extends CallSite {
   submit(operation: Operation): Submitted {
     const session = this.session;
     return session === null ? Submitted.NoSession : session.submit(operation);
+  }
+
+  onPush(payload: View): void {
+    const cache = this.cache;
+    if (cache === null) return;
+    const push = new Push();
+    // What cannot be read may have told of any key.
+    if (!push.decode(payload)) {
+      cache.clear();
+      return;
+    }
+    const invalidation = push.invalidation;
+    if (invalidation === null) return;
+    const component = this.configuration.find(invalidation.primitive, invalidation.component);
+    if (component === null) return;
+    if (invalidation.all) cache.invalidateAll(component.index);
+    for (let i = 0; i < invalidation.keys.length; i++)
+      cache.invalidate(component.index, invalidation.keys[i]);
+  }
+
+  onPushesBegin(): void {
+    const cache = this.cache;
+    if (cache !== null) cache.clear();
   }
 
   forget(operation: Operation): void {

@@ -9,6 +9,7 @@ import { pluginConfiguration } from './plugin-config.js';
 import type { PluginOptions } from './plugin-config.js';
 import { discoveredFilter, extensionConfig, inlineFilter } from './runtime-filter.js';
 import { runtimeClusters, runtimeListener, socketEndpoint } from './runtime-listener.js';
+import { statsConfig } from './stats.js';
 
 /** File of the runtime's filter config, in {@link BootstrapOptions.extensionDir}. */
 export const EXTENSION_FILE = 'runtime.ecds.yaml';
@@ -68,6 +69,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
     // Envoy wants a name for itself before it reads configuration from files.
     node: { id: config.app.id, cluster: 'layotto' },
     admin: { address: pipe(adminSocket), ignore_global_conn_limit: true },
+    stats_config: statsConfig(),
     overload_manager: { resource_monitors: [connectionLimit()] },
     static_resources: {
       listeners: [

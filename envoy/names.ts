@@ -29,6 +29,7 @@ export const TYPES = {
     'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
   wasm: 'type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm',
   lua: 'type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua',
+  filterConfig: 'type.googleapis.com/envoy.config.route.v3.FilterConfig',
   router: 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
   upstreamHttp: 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
   extensionConfig: 'type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig',

@@ -15,7 +15,13 @@ describe('the plugin configuration', () => {
       app: { id: 'shop', port: 8080, protocol: 'http' },
       clusters: { session: 'layotto_session', large: 'layotto_session_large' },
       hold: false,
-      limits: { messageBytes: 4194304, operations: 1024, bytes: 67108864, deadlineMs: 15000 },
+      limits: {
+        messageBytes: 4194304,
+        operations: 1024,
+        bytes: 67108864,
+        cacheBytes: 8388608,
+        deadlineMs: 15000,
+      },
       hosts: ['runtime.local'],
       tokens: [],
       components: [

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { configHash } from '../components-bridge/src/config/hash.js';
+import { nearCacheAge } from '../components-bridge/src/config/near-cache.js';
 import type { CatalogEntry, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { CLUSTERS } from './names.js';
 
@@ -27,7 +28,18 @@ export interface PluginConfiguration {
   hosts: string[];
   /** SHA-256 of each token, hexadecimal: Envoy's config dump shows this configuration. */
   tokens: string[];
-  components: { name: string; type: string; version: string; primitive: string; capabilities: string[] }[];
+  components: PluginComponent[];
+}
+
+/** What the filter knows of a component. */
+export interface PluginComponent {
+  name: string;
+  type: string;
+  version: string;
+  primitive: string;
+  capabilities: string[];
+  /** How old an answer kept in Envoy may be; absent: none are kept. */
+  nearCacheMs?: number;
 }
 
 /** Everything the filter must know before a session exists: policy, limits, and the components' names. */
@@ -42,13 +54,18 @@ export function pluginConfiguration(config: RuntimeConfig, options: PluginOption
     limits: { ...config.limits },
     hosts: [...config.listen.hosts],
     tokens: options.apiTokens.filter((token) => token !== '').map(sha256),
-    components: config.components.map(({ name, type, version, primitive }) => ({
-      name,
-      type,
-      version,
-      primitive,
-      capabilities: [...(capabilities.get(type) ?? [])],
-    })),
+    components: config.components.map((component) => {
+      const { name, type, version, primitive } = component;
+      const nearCacheMs = nearCacheAge(component);
+      return {
+        name,
+        type,
+        version,
+        primitive,
+        capabilities: [...(capabilities.get(type) ?? [])],
+        ...(nearCacheMs === undefined ? {} : { nearCacheMs }),
+      };
+    }),
   };
 }
 

@@ -94,7 +94,13 @@ function connectionManager(
     },
     route_config: {
       name: 'layotto_runtime',
-      virtual_hosts: [{ name: 'layotto', domains: ['*'], routes: [answeredRoute(config, tracing)] }],
+      virtual_hosts: [
+        {
+          name: 'layotto',
+          domains: ['*'],
+          routes: answeredRoutes(config, hold).map((route) => ({ ...route, ...tracing?.route })),
+        },
+      ],
     },
     http_filters: [
       ...(tracing === undefined ? [] : [tracing.filter]),
@@ -109,14 +115,28 @@ function connectionManager(
 }
 
 /**
+ * gRPC calls have the reply filter behind ours, which opens their answers. HTTP answers have no need of it, so their
+ * route leaves it out, except in hold mode, where it also holds requests.
+ */
+function answeredRoutes(config: RuntimeConfig, hold: boolean): EnvoyObject[] {
+  if (hold) return [answeredRoute(config, { prefix: '/' })];
+  const withoutReply = {
+    typed_per_filter_config: { [FILTERS.reply]: { '@type': TYPES.filterConfig, disabled: true } },
+  };
+  return [
+    answeredRoute(config, { prefix: '/', grpc: {} }),
+    { ...answeredRoute(config, { prefix: '/' }), ...withoutReply },
+  ];
+}
+
+/**
  * A route whose calls the filter answers. It is not a direct response because only a route to a cluster has a
  * deadline: if the filter's VM dies, its calls end there. `grpc_timeout_header_max: 0s` lets a caller's own
  * grpc-timeout set the deadline instead.
  */
-function answeredRoute(config: RuntimeConfig, tracing: TracingParts | undefined): EnvoyObject {
+function answeredRoute(config: RuntimeConfig, match: EnvoyObject): EnvoyObject {
   return {
-    match: { prefix: '/' },
-    ...(tracing === undefined ? {} : { decorator: tracing.decorator }),
+    match,
     route: {
       cluster: CLUSTERS.none,
       timeout: '0s',

@@ -15,7 +15,13 @@ export const SAMPLE_CONFIG: RuntimeConfig = {
     hosts: ['runtime.local'],
   },
   dataDir: '/var/lib/layotto',
-  limits: { messageBytes: 4 * 1024 * 1024, operations: 1024, bytes: 64 * 1024 * 1024, deadlineMs: 15_000 },
+  limits: {
+    messageBytes: 4 * 1024 * 1024,
+    operations: 1024,
+    bytes: 64 * 1024 * 1024,
+    cacheBytes: 8_388_608,
+    deadlineMs: 15_000,
+  },
   envoy: { concurrency: 2, metricsPort: 34903 },
   components: [
     {

@@ -10,8 +10,8 @@ export interface TracingParts {
   manager: EnvoyObject;
   /** The filter before the runtime's own. */
   filter: EnvoyObject;
-  /** A field of the route: the name of Envoy's spans. */
-  decorator: EnvoyObject;
+  /** Fields of the routes: the name of Envoy's spans. */
+  route: EnvoyObject;
   cluster: EnvoyObject;
 }
 
@@ -70,7 +70,7 @@ export function tracingParts(config: RuntimeConfig, envoyVersion?: string): Trac
       },
     },
     filter: traceparentFilter(knowsItsSpan(envoyVersion)),
-    decorator: { operation: 'layotto', propagate: false },
+    route: { decorator: { operation: 'layotto', propagate: false } },
     cluster: collectorCluster(url),
   };
 }

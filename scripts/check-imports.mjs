@@ -10,7 +10,14 @@ import { filesUnder, root } from './lib/tree.mjs';
 const BRIDGE = 'components-bridge/src';
 const BASE = ['assembly/host', 'assembly/wire'];
 const CONFIGURED = [...BASE, 'assembly/config'];
-const ROOMS = ['assembly/session', 'assembly/dialects', 'assembly/primitives', 'assembly/policy'];
+const ROOMS = [
+  'assembly/session',
+  'assembly/dialects',
+  'assembly/primitives',
+  'assembly/policy',
+  'assembly/metrics',
+  'assembly/cache',
+];
 const PIPELINE = [...CONFIGURED, ...ROOMS];
 
 /**
@@ -27,8 +34,11 @@ const MAY_IMPORT = {
   'assembly/policy': CONFIGURED,
   'assembly/dialects': CONFIGURED,
   'assembly/primitives': [...CONFIGURED, 'assembly/dialects'],
-  'assembly/pipeline.ts': PIPELINE,
-  'assembly/root.ts': [...PIPELINE, 'assembly/pipeline.ts'],
+  'assembly/metrics': [...CONFIGURED, 'assembly/dialects'],
+  'assembly/cache': CONFIGURED,
+  'assembly/call-site.ts': PIPELINE,
+  'assembly/pipeline.ts': [...PIPELINE, 'assembly/call-site.ts'],
+  'assembly/root.ts': [...PIPELINE, 'assembly/call-site.ts', 'assembly/pipeline.ts'],
   'assembly/modules': [...PIPELINE, 'assembly/root.ts'],
   [BRIDGE]: [BRIDGE],
   [`${BRIDGE}/gen`]: [],

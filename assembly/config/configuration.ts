@@ -7,6 +7,8 @@ import { literal, View, viewEquals, viewLen, viewOf, viewPtr, viewToString } fro
 
 /** A configured component, as far as the filter needs to know it. */
 export class Component {
+  /** Counts from 0 within a configuration. */
+  index: i32 = 0;
   name: View = 0;
   /** For example "state.redis". */
   type: View = 0;
@@ -14,6 +16,8 @@ export class Component {
   /** The building block it serves, for example "state". */
   primitive: View = 0;
   capabilities: Array<View> = [];
+  /** How old an answer kept in Envoy may be, in milliseconds; 0: none are kept. */
+  nearCacheMs: i32 = 0;
 
   /** Whether the component has declared a feature, for example "TRANSACTIONAL". */
   can(capability: View): bool {
@@ -45,6 +49,8 @@ const K_COMPONENTS = literal('components');
 const K_NAME = literal('name');
 const K_TYPE = literal('type');
 const K_PRIMITIVE = literal('primitive');
+const K_CACHE_BYTES = literal('cacheBytes');
+const K_NEAR_CACHE_MS = literal('nearCacheMs');
 const K_CAPABILITIES = literal('capabilities');
 
 /** SHA-256 as hexadecimal digits. */
@@ -66,6 +72,8 @@ export class Configuration {
   operations: i32 = 1024;
   /** Bytes held per root context. */
   bytes: i64 = 64 * 1024 * 1024;
+  /** Bytes of answers kept per root context. */
+  cacheBytes: i64 = 8 * 1024 * 1024;
   /** How long a call may take when its caller does not say, in milliseconds. */
   deadlineMs: i32 = 15000;
   /** Names a request may give as its host, beside localhost and IP addresses. */
@@ -85,6 +93,12 @@ export class Configuration {
       if (viewEquals(component.primitive, primitive) && viewEquals(component.name, name)) return component;
     }
     return null;
+  }
+
+  /** Whether any component wants answers kept. */
+  get keepsAnswers(): bool {
+    for (let i = 0; i < this.components.length; i++) if (this.components[i].nearCacheMs > 0) return true;
+    return false;
   }
 
   /** Whether any component serves a primitive. */
@@ -217,6 +231,8 @@ export class Configuration {
         this.operations = <i32>this.whole('limits.operations', 1, 1 << 20);
       } else if (viewEquals(reader.key, K_BYTES)) {
         this.bytes = this.whole('limits.bytes', 1, 1 << 31);
+      } else if (viewEquals(reader.key, K_CACHE_BYTES)) {
+        this.cacheBytes = this.whole('limits.cacheBytes', 0, 1 << 31);
       } else if (viewEquals(reader.key, K_DEADLINE)) {
         this.deadlineMs = <i32>this.whole('limits.deadlineMs', 1, 1 << 30);
       } else reader.skip();
@@ -250,12 +266,15 @@ export class Configuration {
         else if (viewEquals(key, K_PRIMITIVE)) component.primitive = this.text('components[].primitive');
         else if (viewEquals(key, K_CAPABILITIES))
           component.capabilities = this.texts('components[].capabilities');
+        else if (viewEquals(key, K_NEAR_CACHE_MS))
+          component.nearCacheMs = <i32>this.whole('components[].nearCacheMs', 0, 1 << 30);
         else reader.skip();
       }
       if ((component.name == 0 || component.primitive == 0) && this.problem.length == 0) {
         this.problem =
           'a component needs "name" and "primitive" (got "' + viewToString(component.name) + '")';
       }
+      component.index = this.components.length;
       this.components.push(component);
     }
   }

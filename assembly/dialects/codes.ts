@@ -21,6 +21,31 @@ export enum Code {
   UNAUTHENTICATED = 16,
 }
 
+const NAMES: StaticArray<string> = [
+  'OK',
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED',
+];
+
+/** A code's name; UNKNOWN for a number that is none. */
+export function codeName(code: i32): string {
+  return <u32>code < <u32>NAMES.length ? NAMES[code] : 'UNKNOWN';
+}
+
 /**
  * HTTP status for a code. DEADLINE_EXCEEDED is 408, because that is what Envoy
  * itself answers when a stream reaches its longest duration.
@@ -52,4 +77,12 @@ export function httpStatusOf(code: i32): i32 {
     default:
       return 500;
   }
+}
+
+/** The code that one of Envoy's own HTTP replies stands for. */
+export function codeOfHttp(number: i32): i32 {
+  if (number == 408 || number == 504) return Code.DEADLINE_EXCEEDED;
+  if (number == 503) return Code.UNAVAILABLE;
+  if (number == 429) return Code.RESOURCE_EXHAUSTED;
+  return number >= 400 && number < 500 ? Code.INVALID_ARGUMENT : Code.INTERNAL;
 }

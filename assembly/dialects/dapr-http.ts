@@ -8,7 +8,7 @@ import { literal, View, viewEquals, viewLen, viewPtr, viewSlice, viewStartsWith 
 import { Code, httpStatusOf } from './codes';
 import { Door } from './door';
 import { Exchange } from './exchange';
-import { Router, splitPath } from './router';
+import { Route, Router, splitPath } from './router';
 
 const CONTENT_TYPE = literal('content-type');
 const APPLICATION_JSON = literal('application/json');
@@ -168,8 +168,7 @@ export class DaprHttpDoor extends Door {
     cleanPath(exchange.path, clean);
     const segments = splitPath(clean.view());
     const escaped: Array<View> = [];
-    const handler = this.router.findHttp(exchange.method, segments, escaped);
-    if (handler === null) {
+    if (!exchange.serve(this.router.findHttp(exchange.method, segments, escaped))) {
       this.refuseUnknown(exchange, segments);
       return false;
     }
@@ -186,7 +185,6 @@ export class DaprHttpDoor extends Door {
       }
       exchange.params.push(w.view());
     }
-    exchange.handler = handler;
     return true;
   }
 
@@ -203,6 +201,10 @@ export class DaprHttpDoor extends Door {
 
   private isInvocation(headers: HeaderPairs): bool {
     return viewLen(headers.get(APP_ID_HEADER)) > 0;
+  }
+
+  protected get unknown(): Route {
+    return this.router.unknownHttp;
   }
 
   open(exchange: Exchange, body: View): bool {

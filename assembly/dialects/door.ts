@@ -2,6 +2,7 @@
 
 import { View } from '../wire/view';
 import { Exchange } from './exchange';
+import { Route } from './router';
 
 export abstract class Door {
   /**
@@ -10,6 +11,15 @@ export abstract class Door {
    * @returns false when the reply is filled in
    */
   abstract route(exchange: Exchange): bool;
+
+  /** What the call is counted as. */
+  routeOf(exchange: Exchange): Route {
+    const route = exchange.route;
+    return route === null ? this.unknown : route;
+  }
+
+  /** For calls that were refused before it was known what they call. */
+  protected abstract get unknown(): Route;
 
   /**
    * Takes the complete request body apart.

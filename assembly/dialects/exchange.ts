@@ -1,12 +1,13 @@
 // One call, as the doors and the primitives behind them see it.
 
-import { Configuration } from '../config/configuration';
+import { Component, Configuration } from '../config/configuration';
 import { HeaderList, HeaderPairs } from '../host/headers';
 import { allocate, HEADROOM, release } from '../host/memory';
 import { ByteWriter } from '../wire/bytes';
 import { View, view, viewLen, viewPtr, viewSlice } from '../wire/view';
 import { Code } from './codes';
 import { Handler } from './handler';
+import { Route } from './router';
 
 /** Longest piece of a caller's text that is repeated in an error message, in bytes. */
 const QUOTED_LENGTH: i32 = 256;
@@ -93,11 +94,21 @@ export class Exchange {
   /** The session to the bridge is up. */
   ready: bool = false;
   handler: Handler | null = null;
+  /** What is called; null before the door has found out. */
+  route: Route | null = null;
+  /** The component it is about, if it is about one that is configured. */
+  component: Component | null = null;
+  /** It is about a component that is not configured. */
+  componentUnknown: bool = false;
 
   /** The operation to perform: full method name. */
   operation: View = 0;
   /** It may be performed twice without harm. */
   idempotent: bool = false;
+  /** For a read whose answer may be kept in Envoy, or come from there: its key. */
+  cacheKey: View = 0;
+  /** For a write to a component whose answers are kept: the keys it writes; views into the request. */
+  readonly writtenKeys: Array<View> = [];
   /** Its request message, if it is not the caller's own (`body`). */
   private built: ByteWriter | null = null;
 
@@ -107,6 +118,34 @@ export class Exchange {
   private used: i32 = 0;
 
   constructor(public configuration: Configuration) {}
+
+  /** Takes the route's handler; false if nobody serves it. */
+  serve(route: Route): bool {
+    this.route = route;
+    const factory = route.factory;
+    if (factory === null) return false;
+    this.handler = factory();
+    return true;
+  }
+
+  /** The component that the call names, or null if none of this name is configured. */
+  findComponent(primitive: View, name: View): Component | null {
+    this.component = this.configuration.find(primitive, name);
+    this.componentUnknown = this.component === null;
+    return this.component;
+  }
+
+  /** A read of one key. @param exact the caller asks for what is there now, not for what was a moment ago */
+  reads(key: View, exact: bool): void {
+    const component = this.component;
+    if (component !== null && component.nearCacheMs > 0 && !exact) this.cacheKey = key;
+  }
+
+  /** A write of a key. */
+  writes(key: View): void {
+    const component = this.component;
+    if (component !== null && component.nearCacheMs > 0) this.writtenKeys.push(key);
+  }
 
   /** Takes over the buffer that `body` is in. */
   own(buffer: View): void {
@@ -178,9 +217,14 @@ export class Exchange {
     this.built = null;
     this.body = 0;
     this.handler = null;
+    this.route = null;
+    this.component = null;
+    this.componentUnknown = false;
     this.params.length = 0;
     this.operation = 0;
     this.idempotent = false;
+    this.cacheKey = 0;
+    this.writtenKeys.length = 0;
     this.reply.reset();
   }
 }

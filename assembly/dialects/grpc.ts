@@ -2,13 +2,15 @@
 
 import { ByteWriter } from '../wire/bytes';
 import { FrameStatus, parseUnary, unaryMessage } from '../wire/grpc';
-import { literal, View, viewLen } from '../wire/view';
+import { literal, View, viewEquals, viewLen, viewPtr, viewSlice } from '../wire/view';
 import { clip, Exchange } from './exchange';
 import { Code } from './codes';
 import { Door } from './door';
-import { Router } from './router';
+import { Route, Router } from './router';
 
 const PREFIX_LENGTH: i32 = 5;
+const APPLICATION_GRPC = literal('application/grpc');
+const PLUS: u8 = 0x2b;
 
 const ACCEPT_ENCODING = literal('grpc-accept-encoding');
 const IDENTITY = literal('identity');
@@ -20,20 +22,31 @@ const NO_MESSAGE = literal('the request of a unary call holds no message');
 const INCOMPLETE = literal('the request ended inside a gRPC frame');
 const BAD_FLAG = literal('the gRPC frame has an invalid compression flag');
 
+/** Whether a call speaks gRPC. As Envoy decides it: the media type itself, or with a "+format" behind. */
+export function isGrpc(contentType: View): bool {
+  const length = viewLen(APPLICATION_GRPC);
+  if (viewLen(contentType) < length) return false;
+  if (!viewEquals(viewSlice(contentType, 0, length), APPLICATION_GRPC)) return false;
+  return viewLen(contentType) == length || load<u8>(viewPtr(contentType) + length) == PLUS;
+}
+
 export class GrpcDoor extends Door {
   constructor(private readonly router: Router) {
     super();
   }
 
   route(exchange: Exchange): bool {
-    exchange.handler = this.router.findGrpc(exchange.path);
-    if (exchange.handler !== null) return true;
+    if (exchange.serve(this.router.findGrpc(exchange.path))) return true;
     const text = exchange.writer();
     text.text('method ');
     text.raw(clip(exchange.path));
     text.text(' is not implemented by this runtime');
     this.refuse(exchange, Code.UNIMPLEMENTED, text.view());
     return false;
+  }
+
+  protected get unknown(): Route {
+    return this.router.unknownGrpc;
   }
 
   open(exchange: Exchange, body: View): bool {

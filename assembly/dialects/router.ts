@@ -1,23 +1,41 @@
 // Which handler serves which call. Primitives enter their methods here.
 
 import { literal, View, view, viewEquals, viewLen, viewPtr } from '../wire/view';
-import { Handler, HandlerFactory } from './handler';
+import { HandlerFactory } from './handler';
 
 const PARAMETER = literal('{}');
 const SLASH: u8 = 0x2f;
 
-class GrpcRoute {
+/** What a call that no primitive serves is counted as. */
+export const UNKNOWN: string = 'unknown';
+
+/** One method behind one door: what it is called in metrics, and who serves it. */
+export class Route {
   constructor(
-    public readonly path: View,
-    public readonly factory: HandlerFactory,
+    /** Counts from 0 within a router. */
+    public readonly index: i32,
+    /** `layotto_grpc`, `dapr_grpc` or `dapr_http`. */
+    public readonly door: string,
+    public readonly primitive: string,
+    /** The method's name, the same behind every door, for example `GetState`. */
+    public readonly operation: string,
+    /** Null for what is not served. */
+    public readonly factory: HandlerFactory | null,
   ) {}
 }
 
-class HttpRoute {
+class GrpcEntry {
+  constructor(
+    public readonly path: View,
+    public readonly route: Route,
+  ) {}
+}
+
+class HttpEntry {
   constructor(
     public readonly method: View,
     public readonly segments: Array<View>,
-    public readonly factory: HandlerFactory,
+    public readonly route: Route,
   ) {}
 }
 
@@ -37,38 +55,47 @@ export function splitPath(path: View): Array<View> {
   return segments;
 }
 
+const DAPR_SERVICES = '/dapr.';
+
 export class Router {
-  private grpcRoutes: Array<GrpcRoute> = [];
-  private httpRoutes: Array<HttpRoute> = [];
+  private grpcEntries: Array<GrpcEntry> = [];
+  private httpEntries: Array<HttpEntry> = [];
+  /** For calls that no entry serves. */
+  readonly unknownGrpc: Route = new Route(0, 'grpc', UNKNOWN, UNKNOWN, null);
+  readonly unknownHttp: Route = new Route(1, 'dapr_http', UNKNOWN, UNKNOWN, null);
+  private size: i32 = 2;
 
   /** @param path "/package.Service/Method" */
-  grpc(path: string, factory: HandlerFactory): void {
-    this.grpcRoutes.push(new GrpcRoute(literal(path), factory));
+  grpc(primitive: string, operation: string, path: string, factory: HandlerFactory): void {
+    const door = path.startsWith(DAPR_SERVICES) ? 'dapr_grpc' : 'layotto_grpc';
+    const route = new Route(this.size++, door, primitive, operation, factory);
+    this.grpcEntries.push(new GrpcEntry(literal(path), route));
   }
 
   /** @param pattern path in which "{}" stands for one segment, for example "/v1.0/state/{}" */
-  http(method: string, pattern: string, factory: HandlerFactory): void {
-    this.httpRoutes.push(new HttpRoute(literal(method), splitPath(literal(pattern)), factory));
+  http(primitive: string, operation: string, method: string, pattern: string, factory: HandlerFactory): void {
+    const route = new Route(this.size++, 'dapr_http', primitive, operation, factory);
+    this.httpEntries.push(new HttpEntry(literal(method), splitPath(literal(pattern)), route));
   }
 
-  findGrpc(path: View): Handler | null {
-    for (let i = 0; i < this.grpcRoutes.length; i++) {
-      if (viewEquals(this.grpcRoutes[i].path, path)) return this.grpcRoutes[i].factory();
+  findGrpc(path: View): Route {
+    for (let i = 0; i < this.grpcEntries.length; i++) {
+      if (viewEquals(this.grpcEntries[i].path, path)) return this.grpcEntries[i].route;
     }
-    return null;
+    return this.unknownGrpc;
   }
 
   /** @param parameters gets the segments that stand for "{}", still escaped */
-  findHttp(method: View, segments: Array<View>, parameters: Array<View>): Handler | null {
-    for (let i = 0; i < this.httpRoutes.length; i++) {
-      const route = this.httpRoutes[i];
-      if (!matches(route.segments, segments) || !viewEquals(route.method, method)) continue;
+  findHttp(method: View, segments: Array<View>, parameters: Array<View>): Route {
+    for (let i = 0; i < this.httpEntries.length; i++) {
+      const entry = this.httpEntries[i];
+      if (!matches(entry.segments, segments) || !viewEquals(entry.method, method)) continue;
       for (let s = 0; s < segments.length; s++) {
-        if (viewEquals(route.segments[s], PARAMETER)) parameters.push(segments[s]);
+        if (viewEquals(entry.segments[s], PARAMETER)) parameters.push(segments[s]);
       }
-      return route.factory();
+      return entry.route;
     }
-    return null;
+    return this.unknownHttp;
   }
 }
 

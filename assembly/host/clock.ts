@@ -17,6 +17,12 @@ export function monotonicMs(): i64 {
   return <i64>(load<u64>(time) / 1000000);
 }
 
+/** Microseconds of the same clock. */
+export function monotonicUs(): i64 {
+  if (clock_time_get(CLOCK_MONOTONIC, 0, time) != 0) return 0;
+  return <i64>(load<u64>(time) / 1000);
+}
+
 /** A random 64-bit number. */
 export function randomU64(): u64 {
   const buffer = new ArrayBuffer(8);

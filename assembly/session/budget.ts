@@ -7,6 +7,9 @@ export class Budget {
   bytes: i64 = 0;
   /** Operations the bridge has not answered, including those whose caller is gone. */
   operations: i32 = 0;
+  /** How often there was no room. */
+  refusedBytes: i64 = 0;
+  refusedOperations: i64 = 0;
 
   constructor(
     public readonly maxBytes: i64,
@@ -15,8 +18,21 @@ export class Budget {
 
   /** Takes bytes; false, and nothing is taken, when they do not fit. */
   take(size: i32): bool {
-    if (this.bytes + size > this.maxBytes) return false;
+    if (this.bytes + size > this.maxBytes) {
+      this.refusedBytes++;
+      return false;
+    }
     this.bytes += size;
+    return true;
+  }
+
+  /** Takes one operation; false when there are too many. */
+  takeOperation(): bool {
+    if (this.operations >= this.maxOperations) {
+      this.refusedOperations++;
+      return false;
+    }
+    this.operations++;
     return true;
   }
 

@@ -27,15 +27,18 @@ export enum LinkState {
   /** Open, but the bridge has not greeted yet. */
   Dialling,
   Ready,
-  /** The bridge said GOAWAY: results still come, nothing new is sent. */
+  /** Another link has taken this one's place: results still come, nothing new is sent. */
   Draining,
 }
 
 /** Who owns links. */
 export interface LinkOwner {
   onReady(link: Link): void;
-  onGoaway(link: Link): void;
-  onLost(link: Link): void;
+  /** The bridge would like this link to be replaced. @param atOnce it takes nothing new, replaced or not */
+  onGoaway(link: Link, atOnce: bool): void;
+  /** @param wasUp the bridge had greeted; false if it could not be reached at all */
+  onLost(link: Link, wasUp: bool): void;
+  onPush(link: Link, payload: View): void;
   /** A RESULT, FAILURE or ACK; true when the buffer was taken over and must not be released. */
   onAnswer(link: Link, frame: Frame, buffer: View): bool;
 }
@@ -43,6 +46,8 @@ export interface LinkOwner {
 /** One end of `layotto.bridge.v1.Bridge/Session`. */
 export class Link extends GrpcStream {
   state: LinkState = LinkState.Idle;
+  /** The bridge said GOAWAY once. */
+  private leaving: bool = false;
   private owner: LinkOwner | null = null;
   private dialAt: i64 = 0;
   private dialledAt: i64 = 0;
@@ -72,13 +77,23 @@ export class Link extends GrpcStream {
     return this.hello.large;
   }
 
-  /** What a link in this one's place greets with. */
-  get greeting(): Hello {
-    return this.hello;
+  /** A link for this one's place, not dialled yet. */
+  successor(root: RootContext, owner: LinkOwner): Link {
+    const next = new Link(root, this.cluster, this.hello);
+    next.attach(owner);
+    return next;
   }
 
-  get target(): View {
-    return this.cluster;
+  /** Nothing new is sent; results still come. */
+  drain(): void {
+    this.state = LinkState.Draining;
+  }
+
+  /** Ends the stream and dials another with the next tick. */
+  redial(): void {
+    this.reset();
+    this.state = LinkState.Idle;
+    this.dialAt = 0;
   }
 
   /** Dials when it is time, and gives up on a peer that never greets. @param now monotonic milliseconds */
@@ -103,6 +118,7 @@ export class Link extends GrpcStream {
       return;
     }
     this.state = LinkState.Dialling;
+    this.leaving = false;
     this.dialledAt = now;
     const body = new ByteWriter();
     this.hello.encode(body);
@@ -144,6 +160,8 @@ export class Link extends GrpcStream {
     let taken = false;
     if (frame.kind == Kind.RESULT || frame.kind == Kind.FAILURE || frame.kind == Kind.ACK) {
       taken = this.owner!.onAnswer(this, frame, buffer);
+    } else if (frame.kind == Kind.PUSH) {
+      this.owner!.onPush(this, frame.payload);
     } else if (frame.kind == Kind.HELLO) {
       if (this.state == LinkState.Dialling) {
         this.state = LinkState.Ready;
@@ -153,14 +171,16 @@ export class Link extends GrpcStream {
     } else if (frame.kind == Kind.PING) {
       this.sendFrame(frame.id, Kind.PONG, 0);
     } else if (frame.kind == Kind.GOAWAY && this.state != LinkState.Draining) {
-      this.state = LinkState.Draining;
-      this.owner!.onGoaway(this);
+      const atOnce = this.leaving || this.state != LinkState.Ready;
+      this.leaving = true;
+      this.owner!.onGoaway(this, atOnce);
     }
     if (!taken) release(buffer);
   }
 
   onClose(status: u32): void {
+    const wasUp = this.state == LinkState.Ready || this.state == LinkState.Draining;
     this.retryLater(this.dialledAt);
-    this.owner!.onLost(this);
+    this.owner!.onLost(this, wasUp);
   }
 }

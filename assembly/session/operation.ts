@@ -30,6 +30,11 @@ export class Operation {
   waiter: Waiter | null;
   /** Bytes charged to the budget until the bridge has answered or acknowledged. */
   charged: i32 = 0;
+  /** Microseconds the bridge took, and how many of them it waited for the backend; 0 until it has answered. */
+  bridgeUs: u32 = 0;
+  backendUs: u32 = 0;
+  /** The result may be kept: the link it came on also tells of changes that come after it. */
+  keepable: bool = false;
 
   constructor(
     waiter: Waiter,

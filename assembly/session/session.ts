@@ -8,6 +8,7 @@ import { literal, View, viewLen } from '../wire/view';
 import { Budget } from './budget';
 import { frameAround } from './frame';
 import { Link, LinkOwner, LinkState } from './link';
+import { LinkPair } from './link-pair';
 import { Operation, Waiter } from './operation';
 
 /** Requests over this many bytes go on the large link; the bridge does the same with results. */
@@ -18,7 +19,14 @@ const UNAVAILABLE: i32 = 14;
 const INTERNAL: i32 = 13;
 
 const LOST = literal('the connection to the components bridge broke before it answered');
+const NOT_CONNECTED = literal('the components bridge is not connected; calls are refused until it is back');
 const MALFORMED = literal('the components bridge sent a failure that cannot be read');
+
+/**
+ * How long a call may wait for a filter's first links, in milliseconds. A new configuration is a new root context,
+ * which dials while calls come already.
+ */
+const PATIENCE_MS: i64 = 1000;
 
 /** Tick while a link is down, and while all are up, in milliseconds. */
 const TICK_DOWN_MS: u32 = 50;
@@ -30,6 +38,15 @@ export enum Submitted {
   NoSession,
   /** Too many operations under way. */
   Busy,
+}
+
+/** Who hears of what the bridge tells unasked. */
+export interface PushListener {
+  /** @param payload a Push message; valid during the call only */
+  onPush(payload: View): void;
+
+  /** From here on another link tells of changes: what changed before it was there, nobody will tell. */
+  onPushesBegin(): void;
 }
 
 /** Everything a session needs to know at its start. */
@@ -55,10 +72,11 @@ function hello(options: SessionOptions, pairId: u64, large: bool): Hello {
 }
 
 export class Session implements LinkOwner {
-  private small: Link;
-  private large: Link;
+  private links: LinkPair;
+  /** After GOAWAY: takes the place of `links` once it is ready, so that there is always one to send on. */
+  private next: LinkPair | null = null;
   /** Links that finish what they carry. */
-  private draining: Array<Link> = [];
+  private draining: Array<LinkPair> = [];
   private pending: Map<u64, Operation> = new Map<u64, Operation>();
   /** Idempotent operations of a broken link, waiting for the next one. */
   private waiting: Array<Operation> = [];
@@ -66,56 +84,78 @@ export class Session implements LinkOwner {
   /** Set when the large link broke: operations up to this id may have lost their result with it. */
   private doubtfulUpTo: u64 = 0;
   private failure: Failure = new Failure();
+  /** Links that were greeted, and links that broke, since the session began. */
+  linksOpened: i64 = 0;
+  linksLost: i64 = 0;
+  /** Until then calls wait for the first links, monotonic milliseconds; 0 once there were any. */
+  private patientUntil: i64 = monotonicMs() + PATIENCE_MS;
 
   constructor(
     private readonly root: RootContext,
     options: SessionOptions,
     private readonly budget: Budget,
+    private readonly listener: PushListener,
   ) {
     const pairId = randomU64();
     const small = new Link(root, options.smallCluster, hello(options, pairId, false));
     const large = new Link(root, options.largeCluster, hello(options, pairId, true));
-    this.small = small;
-    this.large = large;
+    this.links = new LinkPair(small, large);
     small.attach(this);
     large.attach(this);
   }
 
-  /** Both links are up: every operation can be performed. */
+  /** Every operation can be performed. */
   get ready(): bool {
-    return this.small.state == LinkState.Ready && this.large.state == LinkState.Ready;
+    return this.links.ready;
+  }
+
+  /** Whether the link for large messages, or the other one, is up. */
+  isUp(large: bool): bool {
+    return (large ? this.links.large : this.links.small).state == LinkState.Ready;
   }
 
   /** Dials, gives up, and sends again what a broken large link may have lost. Call it from every tick. */
   tick(): void {
     const now = monotonicMs();
-    if (this.waiting.length > 0) this.wantLinks(now);
-    this.small.tick(now);
-    this.large.tick(now);
+    if (this.waiting.length > 0) this.links.want(now);
+    this.links.tick(now);
+    const next = this.next;
+    if (next !== null) next.tick(now);
     if (this.doubtfulUpTo != 0) this.repeatDoubtful();
+    if (this.patientUntil != 0 && now >= this.patientUntil) this.losePatience();
     this.schedule();
   }
 
+  /** The first links did not come: refuses what waits for them. */
+  private losePatience(): void {
+    this.patientUntil = 0;
+    const waiting = this.waiting;
+    this.waiting = [];
+    for (let i = 0; i < waiting.length; i++) {
+      const operation = waiting[i];
+      if (operation.repeated) this.waiting.push(operation);
+      else this.fail(operation, NOT_CONNECTED);
+    }
+  }
+
   private schedule(): void {
-    this.root.setTickPeriod(this.ready ? TICK_UP_MS : TICK_DOWN_MS);
+    this.root.setTickPeriod(this.ready && this.next === null ? TICK_UP_MS : TICK_DOWN_MS);
   }
 
   /** Sends an operation. The session owns its buffer from here, unless it answers Busy or NoSession. */
   submit(operation: Operation): Submitted {
-    if (this.budget.operations >= this.budget.maxOperations) return Submitted.Busy;
     const link = this.linkFor(operation);
-    if (link === null) {
-      this.wantLinks(monotonicMs());
-      return Submitted.NoSession;
-    }
-    this.budget.operations++;
-    this.sendOn(link, operation);
+    if (link === null && !this.patient(monotonicMs())) return Submitted.NoSession;
+    if (!this.budget.takeOperation()) return Submitted.Busy;
+    if (link !== null) this.sendOn(link, operation);
+    else this.waiting.push(operation);
     return Submitted.Sent;
   }
 
-  private wantLinks(now: i64): void {
-    this.small.want(now);
-    this.large.want(now);
+  /** Whether a call may wait for the first links of a filter that was just configured. */
+  private patient(now: i64): bool {
+    this.links.want(now);
+    return now < this.patientUntil;
   }
 
   /** The waiter is gone. What was sent still counts until the bridge has taken it in. */
@@ -135,13 +175,15 @@ export class Session implements LinkOwner {
 
   /** Closes every link; nothing waits any more. */
   close(): void {
-    this.small.reset();
-    this.large.reset();
+    this.links.reset();
+    const next = this.next;
+    if (next !== null) next.reset();
     for (let i = 0; i < this.draining.length; i++) this.draining[i].reset();
   }
 
   private linkFor(operation: Operation): Link | null {
-    const link = viewLen(operation.payload) > LARGE ? this.large : this.small;
+    const links = this.links;
+    const link = viewLen(operation.payload) > LARGE ? links.large : links.small;
     return link.state == LinkState.Ready ? link : null;
   }
 
@@ -179,10 +221,14 @@ export class Session implements LinkOwner {
       return false;
     }
     this.pending.delete(frame.id);
+    operation.bridgeUs = frame.bridgeUs;
+    operation.backendUs = frame.backendUs;
+    operation.keepable = link == this.links.small;
     const taken = this.deliver(operation.waiter, frame, buffer);
     // Only now: what the waiter says may still point into the request.
     this.settle(operation);
-    this.retire(operation.link);
+    const sent = operation.link;
+    if (sent !== null && sent.state == LinkState.Draining) this.retire();
     return taken;
   }
 
@@ -198,7 +244,16 @@ export class Session implements LinkOwner {
     return false;
   }
 
+  onPush(link: Link, payload: View): void {
+    if (link == this.links.small) this.listener.onPush(payload);
+  }
+
   onReady(link: Link): void {
+    this.linksOpened++;
+    const next = this.next;
+    if (next !== null && next.ready) this.handOver(next);
+    if (link == this.links.small) this.listener.onPushesBegin();
+    if (this.links.ready) this.patientUntil = 0;
     const waiting = this.waiting;
     this.waiting = [];
     for (let i = 0; i < waiting.length; i++) {
@@ -209,26 +264,41 @@ export class Session implements LinkOwner {
     this.schedule();
   }
 
-  onGoaway(link: Link): void {
-    const next = new Link(this.root, link.target, link.greeting);
-    next.attach(this);
-    if (link == this.small) this.small = next;
-    else if (link == this.large) this.large = next;
-    else return;
-    this.draining.push(link);
-    this.retire(link);
+  onGoaway(link: Link, atOnce: bool): void {
+    let next = this.next;
+    if (next !== null && next.has(link)) {
+      // That bridge goes before it had its turn.
+      link.redial();
+    } else {
+      if (next === null) next = this.links.successor(this.root, this);
+      this.next = next;
+      if (atOnce && this.links.has(link)) this.handOver(next);
+    }
     this.schedule();
   }
 
-  onLost(link: Link): void {
-    const drained = this.draining.indexOf(link);
-    if (drained >= 0) this.draining.splice(drained, 1);
-    else if (link == this.large) this.doubtfulUpTo = this.nextId - 1;
+  private handOver(next: LinkPair): void {
+    const old = this.links;
+    this.links = next;
+    this.listener.onPushesBegin();
+    this.next = null;
+    old.drain();
+    this.draining.push(old);
+    this.retire();
+  }
+
+  onLost(link: Link, wasUp: bool): void {
+    if (wasUp) this.linksLost++;
+    const next = this.next;
+    const dialled = next !== null && next.has(link);
+    // It may have carried results of operations that a small link sent.
+    if (link.large && !dialled) this.doubtfulUpTo = this.nextId - 1;
     const operations = this.pending.values();
     for (let i = 0; i < operations.length; i++) {
       const operation = operations[i];
       if (operation.link == link) this.lose(operation);
     }
+    this.retire();
     this.schedule();
   }
 
@@ -241,32 +311,42 @@ export class Session implements LinkOwner {
       this.waiting.push(operation);
       return;
     }
-    if (waiter !== null) waiter.onFailure(UNAVAILABLE, LOST);
+    this.fail(operation, LOST);
+  }
+
+  private fail(operation: Operation, message: View): void {
+    const waiter = operation.waiter;
+    if (waiter !== null) waiter.onFailure(UNAVAILABLE, message);
     this.settle(operation);
   }
 
   /** Results over LARGE travel on the large link, whichever asked; when only that one broke, ask again. */
   private repeatDoubtful(): void {
+    const small = this.links.small;
+    if (small.state != LinkState.Ready) return;
     const upTo = this.doubtfulUpTo;
     this.doubtfulUpTo = 0;
-    if (this.small.state != LinkState.Ready) return;
     const operations = this.pending.values();
     for (let i = 0; i < operations.length; i++) {
       const operation = operations[i];
-      if (operation.id > upTo || operation.link != this.small) continue;
+      const link = operation.link;
+      if (operation.id > upTo || link === null || link.large) continue;
       if (!operation.idempotent || operation.waiter === null) continue;
       this.pending.delete(operation.id);
-      this.sendOn(this.small, operation);
+      this.sendOn(small, operation);
     }
   }
 
-  /** Ends a draining link that carries nothing any more, so that the bridge can go. */
-  private retire(link: Link | null): void {
-    if (link === null || link.state != LinkState.Draining) return;
+  /** Ends draining links that carry nothing any more, so that their bridge can go. */
+  private retire(): void {
     const operations = this.pending.values();
-    for (let i = 0; i < operations.length; i++) if (operations[i].link == link) return;
-    const at = this.draining.indexOf(link);
-    if (at >= 0) this.draining.splice(at, 1);
-    link.reset();
+    for (let at = this.draining.length - 1; at >= 0; at--) {
+      const links = this.draining[at];
+      let busy = false;
+      for (let i = 0; i < operations.length && !busy; i++) busy = links.has(operations[i].link);
+      if (busy) continue;
+      this.draining.splice(at, 1);
+      links.reset();
+    }
   }
 }

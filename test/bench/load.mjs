@@ -2,12 +2,13 @@
  * Generates load in a process of its own, so that the one that measures is not the one that waits.
  *
  * `node load.mjs '<json>'`, with
- *   target       {"port": N} or {"socketPath": "…"}: an h2c listener
+ *   target       {"port": N} or {"socketPath": "…"}
+ *   protocol     "h2" (default: h2c), or "http1", where every call under way has a connection of its own
  *   path         request path
  *   bodyFile     file that holds the whole request body, gRPC frame included
- *   headers      further request headers (default: those of a gRPC request)
+ *   headers      further request headers, `:method` too (default: POST, and over h2c those of a gRPC request)
  *   inflight     calls under way at a time
- *   connections  connections they share (default 1)
+ *   connections  connections they share over h2c (default 1)
  *   seconds      how long to go on; or `calls`, how many to make
  *   warmup       seconds before counting starts (default 0)
  *   pauseMs      pause of each caller between two calls (default 0)
@@ -16,20 +17,19 @@
  * microseconds per call), and `statuses`, how often each gRPC status came (an HTTP status if there was none).
  */
 import { readFileSync } from 'node:fs';
+import { Agent, request as request1 } from 'node:http';
 import { connect } from 'node:http2';
 import { createConnection } from 'node:net';
 
 const options = JSON.parse(process.argv[2] ?? '{}');
-const { target, path, inflight = 1, connections = 1, seconds, calls, warmup = 0, pauseMs = 0 } = options;
+const { target, protocol = 'h2', path, inflight = 1, seconds, calls, warmup = 0, pauseMs = 0 } = options;
+const connections = protocol === 'h2' ? (options.connections ?? 1) : 0;
 const body = options.bodyFile === undefined ? Buffer.alloc(0) : readFileSync(options.bodyFile);
-const headers = {
-  ':method': 'POST',
-  ':path': path,
-  'content-type': 'application/grpc',
-  te: 'trailers',
-  ...options.headers,
-};
+const grpc = { 'content-type': 'application/grpc', te: 'trailers' };
+const headers = { ':method': 'POST', ':path': path, ...(protocol === 'h2' ? grpc : {}), ...options.headers };
 
+/** For HTTP/1.1. */
+const agent = new Agent({ keepAlive: true, noDelay: true });
 const sessions = await Promise.all(Array.from({ length: connections }, open));
 /** By index; a connection that was lost is dialled again by whoever needs it next. */
 const redials = new Map();
@@ -43,11 +43,12 @@ const countFrom = started + warmup * 1000;
 const until = seconds === undefined ? Infinity : countFrom + seconds * 1000;
 let left = calls ?? Infinity;
 
-await Promise.all(Array.from({ length: inflight }, (_, index) => loop(index % sessions.length)));
+await Promise.all(Array.from({ length: inflight }, (_, index) => loop(index % Math.max(1, connections))));
 
 const elapsed = (performance.now() - started) / 1000;
 const used = process.cpuUsage(cpu);
 for (const session of sessions) session.close();
+agent.destroy();
 latencies.sort((a, b) => a - b);
 const quantile = (q) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * q))] ?? 0;
 console.log(
@@ -101,7 +102,7 @@ async function loop(index) {
     const begun = performance.now();
     if (begun >= until || left <= 0) return;
     left--;
-    const status = await call(await sessionAt(index));
+    const status = await (protocol === 'h2' ? call(await sessionAt(index)) : call1());
     const ended = performance.now();
     if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
     if (!counting && ended >= countFrom) {
@@ -113,7 +114,7 @@ async function loop(index) {
     if (!counting) continue;
     latencies.push(ended - begun);
     statuses[status] = (statuses[status] ?? 0) + 1;
-    if (status !== '0' && status !== 'http 200') failed++;
+    if (!['0', 'http 200', 'http 204'].includes(status)) failed++;
   }
 }
 
@@ -136,4 +137,26 @@ function call(session) {
     stream.resume();
     stream.end(body);
   });
+}
+
+function call1() {
+  return new Promise((resolve) => {
+    const { ':method': method, ...rest } = headers;
+    delete rest[':path'];
+    const length = body.length === 0 ? {} : { 'content-length': body.length };
+    const outgoing = request1(
+      { ...address(), agent, method, path, headers: { ...rest, ...length } },
+      (answer) => {
+        answer.resume();
+        answer.once('end', () => resolve(`http ${answer.statusCode}`));
+        answer.once('error', () => resolve('reset'));
+      },
+    );
+    outgoing.once('error', () => resolve('reset'));
+    outgoing.end(body);
+  });
+}
+
+function address() {
+  return 'port' in target ? { host: '127.0.0.1', port: target.port } : { socketPath: target.socketPath };
 }

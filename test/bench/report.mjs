@@ -1,73 +1,138 @@
-import { rssMiB } from './measure.mjs';
+import { SERVERS } from './cases.mjs';
+import { spread } from './summary.mjs';
+import { MEMORY_TARGETS, judge } from './targets.mjs';
+
+const CALLS = { get: 'GetState', save: 'SaveState' };
 
 /**
  * The Markdown of a run.
  *
- * @param results one entry for every variant, number in flight and round
- * @param children the processes, still running
+ * @param {object} run
+ * @param {object} run.about where and how it was made
+ * @param {import('./summary.mjs').Row[]} run.rows
+ * @param {object} run.memory MiB
  */
-export function report(results, children) {
-  const groups = new Map();
-  for (const result of results) {
-    const key = `${result.name}\0${result.inflight}`;
-    groups.set(key, [...(groups.get(key) ?? []), result]);
-  }
-  const names = [...new Set(results.flatMap(({ cpuPerCall }) => Object.keys(cpuPerCall)))];
-  const head = [
-    'call',
-    'in flight',
-    'calls/s',
-    'p50 ms',
-    'p99 ms',
-    ...names.map((name) => `${name} µs`),
-    'sum µs',
-  ];
-  const rows = [...groups.values()].map((runs) => [
-    runs[0].name,
-    String(runs[0].inflight),
-    spread(
-      runs.map(({ perSecond }) => perSecond),
-      0,
-    ),
-    spread(
-      runs.map(({ p50 }) => p50),
-      2,
-    ),
-    spread(
-      runs.map(({ p99 }) => p99),
-      2,
-    ),
-    ...names.map((name) =>
-      name in runs[0].cpuPerCall
-        ? spread(
-            runs.map((run) => run.cpuPerCall[name]),
-            0,
-          )
-        : '',
-    ),
-    spread(
-      runs.map(({ cpuPerCall }) => Object.values(cpuPerCall).reduce((sum, one) => sum + one, 0)),
-      0,
-    ),
-  ]);
-  const memory = children.map(({ name, pid }) => `${name} ${rssMiB(pid).toFixed(0)} MiB`).join(', ');
+export function report({ about, rows, memory }) {
   return [
-    line(head),
-    line(head.map(() => '---')),
-    ...rows.map(line),
-    '',
-    `Memory after the run: ${memory}.`,
+    conditions(about),
+    '### Targets',
+    targets(rows),
+    memoryTable(memory),
+    ...groups(rows).flatMap(([title, members]) => [`### ${title}`, table(members)]),
+    `Resident memory after the run: ${list(memory.after, (value) => `${value.toFixed(0)} MiB`)}.`,
+  ].join('\n\n');
+}
+
+function conditions({ date, machine, versions, generator, rounds, seconds, workers, peer, others }) {
+  const disturbance = spread(others);
+  return [
+    `Measured on ${date}: ${machine}; ${Object.values(versions).join(', ')}; ${workers} Envoy worker${workers === 1 ? '' : 's'};`,
+    `load by ${generator}; ${rounds} rounds of ${seconds} s for each case${peer ? '' : '; without daprd'}.`,
+    `Other programs took ${percent(disturbance.median)} of the machine meanwhile (median of all slices; at worst`,
+    `${percent(disturbance.high)}).`,
   ].join('\n');
 }
 
-/** Median, and the range in parentheses. */
-function spread(values, digits) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const median = sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-  return `${median.toFixed(digits)} (${sorted[0].toFixed(digits)}–${sorted.at(-1).toFixed(digits)})`;
+function targets(rows) {
+  const lines = judge(rows).map(({ title, bound, door, call, results }) => {
+    const cell = (inflight) => {
+      const result = results.find((one) => one.inflight === inflight);
+      if (result === undefined) return '';
+      return `${result.met ? 'met' : '**missed**'}: ${figure(result.ratio, 2)}, ${bound} ${result.limit}`;
+    };
+    return [title, `${door}, ${call}`, cell(1), cell(16), cell(64)];
+  });
+  if (lines.length === 0) return 'None of the cases that were measured has a target.';
+  return markdown(['ratio, 1 KiB', 'door, call', '1 in flight', '16 in flight', '64 in flight'], lines);
 }
 
-function line(cells) {
-  return `| ${cells.join(' | ')} |`;
+function memoryTable({ idle, module }) {
+  const added = module.with - module.without;
+  const row = (what, value, limit, how) => [
+    what,
+    `${value.toFixed(1)} MiB`,
+    `${value <= limit ? 'met' : '**missed**'}: at most ${limit} MiB`,
+    how,
+  ];
+  return markdown(
+    ['memory', 'resident', 'target', 'how'],
+    [
+      row('bridge', idle['bridge'], MEMORY_TARGETS.idleBridge, 'idle, two Redis stores connected'),
+      row(
+        'what the filter adds to Envoy',
+        added,
+        MEMORY_TARGETS.module,
+        `2 workers, after traffic: ${module.with.toFixed(0)} MiB with it, ${module.without.toFixed(0)} without`,
+      ),
+    ],
+  );
+}
+
+/** By call and size, references where they belong. */
+function groups(rows) {
+  const titles = new Map();
+  for (const row of rows) {
+    const title = `${CALLS[row.call]}, ${size(row.bytes)}`;
+    titles.set(title, [...(titles.get(title) ?? []), row]);
+  }
+  return [...titles];
+}
+
+function table(rows) {
+  const names = [...new Set(rows.flatMap(({ cpu }) => Object.keys(cpu)))];
+  const shown = names.filter((name) => name !== 'Redis').concat(names.includes('Redis') ? ['Redis'] : []);
+  return markdown(
+    [
+      'in flight',
+      'server',
+      'door',
+      'calls/s',
+      'p50 ms',
+      'p99 ms',
+      ...shown.map((name) => `${name} µs`),
+      'sum without Redis µs',
+      'calls per CPU s',
+    ],
+    rows.map((row) => [
+      String(row.inflight),
+      SERVERS[row.server].title,
+      row.door === 'none'
+        ? ''
+        : row.server === 'empty'
+          ? row.door === 'dapr-http'
+            ? 'HTTP/1.1'
+            : 'HTTP/2'
+          : row.door,
+      figure(row.perSecond, 0),
+      figure(row.p50, 2),
+      figure(row.p99, 2),
+      ...shown.map((name) => (name in row.cpu ? figure(row.cpu[name], 1) : '')),
+      figure(row.own, 1),
+      figure(row.perCpuSecond, 0),
+    ]),
+  );
+}
+
+export function size(bytes) {
+  return bytes < 1024 ? `${bytes} B` : `${bytes / 1024} KiB`;
+}
+
+/** Median, and the range in parentheses. */
+function figure({ median, low, high }, digits) {
+  return `${median.toFixed(digits)} (${low.toFixed(digits)}–${high.toFixed(digits)})`;
+}
+
+function percent(share) {
+  return `${(share * 100).toFixed(0)} %`;
+}
+
+function list(values, show) {
+  return Object.entries(values)
+    .map(([name, value]) => `${name} ${show(value)}`)
+    .join(', ');
+}
+
+function markdown(head, rows) {
+  const line = (cells) => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }

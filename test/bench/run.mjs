@@ -1,27 +1,34 @@
 /**
- * `make bench`: what a call costs. GetState and SaveState of 1 KiB on Redis over Layotto gRPC at 1, 16 and 64 in
- * flight, with the CPU time each process spent on it; beside them an empty local answer of the same Envoy, and
- * daprd on the same Redis where DAPRD_BIN names it.
+ * `make bench`: what a call costs, on every door, beside an empty local answer of the same Envoy, a bare loop on the
+ * same Redis, and daprd on the same Redis where DAPRD_BIN names it. docs/performance.md explains what is measured.
  *
- * All variants take turns in every round, so that a machine that slows down slows all of them. Each figure is the
- * median over the rounds, with the lowest and the highest behind it.
+ * All cases take turns in every round, so that a machine that slows down slows all of them; every second round goes
+ * backwards. Each figure is the median over the rounds, with the lowest and the highest behind it.
  *
- * Environment: BENCH_ROUNDS (5), BENCH_SECONDS (2, per variant and round), BENCH_WORKERS (1, Envoy's threads).
+ * Environment: BENCH_ONLY (a regular expression on the cases' ids), BENCH_FULL=1 (everything), BENCH_ROUNDS,
+ * BENCH_SECONDS (of a case in a round), BENCH_WORKERS (1, Envoy's threads), BENCH_LOAD (h2load or node), DAPRD_BIN,
+ * BENCH_WRITE=1 (writes the result into docs/performance.md).
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { measure } from './measure.mjs';
-import { startDaprd, startRedis, startRuntime } from './processes.mjs';
-import { report } from './report.mjs';
+import { SERVERS, chooseCases } from './cases.mjs';
+import { checkedCall } from './check.mjs';
+import { describeMachine, readBusy, shareOfOthers } from './machine.mjs';
+import { chooseGenerator, rssMiB, watchCpu } from './measure.mjs';
+import { measureModule } from './memory.mjs';
+import { writeResults } from './output.mjs';
+import { startPeer } from './peer.mjs';
+import { startRedis, startRuntime } from './processes.mjs';
+import { startRedisLoop } from './reference.mjs';
+import { emptyRequest, stateRequest } from './requests.mjs';
+import { readSettings } from './settings.mjs';
 
-const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
-const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 2);
-const WORKERS = Number(process.env['BENCH_WORKERS'] ?? 1);
-const IN_FLIGHT = [1, 16, 64];
-const LAYOTTO = '/spec.proto.runtime.v1.Runtime';
-const DAPR = '/dapr.proto.runtime.v1.Dapr';
+const settings = readSettings(process.env);
+const cases = chooseCases(settings);
+if (cases.length === 0) throw new Error(`BENCH_ONLY matches no case: ${settings.only}`);
+const generator = chooseGenerator(settings.load);
 
 const dir = mkdtempSync(join(tmpdir(), 'layotto-bench-'));
 // An interrupted run ends like a finished one: the exit takes the processes along.
@@ -32,94 +39,87 @@ const started = [];
 try {
   const redis = await startRedis(dir);
   started.push(redis);
-  const runtime = await startRuntime({ dir, workers: WORKERS, redisPort: redis.port });
+  const { workers } = settings;
+  const runtime = await startRuntime({ dir, workers, redisPort: redis.port });
   started.push(...runtime.children);
-  const daprd = await startDaprd({ dir, redisPort: redis.port });
-  if (daprd !== undefined) started.push(daprd.child);
+  const idle = await idleMemory(runtime.children);
+  const peer = settings.daprd && (await startPeer({ dir, workers, redisPort: redis.port }));
+  if (peer !== undefined) started.push(...peer.children);
+  const loop = await startRedisLoop(redis.port);
+  started.push(loop);
 
-  const value = 'x'.repeat(1024);
-  const bodies = {
-    GetState: file('get', frame(Buffer.concat([text(1, 'statestore'), text(2, 'bench')]))),
-    SaveState: file(
-      'save',
-      frame(
-        Buffer.concat([text(1, 'statestore'), bytes(2, Buffer.concat([text(1, 'bench'), text(2, value)]))]),
-      ),
-    ),
+  const ports = {
+    layotto: () => runtime.port,
+    empty: () => runtime.emptyPort,
+    daprd: (one) => (one.door === 'dapr-http' ? peer.httpPort : peer.port),
   };
-  const processes = [...runtime.children, redis];
-  const variants = [
-    ...Object.entries(bodies).map(([call, bodyFile]) => ({
-      name: `${call}`,
-      load: { target: { port: runtime.port }, path: `${LAYOTTO}/${call}`, bodyFile },
-      processes,
-    })),
-    {
-      name: 'empty `direct_response`',
-      load: {
-        target: { port: runtime.emptyPort },
-        path: '/',
-        bodyFile: bodies.GetState,
-        headers: { 'content-type': 'application/octet-stream' },
-      },
-      processes: [runtime.envoy],
-    },
-    ...(daprd === undefined
-      ? []
-      : Object.entries(bodies).map(([call, bodyFile]) => ({
-          name: `${call}, daprd`,
-          load: { target: { port: daprd.port }, path: `${DAPR}/${call}`, bodyFile },
-          processes: [daprd.child, redis],
-        }))),
-  ];
+  const prepared = [];
+  for (const one of cases) prepared.push(await prepare(one, ports, loop));
 
-  for (const { load, name } of variants) {
-    // The save comes first, so that every read finds a value.
-    const order = { ...load, path: load.path.replace('GetState', 'SaveState') };
-    if (load.path.includes('State')) order.bodyFile = bodies.SaveState;
-    const { failed, statuses } = await measure({ ...order, inflight: 16, seconds: 1 }, []);
-    if (failed > 0)
-      throw new Error(`${name}: ${failed} calls failed while warming up: ${JSON.stringify(statuses)}`);
-  }
   const results = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const inflight of IN_FLIGHT) {
-      for (const { name, load, processes: watched } of variants) {
-        const result = await measure({ ...load, inflight, seconds: SECONDS }, watched);
-        if (result.failed > 0)
-          throw new Error(`${name}: ${result.failed} calls failed: ${JSON.stringify(result.statuses)}`);
-        results.push({ name, inflight, ...result });
-      }
-    }
-    console.error(`round ${round + 1} of ${ROUNDS}`);
+  for (let round = 0; round < settings.rounds; round++) {
+    // The first round's figures are thrown away: code is still being compiled, pools are still being filled.
+    for (const warm of round === 0 ? prepared : []) await slice(warm, Math.min(settings.seconds, 0.5));
+    const order = round % 2 === 0 ? prepared : prepared.toReversed();
+    for (const one of order) results.push({ ...one.case, round, ...(await slice(one, settings.seconds)) });
+    console.error(`round ${round + 1} of ${settings.rounds}`);
   }
-  console.log(
-    `${cpus().length} CPUs, ${cpus()[0]?.model ?? 'unknown'}; Node ${process.version}; ${runtime.version};`,
-  );
-  console.log(`${redis.version}; ${WORKERS} Envoy worker(s); ${ROUNDS} rounds of ${SECONDS} s each.\n`);
-  console.log(report(results, started));
+  const memory = {
+    idle,
+    after: Object.fromEntries(started.map(({ name, pid }) => [name, rssMiB(pid)])),
+    module: await measureModule({ dir, redisPort: redis.port, generator }),
+  };
+  const about = {
+    date: new Date().toISOString().slice(0, 10),
+    machine: describeMachine(),
+    versions: { envoy: runtime.version, node: `Node ${process.version}`, redis: redis.version },
+    generator: generator.label,
+    rounds: settings.rounds,
+    seconds: settings.seconds,
+    workers,
+    peer: peer !== undefined,
+    others: results.map(({ others }) => others),
+  };
+  writeResults({ about, results, memory }, settings.write);
 } finally {
   await Promise.all(started.map((child) => child.stop()));
 }
 
-function file(name, content) {
-  const path = join(dir, `${name}.body`);
-  writeFileSync(path, content);
-  return path;
+/** Saves what will be read, makes sure that the call is answered well, and finds out how long the answer is. */
+async function prepare(one, ports, loop) {
+  const { server, door, call, bytes, inflight } = one;
+  const { processes, store } = SERVERS[server];
+  const watched = started.filter(({ name }) => processes.includes(name));
+  if (server === 'ioredis') return { case: one, watched, run: (seconds) => loop.run({ inflight, seconds }) };
+  const port = ports[server.split('-')[0]](one);
+  const value = 'x'.repeat(bytes);
+  // A save makes the ETag longer, so what is read must not be what is saved.
+  const key = [server, door, call, bytes].join('-');
+  const real = (name) => stateRequest(door, name, { store: store ?? 'none', key, value });
+  const request = server === 'empty' ? emptyRequest(real(call)) : real(call);
+  if (server !== 'empty') await checkedCall(port, real('save'));
+  const good = (body) => server === 'empty' || call === 'save' || body.includes(value);
+  const check = () => checkedCall(port, request, good);
+  const load = { port, request, inflight, dir, answerBytes: await check() };
+  return { case: one, watched, check, run: (seconds) => generator.run({ ...load, seconds }) };
 }
 
-// The two requests are small enough to be written by hand, as a client would put them on the wire.
-function frame(message) {
-  const prefix = Buffer.alloc(5);
-  prefix.writeUInt32BE(message.length, 1);
-  return Buffer.concat([prefix, message]);
+/** One case for some seconds, with a checked call before and after it. */
+async function slice({ case: { id }, watched, check, run }, seconds) {
+  try {
+    await check?.();
+    const before = readBusy(watched);
+    const result = await watchCpu(watched, () => run(seconds));
+    const others = shareOfOthers(before, readBusy(watched));
+    await check?.();
+    return { ...result, others };
+  } catch (error) {
+    throw new Error(`${id}: ${error.message}`, { cause: error });
+  }
 }
 
-function text(field, value) {
-  return bytes(field, Buffer.from(value));
-}
-
-function bytes(field, value) {
-  const length = value.length < 128 ? [value.length] : [(value.length & 0x7f) | 0x80, value.length >> 7];
-  return Buffer.concat([Buffer.from([(field << 3) | 2, ...length]), value]);
+/** Once started things have settled; nothing was called but what readiness asks. */
+async function idleMemory(children) {
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  return Object.fromEntries(children.map(({ name, pid }) => [name, rssMiB(pid)]));
 }

@@ -122,8 +122,8 @@ export class StateClient {
     await this.#call('SaveState', pb.SaveStateRequestSchema, request, pb.SaveStateResponseSchema);
   }
 
-  async delete(key: string, etag?: string): Promise<void> {
-    const request = { storeName: STORE, key, ...(etag === undefined ? {} : { etag: { value: etag } }) };
+  async delete(key: string, etag?: string, more: Pick<Item, 'options'> = {}): Promise<void> {
+    const request = { storeName: STORE, key, ...more, ...(etag !== undefined && { etag: { value: etag } }) };
     await this.#call('DeleteState', pb.DeleteStateRequestSchema, request, pb.DeleteStateResponseSchema);
   }
 
@@ -175,6 +175,7 @@ export function item(key: string, value: string, more: Omit<Item, '$typeName'> =
 export const etag = (value: string): Pick<Item, 'etag'> => ({ etag: { value } });
 
 export const FIRST_WRITE = { options: { concurrency: pb.Concurrency.FIRST_WRITE } };
+export const STRONG = { options: { consistency: pb.Consistency.STRONG } };
 export const LAST_WRITE = { options: { concurrency: pb.Concurrency.LAST_WRITE } };
 
 /** Waits for a call to fail as an operation does. */

@@ -15,6 +15,12 @@ export interface Backend {
   stop(): Promise<void>;
 }
 
+/** Where a store differs from the others, as documented. */
+export interface Quirks {
+  /** The keys of one transaction must have a hash tag in common. */
+  hashTags?: boolean;
+}
+
 /**
  * What every state store must do, whatever it is made of. A new store is one call of this.
  *
@@ -26,6 +32,7 @@ export function stateConformance(
   name: string,
   start: () => Promise<Backend>,
   features: readonly StateFeature[],
+  { hashTags = false }: Quirks = {},
 ): void {
   describe(`state on ${name}`, () => {
     let backend: Backend;
@@ -48,6 +55,8 @@ export function stateConformance(
     let serial = 0;
     /** A key that no other test uses. */
     const fresh = (): string => `key-${++serial}`;
+    /** The same, where keys are used in one transaction. */
+    const freshTogether = hashTags ? (): string => `{tag}-${++serial}` : fresh;
 
     describe('values', () => {
       it('gives back what was saved, with its first version', async () => {
@@ -191,7 +200,7 @@ export function stateConformance(
     });
 
     if (features.includes('ETAG')) etagTests(() => ({ client, other }), fresh);
-    if (features.includes('TRANSACTIONAL')) transactionTests(() => ({ client, other }), fresh);
-    if (features.includes('TTL')) ttlTests(() => client, fresh);
+    if (features.includes('TRANSACTIONAL')) transactionTests(() => ({ client, other }), freshTogether);
+    if (features.includes('TTL')) ttlTests(() => client, freshTogether);
   });
 }

@@ -174,7 +174,8 @@ describe('failures', () => {
   });
 
   test('without a session calls are refused at once, on every door', async () => {
-    const filter = await Filter.configured();
+    const filter = await Filter.connected();
+    filter.bridge.close();
     expect(filter.getState('k').answer).toMatchObject({ grpcStatus: 14 });
     expect(filter.http('GET', '/v1.0/state/statestore/k').answer?.status).toBeGreaterThanOrEqual(500);
     expect(filter.saveState('k', Buffer.alloc(100_000)).answer).toMatchObject({ grpcStatus: 14 });

@@ -92,7 +92,7 @@ export class HostEmulator implements CallTarget {
 
   /** Ends a root context, as a configuration push does with the old one once its streams are gone. */
   removeRoot(root: number): void {
-    this.call(root, 'proxy_on_done', [root]);
+    this.call(root, 'proxy_on_done', [root], true);
     this.call(root, 'proxy_on_delete', [root]);
     this.roots.delete(root);
   }
@@ -138,7 +138,7 @@ export class HostEmulator implements CallTarget {
     const stream = this.grpc.get(token);
     const { root } = stream;
     stream.remoteClosed = true;
-    this.call(root, 'proxy_on_grpc_receive_trailing_metadata', [root, token, 0]);
+    this.call(root, 'proxy_on_grpc_receive_trailing_metadata', [root, token, 0], true);
     this.call(root, 'proxy_on_grpc_close', [root, token, status]);
     if (stream.localClosed) this.grpc.open.delete(token);
   }

@@ -165,24 +165,6 @@ describe('sessions', () => {
   });
 });
 
-test('goaway: nothing new goes there, results in flight still come, then the session ends', async () => {
-  const filter = await Filter.connected();
-  const { bridge } = filter;
-  const old = bridge.session(false);
-  const call = filter.getState('before');
-  const request = bridge.lastRequest();
-  bridge.send(old, { kind: Kind.GOAWAY });
-  for (let waited = 0; waited < 3000 && bridge.open.length < 3; waited += 50) filter.advance(50);
-  bridge.greet();
-  const after = filter.getState('after');
-  expect(bridge.lastRequest().stream.token).not.toBe(old.token);
-  bridge.failure(request, 13, 'late but here');
-  expect(call.answer).toMatchObject({ grpcStatus: 13 });
-  expect(filter.host.grpcStreams.map(({ token }) => token)).not.toContain(old.token);
-  bridge.failure(bridge.lastRequest(), 13, 'new');
-  expect(after.answer).toMatchObject({ grpcStatus: 13 });
-});
-
 test('the emulator keeps the rules of the real host', async () => {
   const host = await HostEmulator.load();
   const { root } = host.start(JSON.stringify(configuration()));

@@ -281,6 +281,7 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
       messageBytes: 4_194_304,
       operations: 1024,
       bytes: 67_108_864,
+      cacheBytes: 8_388_608,
       deadlineMs: 15_000,
       ...options.limits,
     },

@@ -156,8 +156,8 @@ class SetMetadataGrpc extends Handler {
 
 /** Enters the metadata routes of Dapr's two APIs. */
 export function installMetadata(router: Router): void {
-  router.http('GET', '/v1.0/metadata', (): Handler => new GetMetadataHttp());
-  router.http('PUT', '/v1.0/metadata/{}', (): Handler => new SetMetadataHttp());
-  router.grpc('/dapr.proto.runtime.v1.Dapr/GetMetadata', (): Handler => new GetMetadataGrpc());
-  router.grpc('/dapr.proto.runtime.v1.Dapr/SetMetadata', (): Handler => new SetMetadataGrpc());
+  router.http('metadata', 'GetMetadata', 'GET', '/v1.0/metadata', (): Handler => new GetMetadataHttp());
+  router.http('metadata', 'SetMetadata', 'PUT', '/v1.0/metadata/{}', (): Handler => new SetMetadataHttp());
+  router.grpc('metadata', 'GetMetadata', '/dapr.proto.runtime.v1.Dapr/GetMetadata', (): Handler => new GetMetadataGrpc());
+  router.grpc('metadata', 'SetMetadata', '/dapr.proto.runtime.v1.Dapr/SetMetadata', (): Handler => new SetMetadataGrpc());
 }

@@ -102,10 +102,10 @@ const SERVICE = '/dapr.proto.runtime.v1.Dapr/';
 
 /** Enters Dapr's state methods. */
 export function installDaprState(router: Router): void {
-  router.grpc(SERVICE + 'GetState', (): Handler => new GetState(SPELLING));
-  router.grpc(SERVICE + 'SaveState', (): Handler => new SaveState(SPELLING));
-  router.grpc(SERVICE + 'GetBulkState', (): Handler => new GetBulkState(SPELLING));
-  router.grpc(SERVICE + 'DeleteState', (): Handler => new DeleteState(SPELLING));
-  router.grpc(SERVICE + 'DeleteBulkState', (): Handler => new DeleteBulkState(SPELLING));
-  router.grpc(SERVICE + 'ExecuteStateTransaction', (): Handler => new ExecuteStateTransaction(SPELLING));
+  router.grpc('state', 'GetState', SERVICE + 'GetState', (): Handler => new GetState(SPELLING));
+  router.grpc('state', 'SaveState', SERVICE + 'SaveState', (): Handler => new SaveState(SPELLING));
+  router.grpc('state', 'GetBulkState', SERVICE + 'GetBulkState', (): Handler => new GetBulkState(SPELLING));
+  router.grpc('state', 'DeleteState', SERVICE + 'DeleteState', (): Handler => new DeleteState(SPELLING));
+  router.grpc('state', 'DeleteBulkState', SERVICE + 'DeleteBulkState', (): Handler => new DeleteBulkState(SPELLING));
+  router.grpc('state', 'ExecuteStateTransaction', SERVICE + 'ExecuteStateTransaction', (): Handler => new ExecuteStateTransaction(SPELLING));
 }

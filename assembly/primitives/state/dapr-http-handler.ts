@@ -29,8 +29,8 @@ export abstract class StateHandler extends Handler {
     this.store = exchange.params[0];
     const refusal =
       this.method == Method.Transaction
-        ? checkTransactional(exchange.configuration, this.store)
-        : checkStore(exchange.configuration, this.store);
+        ? checkTransactional(exchange, this.store)
+        : checkStore(exchange, this.store);
     if (refusal == Refusal.None) return true;
     if (refusal == Refusal.NotTransactional) notTransactional(exchange, this.store);
     else storeRefused(exchange, refusal, this.store);

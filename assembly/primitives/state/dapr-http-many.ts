@@ -162,6 +162,7 @@ export class Transaction extends StateHandler {
       const item = operation.request!;
       if (this.refusedKey(exchange, item.key)) return Step.Answer;
       overrideMetadata(item.metadata, query);
+      exchange.writes(item.key);
     }
     if (!this.checkItems(exchange, body)) return Step.Answer;
     if (request.operations.length == 0) {

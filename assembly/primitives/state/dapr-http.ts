@@ -5,6 +5,7 @@ import { Exchange, Step } from '../../dialects/exchange';
 import { Handler } from '../../dialects/handler';
 import { Router } from '../../dialects/router';
 import {
+  Consistency,
   DeleteStateRequest,
   Etag,
   GetStateRequest,
@@ -39,6 +40,7 @@ class Get extends StateHandler {
     request.key = exchange.params[1];
     request.consistency = consistencyOf(query.consistency);
     overrideMetadata(request.metadata, query);
+    exchange.reads(request.key, request.consistency == Consistency.STRONG || request.metadata.size > 0);
     request.encode(exchange.requestWriter());
     exchange.operation = GET_STATE;
     exchange.idempotent = true;
@@ -86,6 +88,7 @@ class Save extends StateHandler {
     for (let i = 0; i < items.length; i++) {
       if (this.refusedKey(exchange, items[i].key)) return Step.Answer;
       overrideMetadata(items[i].metadata, query);
+      exchange.writes(items[i].key);
     }
     const request = new SaveStateRequest();
     request.storeName = this.store;
@@ -121,6 +124,7 @@ class Delete extends StateHandler {
       request.etag = etag;
     }
     overrideMetadata(request.metadata, query);
+    exchange.writes(request.key);
     request.encode(exchange.requestWriter());
     exchange.operation = DELETE_STATE;
     return Step.Ask;
@@ -141,13 +145,13 @@ class Query extends StateHandler {
 
 /** Enters the state routes of Dapr's HTTP API. */
 export function installDaprHttpState(router: Router): void {
-  router.http('GET', '/v1.0/state/{}/{}', (): Handler => new Get());
-  router.http('DELETE', '/v1.0/state/{}/{}', (): Handler => new Delete());
+  router.http('state', 'GetState', 'GET', '/v1.0/state/{}/{}', (): Handler => new Get());
+  router.http('state', 'DeleteState', 'DELETE', '/v1.0/state/{}/{}', (): Handler => new Delete());
   for (let i = 0; i < 2; i++) {
     const method = i == 0 ? 'POST' : 'PUT';
-    router.http(method, '/v1.0/state/{}', (): Handler => new Save());
-    router.http(method, '/v1.0/state/{}/bulk', (): Handler => new BulkGet());
-    router.http(method, '/v1.0/state/{}/transaction', (): Handler => new Transaction());
-    router.http(method, '/v1.0-alpha1/state/{}/query', (): Handler => new Query());
+    router.http('state', 'SaveState', method, '/v1.0/state/{}', (): Handler => new Save());
+    router.http('state', 'GetBulkState', method, '/v1.0/state/{}/bulk', (): Handler => new BulkGet());
+    router.http('state', 'ExecuteStateTransaction', method, '/v1.0/state/{}/transaction', (): Handler => new Transaction());
+    router.http('state', 'QueryState', method, '/v1.0-alpha1/state/{}/query', (): Handler => new Query());
   }
 }

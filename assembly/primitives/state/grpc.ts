@@ -5,6 +5,7 @@ import { Code } from '../../dialects/codes';
 import { clip, Exchange, Step } from '../../dialects/exchange';
 import { Handler } from '../../dialects/handler';
 import {
+  Consistency,
   DeleteBulkStateRequest,
   DeleteStateRequest,
   ExecuteStateTransactionRequest,
@@ -149,11 +150,10 @@ abstract class StateHandler extends Handler {
 
   /** What every method checks first; false when the call is answered. */
   protected accept(exchange: Exchange, decoded: bool, store: View): bool {
-    const configuration = exchange.configuration;
     let refusal = Refusal.Malformed;
     if (decoded) {
       const transaction = this.method == Method.Transaction;
-      refusal = transaction ? checkTransactional(configuration, store) : checkStore(configuration, store);
+      refusal = transaction ? checkTransactional(exchange, store) : checkStore(exchange, store);
     }
     if (refusal == Refusal.None) return true;
     this.refuse(exchange, refusal, store, 0);
@@ -204,6 +204,7 @@ export class GetState extends StateHandler {
     if (isIllegalKey(request.key)) {
       return this.refuse(exchange, Refusal.IllegalKey, request.storeName, request.key);
     }
+    exchange.reads(request.key, request.consistency == Consistency.STRONG || request.metadata.size > 0);
     return this.read(exchange, GET_STATE, request.storeName, request.key);
   }
 }
@@ -265,6 +266,7 @@ export class SaveState extends ItemsHandler {
     const needed = this.spelling.refusesEmptyKey;
     if (this.checkItems(exchange, request.storeName, request.states, needed) != Refusal.None)
       return Step.Answer;
+    for (let i = 0; i < request.states.length; i++) exchange.writes(request.states[i].key);
     return this.write(exchange, SAVE_STATE, request.storeName, 0);
   }
 }
@@ -281,6 +283,7 @@ export class DeleteState extends StateHandler {
     if (isIllegalKey(request.key)) {
       return this.refuse(exchange, Refusal.IllegalKey, request.storeName, request.key);
     }
+    exchange.writes(request.key);
     return this.write(exchange, DELETE_STATE, request.storeName, request.key);
   }
 }
@@ -300,6 +303,7 @@ export class DeleteBulkState extends ItemsHandler {
     }
     if (this.checkItems(exchange, request.storeName, request.states, false) != Refusal.None)
       return Step.Answer;
+    for (let i = 0; i < request.states.length; i++) exchange.writes(request.states[i].key);
     return this.write(exchange, DELETE_BULK_STATE, request.storeName, 0);
   }
 }
@@ -328,6 +332,7 @@ export class ExecuteStateTransaction extends StateHandler {
       const key = item === null ? 0 : item.key;
       const problem = checkItemKey(key, upsert && this.spelling.refusesEmptyKey);
       if (problem != Refusal.None) return this.refuse(exchange, problem, store, key);
+      exchange.writes(key);
     }
     return this.write(exchange, EXECUTE_STATE_TRANSACTION, store, 0);
   }

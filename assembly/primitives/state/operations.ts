@@ -1,7 +1,7 @@
 // State: the operations at the bridge, and the checks every door makes before
 // one is sent.
 
-import { Component, Configuration } from '../../config/configuration';
+import { Exchange } from '../../dialects/exchange';
 import { literal, View, viewLen, viewPtr } from '../../wire/view';
 
 export const GET_STATE = literal('layotto.bridge.v1.State/GetState');
@@ -34,16 +34,16 @@ export enum Refusal {
 }
 
 /** Finds the store, or says why not. */
-export function checkStore(configuration: Configuration, name: View): Refusal {
-  if (configuration.find(STATE, name) !== null) return Refusal.None;
-  return configuration.serves(STATE) ? Refusal.StoreNotFound : Refusal.NotConfigured;
+export function checkStore(exchange: Exchange, name: View): Refusal {
+  if (exchange.findComponent(STATE, name) !== null) return Refusal.None;
+  return exchange.configuration.serves(STATE) ? Refusal.StoreNotFound : Refusal.NotConfigured;
 }
 
 /** As checkStore, for a transaction. */
-export function checkTransactional(configuration: Configuration, name: View): Refusal {
-  const component: Component | null = configuration.find(STATE, name);
-  if (component === null) return checkStore(configuration, name);
-  return component.can(TRANSACTIONAL) ? Refusal.None : Refusal.NotTransactional;
+export function checkTransactional(exchange: Exchange, name: View): Refusal {
+  const refusal = checkStore(exchange, name);
+  if (refusal != Refusal.None) return refusal;
+  return exchange.component!.can(TRANSACTIONAL) ? Refusal.None : Refusal.NotTransactional;
 }
 
 const BAR: u8 = 0x7c;

@@ -6,7 +6,7 @@ import { hint, nearest } from './suggest.js';
 import type { CatalogEntry, ComponentConfig } from './types.js';
 
 /** Metadata whose value must not appear in a message. */
-const SECRET_KEY = /pass|secret|token|credential|private|(?:access|account|api|shared).?key/i;
+const SECRET_KEY = /pass|secret|token|credential|private|(?:access|account|api|client|shared).?key/i;
 
 /** The entry of a type, by its canonical name or an alias with a dot. */
 export function catalogEntry(catalog: readonly CatalogEntry[], type: string): CatalogEntry | undefined {

@@ -42,7 +42,13 @@ export type LoadResult =
 const DEFAULTS = {
   app: { id: 'app', port: 0, protocol: 'http' },
   listen: { host: '127.0.0.1', port: 34904, hosts: [] },
-  limits: { messageBytes: 4 * 1024 * 1024, operations: 1024, bytes: 64 * 1024 * 1024, deadlineMs: 15_000 },
+  limits: {
+    messageBytes: 4 * 1024 * 1024,
+    operations: 1024,
+    bytes: 64 * 1024 * 1024,
+    cacheBytes: 8 * 1024 * 1024,
+    deadlineMs: 15_000,
+  },
   envoy: { concurrency: 2, metricsPort: 34903 },
   tracing: { sampling: 1 },
 } as const;
@@ -179,6 +185,7 @@ function assemble(
       messageBytes: draft.limits.messageBytes ?? DEFAULTS.limits.messageBytes,
       operations: draft.limits.operations ?? DEFAULTS.limits.operations,
       bytes: draft.limits.bytes ?? DEFAULTS.limits.bytes,
+      cacheBytes: draft.limits.cacheBytes ?? DEFAULTS.limits.cacheBytes,
       deadlineMs: draft.limits.deadlineMs ?? DEFAULTS.limits.deadlineMs,
     },
     envoy: {

@@ -63,6 +63,7 @@ const limits = z.strictObject({
   message: bytes(1024, 64 * MIB, 'from 1KiB to 64MiB'),
   operations: count(1, 1_000_000),
   bytes: bytes(64 * 1024, 1024 * MIB, 'from 64KiB to 1GiB'),
+  cache: bytes(64 * 1024, 1024 * MIB, 'from 64KiB to 1GiB'),
   deadline: field('a duration from 1ms to 1h with its unit, such as 15s or 500ms', (value) => {
     const milliseconds = parseDuration(value);
     return milliseconds !== undefined && milliseconds >= 1 && milliseconds <= 3_600_000
@@ -135,6 +136,7 @@ export function readNative(
     messageBytes: found.limits?.message,
     operations: found.limits?.operations,
     bytes: found.limits?.bytes,
+    cacheBytes: found.limits?.cache,
     deadlineMs: found.limits?.deadline,
   };
   draft.envoy = { ...found.envoy };

@@ -17,8 +17,15 @@ export interface RuntimeConfig {
   listen: { host: string; port: number; unixSocket?: string; hosts: string[] };
   /** Absolute folder of data, sockets and generated files. */
   dataDir: string;
-  /** Bounds of one call (`messageBytes`, `deadlineMs`) and of one filter (`operations`, `bytes`). */
-  limits: { messageBytes: number; operations: number; bytes: number; deadlineMs: number };
+  /** Bounds of one call (`messageBytes`, `deadlineMs`) and of one filter (`operations`, `bytes`, `cacheBytes`). */
+  limits: {
+    messageBytes: number;
+    operations: number;
+    bytes: number;
+    /** Answers kept in Envoy, for components that ask for it. */
+    cacheBytes: number;
+    deadlineMs: number;
+  };
   /** Envoy's worker threads, and the port of its Prometheus metrics (0: none). */
   envoy: { concurrency: number; metricsPort: number };
   /** Where spans go: a collector's base address (OTLP over HTTP), and which part of new traces is recorded. */

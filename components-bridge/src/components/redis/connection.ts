@@ -1,124 +1,103 @@
-import { isIP } from 'node:net';
-
-import { Redis } from 'ioredis';
-import type { RedisOptions } from 'ioredis';
-
 import type { ComponentContext } from '../../primitives/component.js';
-import { reasonOf } from '../../primitives/errors.js';
+import { RedisCluster } from './cluster.js';
 import type { RedisConnectionMetadata } from './metadata.js';
+import { RedisNode } from './node.js';
+import type { Command } from './node.js';
+import { primaryOptions, serverOptions, settingsOf } from './options.js';
+import type { Endpoint, RedisSettings } from './options.js';
+import { PrimaryWatch } from './primary-watch.js';
 
-const DIAL_TIMEOUT_MS = 5_000;
-const READ_TIMEOUT_MS = 3_000;
-/** Pause before reconnecting: the first, and by default the longest. It doubles with each try. */
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 2_000;
-
-/** What ioredis keeps private and a corked connection needs: the socket it writes to. */
-interface WithStream {
-  stream?: { cork(): void; uncork(): void };
+/** A Redis of whatever topology, as primitives use it. */
+export interface RedisConnection {
+  /**
+   * Performs an operation on the server that has the key.
+   *
+   * @throws RedisUnavailable, or what the server answered
+   */
+  run<Result>(key: string, command: Command<Result>): Promise<Result>;
+  /**
+   * The same for a write that its replicas must have before it counts.
+   *
+   * @param wrote whether a result means that something was written; else nothing is waited for
+   * @throws also RedisUnconfirmed
+   */
+  runStrong<Result>(
+    key: string,
+    command: Command<Result>,
+    wrote: (result: Result) => boolean,
+  ): Promise<Result>;
+  /** Whether one operation may use all of these keys. */
+  together(keys: readonly string[]): boolean;
+  close(): void;
 }
 
 /**
- * One connection to a Redis, on which commands that come together leave in one write.
+ * Connects.
  *
- * Commands are never queued while there is no connection and never repeated: they fail at once, and the connection
- * comes back in the background.
+ * @throws Error naming the address and what happened; then nothing is left open
  */
-export class RedisConnection {
-  #corked = false;
-  #lastError: string | undefined;
+export async function openConnection(
+  metadata: RedisConnectionMetadata,
+  context: ComponentContext,
+): Promise<RedisConnection> {
+  const settings = await settingsOf(metadata);
+  if (settings.topology === 'cluster') return RedisCluster.open(settings, context);
+  return SingleConnection.open(settings, context);
+}
 
-  private constructor(
-    private readonly redis: Redis,
-    readonly address: string,
-  ) {
-    redis.on('error', (error) => (this.#lastError = reasonOf(error)));
+/** One server, or the primary that Sentinels name. */
+class SingleConnection implements RedisConnection {
+  readonly #node: RedisNode;
+  #opened = false;
+  #watch: PrimaryWatch | undefined;
+
+  private constructor(settings: RedisSettings, context: ComponentContext) {
+    const [endpoint] = settings.endpoints as [Endpoint];
+    const options =
+      settings.topology === 'sentinel' ? primaryOptions(settings) : serverOptions(settings, endpoint);
+    this.#node = new RedisNode(addressOf(settings), options, settings, {
+      onReady: () => this.#opened && context.report('ready'),
+      onLost: (reason) => this.#opened && context.report('down', reason),
+    });
   }
 
-  /**
-   * Connects.
-   *
-   * @throws Error naming the address and what happened; then nothing is left open
-   */
-  static async open(metadata: RedisConnectionMetadata, context: ComponentContext): Promise<RedisConnection> {
-    const { host, port } = metadata.redisHost;
-    const connection = new RedisConnection(new Redis(optionsOf(metadata)), `${host}:${port}`);
-    const { redis } = connection;
+  static async open(settings: RedisSettings, context: ComponentContext): Promise<SingleConnection> {
+    const connection = new SingleConnection(settings, context);
     try {
-      await redis.connect();
+      await connection.#node.connect();
     } catch (error) {
-      redis.disconnect();
-      throw new Error(`${connection.address}: ${connection.#lastError ?? reasonOf(error)}`, { cause: error });
+      connection.close();
+      throw error;
     }
-    redis.on('ready', () => context.report('ready'));
-    redis.on('close', () => context.report('down', connection.lostReason));
-    // The reason of a failed try to reconnect arrives before its close event; keep the latest.
-    redis.on('connect', () => (connection.#lastError = undefined));
+    connection.#opened = true;
+    if (settings.topology === 'sentinel')
+      connection.#watch = new PrimaryWatch(settings, (primary) => connection.#node.moveTo(primary));
     return connection;
   }
 
-  /** Why there is no connection, for people. */
-  get lostReason(): string {
-    return `${this.address}: ${this.#lastError ?? 'the connection was lost'}`;
+  run<Result>(_key: string, command: Command<Result>): Promise<Result> {
+    return this.#node.run(command);
   }
 
-  /**
-   * The client, for one command: what is sent while the event loop handles what came in leaves in one write, once
-   * it has. A turn is too short for that: each frame of a session is a turn of its own, so that every command would
-   * leave alone (decision 12 has the measurement).
-   */
-  get client(): Redis {
-    if (!this.#corked) {
-      const { stream } = this.redis as unknown as WithStream;
-      if (stream !== undefined) {
-        this.#corked = true;
-        stream.cork();
-        setImmediate(() => {
-          this.#corked = false;
-          stream.uncork();
-        });
-      }
-    }
-    return this.redis;
+  runStrong<Result>(
+    _key: string,
+    command: Command<Result>,
+    wrote: (result: Result) => boolean,
+  ): Promise<Result> {
+    return this.#node.runStrong(command, wrote);
   }
 
-  /** Adds the scripts as commands. */
-  define(scripts: Readonly<Record<string, { lua: string; numberOfKeys?: number }>>): void {
-    for (const [name, script] of Object.entries(scripts)) this.redis.defineCommand(name, script);
+  together(): boolean {
+    return true;
   }
 
   close(): void {
-    this.redis.disconnect();
+    this.#watch?.close();
+    this.#node.close();
   }
 }
 
-function optionsOf(metadata: RedisConnectionMetadata): RedisOptions {
-  const { host, port } = metadata.redisHost;
-  const longestPause = metadata.maxRetryBackoff ?? metadata.redisMaxRetryInterval ?? LONGEST_PAUSE_MS;
-  const options: RedisOptions = {
-    host,
-    port,
-    db: metadata.redisDB ?? metadata.db ?? 0,
-    // RESP2 is enough, and every Redis speaks it.
-    protocol: 2,
-    disableClientInfo: true,
-    lazyConnect: true,
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    // With 0, what was in flight on a lost connection fails when it is lost, not when it is back.
-    maxRetriesPerRequest: 0,
-    // A server that does not close its side is not waited for.
-    disconnectTimeout: 200,
-    connectTimeout: metadata.dialTimeout ?? DIAL_TIMEOUT_MS,
-    socketTimeout: metadata.readTimeout ?? READ_TIMEOUT_MS,
-    retryStrategy: (times) => {
-      const pause = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(times - 1, 16), Math.max(longestPause, 1));
-      return Math.ceil(pause * (0.75 + Math.random() / 2));
-    },
-  };
-  if (metadata.redisUsername) options.username = metadata.redisUsername;
-  if (metadata.redisPassword) options.password = metadata.redisPassword;
-  // TLS names a server by name only; certificates for addresses are checked without.
-  if (metadata.enableTLS === true) options.tls = isIP(host) === 0 ? { servername: host } : {};
-  return options;
+function addressOf({ topology, endpoints, primaryName }: RedisSettings): string {
+  const addresses = endpoints.map(({ host, port }) => `${host}:${port}`).join(', ');
+  return topology === 'sentinel' ? `${primaryName} by Sentinel ${addresses}` : addresses;
 }

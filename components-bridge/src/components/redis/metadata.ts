@@ -1,106 +1,47 @@
 import { z } from 'zod';
 
+import { NEAR_CACHE_EXPECTED, parseNearCacheAge } from '../../config/near-cache.js';
 import { parseTtl } from '../../primitives/state/ttl.js';
 import { keyPrefixSchema } from '../../primitives/state/metadata.js';
-import { parseGoDuration } from './durations.js';
+import { duration, flag, oneOf, parseAddresses, read, text, whole } from './fields.js';
 
-/** Longest pause or wait that can be configured: an hour. Timers overflow at 24 days. */
-const LONGEST_MS = 3_600_000;
+const addresses = read('host:port, or several separated by commas', parseAddresses);
 
-function text(what: string): z.ZodString {
-  return z.string(`expected ${what}`);
-}
-
-function read<Value>(
-  expected: string,
-  parse: (text: string) => Value | undefined,
-): z.ZodType<Value | undefined> {
-  return z
-    .string(`expected ${expected}`)
-    .transform((value, context): Value | undefined => {
-      if (value === '') return undefined;
-      const parsed = parse(value);
-      if (parsed === undefined)
-        context.issues.push({ code: 'custom', message: `expected ${expected}`, input: value });
-      return parsed;
-    })
-    .optional();
-}
-
-function whole(lowest: number, highest: number): z.ZodType<number | undefined> {
-  return read(`a whole number from ${lowest} to ${highest}`, (value) => {
-    const number = /^\d{1,9}$/.test(value) ? Number(value) : NaN;
-    return number >= lowest && number <= highest ? number : undefined;
-  });
-}
-
-function duration(): z.ZodType<number | undefined> {
-  return read('a duration such as 5s or 500ms, or milliseconds, up to 1h', (value) => {
-    const ms = parseGoDuration(value);
-    return ms !== undefined && ms <= LONGEST_MS ? ms : undefined;
-  });
-}
-
-/** Go's spellings, as Dapr and Layotto take them. */
-function flag(expected = 'true or false'): z.ZodType<boolean | undefined> {
-  return read(expected, (value) =>
-    /^(1|t|true|y|yes|on)$/i.test(value) ? true : /^(0|f|false|n|no|off)$/i.test(value) ? false : undefined,
-  );
-}
-
-function only(accepted: string, expected: string): z.ZodType<string | undefined> {
-  return read(expected, (value) => (value.toLowerCase() === accepted ? value : undefined));
-}
-
-/** Where a Redis listens. */
-export interface RedisAddress {
-  host: string;
-  port: number;
-}
-
-/** `host`, `host:port`, `[::1]:port` or a bare IPv6 address. */
-export function parseRedisHost(value: string): RedisAddress | undefined {
-  const match =
-    /^\[([0-9a-f:.]+)\](?::(\d{1,5}))?$/i.exec(value) ??
-    /^([0-9a-f]*:[0-9a-f:.]*:[0-9a-f.]*)$/i.exec(value) ??
-    /^([^\s:,/[\]]+)(?::(\d{1,5}))?$/.exec(value);
-  const host = match?.[1];
-  const port = match?.[2] === undefined ? 6379 : Number(match[2]);
-  return host !== undefined && port >= 1 && port <= 65535 ? { host, port } : undefined;
-}
-
-const redisHost = text('host:port, the address of one Redis server').transform(
-  (value, context): RedisAddress => {
-    const parsed = parseRedisHost(value.trim());
-    if (parsed !== undefined) return parsed;
-    context.issues.push({
-      code: 'custom',
-      message: 'expected host:port, the address of one Redis server',
-      input: value,
-    });
-    return z.NEVER;
-  },
-);
-
-/** How to reach a Redis: shared by every primitive served from it. Dapr's and Layotto's keys. */
+/** How to reach a Redis: shared by every primitive served from it. Dapr's and Layotto's keys, and a few of our own. */
 export const connectionShape = {
-  redisHost: redisHost.describe('Address, host:port.'),
+  redisHost: addresses.describe('Address, host:port; of Sentinels and cluster nodes several, by commas.'),
+  redisHosts: addresses.describe('The same as redisHost.'),
+  redisPort: whole(1, 65535).describe('Port of addresses that have none. Default 6379, Sentinel 26379.'),
+  redisType: oneOf('node', 'cluster').describe('node, or cluster for a Redis Cluster. Default node.'),
+  failover: flag().describe('Ask Sentinels at redisHost where the primary is. Default false.'),
+  sentinelMasterName: text('the name of the primary').optional().describe('What Sentinels call the primary.'),
+  sentinelUsername: text('a user name').optional().describe('ACL user at the Sentinels.'),
+  sentinelPassword: text('a password').optional().describe('Password at the Sentinels.'),
   redisUsername: text('a user name').optional().describe('ACL user; Redis 6 or newer.'),
   redisPassword: text('a password').optional().describe('Password.'),
-  redisDB: whole(0, 99_999).describe('Database number. Default 0.'),
+  redisDB: whole(0, 99_999).describe('Database number; a cluster has only 0. Default 0.'),
   db: whole(0, 99_999).describe('The same as redisDB.'),
   enableTLS: flag().describe('Speak TLS, and check the certificate. Default false.'),
+  caCert: text('a certificate').optional().describe('CA to trust instead of the public ones: PEM or a file.'),
+  clientCert: text('a certificate').optional().describe('Certificate to present: PEM or a file.'),
+  clientKey: text('a private key').optional().describe('Key of clientCert: PEM or a file.'),
+  tlsServerName: text('a name')
+    .optional()
+    .describe('Name that certificates must hold. Default: the host of the address.'),
+  insecureSkipTLSVerify: flag().describe('Take any certificate, for tests. Default false.'),
   dialTimeout: duration().describe('How long connecting may take. Default 5s.'),
   readTimeout: duration().describe(
     'How long an answer may take before the connection counts as lost. Default 3s.',
   ),
   writeTimeout: duration().describe('Accepted; readTimeout covers it.'),
-  maxRetries: whole(0, 1_000_000).describe('Accepted; failed commands are not repeated here.'),
-  redisMaxRetries: whole(0, 1_000_000).describe('The same as maxRetries.'),
+  maxRetries: whole(-1, 1_000_000).describe('Accepted; failed commands are not repeated here.'),
+  redisMaxRetries: whole(-1, 1_000_000).describe('The same as maxRetries.'),
   maxRetryBackoff: duration().describe('Longest pause between tries to reconnect. Default 2s.'),
   redisMaxRetryInterval: duration().describe('The same as maxRetryBackoff.'),
-  redisType: only('node', 'node, one server: clusters are not served by this version'),
-  failover: only('false', 'false: Sentinel is not served by this version'),
+  strongReplicas: whole(0, 100).describe(
+    'How many replicas confirm a write with STRONG consistency. Default: all that are connected.',
+  ),
+  strongTimeout: duration().describe('How long that may take. Default 1s.'),
 };
 
 /** Metadata of `state.redis`. */
@@ -111,15 +52,47 @@ export const metadataSchema = z
       'Expiry of values saved without one of their own. Default: none.',
     ),
     keyPrefix: keyPrefixSchema(),
+    nearCacheMaxAge: read(NEAR_CACHE_EXPECTED, parseNearCacheAge).describe(
+      'Keep answers to eventual reads in Envoy, up to this age. Default: off.',
+    ),
   })
-  .superRefine(({ redisDB, db }, context) => {
-    if (redisDB === undefined || db === undefined || redisDB === db) return;
-    context.addIssue({
-      code: 'custom',
-      path: ['db'],
-      message: 'expected the same number as redisDB, or only one of them',
-    });
+  .superRefine((metadata, context) => {
+    for (const [key, message] of contradictions(metadata)) {
+      context.addIssue({ code: 'custom', path: [key], message });
+    }
   });
 
 export type RedisStateMetadata = z.output<typeof metadataSchema>;
 export type RedisConnectionMetadata = Pick<RedisStateMetadata, keyof typeof connectionShape>;
+
+/** Keys that do not go together, each with what was expected. */
+function* contradictions(
+  metadata: RedisConnectionMetadata,
+): Iterable<[keyof RedisConnectionMetadata, string]> {
+  const { redisHost, redisHosts, redisPort, redisType, failover, redisDB, db } = metadata;
+  const given = redisHost ?? redisHosts;
+  if (given === undefined) {
+    yield ['redisHost', 'expected host:port'];
+  } else {
+    const key = redisHost === undefined ? 'redisHosts' : 'redisHost';
+    if (redisHost !== undefined && redisHosts !== undefined)
+      yield ['redisHosts', 'expected only one of redisHost and redisHosts'];
+    if (given.length > 1 && redisType !== 'cluster' && failover !== true)
+      yield [
+        key,
+        'expected one address; several are for redisType: cluster, or for Sentinels with failover: true',
+      ];
+    if (redisPort !== undefined && given.some(({ port }) => port !== undefined && port !== redisPort))
+      yield ['redisPort', `expected the port of ${key}, or only one of them`];
+  }
+  if (failover === true && !metadata.sentinelMasterName)
+    yield ['sentinelMasterName', 'expected the name that the Sentinels know the primary by'];
+  if (redisDB !== undefined && db !== undefined && redisDB !== db)
+    yield ['db', 'expected the same number as redisDB, or only one of them'];
+  if (metadata.clientCert && !metadata.clientKey) yield ['clientKey', 'expected the key of clientCert'];
+  if (metadata.clientKey && !metadata.clientCert)
+    yield ['clientCert', 'expected the certificate of clientKey'];
+  for (const key of ['caCert', 'clientCert', 'clientKey', 'tlsServerName'] as const) {
+    if (metadata[key] && metadata.enableTLS !== true) yield [key, 'expected enableTLS: true beside it'];
+  }
+}

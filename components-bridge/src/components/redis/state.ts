@@ -1,5 +1,3 @@
-import type { Redis } from 'ioredis';
-
 import type { ComponentContext } from '../../primitives/component.js';
 import { reasonOf } from '../../primitives/errors.js';
 import { demandOfRemoval, demandOfWrite, exists, mismatch } from '../../primitives/state/etag.js';
@@ -13,24 +11,21 @@ import type {
   StateValue,
   StateWrite,
 } from '../../primitives/state/store.js';
-import { RedisConnection } from './connection.js';
+import { openConnection } from './connection.js';
+import type { RedisConnection } from './connection.js';
+import { answerCode, RedisUnavailable, RedisUnconfirmed } from './failure.js';
 import { metadataSchema } from './metadata.js';
-import { SCRIPTS } from './scripts.js';
-
-/** The client with the scripts of SCRIPTS as commands. */
-interface Scripted extends Redis {
-  layottoSave(key: string, value: Buffer, demand: string, ttl: string): Promise<string | null>;
-  layottoDelete(key: string, demand: string): Promise<string | null>;
-  layottoTransact(keys: number, ...rest: (string | Buffer)[]): Promise<string | null>;
-}
+import type { Command } from './node.js';
+import { evaluate, SCRIPTS } from './scripts.js';
+import type { Script } from './scripts.js';
 
 export async function open(context: ComponentContext): Promise<RedisStateStore> {
   const metadata = metadataSchema.parse(context.metadata);
-  const connection = await RedisConnection.open(metadata, context);
+  const connection = await openConnection(metadata, context);
   return new RedisStateStore(connection, metadata.ttlInSeconds);
 }
 
-/** State on one Redis or Valkey, in the form in which Dapr and Layotto keep it; see scripts.ts. */
+/** State on Redis or Valkey, in the form in which Dapr and Layotto keep it; see scripts.ts. */
 export class RedisStateStore implements StateStore {
   readonly features: ReadonlySet<StateFeature> = new Set(['ETAG', 'TRANSACTIONAL', 'TTL']);
 
@@ -38,62 +33,59 @@ export class RedisStateStore implements StateStore {
   constructor(
     private readonly connection: RedisConnection,
     private readonly defaultTtl: number | undefined,
-  ) {
-    connection.define(SCRIPTS);
-  }
+  ) {}
 
   async get(key: string): Promise<StateValue | undefined> {
     try {
-      const [data, version] = await this.#client.hmgetBuffer(key, 'data', 'version');
+      const [data, version] = await this.connection.run(key, (next) =>
+        next().hmgetBuffer(key, 'data', 'version'),
+      );
       if (!data && !version) return undefined;
       return { data: data ?? NO_BYTES, etag: version?.toString('latin1') ?? '' };
     } catch (error) {
-      if (!reasonOf(error).startsWith('WRONGTYPE')) throw this.#failure(error);
+      if (answerCode(error) !== 'WRONGTYPE') throw stateError(error);
     }
     return this.#getPlain(key);
   }
 
   async set(write: StateWrite): Promise<void> {
     const demand = demandOfWrite(write);
-    const answer = await this.#run((client) =>
-      client.layottoSave(write.key, asBuffer(write.value), demandText(demand), this.#ttl(write)),
-    );
+    const args = [asBuffer(write.value), demandText(demand), this.#ttl(write)];
+    const answer = await this.#evaluate(SCRIPTS.save, [write.key], args, write.strong);
     if (answer !== null) throw refusal(answer, write.key, demand);
   }
 
-  async delete(removal: StateRemoval): Promise<void> {
-    const demand = demandOfRemoval(removal);
+  async delete({ key, etag, strong }: StateRemoval): Promise<void> {
+    const demand = demandOfRemoval({ etag });
     if (demand === undefined) {
-      await this.#run((client) => client.del(removal.key));
+      await this.#write(key, (next) => next().del(key), isOne, strong);
       return;
     }
-    const answer = await this.#run((client) => client.layottoDelete(removal.key, demandText(demand)));
-    if (answer !== null) throw refusal(answer, removal.key, demand);
+    const answer = await this.#evaluate(SCRIPTS.delete, [key], [demandText(demand)], strong);
+    if (answer !== null) throw refusal(answer, key, demand);
   }
 
   async transact(operations: readonly StateOperation[]): Promise<void> {
     const demands = operations.map((operation) =>
       operation.kind === 'upsert' ? demandOfWrite(operation) : demandOfRemoval(operation),
     );
-    const args: (string | Buffer)[] = operations.map(({ key }) => key);
-    operations.forEach((operation, index) => {
+    const keys = operations.map(({ key }) => key);
+    if (!this.connection.together(keys)) throw apart(keys);
+    const args = operations.flatMap((operation, index): (string | Buffer)[] => {
       const demand = demandText(demands[index]);
-      if (operation.kind === 'delete') args.push('d', '', demand, '');
-      else args.push('s', asBuffer(operation.value), demand, this.#ttl(operation));
+      if (operation.kind === 'delete') return ['d', '', demand, ''];
+      return ['s', asBuffer(operation.value), demand, this.#ttl(operation)];
     });
-    const answer = await this.#run((client) => client.layottoTransact(operations.length, ...args));
+    const strong = operations.some((operation) => operation.strong);
+    const answer = await this.#evaluate(SCRIPTS.transact, keys, args, strong);
     if (answer === null) return;
     const space = answer.indexOf(' ');
     const index = Number(answer.slice(0, space));
-    throw refusal(answer.slice(space + 1), operations[index]?.key ?? '', demands[index]);
+    throw refusal(answer.slice(space + 1), keys[index] ?? '', demands[index]);
   }
 
   async close(): Promise<void> {
     this.connection.close();
-  }
-
-  get #client(): Scripted {
-    return this.connection.client as Scripted;
   }
 
   #ttl({ ttlSeconds = this.defaultTtl }: StateWrite): string {
@@ -102,33 +94,46 @@ export class RedisStateStore implements StateStore {
 
   /** A value that was not saved as state: a plain string. */
   async #getPlain(key: string): Promise<StateValue | undefined> {
-    const data = await this.#run((client) => client.getBuffer(key));
-    return data === null ? undefined : { data, etag: '' };
-  }
-
-  async #run<Result>(command: (client: Scripted) => Promise<Result>): Promise<Result> {
     try {
-      return await command(this.#client);
+      const data = await this.connection.run(key, (next) => next().getBuffer(key));
+      return data === null ? undefined : { data, etag: '' };
     } catch (error) {
-      throw this.#failure(error);
+      throw stateError(error);
     }
   }
 
-  /** What Redis answered is a failure of the operation; anything else means that it cannot be reached. */
-  #failure(error: unknown): StateError {
-    const reason = reasonOf(error);
-    const answered = error instanceof Error && error.name === 'ReplyError';
-    // Answers by which a server says that it is not (yet, or any more) the one to ask.
-    if (answered && !/^(LOADING|MASTERDOWN|READONLY|CLUSTERDOWN|BUSY) /.test(reason))
-      return new StateError('failed', reason);
-    return new StateError(
-      'unavailable',
-      answered ? `${this.connection.address}: ${reason}` : this.connection.lostReason,
-    );
+  /** The answer of a script: null if it is done, else a refusal. */
+  #evaluate(
+    script: Script,
+    keys: readonly string[],
+    args: readonly (string | Buffer)[],
+    strong = false,
+  ): Promise<string | null> {
+    const command: Command<string | null> = async (next) => {
+      return (await evaluate(next, script, keys, args)) as string | null;
+    };
+    return this.#write(keys[0] ?? '', command, isDone, strong);
+  }
+
+  async #write<Result>(
+    key: string,
+    command: Command<Result>,
+    wrote: (result: Result) => boolean,
+    strong = false,
+  ): Promise<Result> {
+    try {
+      if (strong) return await this.connection.runStrong(key, command, wrote);
+      return await this.connection.run(key, command);
+    } catch (error) {
+      throw stateError(error);
+    }
   }
 }
 
 const NO_BYTES = Buffer.alloc(0);
+
+const isDone = (answer: string | null): boolean => answer === null;
+const isOne = (deleted: number): boolean => deleted === 1;
 
 /** ioredis takes a Buffer as it is, and any other array as text. */
 function asBuffer(bytes: Uint8Array): Buffer {
@@ -143,4 +148,23 @@ function demandText(demand: Demand): string {
 function refusal(answer: string, key: string, demand: Demand): StateError {
   if (answer === '+') return exists(key);
   return mismatch(key, typeof demand === 'object' ? demand.version : '', answer.slice(1));
+}
+
+function apart(keys: readonly string[]): StateError {
+  const [first = ''] = keys;
+  return new StateError(
+    'apart',
+    'the keys of a transaction are in different slots of the Redis Cluster, which cannot change them together; ' +
+      `give them the same text in braces, a hash tag, such as {order-7}${first.slice(first.lastIndexOf('|') + 1)}`,
+  );
+}
+
+/** What Redis answered is a failure of the operation; anything else means that it cannot be reached. */
+function stateError(error: unknown): StateError {
+  const reason = reasonOf(error);
+  if (error instanceof RedisUnavailable) return new StateError('unavailable', reason);
+  if (error instanceof RedisUnconfirmed) return new StateError('unconfirmed', reason);
+  const code = answerCode(error);
+  const advice = code === 'MOVED' ? '; this server is part of a cluster, set redisType: cluster' : '';
+  return new StateError('failed', reason + advice);
 }

@@ -8,6 +8,7 @@ import type { Call } from '../call.js';
 import { Code, OperationError, reasonOf } from '../errors.js';
 import type { Handler, Service } from '../handler.js';
 import type { ComponentRegistry, ComponentSlot } from '../registry.js';
+import { encodeGetStateResponse } from './encode.js';
 import { keyPrefix, storedKey } from './keys.js';
 import type { KeyOwner } from './keys.js';
 import { StateError } from './store.js';
@@ -67,7 +68,7 @@ export class StateService implements Service {
     const key = storedKey(prefix, request.key);
     const value = await this.#run(call, slot, 'get', (store) => store.get(key));
     if (value === undefined) return NO_BYTES;
-    return toBinary(pb.GetStateResponseSchema, create(pb.GetStateResponseSchema, value));
+    return encodeGetStateResponse(value);
   }
 
   async #getBulk(payload: Uint8Array, call: Call): Promise<Uint8Array> {
@@ -105,16 +106,17 @@ export class StateService implements Service {
     const { storeName, states } = decode(pb.SaveStateRequestSchema, payload);
     const { slot, prefix } = this.#target(storeName, 'set');
     const keys = states.map(({ key }) => storedKey(prefix, key));
+    const strong = areStrong(states);
     await independently(states, (item, index) =>
-      this.#run(call, slot, 'set', (store) => store.set(write(keys[index] ?? '', item))),
+      this.#run(call, slot, 'set', (store) => store.set(write(keys[index] ?? '', item, strong))),
     );
     return NO_BYTES;
   }
 
   async #delete(payload: Uint8Array, call: Call): Promise<Uint8Array> {
-    const { storeName, key, etag } = decode(pb.DeleteStateRequestSchema, payload);
+    const { storeName, key, etag, options } = decode(pb.DeleteStateRequestSchema, payload);
     const { slot, prefix } = this.#target(storeName, 'delete');
-    const removal = { key: storedKey(prefix, key), etag: etag?.value };
+    const removal = { key: storedKey(prefix, key), etag: etag?.value, strong: isStrong(options) };
     await this.#run(call, slot, 'delete', (store) => store.delete(removal));
     return NO_BYTES;
   }
@@ -122,8 +124,9 @@ export class StateService implements Service {
   async #deleteBulk(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const { storeName, states } = decode(pb.DeleteBulkStateRequestSchema, payload);
     const { slot, prefix } = this.#target(storeName, 'delete');
+    const strong = areStrong(states);
     const removals = states.map(({ key, etag }): StateRemoval => {
-      return { key: storedKey(prefix, key), etag: etag?.value };
+      return { key: storedKey(prefix, key), etag: etag?.value, strong };
     });
     await independently(removals, (removal) =>
       this.#run(call, slot, 'delete', (store) => store.delete(removal)),
@@ -171,13 +174,23 @@ function decode<Desc extends DescMessage>(schema: Desc, payload: Uint8Array): Me
   }
 }
 
-function write(key: string, item: pb.StateItem): StateWrite {
+function isStrong(options: pb.StateOptions | undefined): boolean {
+  return options?.consistency === pb.Consistency.STRONG;
+}
+
+/** The items of one call are strong if one of them is: a store may keep them in order only among their kind. */
+function areStrong(items: readonly pb.StateItem[]): boolean {
+  return items.some(({ options }) => isStrong(options));
+}
+
+function write(key: string, item: pb.StateItem, strong: boolean): StateWrite {
   return {
     key,
     value: item.value,
     etag: item.etag?.value,
     firstWrite: item.options?.concurrency === pb.Concurrency.FIRST_WRITE,
     ttlSeconds: ttlOf(item.metadata),
+    strong,
   };
 }
 
@@ -194,9 +207,10 @@ function transactional(
     throw new OperationError(Code.INVALID_ARGUMENT, message);
   }
   const key = storedKey(prefix, request.key);
+  const strong = isStrong(request.options);
   return operationType === 'upsert'
-    ? { kind: 'upsert', ...write(key, request) }
-    : { kind: 'delete', key, etag: request.etag?.value };
+    ? { kind: 'upsert', ...write(key, request, strong) }
+    : { kind: 'delete', key, etag: request.etag?.value, strong };
 }
 
 /** How the stores' failures are told to the filter. */
@@ -219,8 +233,12 @@ function asOperationError(error: StateError, slot: ComponentSlot): OperationErro
       return new OperationError(Code.INVALID_ARGUMENT, `invalid etag value: ${message}`);
     case 'exists':
       return new OperationError(Code.INTERNAL, `failed to set key ${error.key ?? ''}: ${message}`);
+    case 'apart':
+      return new OperationError(Code.INVALID_ARGUMENT, message);
     case 'unavailable':
       return notReady(slot, message);
+    case 'unconfirmed':
+      return new OperationError(Code.UNAVAILABLE, `state store ${slot.config.name}: ${message}`);
     case 'failed':
       return new OperationError(Code.INTERNAL, message);
   }

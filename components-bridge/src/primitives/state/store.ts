@@ -24,6 +24,8 @@ export interface StateWrite {
    * expiry that the key has.
    */
   ttlSeconds?: number | undefined;
+  /** Not done before it would survive the loss of the server that did it, as far as the store can promise that. */
+  strong?: boolean | undefined;
 }
 
 /** One key to delete. Deleting an absent key succeeds. */
@@ -31,6 +33,8 @@ export interface StateRemoval {
   key: string;
   /** If the key exists, its version must be this one. Undefined or empty: whatever its version. */
   etag?: string | undefined;
+  /** As of a write. */
+  strong?: boolean | undefined;
 }
 
 export type StateOperation = ({ kind: 'upsert' } & StateWrite) | ({ kind: 'delete' } & StateRemoval);
@@ -48,7 +52,7 @@ export interface StateStore extends Component {
   /** @throws StateError `etag-mismatch`; then nothing was deleted */
   delete(removal: StateRemoval): Promise<void>;
   /**
-   * TRANSACTIONAL: all operations in order, each seeing those before it, or none.
+   * TRANSACTIONAL: all operations in order, each seeing those before it, or none. Strong if one of them is.
    *
    * @throws StateError of the first operation that cannot be done; then nothing was changed
    */
@@ -62,8 +66,12 @@ export type StateErrorKind =
   | 'etag-invalid'
   /** A first write found the key. */
   | 'exists'
+  /** The keys of a transaction are kept in different places and cannot be changed together. */
+  | 'apart'
   /** The backend cannot be reached; whether a write took place is not known. */
   | 'unavailable'
+  /** A strong write was done, but may be lost if the server that did it is. */
+  | 'unconfirmed'
   /** The backend refused. */
   | 'failed';
 

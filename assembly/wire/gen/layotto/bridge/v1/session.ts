@@ -284,6 +284,171 @@ export class Hello {
   }
 }
 
+/**
+ * Something the filter keeps has changed. It comes on the small session, after
+ * every result that was read before the change.
+ */
+export class Push {
+  /** What the filter must forget. */
+  invalidation: Invalidation | null = null;
+  /** What `byteSize` found last. */
+  encodedSize: i32 = 0;
+
+  /** Sets every field to its default. */
+  reset(): void {
+    this.invalidation = null;
+  }
+
+  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
+  decode(v: View): bool {
+    this.reset();
+    const r = sharedReader;
+    r.reset(v);
+    if (this.merge(r)) return true;
+    this.reset();
+    return false;
+  }
+
+  /** Reads fields to the end of the reader on top of those that are set. */
+  merge(r: ProtoReader): bool {
+    while (r.next()) {
+      switch (r.tag) {
+        case 10: {
+          let value = this.invalidation;
+          if (value === null) {
+            value = new Invalidation();
+            this.invalidation = value;
+          }
+          const outer = r.enter();
+          value.merge(r);
+          r.leave(outer);
+          break;
+        }
+        default:
+          r.skip();
+      }
+    }
+    return r.ok;
+  }
+
+  /** Writes the message. */
+  encode(w: ByteWriter): void {
+    this.byteSize();
+    this.write(w);
+  }
+
+  /** Bytes that `encode` writes. */
+  byteSize(): i32 {
+    let size = 0;
+    const invalidation_ = this.invalidation;
+    if (invalidation_ !== null) size += 1 + delimitedSize(invalidation_.byteSize());
+    this.encodedSize = size;
+    return size;
+  }
+
+  /** Writes the message; `byteSize` must have run since the last change, for the lengths of nested messages. */
+  write(w: ByteWriter): void {
+    const invalidation_ = this.invalidation;
+    if (invalidation_ !== null) {
+      w.u8(10);
+      w.varint(invalidation_.encodedSize);
+      invalidation_.write(w);
+    }
+  }
+}
+
+/** Keys of a store whose kept values may be out of date. */
+export class Invalidation {
+  /** The primitive, for example "state", and the component's name. */
+  primitive: View = 0;
+  component: View = 0;
+  /** The keys, as calls name them. */
+  keys: Array<View> = [];
+  /** Every key: the bridge has lost track of changes. */
+  all: bool = false;
+  /** What `byteSize` found last. */
+  encodedSize: i32 = 0;
+
+  /** Sets every field to its default. */
+  reset(): void {
+    this.primitive = 0;
+    this.component = 0;
+    this.keys.length = 0;
+    this.all = false;
+  }
+
+  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
+  decode(v: View): bool {
+    this.reset();
+    const r = sharedReader;
+    r.reset(v);
+    if (this.merge(r)) return true;
+    this.reset();
+    return false;
+  }
+
+  /** Reads fields to the end of the reader on top of those that are set. */
+  merge(r: ProtoReader): bool {
+    while (r.next()) {
+      switch (r.tag) {
+        case 10:
+          this.primitive = r.string();
+          break;
+        case 18:
+          this.component = r.string();
+          break;
+        case 26:
+          r.element();
+          this.keys.push(r.string());
+          break;
+        case 32:
+          this.all = r.varint() != 0;
+          break;
+        default:
+          r.skip();
+      }
+    }
+    return r.ok;
+  }
+
+  /** Writes the message. */
+  encode(w: ByteWriter): void {
+    this.byteSize();
+    this.write(w);
+  }
+
+  /** Bytes that `encode` writes. */
+  byteSize(): i32 {
+    let size = 0;
+    if (viewLen(this.primitive) != 0) size += 1 + delimitedSize(viewLen(this.primitive));
+    if (viewLen(this.component) != 0) size += 1 + delimitedSize(viewLen(this.component));
+    for (let i = 0, n = this.keys.length; i < n; i++) size += 1 + delimitedSize(viewLen(unchecked(this.keys[i])));
+    if (this.all) size += 1 + 1;
+    this.encodedSize = size;
+    return size;
+  }
+
+  /** Writes the message; `byteSize` must have run since the last change, for the lengths of nested messages. */
+  write(w: ByteWriter): void {
+    if (viewLen(this.primitive) != 0) {
+      w.u8(10);
+      w.delimited(this.primitive);
+    }
+    if (viewLen(this.component) != 0) {
+      w.u8(18);
+      w.delimited(this.component);
+    }
+    for (let i = 0, n = this.keys.length; i < n; i++) {
+      w.u8(26);
+      w.delimited(unchecked(this.keys[i]));
+    }
+    if (this.all) {
+      w.u8(32);
+      w.u8(this.all ? 1 : 0);
+    }
+  }
+}
+
 /** Why an operation failed. */
 export class Failure {
   /** A google.rpc.Code other than OK. */

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file layotto/bridge/v1/session.proto.
  */
 export const file_layotto_bridge_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("Ch9sYXlvdHRvL2JyaWRnZS92MS9zZXNzaW9uLnByb3RvEhFsYXlvdHRvLmJyaWRnZS52MSKsAQoFRnJhbWUSCgoCaWQYASABKAQSJQoEa2luZBgCIAEoDjIXLmxheW90dG8uYnJpZGdlLnYxLktpbmQSEwoLZGVhZGxpbmVfbXMYAyABKA0SDgoGbWV0aG9kGAQgASgJEhMKC3RyYWNlcGFyZW50GAUgASgJEhEKCWJyaWRnZV91cxgGIAEoDRISCgpiYWNrZW5kX3VzGAcgASgNEg8KB3BheWxvYWQYDyABKAwikgEKBUhlbGxvEhAKCHByb3RvY29sGAEgASgNEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIWCg5jb25maWdfdmVyc2lvbhgEIAEoCRIPCgdwYWlyX2lkGAUgASgGEg0KBWxhcmdlGAYgASgIEg4KBmFwcF9pZBgHIAEoCRIQCghzZXJ2aWNlcxgIIAMoCSIoCgdGYWlsdXJlEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCSq+AQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9IRUxMTxABEhAKDEtJTkRfUkVRVUVTVBACEg8KC0tJTkRfUkVTVUxUEAMSEAoMS0lORF9GQUlMVVJFEAQSDwoLS0lORF9DQU5DRUwQBRIMCghLSU5EX0FDSxAGEg0KCUtJTkRfUFVTSBAHEg0KCUtJTkRfUElORxAIEg0KCUtJTkRfUE9ORxAJEg8KC0tJTkRfR09BV0FZEAoySwoGQnJpZGdlEkEKB1Nlc3Npb24SGC5sYXlvdHRvLmJyaWRnZS52MS5GcmFtZRoYLmxheW90dG8uYnJpZGdlLnYxLkZyYW1lKAEwAWIGcHJvdG8z");
+  fileDesc("Ch9sYXlvdHRvL2JyaWRnZS92MS9zZXNzaW9uLnByb3RvEhFsYXlvdHRvLmJyaWRnZS52MSKsAQoFRnJhbWUSCgoCaWQYASABKAQSJQoEa2luZBgCIAEoDjIXLmxheW90dG8uYnJpZGdlLnYxLktpbmQSEwoLZGVhZGxpbmVfbXMYAyABKA0SDgoGbWV0aG9kGAQgASgJEhMKC3RyYWNlcGFyZW50GAUgASgJEhEKCWJyaWRnZV91cxgGIAEoDRISCgpiYWNrZW5kX3VzGAcgASgNEg8KB3BheWxvYWQYDyABKAwikgEKBUhlbGxvEhAKCHByb3RvY29sGAEgASgNEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIWCg5jb25maWdfdmVyc2lvbhgEIAEoCRIPCgdwYWlyX2lkGAUgASgGEg0KBWxhcmdlGAYgASgIEg4KBmFwcF9pZBgHIAEoCRIQCghzZXJ2aWNlcxgIIAMoCSI9CgRQdXNoEjUKDGludmFsaWRhdGlvbhgBIAEoCzIfLmxheW90dG8uYnJpZGdlLnYxLkludmFsaWRhdGlvbiJPCgxJbnZhbGlkYXRpb24SEQoJcHJpbWl0aXZlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCRIMCgRrZXlzGAMgAygJEgsKA2FsbBgEIAEoCCIoCgdGYWlsdXJlEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCSq+AQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9IRUxMTxABEhAKDEtJTkRfUkVRVUVTVBACEg8KC0tJTkRfUkVTVUxUEAMSEAoMS0lORF9GQUlMVVJFEAQSDwoLS0lORF9DQU5DRUwQBRIMCghLSU5EX0FDSxAGEg0KCUtJTkRfUFVTSBAHEg0KCUtJTkRfUElORxAIEg0KCUtJTkRfUE9ORxAJEg8KC0tJTkRfR09BV0FZEAoySwoGQnJpZGdlEkEKB1Nlc3Npb24SGC5sYXlvdHRvLmJyaWRnZS52MS5GcmFtZRoYLmxheW90dG8uYnJpZGdlLnYxLkZyYW1lKAEwAWIGcHJvdG8z");
 
 /**
  * One message of the session. Ids are chosen by the filter, start at 1 and are
@@ -152,6 +152,68 @@ export const HelloSchema: GenMessage<Hello> = /*@__PURE__*/
   messageDesc(file_layotto_bridge_v1_session, 1);
 
 /**
+ * Something the filter keeps has changed. It comes on the small session, after
+ * every result that was read before the change.
+ *
+ * @generated from message layotto.bridge.v1.Push
+ */
+export type Push = Message<"layotto.bridge.v1.Push"> & {
+  /**
+   * What the filter must forget.
+   *
+   * @generated from field: layotto.bridge.v1.Invalidation invalidation = 1;
+   */
+  invalidation?: Invalidation | undefined;
+};
+
+/**
+ * Describes the message layotto.bridge.v1.Push.
+ * Use `create(PushSchema)` to create a new message.
+ */
+export const PushSchema: GenMessage<Push> = /*@__PURE__*/
+  messageDesc(file_layotto_bridge_v1_session, 2);
+
+/**
+ * Keys of a store whose kept values may be out of date.
+ *
+ * @generated from message layotto.bridge.v1.Invalidation
+ */
+export type Invalidation = Message<"layotto.bridge.v1.Invalidation"> & {
+  /**
+   * The primitive, for example "state", and the component's name.
+   *
+   * @generated from field: string primitive = 1;
+   */
+  primitive: string;
+
+  /**
+   * @generated from field: string component = 2;
+   */
+  component: string;
+
+  /**
+   * The keys, as calls name them.
+   *
+   * @generated from field: repeated string keys = 3;
+   */
+  keys: string[];
+
+  /**
+   * Every key: the bridge has lost track of changes.
+   *
+   * @generated from field: bool all = 4;
+   */
+  all: boolean;
+};
+
+/**
+ * Describes the message layotto.bridge.v1.Invalidation.
+ * Use `create(InvalidationSchema)` to create a new message.
+ */
+export const InvalidationSchema: GenMessage<Invalidation> = /*@__PURE__*/
+  messageDesc(file_layotto_bridge_v1_session, 3);
+
+/**
  * Why an operation failed.
  *
  * @generated from message layotto.bridge.v1.Failure
@@ -177,7 +239,7 @@ export type Failure = Message<"layotto.bridge.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 2);
+  messageDesc(file_layotto_bridge_v1_session, 4);
 
 /**
  * What a frame is for.
@@ -235,7 +297,7 @@ export enum Kind {
   ACK = 6,
 
   /**
-   * Bridge to filter: something changed that the filter keeps (later primitives).
+   * Bridge to filter: something changed that the filter keeps; payload: Push.
    *
    * @generated from enum value: KIND_PUSH = 7;
    */

@@ -1,0 +1,41 @@
+// What a call needs of the root context it belongs to.
+
+import { NearCache } from './cache/near-cache';
+import { Configuration } from './config/configuration';
+import { Door } from './dialects/door';
+import { HttpContext, RootContext } from './host/context';
+import { CallMetrics } from './metrics/call-metrics';
+import { Budget } from './session/budget';
+import { Operation } from './session/operation';
+import { Submitted } from './session/session';
+
+export abstract class CallSite extends RootContext {
+  readonly calls: CallMetrics;
+  /** Messages and bodies refused for their length, either way. */
+  refusedMessages: i64 = 0;
+  /** Answers kept in Envoy; null if no component wants that. */
+  cache: NearCache | null = null;
+
+  constructor(
+    id: u32,
+    readonly grpcDoor: Door,
+    readonly httpDoor: Door,
+    public configuration: Configuration,
+    public budget: Budget,
+  ) {
+    super(id);
+    this.calls = new CallMetrics(configuration);
+  }
+
+  /** The bridge can be asked. */
+  abstract get ready(): bool;
+
+  /** Sends an operation to the bridge. */
+  abstract submit(operation: Operation): Submitted;
+
+  /** Nobody waits for an operation any more. */
+  abstract forget(operation: Operation): void;
+
+  /** The call is over; it may serve another stream. */
+  abstract retire(call: HttpContext): void;
+}

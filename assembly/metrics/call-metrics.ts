@@ -1,0 +1,121 @@
+// What is counted of every call. Counts are kept here and handed to the host
+// from the tick: a host call for each would be a good part of what a call costs.
+
+import { Configuration } from '../config/configuration';
+import { codeName } from '../dialects/codes';
+import { Route, UNKNOWN } from '../dialects/router';
+import { Counter, Histogram } from '../host/metrics';
+import { ByteWriter } from '../wire/bytes';
+import { View, viewLen, viewPtr } from '../wire/view';
+
+/** A call that is about no component. */
+export const NO_COMPONENT: i32 = -2;
+/** A call about a component that is not configured. */
+export const UNKNOWN_COMPONENT: i32 = -1;
+
+/** HTTP statuses and gRPC codes share one number: a gRPC code is below, a status is not. */
+const FIRST_STATUS: i32 = 100;
+const CODE_BITS: i32 = 10;
+
+const SEMICOLON: u8 = 0x3b;
+const UNDERSCORE: u8 = 0x5f;
+
+class CallCounter {
+  private counter: Counter | null = null;
+  private count: i64 = 0;
+
+  constructor(private readonly name: ByteWriter) {}
+
+  /** Counts one; true if there was nothing to hand over before. */
+  increment(): bool {
+    return this.count++ == 0;
+  }
+
+  flush(): void {
+    let counter = this.counter;
+    if (counter === null) {
+      counter = new Counter(this.name.view());
+      this.counter = counter;
+      this.name.free();
+    }
+    counter.add(this.count);
+    this.count = 0;
+  }
+}
+
+/**
+ * Calls and how long they took, by what was called. Labels stand in a metric's name as `;label=value`; Envoy's
+ * `stats_tags` make tags of them. Their values come from the configuration and from fixed lists, so that nobody
+ * outside can make more of them.
+ */
+export class CallMetrics {
+  private counters: Map<u32, CallCounter> = new Map<u32, CallCounter>();
+  private durations: Map<u32, Histogram> = new Map<u32, Histogram>();
+  /** Those with something to hand over. */
+  private touched: Array<CallCounter> = [];
+
+  constructor(private readonly configuration: Configuration) {}
+
+  /**
+   * Counts one call.
+   *
+   * @param component index in the configuration, NO_COMPONENT or UNKNOWN_COMPONENT
+   * @param code what the caller got: a google.rpc.Code, or an HTTP status
+   * @param microseconds from the request's headers to the answer
+   */
+  called(route: Route, component: i32, code: i32, microseconds: i64): void {
+    const subject = <u32>(route.index * (this.configuration.components.length + 2) + component + 2);
+    const key = (subject << CODE_BITS) | ((<u32>code) & ((1 << CODE_BITS) - 1));
+    let counter: CallCounter;
+    if (this.counters.has(key)) counter = this.counters.get(key);
+    else {
+      const name = this.name('layotto_operations_total', route, component);
+      name.text(';code=');
+      if (code < FIRST_STATUS) name.text(codeName(code));
+      else name.decimal(code);
+      counter = new CallCounter(name);
+      this.counters.set(key, counter);
+    }
+    if (counter.increment()) this.touched.push(counter);
+    this.duration(subject, route, component).record(microseconds > 0 ? <u64>microseconds : 0);
+  }
+
+  /** Hands over what was counted since. */
+  flush(): void {
+    for (let i = 0; i < this.touched.length; i++) this.touched[i].flush();
+    this.touched.length = 0;
+  }
+
+  private duration(subject: u32, route: Route, component: i32): Histogram {
+    if (this.durations.has(subject)) return this.durations.get(subject);
+    const name = this.name('layotto_operation_duration_us', route, component);
+    const histogram = new Histogram(name.view());
+    name.free();
+    this.durations.set(subject, histogram);
+    return histogram;
+  }
+
+  private name(metric: string, route: Route, component: i32): ByteWriter {
+    const w = new ByteWriter();
+    w.text(metric);
+    w.text(';primitive=');
+    w.text(route.primitive);
+    w.text(';operation=');
+    w.text(route.operation);
+    w.text(';component=');
+    if (component == UNKNOWN_COMPONENT) w.text(UNKNOWN);
+    else if (component >= 0) writeLabel(w, this.configuration.components[component].name);
+    else w.text('none');
+    w.text(';door=');
+    w.text(route.door);
+    return w;
+  }
+}
+
+/** A label's value must not hold what ends it. */
+export function writeLabel(w: ByteWriter, value: View): void {
+  for (let i = 0; i < viewLen(value); i++) {
+    const c = load<u8>(viewPtr(value) + i);
+    w.u8(c == SEMICOLON ? UNDERSCORE : c);
+  }
+}

@@ -89,6 +89,8 @@ export class EmbeddedStateStore implements StateStore {
   #sweeping = false;
   #commits = 0;
   #closed = false;
+  /** What this turn reads from was opened in this turn. */
+  #current = false;
 
   constructor(
     dir: string,
@@ -104,6 +106,7 @@ export class EmbeddedStateStore implements StateStore {
   }
 
   async get(key: string): Promise<StateValue | undefined> {
+    this.#lookAnew();
     const record = this.#read(recordKey(key));
     return record && { data: record.data, etag: String(record.version) };
   }
@@ -129,6 +132,17 @@ export class EmbeddedStateStore implements StateStore {
     clearInterval(this.#sweeper);
     await this.#working;
     await this.#root.close();
+  }
+
+  /**
+   * While one bridge takes over from another, both have the store open. lmdb keeps what a read saw for about a
+   * millisecond, in which the other may have acknowledged a write; so each turn reads anew.
+   */
+  #lookAnew(): void {
+    if (this.#current) return;
+    this.#current = true;
+    this.#root.resetReadTxn();
+    queueMicrotask(() => (this.#current = false));
   }
 
   /** Commits what is queued, a batch at a time, until nothing is left. */

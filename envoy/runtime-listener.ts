@@ -85,6 +85,9 @@ function connectionManager(
     max_request_headers_kb: 64,
     request_headers_timeout: '10s',
     stream_idle_timeout: '300s',
+    // The route's deadline takes its place; this one is for requests that have no route, such as one with an empty
+    // x-forwarded-proto, whatever their client meant by it.
+    common_http_protocol_options: { max_stream_duration: seconds(config.limits.deadlineMs) },
     http_protocol_options: { accept_http_10: false },
     http2_protocol_options: {
       // More than one app's operations at once, so that the filter's own "too busy" is the answer that is met.

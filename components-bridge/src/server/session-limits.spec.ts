@@ -215,6 +215,9 @@ describe('SessionServer, at its limits', () => {
         'grpc-status': String(Code.UNIMPLEMENTED),
       });
       expect(await answer({ ':method': 'GET', ':path': '/' })).toMatchObject({ ':status': 415 });
+      // Its answer would be over with the headers, before there is a status to say.
+      const head = { ...grpc, ':method': 'HEAD', ':path': SESSION_PATH };
+      expect(await answer(head)).toMatchObject({ ':status': 405, allow: 'POST' });
       expect(bridge.server.open).toBe(0);
     });
 

@@ -1,5 +1,5 @@
 import { sleep } from '../../../test/support/wait.js';
-import type { ComponentHealth } from '../primitives/registry.js';
+import type { ComponentHealth } from '../primitives/slot.js';
 import { ComponentHistory } from './component-history.js';
 
 const health = (status: ComponentHealth['status'], name = 's'): ComponentHealth => ({

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 
+import { http1 } from '../../test/support/http1.js';
 import { freePort } from '../../test/support/ports.js';
 import { SessionClient } from '../../test/support/session-client.js';
 import { eventually } from '../../test/support/wait.js';
@@ -128,12 +129,72 @@ describe('the bridge process', () => {
     client.close();
   });
 
+  it('takes over components from its file while it serves, and nothing from a wrong one', async () => {
+    const write = (...names: string[]): Promise<void> =>
+      writeFile(
+        join(dir, 'c.yaml'),
+        JSON.stringify({ components: names.map((name) => ({ name, type: 'state.embedded' })) }),
+      );
+    await write('one');
+    const { child, messages, log, exit } = await start('--config', 'c.yaml');
+    const ready = (component: string) => () => messages.some((told) => told['component'] === component);
+    await eventually('the store is ready', ready('one'));
+    const client = SessionClient.open(join(dir, '.layotto', 'session.sock'));
+    await save(client, 1, 'one');
+
+    await write('one', 'two');
+    await eventually('the second store is ready', ready('two'));
+    await save(client, 2, 'two');
+    await save(client, 3, 'one');
+
+    await writeFile(join(dir, 'c.yaml'), 'components: [{ name: x, type: state.nope }]');
+    await eventually('it says what is wrong', () => log().includes('everything stays as it is'));
+    expect(log()).toContain('c.yaml:1: components[0].type: unknown component type');
+    await save(client, 4, 'two');
+
+    // A signal does the same without waiting for the next look.
+    await write('two');
+    child.kill('SIGHUP');
+    await eventually('the first store is gone', () => log().includes('component removed'));
+    await save(client, 5, 'two');
+    const request = create(pb.GetStateRequestSchema, { storeName: 'one', key: 'k' });
+    client.request(6, 'layotto.bridge.v1.State/GetState', toBinary(pb.GetStateRequestSchema, request));
+    expect((await client.failure(6)).message).toBe('state store one is not found');
+    client.close();
+    child.kill('SIGTERM');
+    expect(await exit).toBe(0);
+  });
+
   it('does not take over the socket of a live one', async () => {
     await start();
     const { code, stderr } = await run();
     expect(code).toBe(2);
     expect(stderr).toContain(`another bridge answers on ${join(dir, '.layotto', 'session.sock')}`);
     expect(stderr.trim().split('\n')).toHaveLength(1);
+  });
+
+  it('takes over from a live one if it is told to, which then ends', async () => {
+    const first = await start();
+    const socket = join(dir, '.layotto', 'session.sock');
+    const client = SessionClient.open(socket);
+    await eventually('the store is ready', () => first.messages.some(({ type }) => type === 'health'));
+    await save(client, 1);
+    const second = await start('--takeover');
+    await client.frame(Kind.GOAWAY);
+    client.close();
+    expect(await first.exit).toBe(0);
+    expect(first.log()).toContain('another bridge has taken over');
+    const next = SessionClient.open(socket);
+    await save(next, 1);
+    next.close();
+    const admin = join(dir, '.layotto', 'bridge-admin.sock');
+    const { body } = await http1({ socketPath: admin }, 'GET', '/health');
+    expect(JSON.parse(body)).toMatchObject({ components: [{ name: 'statestore', status: 'ready' }] });
+    second.child.kill('SIGTERM');
+    expect(await second.exit).toBe(0);
+    expect([existsSync(socket), existsSync(admin)]).toEqual([false, false]);
+    // With nobody there it is a start like any other.
+    await start('--takeover');
   });
 
   it('takes over the socket of one that was killed', async () => {

@@ -7,7 +7,10 @@ import type { Logger } from 'pino';
 
 import { catalog } from './catalog.js';
 import type { RuntimeConfig } from './config/types.js';
-import type { ComponentHealth } from './primitives/registry.js';
+import { watchConfig } from './config/watch.js';
+import type { Applied } from './primitives/registry.js';
+import type { ComponentHealth } from './primitives/slot.js';
+import { APPLY_WAIT_MS, logApplied, Reloads } from './reload.js';
 import { Bridge } from './server/bridge.js';
 import { SocketInUseError } from './server/socket.js';
 import { createLog } from './telemetry/log.js';
@@ -24,11 +27,15 @@ Serves sessions for the filter on a Unix socket. RESOLVED is a file with the res
   --data-dir DIR          folder of data and sockets; metrics and health are on bridge-admin.sock there
   --socket PATH           default: session.sock in the data folder
   --socket-gid N          group that may connect to the sockets as well (mode 0660); default: the owner only (0600)
+  --takeover              take the place of a bridge that answers on the socket; it finishes what it has in hand
   --log-level LEVEL       trace, debug, info (default), warn, error
   --help                  this text
 
-Logs are JSON lines on standard error. Exit codes: 0 after SIGTERM or SIGINT, 1 if it cannot go on, 2 if its arguments
-or configuration are wrong or another bridge answers on the socket.`;
+The files named by --config and --resources-path are watched: components that were added, changed or removed are taken
+over without a restart, on SIGHUP too. A configuration that is wrong changes nothing.
+
+Logs are JSON lines on standard error. Exit codes: 0 after SIGTERM or SIGINT or when another bridge has taken its
+place, 1 if it cannot go on, 2 if its arguments or configuration are wrong or another bridge answers on the socket.`;
 
 /** How long calls in hand may take after SIGTERM. */
 const GRACE_MS = 4_000;
@@ -40,6 +47,7 @@ const OPTIONS = {
   'data-dir': { type: 'string' },
   socket: { type: 'string' },
   'socket-gid': { type: 'string' },
+  takeover: { type: 'boolean' },
   'log-level': { type: 'string' },
   help: { type: 'boolean' },
 } as const;
@@ -48,7 +56,17 @@ const OPTIONS = {
 type Report =
   | { type: 'ready'; socket: string }
   | { type: 'sessions'; open: number }
+  | { type: 'applied'; id: number; applied: Applied[] }
+  | { type: 'replaced'; component: string }
   | ({ type: 'health'; component: string; ready: boolean } & Pick<ComponentHealth, 'status' | 'reason'>);
+
+/** What such a parent asks for: components as in this configuration. Answered by `applied` with the same id. */
+interface ApplyRequest {
+  type: 'apply';
+  id: number;
+  config: RuntimeConfig;
+  removeOthers: boolean;
+}
 
 /** Wrong arguments or configuration; the message is for people. */
 class UsageError extends Error {}
@@ -148,7 +166,14 @@ async function main(): Promise<void> {
   }
   const log = createLog(levelOf(values['log-level']), secrets, pino.destination({ fd: 2, sync: true }));
   const gid = gidOf(values['socket-gid']);
+  // From before it is read, so that no edit is missed.
+  let early = false;
+  let edited = (): void => void (early = true);
+  const sources = { file: values.config, resourcesPath: values['resources-path'] };
+  // A file given by a parent is not watched: the parent says when something changes.
+  if (positionals.length === 0) watchConfig(sources, () => edited());
   const config = await readConfig(values, positionals, log);
+  let stopping = false;
   secrets.addComponents(config.components);
   secrets.add(process.env['DAPR_API_TOKEN'] ?? '');
   const bridge = new Bridge({
@@ -161,27 +186,44 @@ async function main(): Promise<void> {
     log,
     secrets,
     onSessions: (open) => report({ type: 'sessions', open }),
+    // Nobody waits for this one to end, so its calls may take as long as any.
+    onTakenOver: () =>
+      void stop('another bridge has taken over', Math.max(GRACE_MS, config.limits.deadlineMs)),
     onHealth: ({ name, status, reason }) => {
       const why = reason === undefined ? {} : { reason };
       report({ type: 'health', component: name, ready: status === 'ready', status, ...why });
     },
+    onReplaced: ({ name }) => report({ type: 'replaced', component: name }),
   });
   // A component's failure arrives as a rejected call; what gets here is a bug, and the state of the process unknown.
   process.on('uncaughtException', (error) => {
     log.fatal({ err: error }, 'uncaught error');
     process.exit(1);
   });
-  await bridge.start();
+  if (values.takeover === true) await bridge.takeOver();
+  else await bridge.start();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
+  const load = (): Promise<RuntimeConfig> => readConfig(values, positionals, log);
+  const reloads = new Reloads({ bridge, running: config, load, log });
+  process.on('SIGHUP', () => void reloads.reload());
+  edited = () => void reloads.reload();
+  if (early) edited();
+  process.on('message', (message) => void apply(message as ApplyRequest));
   report({ type: 'ready', socket: bridge.socketPath });
   log.info({ socket: bridge.socketPath, app: config.app.id, config: config.source }, 'serving sessions');
 
-  let stopping = false;
-  async function stop(signal: string): Promise<void> {
+  async function apply({ type, id, config, removeOthers }: ApplyRequest): Promise<void> {
+    if (type !== 'apply') return;
+    const applied = await bridge.apply(config, { removeOthers, waitMs: APPLY_WAIT_MS });
+    logApplied(applied, log);
+    report({ type: 'applied', id, applied });
+  }
+
+  async function stop(why: string, graceMs = GRACE_MS): Promise<void> {
     if (stopping) return;
     stopping = true;
-    log.info({ signal }, 'finishing the calls in hand');
-    await bridge.drain(GRACE_MS);
+    log.info({ why }, 'finishing the calls in hand');
+    await bridge.drain(graceMs);
     log.info('stopped');
     process.exit(0);
   }

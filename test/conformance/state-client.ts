@@ -8,7 +8,7 @@ import * as pb from '../../components-bridge/src/gen/layotto/bridge/v1/state_pb.
 import { Call } from '../../components-bridge/src/primitives/call.js';
 import { OperationError } from '../../components-bridge/src/primitives/errors.js';
 import { ComponentRegistry } from '../../components-bridge/src/primitives/registry.js';
-import type { ComponentHealth } from '../../components-bridge/src/primitives/registry.js';
+import type { ComponentHealth } from '../../components-bridge/src/primitives/slot.js';
 import { StateService } from '../../components-bridge/src/primitives/state/service.js';
 import { eventually } from '../support/wait.js';
 

@@ -167,10 +167,8 @@ describe('a filter that was just configured', () => {
     filter.advance(900);
     expect(early.answer).toBeUndefined();
     filter.advance(200);
-    expect(early.answer).toMatchObject({
-      grpcStatus: 14,
-      grpcMessage: expect.stringMatching(/not connected/),
-    });
+    expect(early.answer?.grpcStatus).toBe(14);
+    expect(early.answer?.grpcMessage).toMatch(/not connected/);
     expect(filter.getState('b').answer).toMatchObject({ grpcStatus: 14 });
     filter.connect();
     expect(filter.bridge.requests()).toEqual([]);

@@ -206,6 +206,26 @@ export class Runtime {
     await this.startBridge();
   }
 
+  /**
+   * Starts a new bridge that takes over from the running one, and waits until the old one has gone.
+   *
+   * @returns the old one's exit code and what it had logged
+   */
+  async takeOver(): Promise<{ code: number; log: string }> {
+    const old = this.bridgeProcess;
+    this.bridge = this.spawnBridge('--takeover');
+    const next = this.bridge;
+    await eventually(
+      'the old bridge has gone',
+      () => {
+        if (next.exitCode !== undefined) throw new Error(`the new bridge exited with ${next.exitCode}`);
+        return old.exitCode !== undefined;
+      },
+      { timeoutMs: 30_000 },
+    );
+    return { code: await old.exited, log: old.log };
+  }
+
   /** What both processes wrote last. */
   tails(lines = 40): string {
     return [this.envoy, this.bridge]
@@ -234,15 +254,17 @@ export class Runtime {
       this.standIn = await bridge(this.sessionSocket);
       return;
     }
-    const child = new Child('bridge', process.execPath, [
-      bridgeMain,
-      join(this.config.dataDir, 'config.json'),
-    ]);
+    const child = this.spawnBridge();
     this.bridge = child;
     await eventually('the bridge listens', async () => {
       if (child.exitCode !== undefined) throw new Error(`the bridge exited with ${child.exitCode}`);
       return accepts(this.sessionSocket);
     });
+  }
+
+  private spawnBridge(...args: string[]): Child {
+    const config = join(this.config.dataDir, 'config.json');
+    return new Child('bridge', process.execPath, [bridgeMain, config, ...args]);
   }
 
   private async ready(): Promise<void> {

@@ -70,7 +70,7 @@ export class SessionFixture {
     await rm(this.#dir, { recursive: true, force: true });
   }
 
-  async start(more: Partial<SessionServerOptions> = {}): Promise<void> {
+  async start(more: Partial<SessionServerOptions> = {}, replace = false): Promise<void> {
     const server = new SessionServer({
       socketPath: this.socketPath,
       services: [this.#service],
@@ -80,7 +80,7 @@ export class SessionFixture {
       onSessions: (count) => this.open.push(count),
       ...more,
     });
-    await server.start();
+    await server.start(replace);
     this.#server = server;
   }
 

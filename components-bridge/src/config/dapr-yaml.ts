@@ -17,6 +17,9 @@ export interface DaprContext {
   env: NodeJS.ProcessEnv;
 }
 
+/** What `{uuid}` stands for: the same each time this process reads a file, or every edit would change it. */
+const UUID = randomUUID();
+
 /** Does the document look like a Dapr or Kubernetes resource? */
 export function isDaprForm(value: unknown): boolean {
   return isRecord(value) && 'kind' in value && 'apiVersion' in value;
@@ -220,7 +223,7 @@ class DaprReader {
     const { appId, env } = this.context;
     return text.replace(/\{(appID|uuid|podName|namespace)\}/g, (tag) => {
       if (tag === '{appID}') return appId;
-      if (tag === '{uuid}') return randomUUID();
+      if (tag === '{uuid}') return UUID;
       if (tag === '{namespace}') return `${env['NAMESPACE'] || 'default'}.${appId}`;
       const pod = env['POD_NAME'];
       if (pod === undefined)

@@ -18,7 +18,13 @@ describe('loadConfig', () => {
       app: { id: 'app', port: 0, protocol: 'http' },
       listen: { host: '127.0.0.1', port: 34904, hosts: [] },
       dataDir: join(folder.path, '.layotto'),
-      limits: { messageBytes: 4194304, operations: 1024, bytes: 67108864, cacheBytes: 8388608, deadlineMs: 15000 },
+      limits: {
+        messageBytes: 4194304,
+        operations: 1024,
+        bytes: 67108864,
+        cacheBytes: 8388608,
+        deadlineMs: 15000,
+      },
       envoy: { concurrency: 2, metricsPort: 34903 },
       components: [
         {

@@ -5,7 +5,7 @@ import type { BackendSeries, Wording } from './backends.js';
 import { Call } from './call.js';
 import type { Component } from './component.js';
 import { Code, OperationError } from './errors.js';
-import type { ComponentSlot } from './registry.js';
+import type { ComponentSlot } from './slot.js';
 
 const TRACE = { traceId: '0af7651916cd43dd8448eb211c80319c', parentId: 'b7ad6b7169203331', sampled: true };
 

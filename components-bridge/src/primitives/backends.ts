@@ -3,7 +3,7 @@ import { Secrets } from '../telemetry/secrets.js';
 import type { Call } from './call.js';
 import type { Component } from './component.js';
 import { Code, OperationError, reasonOf } from './errors.js';
-import type { ComponentSlot } from './registry.js';
+import type { ComponentSlot } from './slot.js';
 
 /** What was counted of one operation of one component. */
 export interface BackendSeries {

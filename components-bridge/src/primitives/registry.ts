@@ -1,24 +1,13 @@
 import type { Logger } from 'pino';
 
 import type { ComponentConfig } from '../config/types.js';
-import { Secrets } from '../telemetry/secrets.js';
-import type { Component, ComponentType } from './component.js';
-import { reasonOf } from './errors.js';
+import type { Secrets } from '../telemetry/secrets.js';
+import type { ComponentType } from './component.js';
+import { ComponentSlot } from './slot.js';
+import type { ComponentHealth } from './slot.js';
 
-export type ComponentStatus = 'ready' | 'connecting' | 'down';
-
-/** Where one component stands. */
-export interface ComponentHealth {
-  name: string;
-  type: string;
-  status: ComponentStatus;
-  /** Why it is not ready, if that is known. */
-  reason?: string;
-}
-
-/** Pause before the next try to open a component: doubled each time, with jitter. */
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 2_000;
+/** How long calls may go on using a component whose place another has taken. */
+const RETIRE_MS = 15_000;
 
 export interface RegistryOptions {
   components: readonly ComponentConfig[];
@@ -27,174 +16,222 @@ export interface RegistryOptions {
   log: Logger;
   /** Taken out of the reasons that components give. */
   secrets?: Secrets;
-  /** Told after each change of a component's status or reason. */
+  /** Told after each change of a component's status or reason, as long as calls find it. */
   onHealth?: (health: ComponentHealth) => void;
+  /** Told when a component's new settings have taken the place of the old ones. */
+  onReplaced?: (config: ComponentConfig) => void;
+}
+
+/** What became of one component that was applied. */
+export type Outcome =
+  /** It has these settings already. */
+  | 'unchanged'
+  /** There was none of that name. It is found from now on, ready or not. */
+  | 'added'
+  /** The settings took the place of the old ones. */
+  | 'replaced'
+  /** The old settings go on serving, because nothing could be reached by the new ones yet. */
+  | 'kept'
+  | 'removed';
+
+export interface Applied {
+  primitive: string;
+  name: string;
+  outcome: Outcome;
+  /** Why it is not ready by its new settings, if it is not. */
+  reason?: string;
+}
+
+export interface ApplyOptions {
+  /** Whether components that are not among those given are removed. */
+  removeOthers: boolean;
+  /** How long each may take to become ready before it is said not to be. It is still tried after that. */
+  waitMs: number;
 }
 
 /** Every configured component: opened in the background, so that the bridge starts before its backends do. */
 export class ComponentRegistry {
-  readonly #slots = new Map<string, ComponentSlot>();
+  readonly #types: ReadonlyMap<string, ComponentType>;
+  /** What calls find, by primitive and name. */
+  readonly #found = new Map<string, Map<string, ComponentSlot>>();
+  /** New settings of components that have others, while they are tried; by primitive and name. */
+  readonly #candidates = new Map<string, ComponentSlot>();
+  /** Components that nobody finds any more, until they are closed. */
+  readonly #leaving = new Set<ComponentSlot>();
+  readonly #log: Logger;
 
-  constructor(options: RegistryOptions) {
-    const types = new Map(options.types.map((type) => [type.type, type]));
-    for (const config of options.components) {
-      const slot = new ComponentSlot(config, types.get(config.type), options);
-      this.#slots.set(slotId(config.primitive, config.name), slot);
-    }
+  constructor(private readonly options: RegistryOptions) {
+    this.#log = options.log;
+    this.#types = new Map(options.types.map((type) => [type.type, type]));
+    for (const config of options.components) this.#place(this.#slot(config));
   }
 
   /** Starts opening every component. Returns at once. */
   start(): void {
-    for (const slot of this.#slots.values()) slot.start();
+    for (const slot of this.#all()) slot.start();
   }
 
   /** Resolves when the first try to open each component has ended, well or not; after `limitMs` at the latest. */
-  async firstTries(limitMs: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, limitMs);
-    });
-    await Promise.race([limit, Promise.all([...this.#slots.values()].map((slot) => slot.firstTry))]);
-    clearTimeout(timer);
+  firstTries(limitMs: number): Promise<void> {
+    return within(
+      limitMs,
+      this.#all().map((slot) => slot.firstTry),
+    );
   }
 
-  /** The component of that name, whatever its status; undefined if none is configured. */
+  /** Resolves when every component was ready once; after `limitMs` at the latest. */
+  allReady(limitMs: number): Promise<void> {
+    return within(
+      limitMs,
+      this.#all().map((slot) => slot.settled),
+    );
+  }
+
+  /**
+   * Brings components to these settings, without a call that finds none: new settings are tried beside the old ones
+   * and take their place when they are ready; what they replace is closed when its calls have ended. Settings that
+   * cannot be reached are tried on in the background, until they can, or others are applied: giving back the old ones
+   * ends the trying. A component that is not ready has nothing to lose, and is replaced at once.
+   *
+   * Calls of this may overlap; the later one wins for each component.
+   *
+   * @returns what became of each, removed ones last
+   */
+  async apply(
+    components: readonly ComponentConfig[],
+    { removeOthers, waitMs }: ApplyOptions,
+  ): Promise<Applied[]> {
+    const applied = components.map((config) => this.#apply(config, waitMs));
+    const removed = removeOthers ? this.#removeAllBut(new Set(components.map(idOf))) : [];
+    return [...(await Promise.all(applied)), ...removed];
+  }
+
+  /** The component of that name, whatever its status; undefined if there is none. */
   find(primitive: string, name: string): ComponentSlot | undefined {
-    return this.#slots.get(slotId(primitive, name));
-  }
-
-  /** Every component of a primitive. */
-  all(primitive: string): ComponentSlot[] {
-    return [...this.#slots.values()].filter((slot) => slot.config.primitive === primitive);
+    return this.#found.get(primitive)?.get(name);
   }
 
   health(): ComponentHealth[] {
-    return [...this.#slots.values()].map((slot) => slot.health());
+    return this.#all().map((slot) => slot.health());
   }
 
   /** Closes every component; a failure to close is logged. */
   async close(): Promise<void> {
-    await Promise.all([...this.#slots.values()].map((slot) => slot.close()));
+    const slots = [...this.#all(), ...this.#candidates.values(), ...this.#leaving];
+    await Promise.all(slots.map((slot) => slot.close()));
+  }
+
+  async #apply(config: ComponentConfig, waitMs: number): Promise<Applied> {
+    const { primitive, name } = config;
+    const id = idOf(config);
+    const found = this.find(primitive, name);
+    if (found?.isFor(config)) {
+      this.#dropCandidate(id);
+      return { primitive, name, outcome: 'unchanged' };
+    }
+    let slot = this.#candidates.get(id);
+    if (!slot?.isFor(config)) {
+      this.#dropCandidate(id);
+      slot = this.#slot(config);
+      if (found?.instance === undefined) this.#replace(slot);
+      else this.#candidates.set(id, slot);
+      slot.start();
+    }
+    await within(waitMs, [slot.settled]);
+    const inPlace = this.find(primitive, name) === slot;
+    const applied: Applied = { primitive, name, outcome: 'kept' };
+    if (inPlace) applied.outcome = found === undefined ? 'added' : 'replaced';
+    if (slot.closed) applied.reason = 'other settings have come since';
+    else if (slot.instance === undefined) applied.reason = slot.reason;
+    return applied;
+  }
+
+  #removeAllBut(ids: ReadonlySet<string>): Applied[] {
+    const removed: Applied[] = [];
+    for (const slot of this.#all()) {
+      const { primitive, name } = slot.config;
+      const id = idOf(slot.config);
+      if (ids.has(id)) continue;
+      this.#dropCandidate(id);
+      this.#found.get(primitive)?.delete(name);
+      this.#retire(slot);
+      removed.push({ primitive, name, outcome: 'removed' });
+    }
+    return removed;
+  }
+
+  #slot(config: ComponentConfig): ComponentSlot {
+    const { dataDir, log, secrets } = this.options;
+    secrets?.addComponents([config]);
+    return new ComponentSlot(config, this.#types.get(config.type), {
+      dataDir,
+      log,
+      ...(secrets === undefined ? {} : { secrets }),
+      onChange: (slot) => this.#changed(slot),
+    });
+  }
+
+  #all(): ComponentSlot[] {
+    return [...this.#found.values()].flatMap((slots) => [...slots.values()]);
+  }
+
+  #place(slot: ComponentSlot): void {
+    const { primitive, name } = slot.config;
+    let slots = this.#found.get(primitive);
+    if (slots === undefined) this.#found.set(primitive, (slots = new Map<string, ComponentSlot>()));
+    slots.set(name, slot);
+  }
+
+  #replace(slot: ComponentSlot): void {
+    const { primitive, name } = slot.config;
+    const before = this.find(primitive, name);
+    this.#place(slot);
+    if (before !== undefined) this.#retire(before);
+  }
+
+  #retire(slot: ComponentSlot): void {
+    this.#leaving.add(slot);
+    void slot.retire(RETIRE_MS).then(() => this.#leaving.delete(slot));
+  }
+
+  #dropCandidate(id: string): void {
+    const slot = this.#candidates.get(id);
+    if (slot === undefined) return;
+    this.#candidates.delete(id);
+    this.#retire(slot);
+  }
+
+  #changed(slot: ComponentSlot): void {
+    const { config } = slot;
+    const { status, reason } = slot.health();
+    const log = this.#log.child({ component: config.name, type: config.type });
+    const id = idOf(config);
+    if (this.#candidates.get(id) === slot) {
+      if (slot.instance === undefined) {
+        log.warn({ status, reason }, 'the new settings are not ready; the old ones go on serving');
+        return;
+      }
+      this.#candidates.delete(id);
+      this.#replace(slot);
+      this.options.onReplaced?.(config);
+    }
+    if (this.find(config.primitive, config.name) !== slot) return;
+    if (status === 'ready') log.info('component is ready');
+    else if (!slot.closed) log.warn({ status, reason }, 'component is not ready');
+    this.options.onHealth?.(slot.health());
   }
 }
 
-function slotId(primitive: string, name: string): string {
+function idOf({ primitive, name }: ComponentConfig): string {
   return `${primitive}/${name}`;
 }
 
-/** One configured component through its life: connecting, ready, down and back. */
-export class ComponentSlot {
-  #status: ComponentStatus = 'connecting';
-  #reason: string | undefined;
-  #instance: Component | undefined;
-  #closed = false;
-  #opening: Promise<void> | undefined;
-  #wake: () => void = () => undefined;
-  #tried: () => void = () => undefined;
-  /** Resolves when the first try to open it has ended, well or not. */
-  readonly firstTry = new Promise<void>((resolve) => {
-    this.#tried = resolve;
+/** Resolves when all have, after `limitMs` at the latest. */
+async function within(limitMs: number, all: readonly Promise<void>[]): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limitMs);
   });
-  readonly #log: Logger;
-  readonly #secrets: Secrets;
-
-  constructor(
-    readonly config: ComponentConfig,
-    private readonly type: ComponentType | undefined,
-    private readonly options: RegistryOptions,
-  ) {
-    this.#log = options.log.child({ component: config.name, type: config.type });
-    this.#secrets = options.secrets ?? new Secrets();
-  }
-
-  /** The component, if it is ready. */
-  get instance(): Component | undefined {
-    return this.#status === 'ready' ? this.#instance : undefined;
-  }
-
-  /** Why `instance` is undefined, for people. */
-  get reason(): string {
-    return this.#reason ?? (this.#status === 'connecting' ? 'it is still connecting' : this.#status);
-  }
-
-  health(): ComponentHealth {
-    const { name, type } = this.config;
-    const health: ComponentHealth = { name, type, status: this.#status };
-    if (this.#reason !== undefined) health.reason = this.#reason;
-    return health;
-  }
-
-  start(): void {
-    this.#opening ??= this.#open();
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.#wake();
-    await this.#opening;
-    const instance = this.#instance;
-    this.#instance = undefined;
-    this.#set('down', 'the bridge is shutting down');
-    await instance?.close().catch((error: unknown) => {
-      this.#log.warn({ reason: reasonOf(error) }, 'component did not close cleanly');
-    });
-  }
-
-  /** Tries until it is open or closed; never throws. */
-  async #open(): Promise<void> {
-    let pause = FIRST_PAUSE_MS;
-    while (!this.#closed) {
-      try {
-        this.#instance = await this.#openOnce();
-        this.#set('ready');
-        this.#tried();
-        return;
-      } catch (error) {
-        this.#set('connecting', reasonOf(error));
-        this.#tried();
-      }
-      await this.#sleep(pause * (0.75 + Math.random() / 2));
-      pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
-    }
-  }
-
-  async #openOnce(): Promise<Component> {
-    const { name, type, metadata } = this.config;
-    if (this.type === undefined) throw new Error(`this version does not serve the component type ${type}`);
-    const module = await this.type.load();
-    let opened = false;
-    const instance = await module.open({
-      name,
-      metadata,
-      dataDir: this.options.dataDir,
-      log: this.#log,
-      report: (status, reason) => {
-        if (opened && !this.#closed) this.#set(status, reason);
-      },
-    });
-    opened = true;
-    return instance;
-  }
-
-  #sleep(ms: number): Promise<void> {
-    if (this.#closed) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      timer.unref();
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
-
-  #set(status: ComponentStatus, why?: string): void {
-    const reason = why === undefined ? undefined : this.#secrets.redact(why);
-    if (this.#status === status && this.#reason === reason) return;
-    this.#status = status;
-    this.#reason = reason;
-    if (status === 'ready') this.#log.info('component is ready');
-    else if (!this.#closed) this.#log.warn({ status, reason }, 'component is not ready');
-    this.options.onHealth?.(this.health());
-  }
+  await Promise.race([limit, Promise.all(all)]);
+  clearTimeout(timer);
 }

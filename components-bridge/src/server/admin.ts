@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 
 import { reasonOf } from '../primitives/errors.js';
 import { listenOnSocket } from './socket.js';
-import type { SocketAccess } from './socket.js';
+import type { OwnSocket, SocketAccess } from './socket.js';
 
 /** How long until the socket is tried again that another bridge, which is about to end, still has. */
 const AGAIN_MS = 1_000;
@@ -28,6 +28,7 @@ export interface AdminOptions extends SocketAccess {
 export class AdminServer {
   readonly #server: Server;
   #again: NodeJS.Timeout | undefined;
+  #socket: OwnSocket | undefined;
   #closed = false;
   #said = '';
 
@@ -38,19 +39,23 @@ export class AdminServer {
     this.#server.maxConnections = CONNECTIONS;
   }
 
-  /** Begins to serve, or goes on trying to: that the socket cannot be had is logged, and nothing more. */
-  async start(): Promise<void> {
-    const { socketPath, log } = this.options;
+  /**
+   * Begins to serve, or goes on trying to: that the socket cannot be had is logged, and nothing more.
+   *
+   * @param replace take the place of a bridge that serves there
+   */
+  async start(replace = false): Promise<void> {
+    const { socketPath, gid, log } = this.options;
     try {
-      await listenOnSocket(this.#server, socketPath, this.options);
+      this.#socket = await listenOnSocket(this.#server, socketPath, { gid, replace });
       // It closed in the meantime.
-      if (this.#closed) this.#server.close();
+      if (this.#closed) await this.#end();
     } catch (error) {
       const reason = reasonOf(error);
       if (reason !== this.#said)
         log.warn({ socket: socketPath, reason }, 'metrics and health are not served yet');
       this.#said = reason;
-      if (!this.#closed) this.#again = setTimeout(() => void this.start(), AGAIN_MS);
+      if (!this.#closed) this.#again = setTimeout(() => void this.start(replace), AGAIN_MS);
     }
   }
 
@@ -58,7 +63,11 @@ export class AdminServer {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#again);
-    if (!this.#server.listening) return;
+    if (this.#server.listening) await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    this.#socket?.remove();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeAllConnections();
     await closed;

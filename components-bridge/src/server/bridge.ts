@@ -2,11 +2,12 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 
 import { configHash } from '../config/hash.js';
-import type { RuntimeConfig } from '../config/types.js';
+import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
 import { Backends } from '../primitives/backends.js';
 import type { ComponentType } from '../primitives/component.js';
 import { ComponentRegistry } from '../primitives/registry.js';
-import type { ComponentHealth } from '../primitives/registry.js';
+import type { Applied, ApplyOptions } from '../primitives/registry.js';
+import type { ComponentHealth } from '../primitives/slot.js';
 import { StateService } from '../primitives/state/service.js';
 import { Exposition } from '../telemetry/exposition.js';
 import { SpanExporter } from '../telemetry/otlp.js';
@@ -17,11 +18,14 @@ import { CallWatch } from './calls.js';
 import { ComponentHistory } from './component-history.js';
 import { BridgeMetrics } from './metrics.js';
 import type { BridgeState } from './metrics.js';
+import { Predecessor } from './predecessor.js';
 import { SessionServer } from './session.js';
 
 /** How long filters wait for their greeting while components are opened for the first time. */
 const FIRST_TRIES_MS = 250;
 
+/** How long components may take to become ready before a bridge that takes over does so without them. */
+const TAKE_OVER_MS = 5_000;
 /** How long the last spans may take to reach their collector. */
 const LAST_SPANS_MS = 1_000;
 
@@ -45,6 +49,10 @@ export interface BridgeOptions {
   secrets: Secrets;
   onSessions?: (open: number) => void;
   onHealth?: (health: ComponentHealth) => void;
+  /** Told when settings that `apply` could not wait for have taken the place of the old ones. */
+  onReplaced?: (component: ComponentConfig) => void;
+  /** Told when another bridge has taken this one's place: it should `drain`. */
+  onTakenOver?: () => void;
 }
 
 /** The bridge, put together: configuration, components, primitives, session server, and what is told of them. */
@@ -57,9 +65,12 @@ export class Bridge {
   readonly #metrics: BridgeMetrics;
   readonly #history = new ComponentHistory();
   readonly #names: Pick<BridgeState, 'version' | 'configVersion'>;
+  /** The configuration that was asked for last. */
+  #config: RuntimeConfig;
 
-  constructor(options: BridgeOptions) {
+  constructor(private readonly options: BridgeOptions) {
     const { config, log, secrets, version, gid } = options;
+    this.#config = config;
     this.socketPath = options.socketPath ?? join(config.dataDir, 'session.sock');
     this.#names = { version, configVersion: configHash(config) };
     const backends = new Backends(secrets);
@@ -74,6 +85,10 @@ export class Bridge {
       onHealth: (health) => {
         this.#history.note(health);
         options.onHealth?.(health);
+      },
+      onReplaced: (component) => {
+        this.#reconfigured();
+        options.onReplaced?.(component);
       },
     });
     const state = new StateService({
@@ -93,6 +108,7 @@ export class Bridge {
       calls: new CallWatch({ log, secrets, spans: this.#spans }),
       holdGreetings: true,
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
+      ...(options.onTakenOver === undefined ? {} : { onTakenOver: options.onTakenOver }),
     });
     this.#admin = new AdminServer({
       socketPath: join(config.dataDir, ADMIN_SOCKET),
@@ -119,11 +135,46 @@ export class Bridge {
     void this.#admin.start();
   }
 
+  /**
+   * The same, in the place of a bridge that answers on the socket: its components are opened beside the other's, then
+   * new connections come here, and the other is asked to finish what it has in hand and go. Without another one it
+   * just starts.
+   */
+  async takeOver(): Promise<void> {
+    const { log } = this.options;
+    this.#registry.start();
+    await this.#registry.allReady(TAKE_OVER_MS);
+    const predecessor = await Predecessor.find(this.socketPath);
+    try {
+      this.#sessions.greet();
+      await this.#sessions.start(true);
+      void this.#admin.start(true);
+      const refusal = await predecessor?.dismiss();
+      if (refusal !== undefined) {
+        log.warn({ reason: refusal }, 'the bridge before this one does not go by itself; end it');
+      }
+    } finally {
+      predecessor?.close();
+    }
+  }
+
+  /**
+   * Takes over another configuration while it serves, see `ComponentRegistry.apply`. Of the other settings it uses
+   * only what filters are compared by: they must be ones it was started with, or that only filters heed.
+   */
+  async apply(config: RuntimeConfig, options: ApplyOptions): Promise<Applied[]> {
+    this.#config = config;
+    const applied = await this.#registry.apply(config.components, options);
+    // Another configuration may have come while this one was waited for.
+    this.#reconfigured();
+    return applied;
+  }
+
   health(): ComponentHealth[] {
     return this.#registry.health();
   }
 
-  /** Lets the calls in hand finish, `graceMs` at most, then closes everything. */
+  /** Lets the calls in hand finish, `graceMs` at most, then closes everything. See `SessionServer.drain`. */
   async drain(graceMs: number): Promise<void> {
     // Whoever takes over needs the socket's name.
     await this.#admin.close();
@@ -135,6 +186,15 @@ export class Bridge {
   async close(): Promise<void> {
     await Promise.all([this.#admin.close(), this.#sessions.close()]);
     await this.#end();
+  }
+
+  /** Says by which configuration it serves: the one asked for last, with those components in it that are in use. */
+  #reconfigured(): void {
+    const components = this.#config.components.map(
+      (wanted) => this.#registry.find(wanted.primitive, wanted.name)?.config ?? wanted,
+    );
+    this.#names.configVersion = configHash({ ...this.#config, components });
+    this.#sessions.reconfigured(this.#names.configVersion);
   }
 
   async #end(): Promise<void> {

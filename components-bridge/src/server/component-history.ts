@@ -1,4 +1,4 @@
-import type { ComponentHealth } from '../primitives/registry.js';
+import type { ComponentHealth } from '../primitives/slot.js';
 
 /** Where a component stands, and how it got there. */
 export interface ComponentRecord extends ComponentHealth {

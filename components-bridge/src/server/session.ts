@@ -1,24 +1,24 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { createServer } from 'node:http2';
 import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Logger } from 'pino';
 
-import { HelloSchema, Kind } from '../gen/layotto/bridge/v1/session_pb.js';
-import type { Hello } from '../gen/layotto/bridge/v1/session_pb.js';
+import { Kind } from '../gen/layotto/bridge/v1/session_pb.js';
 import { Code, reasonOf } from '../primitives/errors.js';
 import type { Handler, Service } from '../primitives/handler.js';
 import { CallWatch } from './calls.js';
 import { FrameError } from './frame.js';
 import type { Frame } from './frame.js';
+import { decodeHello, Greeting } from './greeting.js';
+import type { BridgeFacts, FilterFacts } from './greeting.js';
 import { Pair } from './operations.js';
 import type { OperationLimits } from './operations.js';
+import { EMPTY_MESSAGE, TAKE_OVER_PATH } from './predecessor.js';
 import { listenOnSocket } from './socket.js';
-import type { SocketAccess } from './socket.js';
+import type { OwnSocket, SocketAccess } from './socket.js';
 import { grpcMessage, SessionStream } from './stream.js';
 import type { StreamEvents } from './stream.js';
 
 const PATH = '/layotto.bridge.v1.Bridge/Session';
-const PROTOCOL = 1;
 
 /** What a frame may have beside the caller's message. */
 const FRAME_SLACK = 64 * 1024;
@@ -33,13 +33,16 @@ const DEADLINE_STEP_MS = 25;
 /** A filter may have sent requests before it saw GOAWAY: so long nothing may have come before the streams end. */
 const QUIET_MS = 100;
 
+/** How long filters have to come with a new configuration before it is said that they did not. */
+const FOLLOW_MS = 5_000;
+
 const NO_BYTES = new Uint8Array(0);
 
 export interface SessionServerOptions extends SocketAccess {
   socketPath: string;
   services: readonly Service[];
   /** What the bridge says of itself. */
-  hello: { name: string; version: string; configVersion: string };
+  hello: BridgeFacts;
   limits: { messageBytes: number; operations: number; bytes: number };
   log: Logger;
   /** Follows the calls; by default it only logs those that failed. */
@@ -48,12 +51,15 @@ export interface SessionServerOptions extends SocketAccess {
   holdGreetings?: boolean;
   /** Told how many session streams are open, when that changes. */
   onSessions?: (open: number) => void;
+  /** Told when another bridge listens in this one's place and asks it to go; it should `drain` then. */
+  onTakenOver?: () => void;
 }
 
-/** What is known of a stream: whose it is, once it has said hello. */
+/** What is known of a stream: whose it is, and what it said of itself, once it has said hello. */
 interface Member {
   stream: SessionStream;
   pair: Pair | undefined;
+  filter?: FilterFacts;
 }
 
 /** The bridge's end of the sessions: `layotto.bridge.v1.Bridge/Session` on a Unix socket. */
@@ -66,24 +72,25 @@ export class SessionServer implements StreamEvents {
   readonly #handlers: ReadonlyMap<string, Handler>;
   readonly #limits: OperationLimits;
   readonly #frameLimit: number;
-  readonly #hello: Uint8Array;
+  readonly #greeting: Greeting;
   readonly #calls: CallWatch;
+  #socket: OwnSocket | undefined;
   #deadlines: NodeJS.Timeout | undefined;
+  #followers: NodeJS.Timeout | undefined;
   #draining = false;
-  #greeting: boolean;
+  #greets: boolean;
   #lastFrame = 0;
   #onIdle: () => void = () => undefined;
 
   constructor(private readonly options: SessionServerOptions) {
-    const { services, limits, hello } = options;
+    const { services, limits } = options;
     this.#handlers = new Map(services.flatMap((service) => [...service.handlers]));
     this.#frameLimit = limits.messageBytes + FRAME_SLACK;
     this.#limits = { resultBytes: this.#frameLimit, operations: limits.operations, bytes: limits.bytes };
     const names = services.map((service) => service.name);
-    const said = create(HelloSchema, { protocol: PROTOCOL, ...hello, services: names });
-    this.#hello = toBinary(HelloSchema, said);
+    this.#greeting = new Greeting(options.hello, names, options.log);
     this.#calls = options.calls ?? new CallWatch({ log: options.log });
-    this.#greeting = options.holdGreetings !== true;
+    this.#greets = options.holdGreetings !== true;
     this.#http2 = createServer({
       settings: { initialWindowSize: STREAM_WINDOW, maxConcurrentStreams: 100 },
       maxSessionMemory: Math.ceil((2 * limits.bytes) / (1024 * 1024)),
@@ -121,32 +128,54 @@ export class SessionServer implements StreamEvents {
     return sum;
   }
 
-  /** @throws SocketInUseError if another process answers on the socket */
-  async start(): Promise<void> {
-    await listenOnSocket(this.#http2, this.options.socketPath, this.options);
+  /**
+   * @param replace take the place of a process that answers on the socket, whose streams it leaves alone
+   * @throws SocketInUseError if another process answers on the socket and is not to be replaced
+   */
+  async start(replace = false): Promise<void> {
+    const { socketPath, gid } = this.options;
+    this.#socket = await listenOnSocket(this.#http2, socketPath, { gid, replace });
+  }
+
+  /**
+   * The bridge runs with another configuration now: says so in greetings. Filters should come with it too; those that
+   * have not after a while are named in the log.
+   *
+   * @param configVersion the configuration's hash
+   */
+  reconfigured(configVersion: string): void {
+    this.#greeting.configVersion = configVersion;
+    clearTimeout(this.#followers);
+    this.#followers = setTimeout(() => {
+      for (const { filter } of this.#members.values()) this.#greeting.compare(filter);
+    }, FOLLOW_MS);
+    this.#followers.unref();
   }
 
   /** Says hello on every open stream, and from now on on every new one. Does nothing the second time. */
   greet(): void {
-    if (this.#greeting) return;
-    this.#greeting = true;
-    for (const stream of this.#members.keys()) stream.send(0, Kind.HELLO, this.#hello);
+    if (this.#greets) return;
+    this.#greets = true;
+    for (const stream of this.#members.keys()) stream.send(0, Kind.HELLO, this.#greeting.payload);
   }
 
   /**
    * Takes no new connections, asks every filter to send nothing new, and waits until what they have sent is done,
-   * `graceMs` at most. Then ends every stream.
+   * `graceMs` at most. Then ends every stream. If another process listens in this one's place, filters first get the
+   * time to open their streams there, and meanwhile are served here.
    */
   async drain(graceMs: number): Promise<void> {
+    const end = performance.now() + graceMs;
     this.#draining = true;
-    const listening = this.#http2.listening;
-    const closed = new Promise<void>((resolve) => {
-      if (listening) this.#http2.close(() => resolve());
-      else resolve();
-    });
+    const replaced = this.#socket?.replaced === true;
+    const closed = this.#stopListening();
     this.#lastFrame = performance.now();
-    for (const stream of this.#members.keys()) stream.send(0, Kind.GOAWAY, NO_BYTES);
-    await this.#idle(graceMs);
+    // So that filters dial on a new connection: this one leads here whoever listens by now.
+    for (const connection of this.#connections) if (!connection.destroyed) connection.goaway();
+    this.#sayGoaway();
+    if (replaced) await this.#idle(graceMs, true);
+    this.#sayGoaway();
+    await this.#idle(Math.max(end - performance.now(), 2 * QUIET_MS));
     for (const stream of this.#members.keys()) stream.end();
     for (const connection of this.#connections) connection.close();
     const timer = setTimeout(() => this.#destroy(), 500);
@@ -159,10 +188,7 @@ export class SessionServer implements StreamEvents {
   async close(): Promise<void> {
     this.#draining = true;
     this.#onIdle();
-    const closed = new Promise<void>((resolve) => {
-      if (this.#http2.listening) this.#http2.close(() => resolve());
-      else resolve();
-    });
+    const closed = this.#stopListening();
     this.#destroy();
     await closed;
   }
@@ -215,6 +241,19 @@ export class SessionServer implements StreamEvents {
     this.#forget(stream);
   }
 
+  #sayGoaway(): void {
+    for (const stream of this.#members.keys()) stream.send(0, Kind.GOAWAY, NO_BYTES);
+  }
+
+  /** Resolves when the last connection is closed. */
+  #stopListening(): Promise<void> {
+    this.#socket?.remove();
+    return new Promise((resolve) => {
+      if (this.#http2.listening) this.#http2.close(() => resolve());
+      else resolve();
+    });
+  }
+
   #connected(session: ServerHttp2Session): void {
     this.#connections.add(session);
     session.setLocalWindowSize(CONNECTION_WINDOW);
@@ -230,9 +269,13 @@ export class SessionServer implements StreamEvents {
       http2.respond(refusal, { endStream: true });
       return;
     }
+    if (headers[':path'] === TAKE_OVER_PATH) {
+      this.#takenOver(http2);
+      return;
+    }
     const stream = new SessionStream(http2, this.#frameLimit, this);
     this.#members.set(stream, { stream, pair: undefined });
-    if (this.#greeting) stream.send(0, Kind.HELLO, this.#hello);
+    if (this.#greets) stream.send(0, Kind.HELLO, this.#greeting.payload);
     this.options.onSessions?.(this.open);
   }
 
@@ -248,19 +291,30 @@ export class SessionServer implements StreamEvents {
       'grpc-status': String(code),
       'grpc-message': grpcMessage(message),
     });
+    if (path === TAKE_OVER_PATH) {
+      if (this.#socket?.replaced === true) return undefined;
+      return refused(Code.FAILED_PRECONDITION, `${this.options.socketPath} leads to this bridge`);
+    }
     if (path !== PATH) {
       return refused(Code.UNIMPLEMENTED, `this socket serves ${PATH} only, not ${path.slice(0, 200)}`);
     }
     return this.#draining ? refused(Code.UNAVAILABLE, 'the bridge is shutting down') : undefined;
   }
 
+  /** Agrees to go. */
+  #takenOver(http2: ServerHttp2Stream): void {
+    http2.on('error', () => undefined);
+    http2.resume();
+    http2.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    http2.on('wantTrailers', () => http2.sendTrailers({ 'grpc-status': '0' }));
+    http2.end(EMPTY_MESSAGE);
+    this.options.onTakenOver?.();
+  }
+
   /** @throws FrameError if the first frame is not a hello of this protocol */
   #greet(member: Member, frame: Frame): void {
     if (frame.kind !== Kind.HELLO) throw new FrameError('the first frame is not a HELLO');
     const hello = decodeHello(frame.payload);
-    if (hello.protocol !== PROTOCOL) {
-      throw new FrameError(`the filter speaks protocol ${hello.protocol}, this bridge ${PROTOCOL}`);
-    }
     const { pairId, large, name, version, configVersion, appId } = hello;
     let pair = pairId === 0n ? undefined : this.#pairsById.get(pairId);
     if (pair === undefined) {
@@ -270,14 +324,9 @@ export class SessionServer implements StreamEvents {
     }
     member.pair = pair;
     pair.add(member.stream, large);
-    const filter = { name, version, configVersion, appId, large, pair: pairId.toString(16) };
-    this.options.log.debug({ filter }, 'session open');
-    if (configVersion !== '' && configVersion !== this.options.hello.configVersion) {
-      this.options.log.warn(
-        { filter, bridge: this.options.hello },
-        'filter and bridge have different configurations',
-      );
-    }
+    member.filter = { name, version, configVersion, appId, large, pair: pairId.toString(16) };
+    this.options.log.debug({ filter: member.filter }, 'session open');
+    this.#greeting.compare(member.filter);
     if (this.#draining) member.stream.send(0, Kind.GOAWAY, NO_BYTES);
   }
 
@@ -309,8 +358,11 @@ export class SessionServer implements StreamEvents {
     if (more) this.#deadlines = setTimeout(() => this.#expire(), DEADLINE_STEP_MS);
   }
 
-  /** Resolves when nothing is at work, nothing waits to be written and nothing has come for a while. */
-  #idle(graceMs: number): Promise<void> {
+  /**
+   * Resolves when nothing is at work, nothing waits to be written and nothing has come for a while; or, `untilLeft`,
+   * when every filter has ended its streams.
+   */
+  #idle(graceMs: number, untilLeft = false): Promise<void> {
     return new Promise((resolve) => {
       const end = setTimeout(() => this.#onIdle(), graceMs);
       let quiet: NodeJS.Timeout | undefined;
@@ -321,7 +373,7 @@ export class SessionServer implements StreamEvents {
         resolve();
       };
       const look = (): void => {
-        const busy = this.running > 0 || this.backlog > 0;
+        const busy = untilLeft || this.running > 0 || this.backlog > 0;
         const rest = busy ? QUIET_MS / 4 : this.#lastFrame + QUIET_MS - performance.now();
         if (this.#members.size === 0 && this.running === 0) this.#onIdle();
         else if (rest <= 0) this.#onIdle();
@@ -333,16 +385,9 @@ export class SessionServer implements StreamEvents {
 
   #destroy(): void {
     clearTimeout(this.#deadlines);
+    clearTimeout(this.#followers);
     this.#deadlines = undefined;
     for (const stream of this.#members.keys()) stream.destroy();
     for (const connection of this.#connections) connection.destroy();
-  }
-}
-
-function decodeHello(payload: Uint8Array): Hello {
-  try {
-    return fromBinary(HelloSchema, payload);
-  } catch (error) {
-    throw new FrameError(`the HELLO cannot be read: ${reasonOf(error)}`);
   }
 }

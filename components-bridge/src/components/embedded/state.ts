@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { ABORT, open as openLmdb } from 'lmdb';
 import type { Database, RootDatabase } from 'lmdb';
 
-import type { ComponentContext } from '../../primitives/component.js';
+import type { BackendPlace, ComponentContext } from '../../primitives/component.js';
 import { reasonOf } from '../../primitives/errors.js';
 import { check, demandOfRemoval, demandOfWrite } from '../../primitives/state/etag.js';
 import { StateError } from '../../primitives/state/store.js';
@@ -79,6 +79,7 @@ interface Job {
  */
 export class EmbeddedStateStore implements StateStore {
   readonly features: ReadonlySet<StateFeature> = new Set(['ETAG', 'TRANSACTIONAL', 'TTL']);
+  readonly place: BackendPlace = { system: 'lmdb' };
   readonly #root: RootDatabase<Buffer, Buffer>;
   readonly #records: Database<Buffer, Buffer>;
   readonly #expiries: Database<Buffer, Buffer>;
@@ -88,6 +89,8 @@ export class EmbeddedStateStore implements StateStore {
   #sweeping = false;
   #commits = 0;
   #closed = false;
+  /** What this turn reads from was opened in this turn. */
+  #current = false;
 
   constructor(
     dir: string,
@@ -103,6 +106,7 @@ export class EmbeddedStateStore implements StateStore {
   }
 
   async get(key: string): Promise<StateValue | undefined> {
+    this.#lookAnew();
     const record = this.#read(recordKey(key));
     return record && { data: record.data, etag: String(record.version) };
   }
@@ -128,6 +132,17 @@ export class EmbeddedStateStore implements StateStore {
     clearInterval(this.#sweeper);
     await this.#working;
     await this.#root.close();
+  }
+
+  /**
+   * While one bridge takes over from another, both have the store open. lmdb keeps what a read saw for about a
+   * millisecond, in which the other may have acknowledged a write; so each turn reads anew.
+   */
+  #lookAnew(): void {
+    if (this.#current) return;
+    this.#current = true;
+    this.#root.resetReadTxn();
+    queueMicrotask(() => (this.#current = false));
   }
 
   /** Commits what is queued, a batch at a time, until nothing is left. */

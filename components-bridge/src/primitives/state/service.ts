@@ -7,7 +7,8 @@ import type { Wording } from '../backends.js';
 import type { Call } from '../call.js';
 import { Code, OperationError, reasonOf } from '../errors.js';
 import type { Handler, Service } from '../handler.js';
-import type { ComponentRegistry, ComponentSlot } from '../registry.js';
+import type { ComponentRegistry } from '../registry.js';
+import type { ComponentSlot } from '../slot.js';
 import { encodeGetStateResponse } from './encode.js';
 import { keyPrefix, storedKey } from './keys.js';
 import type { KeyOwner } from './keys.js';
@@ -36,7 +37,7 @@ const NO_BYTES = new Uint8Array(0);
 /** What a store is asked to do, as metrics and traces name it. */
 type Asking = 'get' | 'set' | 'delete' | 'transact';
 
-/** A store and what stands before its keys. */
+/** A store, held for one call, and what stands before its keys. */
 interface Target {
   slot: ComponentSlot;
   prefix: string;
@@ -46,14 +47,12 @@ interface Target {
 export class StateService implements Service {
   readonly name = pb.State.typeName;
   readonly handlers: ReadonlyMap<string, Handler>;
-  readonly #targets = new Map<string, Target>();
+  /** By slot, because new settings come in a new slot. */
+  readonly #targets = new WeakMap<ComponentSlot, Target>();
   readonly #backends: Backends;
 
   constructor(private readonly options: StateServiceOptions) {
     this.#backends = options.backends ?? new Backends();
-    for (const slot of options.registry.all('state')) {
-      this.#targets.set(slot.config.name, { slot, prefix: keyPrefix(slot.config, options) });
-    }
     this.handlers = new Map<string, Handler>([
       [`${this.name}/GetState`, (payload, call) => this.#get(payload, call)],
       [`${this.name}/GetBulkState`, (payload, call) => this.#getBulk(payload, call)],
@@ -66,16 +65,20 @@ export class StateService implements Service {
 
   async #get(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const request = decode(pb.GetStateRequestSchema, payload);
-    const { slot, prefix } = this.#target(request.storeName, 'get');
-    const key = storedKey(prefix, request.key);
-    const value = await this.#run(call, slot, 'get', (store) => store.get(key));
-    if (value === undefined) return NO_BYTES;
-    return encodeGetStateResponse(value);
+    return this.#on(request.storeName, 'get', async ({ slot, prefix }) => {
+      const key = storedKey(prefix, request.key);
+      const value = await this.#run(call, slot, 'get', (store) => store.get(key));
+      if (value === undefined) return NO_BYTES;
+      return encodeGetStateResponse(value);
+    });
   }
 
   async #getBulk(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const { storeName, keys } = decode(pb.GetBulkStateRequestSchema, payload);
-    const { slot, prefix } = this.#target(storeName, 'get');
+    return this.#on(storeName, 'get', (target) => this.#getAll(target, keys, call));
+  }
+
+  async #getAll({ slot, prefix }: Target, keys: readonly string[], call: Call): Promise<Uint8Array> {
     const stored = keys.map((key) => storedKey(prefix, key));
     if (slot.instance === undefined) throw this.#backends.refused(call, slot, 'get', WORDING);
     let room = this.options.messageBytes;
@@ -106,56 +109,79 @@ export class StateService implements Service {
 
   async #save(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const { storeName, states } = decode(pb.SaveStateRequestSchema, payload);
-    const { slot, prefix } = this.#target(storeName, 'set');
-    const keys = states.map(({ key }) => storedKey(prefix, key));
-    const strong = areStrong(states);
-    await independently(states, (item, index) =>
-      this.#run(call, slot, 'set', (store) => store.set(write(keys[index] ?? '', item, strong))),
-    );
-    return NO_BYTES;
+    return this.#on(storeName, 'set', async ({ slot, prefix }) => {
+      const keys = states.map(({ key }) => storedKey(prefix, key));
+      const strong = areStrong(states);
+      await independently(states, (item, index) =>
+        this.#run(call, slot, 'set', (store) => store.set(write(keys[index] ?? '', item, strong))),
+      );
+      return NO_BYTES;
+    });
   }
 
   async #delete(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const { storeName, key, etag, options } = decode(pb.DeleteStateRequestSchema, payload);
-    const { slot, prefix } = this.#target(storeName, 'delete');
-    const removal = { key: storedKey(prefix, key), etag: etag?.value, strong: isStrong(options) };
-    await this.#run(call, slot, 'delete', (store) => store.delete(removal));
-    return NO_BYTES;
+    return this.#on(storeName, 'delete', async ({ slot, prefix }) => {
+      const removal = { key: storedKey(prefix, key), etag: etag?.value, strong: isStrong(options) };
+      await this.#run(call, slot, 'delete', (store) => store.delete(removal));
+      return NO_BYTES;
+    });
   }
 
   async #deleteBulk(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const { storeName, states } = decode(pb.DeleteBulkStateRequestSchema, payload);
-    const { slot, prefix } = this.#target(storeName, 'delete');
-    const strong = areStrong(states);
-    const removals = states.map(({ key, etag }): StateRemoval => {
-      return { key: storedKey(prefix, key), etag: etag?.value, strong };
+    return this.#on(storeName, 'delete', async ({ slot, prefix }) => {
+      const strong = areStrong(states);
+      const removals = states.map(({ key, etag }): StateRemoval => {
+        return { key: storedKey(prefix, key), etag: etag?.value, strong };
+      });
+      await independently(removals, (removal) =>
+        this.#run(call, slot, 'delete', (store) => store.delete(removal)),
+      );
+      return NO_BYTES;
     });
-    await independently(removals, (removal) =>
-      this.#run(call, slot, 'delete', (store) => store.delete(removal)),
-    );
-    return NO_BYTES;
   }
 
   async #transact(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const request = decode(pb.ExecuteStateTransactionRequestSchema, payload);
-    const { slot, prefix } = this.#target(request.storeName, 'transact');
-    const operations = request.operations.map((operation, index) => transactional(operation, index, prefix));
-    if (operations.length === 0) return NO_BYTES;
-    await this.#run(call, slot, 'transact', (store) => {
-      if (!store.features.has('TRANSACTIONAL') || store.transact === undefined) {
-        const message = `state store ${request.storeName} doesn't support transaction`;
-        throw new OperationError(Code.UNIMPLEMENTED, message);
-      }
-      return store.transact(operations);
+    return this.#on(request.storeName, 'transact', async ({ slot, prefix }) => {
+      const operations = request.operations.map((operation, index) =>
+        transactional(operation, index, prefix),
+      );
+      if (operations.length === 0) return NO_BYTES;
+      await this.#run(call, slot, 'transact', (store) => {
+        if (!store.features.has('TRANSACTIONAL') || store.transact === undefined) {
+          const message = `state store ${request.storeName} doesn't support transaction`;
+          throw new OperationError(Code.UNIMPLEMENTED, message);
+        }
+        return store.transact(operations);
+      });
+      return NO_BYTES;
     });
-    return NO_BYTES;
   }
 
-  #target(storeName: string, operation: Asking): Target {
-    const target = this.#targets.get(storeName);
-    if (target !== undefined) return target;
-    const message = `state store ${storeName} is not found`;
-    throw this.#backends.unknown(operation, new OperationError(Code.INVALID_ARGUMENT, message));
+  /** Performs a call on a store. The store is held: one that is replaced meanwhile is closed only after the call. */
+  async #on(
+    storeName: string,
+    operation: Asking,
+    perform: (target: Target) => Promise<Uint8Array>,
+  ): Promise<Uint8Array> {
+    const slot = this.options.registry.find('state', storeName);
+    if (slot === undefined) {
+      const message = `state store ${storeName} is not found`;
+      throw this.#backends.unknown(operation, new OperationError(Code.INVALID_ARGUMENT, message));
+    }
+    let target = this.#targets.get(slot);
+    if (target === undefined) {
+      target = { slot, prefix: keyPrefix(slot.config, this.options) };
+      this.#targets.set(slot, target);
+    }
+    slot.hold();
+    try {
+      return await perform(target);
+    } finally {
+      slot.release();
+    }
   }
 
   #run<Result>(

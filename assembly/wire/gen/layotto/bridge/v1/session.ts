@@ -3,6 +3,102 @@ import { ByteWriter } from '../../../../bytes';
 import { ProtoReader, delimitedSize, sharedReader, varintSize } from '../../../../proto';
 import { View, viewLen } from '../../../../view';
 
+/** layotto.bridge.v1.TakeOverRequest */
+export class TakeOverRequest {
+  /** What `byteSize` found last. */
+  encodedSize: i32 = 0;
+
+  /** Sets every field to its default. */
+  reset(): void {
+  }
+
+  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
+  decode(v: View): bool {
+    this.reset();
+    const r = sharedReader;
+    r.reset(v);
+    if (this.merge(r)) return true;
+    this.reset();
+    return false;
+  }
+
+  /** Reads fields to the end of the reader on top of those that are set. */
+  merge(r: ProtoReader): bool {
+    while (r.next()) {
+      switch (r.tag) {
+        default:
+          r.skip();
+      }
+    }
+    return r.ok;
+  }
+
+  /** Writes the message. */
+  encode(w: ByteWriter): void {
+    this.byteSize();
+    this.write(w);
+  }
+
+  /** Bytes that `encode` writes. */
+  byteSize(): i32 {
+    let size = 0;
+    this.encodedSize = size;
+    return size;
+  }
+
+  /** Writes the message; `byteSize` must have run since the last change, for the lengths of nested messages. */
+  write(w: ByteWriter): void {
+  }
+}
+
+/** layotto.bridge.v1.TakeOverResponse */
+export class TakeOverResponse {
+  /** What `byteSize` found last. */
+  encodedSize: i32 = 0;
+
+  /** Sets every field to its default. */
+  reset(): void {
+  }
+
+  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
+  decode(v: View): bool {
+    this.reset();
+    const r = sharedReader;
+    r.reset(v);
+    if (this.merge(r)) return true;
+    this.reset();
+    return false;
+  }
+
+  /** Reads fields to the end of the reader on top of those that are set. */
+  merge(r: ProtoReader): bool {
+    while (r.next()) {
+      switch (r.tag) {
+        default:
+          r.skip();
+      }
+    }
+    return r.ok;
+  }
+
+  /** Writes the message. */
+  encode(w: ByteWriter): void {
+    this.byteSize();
+    this.write(w);
+  }
+
+  /** Bytes that `encode` writes. */
+  byteSize(): i32 {
+    let size = 0;
+    this.encodedSize = size;
+    return size;
+  }
+
+  /** Writes the message; `byteSize` must have run since the last change, for the lengths of nested messages. */
+  write(w: ByteWriter): void {
+  }
+}
+
 /**
  * One message of the session. Ids are chosen by the filter, start at 1 and are
  * never reused within a session; 0 for frames that belong to no operation.

@@ -13,7 +13,33 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file layotto/bridge/v1/session.proto.
  */
 export const file_layotto_bridge_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("Ch9sYXlvdHRvL2JyaWRnZS92MS9zZXNzaW9uLnByb3RvEhFsYXlvdHRvLmJyaWRnZS52MSKsAQoFRnJhbWUSCgoCaWQYASABKAQSJQoEa2luZBgCIAEoDjIXLmxheW90dG8uYnJpZGdlLnYxLktpbmQSEwoLZGVhZGxpbmVfbXMYAyABKA0SDgoGbWV0aG9kGAQgASgJEhMKC3RyYWNlcGFyZW50GAUgASgJEhEKCWJyaWRnZV91cxgGIAEoDRISCgpiYWNrZW5kX3VzGAcgASgNEg8KB3BheWxvYWQYDyABKAwikgEKBUhlbGxvEhAKCHByb3RvY29sGAEgASgNEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIWCg5jb25maWdfdmVyc2lvbhgEIAEoCRIPCgdwYWlyX2lkGAUgASgGEg0KBWxhcmdlGAYgASgIEg4KBmFwcF9pZBgHIAEoCRIQCghzZXJ2aWNlcxgIIAMoCSI9CgRQdXNoEjUKDGludmFsaWRhdGlvbhgBIAEoCzIfLmxheW90dG8uYnJpZGdlLnYxLkludmFsaWRhdGlvbiJPCgxJbnZhbGlkYXRpb24SEQoJcHJpbWl0aXZlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCRIMCgRrZXlzGAMgAygJEgsKA2FsbBgEIAEoCCIoCgdGYWlsdXJlEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCSq+AQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9IRUxMTxABEhAKDEtJTkRfUkVRVUVTVBACEg8KC0tJTkRfUkVTVUxUEAMSEAoMS0lORF9GQUlMVVJFEAQSDwoLS0lORF9DQU5DRUwQBRIMCghLSU5EX0FDSxAGEg0KCUtJTkRfUFVTSBAHEg0KCUtJTkRfUElORxAIEg0KCUtJTkRfUE9ORxAJEg8KC0tJTkRfR09BV0FZEAoySwoGQnJpZGdlEkEKB1Nlc3Npb24SGC5sYXlvdHRvLmJyaWRnZS52MS5GcmFtZRoYLmxheW90dG8uYnJpZGdlLnYxLkZyYW1lKAEwAWIGcHJvdG8z");
+  fileDesc("Ch9sYXlvdHRvL2JyaWRnZS92MS9zZXNzaW9uLnByb3RvEhFsYXlvdHRvLmJyaWRnZS52MSIRCg9UYWtlT3ZlclJlcXVlc3QiEgoQVGFrZU92ZXJSZXNwb25zZSKsAQoFRnJhbWUSCgoCaWQYASABKAQSJQoEa2luZBgCIAEoDjIXLmxheW90dG8uYnJpZGdlLnYxLktpbmQSEwoLZGVhZGxpbmVfbXMYAyABKA0SDgoGbWV0aG9kGAQgASgJEhMKC3RyYWNlcGFyZW50GAUgASgJEhEKCWJyaWRnZV91cxgGIAEoDRISCgpiYWNrZW5kX3VzGAcgASgNEg8KB3BheWxvYWQYDyABKAwikgEKBUhlbGxvEhAKCHByb3RvY29sGAEgASgNEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIWCg5jb25maWdfdmVyc2lvbhgEIAEoCRIPCgdwYWlyX2lkGAUgASgGEg0KBWxhcmdlGAYgASgIEg4KBmFwcF9pZBgHIAEoCRIQCghzZXJ2aWNlcxgIIAMoCSI9CgRQdXNoEjUKDGludmFsaWRhdGlvbhgBIAEoCzIfLmxheW90dG8uYnJpZGdlLnYxLkludmFsaWRhdGlvbiJPCgxJbnZhbGlkYXRpb24SEQoJcHJpbWl0aXZlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCRIMCgRrZXlzGAMgAygJEgsKA2FsbBgEIAEoCCIoCgdGYWlsdXJlEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCSq+AQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9IRUxMTxABEhAKDEtJTkRfUkVRVUVTVBACEg8KC0tJTkRfUkVTVUxUEAMSEAoMS0lORF9GQUlMVVJFEAQSDwoLS0lORF9DQU5DRUwQBRIMCghLSU5EX0FDSxAGEg0KCUtJTkRfUFVTSBAHEg0KCUtJTkRfUElORxAIEg0KCUtJTkRfUE9ORxAJEg8KC0tJTkRfR09BV0FZEAoyoAEKBkJyaWRnZRJBCgdTZXNzaW9uEhgubGF5b3R0by5icmlkZ2UudjEuRnJhbWUaGC5sYXlvdHRvLmJyaWRnZS52MS5GcmFtZSgBMAESUwoIVGFrZU92ZXISIi5sYXlvdHRvLmJyaWRnZS52MS5UYWtlT3ZlclJlcXVlc3QaIy5sYXlvdHRvLmJyaWRnZS52MS5UYWtlT3ZlclJlc3BvbnNlYgZwcm90bzM");
+
+/**
+ * @generated from message layotto.bridge.v1.TakeOverRequest
+ */
+export type TakeOverRequest = Message<"layotto.bridge.v1.TakeOverRequest"> & {
+};
+
+/**
+ * Describes the message layotto.bridge.v1.TakeOverRequest.
+ * Use `create(TakeOverRequestSchema)` to create a new message.
+ */
+export const TakeOverRequestSchema: GenMessage<TakeOverRequest> = /*@__PURE__*/
+  messageDesc(file_layotto_bridge_v1_session, 0);
+
+/**
+ * @generated from message layotto.bridge.v1.TakeOverResponse
+ */
+export type TakeOverResponse = Message<"layotto.bridge.v1.TakeOverResponse"> & {
+};
+
+/**
+ * Describes the message layotto.bridge.v1.TakeOverResponse.
+ * Use `create(TakeOverResponseSchema)` to create a new message.
+ */
+export const TakeOverResponseSchema: GenMessage<TakeOverResponse> = /*@__PURE__*/
+  messageDesc(file_layotto_bridge_v1_session, 1);
 
 /**
  * One message of the session. Ids are chosen by the filter, start at 1 and are
@@ -80,7 +106,7 @@ export type Frame = Message<"layotto.bridge.v1.Frame"> & {
  * Use `create(FrameSchema)` to create a new message.
  */
 export const FrameSchema: GenMessage<Frame> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 0);
+  messageDesc(file_layotto_bridge_v1_session, 2);
 
 /**
  * Who is on the other end. Unknown fields are ignored, so both sides may grow.
@@ -149,7 +175,7 @@ export type Hello = Message<"layotto.bridge.v1.Hello"> & {
  * Use `create(HelloSchema)` to create a new message.
  */
 export const HelloSchema: GenMessage<Hello> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 1);
+  messageDesc(file_layotto_bridge_v1_session, 3);
 
 /**
  * Something the filter keeps has changed. It comes on the small session, after
@@ -171,7 +197,7 @@ export type Push = Message<"layotto.bridge.v1.Push"> & {
  * Use `create(PushSchema)` to create a new message.
  */
 export const PushSchema: GenMessage<Push> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 2);
+  messageDesc(file_layotto_bridge_v1_session, 4);
 
 /**
  * Keys of a store whose kept values may be out of date.
@@ -211,7 +237,7 @@ export type Invalidation = Message<"layotto.bridge.v1.Invalidation"> & {
  * Use `create(InvalidationSchema)` to create a new message.
  */
 export const InvalidationSchema: GenMessage<Invalidation> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 3);
+  messageDesc(file_layotto_bridge_v1_session, 5);
 
 /**
  * Why an operation failed.
@@ -239,7 +265,7 @@ export type Failure = Message<"layotto.bridge.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 4);
+  messageDesc(file_layotto_bridge_v1_session, 6);
 
 /**
  * What a frame is for.
@@ -316,7 +342,9 @@ export enum Kind {
   PONG = 9,
 
   /**
-   * Bridge to filter: send no new operations; results in flight still come.
+   * Bridge to filter, the first time: open a stream on another connection, and
+   * go on here until its HELLO. The second time: send no new operations.
+   * Results in flight still come in either case.
    *
    * @generated from enum value: KIND_GOAWAY = 10;
    */
@@ -345,6 +373,18 @@ export const Bridge: GenService<{
     methodKind: "bidi_streaming";
     input: typeof FrameSchema;
     output: typeof FrameSchema;
+  },
+  /**
+   * TakeOver tells a bridge that another one listens at its socket's path now:
+   * it says GOAWAY, finishes what it has in hand, and ends. Refused with
+   * FAILED_PRECONDITION while the path still leads to the bridge itself.
+   *
+   * @generated from rpc layotto.bridge.v1.Bridge.TakeOver
+   */
+  takeOver: {
+    methodKind: "unary";
+    input: typeof TakeOverRequestSchema;
+    output: typeof TakeOverResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_layotto_bridge_v1_session, 0);

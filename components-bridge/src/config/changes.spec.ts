@@ -1,0 +1,73 @@
+import { BRIDGE_SETTINGS, changes, FILTER_SETTINGS, formatFixed, sameSettings } from './changes.js';
+import type { RuntimeConfig } from './types.js';
+
+const running: RuntimeConfig = {
+  source: 'layotto.yaml',
+  app: { id: 'shop', port: 0, protocol: 'http' },
+  listen: { host: '127.0.0.1', port: 34904, hosts: [] },
+  dataDir: '/data',
+  limits: { messageBytes: 1, operations: 2, bytes: 3, cacheBytes: 0, deadlineMs: 4 },
+  envoy: { concurrency: 2, metricsPort: 34903 },
+  components: [],
+};
+
+const store = {
+  name: 'statestore',
+  type: 'state.embedded',
+  version: 'v1',
+  primitive: 'state',
+  form: 'native' as const,
+  metadata: {},
+  origin: { file: 'layotto.yaml', line: 3 },
+};
+
+it('takes over components, and the settings it is told can change', () => {
+  const wanted: RuntimeConfig = {
+    ...running,
+    source: 'other.yaml',
+    listen: { ...running.listen, hosts: ['shop.local'] },
+    limits: { ...running.limits, operations: 20, bytes: 30, cacheBytes: 40 },
+    components: [store],
+  };
+  const live = [...FILTER_SETTINGS, ...BRIDGE_SETTINGS];
+  expect(changes(running, wanted, live)).toEqual({ config: wanted, fixed: [] });
+  const { config, fixed } = changes(running, wanted, FILTER_SETTINGS);
+  expect(config).toEqual({ ...wanted, limits: { ...running.limits, cacheBytes: 40 } });
+  expect(fixed.map(({ key }) => key)).toEqual(['limits.operations', 'limits.bytes']);
+});
+
+it('leaves everything else, by the names that stand in the file', () => {
+  const wanted: RuntimeConfig = {
+    ...running,
+    app: { ...running.app, id: 'cart' },
+    listen: { ...running.listen, port: 34905, unixSocket: '/s' },
+    dataDir: '/other',
+    limits: { ...running.limits, messageBytes: 10, deadlineMs: 40 },
+    envoy: { ...running.envoy, concurrency: 3 },
+  };
+  const { config, fixed } = changes(running, wanted, [...FILTER_SETTINGS, ...BRIDGE_SETTINGS]);
+  expect(config).toEqual(running);
+  expect(fixed.map(formatFixed)).toEqual([
+    'app.id: needs a restart to change from "shop" to "cart"; it stays as it is',
+    'listen.port: needs a restart to change from 34904 to 34905; it stays as it is',
+    'listen.unixSocket: needs a restart to change from nothing to "/s"; it stays as it is',
+    'dataDir: needs a restart to change from "/data" to "/other"; it stays as it is',
+    'limits.message: needs a restart to change from 1 to 10; it stays as it is',
+    'limits.deadline: needs a restart to change from 4 to 40; it stays as it is',
+    'envoy.concurrency: needs a restart to change from 2 to 3; it stays as it is',
+  ]);
+});
+
+it('changes nothing of what it is given', () => {
+  const wanted = { ...running, listen: { ...running.listen, hosts: ['x'] } };
+  changes(running, wanted, FILTER_SETTINGS);
+  expect(running.listen.hosts).toEqual([]);
+});
+
+it('knows when only the place of a component changed', () => {
+  const moved = { ...store, origin: { file: 'layotto.yaml', line: 4 } };
+  const other = { ...store, metadata: { path: 'x' } };
+  const having = (component: typeof store): RuntimeConfig => ({ ...running, components: [component] });
+  expect(sameSettings(having(store), { ...having(moved), source: 'other.yaml' })).toBe(true);
+  expect(sameSettings(having(store), having(other))).toBe(false);
+});

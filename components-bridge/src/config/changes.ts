@@ -1,0 +1,77 @@
+import { isDeepStrictEqual } from 'node:util';
+
+import type { RuntimeConfig } from './types.js';
+
+/** A setting of a new configuration that a running process cannot take over. */
+export interface Fixed {
+  /** As in the file: `listen.port`. */
+  key: string;
+  now: unknown;
+  wanted: unknown;
+}
+
+/** What a running process makes of a new configuration. */
+export interface Changes {
+  /** The running configuration with everything of the new one that can be taken over. */
+  config: RuntimeConfig;
+  /** What stays as it is until a restart. */
+  fixed: Fixed[];
+}
+
+/** Settings, besides the components, that only the filter heeds: it takes a new configuration at any time. */
+export const FILTER_SETTINGS: readonly string[] = ['listen.hosts', 'limits.cacheBytes'];
+
+/** Settings that filter and bridge heed and Envoy's own configuration does not need: a new bridge can have others. */
+export const BRIDGE_SETTINGS: readonly string[] = ['limits.operations', 'limits.bytes'];
+
+/** Where the resolved configuration has another name for a setting than the file. */
+const FILE_NAMES: Readonly<Record<string, string>> = {
+  'limits.messageBytes': 'limits.message',
+  'limits.deadlineMs': 'limits.deadline',
+};
+
+/**
+ * Splits a new configuration into what can be taken over and what needs a restart. Components always can.
+ *
+ * @param live the other settings that can
+ */
+export function changes(running: RuntimeConfig, wanted: RuntimeConfig, live: readonly string[]): Changes {
+  const config: RuntimeConfig = { ...running, source: wanted.source, components: wanted.components };
+  const fixed: Fixed[] = [];
+  const names = new Set([...Object.keys(running), ...Object.keys(wanted)]);
+  for (const name of names) {
+    if (name === 'source' || name === 'components') continue;
+    const section = name as keyof RuntimeConfig;
+    const [before, after] = [settings(section, running[section]), settings(section, wanted[section])];
+    for (const key of new Set([...before.keys(), ...after.keys()])) {
+      const [now, next] = [before.get(key), after.get(key)];
+      if (isDeepStrictEqual(now, next)) continue;
+      const inner = key.slice(name.length + 1);
+      if (live.includes(key))
+        Object.assign(config, { [name]: { ...(config[section] as object), [inner]: next } });
+      else fixed.push({ key: FILE_NAMES[key] ?? key, now, wanted: next });
+    }
+  }
+  return { config, fixed };
+}
+
+/** Whether two configurations mean the same, wherever their components were written. */
+export function sameSettings(one: RuntimeConfig, other: RuntimeConfig): boolean {
+  return isDeepStrictEqual(essence(one), essence(other));
+}
+
+function essence({ source: _source, components, ...rest }: RuntimeConfig): unknown {
+  return { ...rest, components: components.map(({ origin: _origin, ...component }) => component) };
+}
+
+/** For people: the setting, what it is and what it would be. */
+export function formatFixed({ key, now, wanted }: Fixed): string {
+  const say = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value));
+  return `${key}: needs a restart to change from ${say(now)} to ${say(wanted)}; it stays as it is`;
+}
+
+/** A section's settings by key; a section that is a value is its own. */
+function settings(section: string, value: unknown): Map<string, unknown> {
+  if (typeof value !== 'object' || value === null) return new Map([[section, value]]);
+  return new Map(Object.entries(value).map(([key, inner]) => [`${section}.${key}`, inner]));
+}

@@ -1,0 +1,199 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Logger } from 'pino';
+
+import type { ComponentConfig } from '../config/types.js';
+import { Secrets } from '../telemetry/secrets.js';
+import type { Component, ComponentType } from './component.js';
+import { reasonOf } from './errors.js';
+
+export type ComponentStatus = 'ready' | 'connecting' | 'down';
+
+/** Where one component stands. */
+export interface ComponentHealth {
+  name: string;
+  type: string;
+  status: ComponentStatus;
+  /** Why it is not ready, if that is known. */
+  reason?: string;
+}
+
+/** Pause before the next try to open a component: doubled each time, with jitter. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 2_000;
+
+export interface SlotOptions {
+  /** Absolute folder for what components keep. */
+  dataDir: string;
+  log: Logger;
+  /** Taken out of the reasons that the component gives. */
+  secrets?: Secrets;
+  /** Told after each change of its status or reason. */
+  onChange: (slot: ComponentSlot) => void;
+}
+
+/** One component, with one set of settings, through its life: connecting, ready, down and back, closed. */
+export class ComponentSlot {
+  #status: ComponentStatus = 'connecting';
+  #reason: string | undefined;
+  #instance: Component | undefined;
+  #closed = false;
+  #closing: Promise<void> | undefined;
+  #opening: Promise<void> | undefined;
+  #holders = 0;
+  #unheld: () => void = () => undefined;
+  #wake: () => void = () => undefined;
+  #tried: () => void = () => undefined;
+  #settle: () => void = () => undefined;
+  /** Resolves when the first try to open it has ended, well or not. */
+  readonly firstTry = new Promise<void>((resolve) => {
+    this.#tried = resolve;
+  });
+  /** Resolves when it is ready for the first time, or closed. */
+  readonly settled = new Promise<void>((resolve) => {
+    this.#settle = resolve;
+  });
+  readonly #log: Logger;
+  readonly #secrets: Secrets;
+
+  /** @param type undefined if this version does not serve it: then it never becomes ready */
+  constructor(
+    readonly config: ComponentConfig,
+    private readonly type: ComponentType | undefined,
+    private readonly options: SlotOptions,
+  ) {
+    this.#log = options.log.child({ component: config.name, type: config.type });
+    this.#secrets = options.secrets ?? new Secrets();
+  }
+
+  /** The component, if it is ready. */
+  get instance(): Component | undefined {
+    return this.#status === 'ready' ? this.#instance : undefined;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Why `instance` is undefined, for people. */
+  get reason(): string {
+    return this.#reason ?? (this.#status === 'connecting' ? 'it is still connecting' : this.#status);
+  }
+
+  health(): ComponentHealth {
+    const { name, type } = this.config;
+    const health: ComponentHealth = { name, type, status: this.#status };
+    if (this.#reason !== undefined) health.reason = this.#reason;
+    return health;
+  }
+
+  /** Whether it was made for the same settings, wherever they stand. */
+  isFor(config: ComponentConfig): boolean {
+    const settings = ({ origin: _, ...rest }: ComponentConfig): unknown => rest;
+    return isDeepStrictEqual(settings(this.config), settings(config));
+  }
+
+  /** Starts opening it. Returns at once. */
+  start(): void {
+    this.#opening ??= this.#open();
+  }
+
+  /** A call begins that will use it: `retire` waits for its `release`. */
+  hold(): void {
+    this.#holders++;
+  }
+
+  release(): void {
+    this.#holders--;
+    if (this.#holders === 0) this.#unheld();
+  }
+
+  /** Closes it when no call uses it any more, after `graceMs` at the latest. */
+  async retire(graceMs: number): Promise<void> {
+    if (this.#holders > 0) {
+      let timer: NodeJS.Timeout | undefined;
+      await new Promise<void>((resolve) => {
+        this.#unheld = resolve;
+        timer = setTimeout(resolve, graceMs);
+      });
+      clearTimeout(timer);
+    }
+    await this.close('other settings have taken its place');
+  }
+
+  /** Closes it; a failure to close is logged. @param why what calls that still use it are told */
+  close(why = 'the bridge is shutting down'): Promise<void> {
+    this.#closing ??= this.#close(why);
+    return this.#closing;
+  }
+
+  async #close(why: string): Promise<void> {
+    this.#closed = true;
+    this.#wake();
+    this.#settle();
+    this.#unheld();
+    await this.#opening;
+    const instance = this.#instance;
+    this.#instance = undefined;
+    this.#set('down', why);
+    await instance?.close().catch((error: unknown) => {
+      this.#log.warn({ reason: reasonOf(error) }, 'component did not close cleanly');
+    });
+  }
+
+  /** Tries until it is open or closed; never throws. */
+  async #open(): Promise<void> {
+    let pause = FIRST_PAUSE_MS;
+    while (!this.#closed) {
+      try {
+        this.#instance = await this.#openOnce();
+        this.#set('ready');
+        this.#tried();
+        this.#settle();
+        return;
+      } catch (error) {
+        this.#set('connecting', reasonOf(error));
+        this.#tried();
+      }
+      await this.#sleep(pause * (0.75 + Math.random() / 2));
+      pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
+    }
+  }
+
+  async #openOnce(): Promise<Component> {
+    const { name, type, metadata } = this.config;
+    if (this.type === undefined) throw new Error(`this version does not serve the component type ${type}`);
+    const module = await this.type.load();
+    let opened = false;
+    const instance = await module.open({
+      name,
+      metadata,
+      dataDir: this.options.dataDir,
+      log: this.#log,
+      report: (status, reason) => {
+        if (opened && !this.#closed) this.#set(status, reason);
+      },
+    });
+    opened = true;
+    return instance;
+  }
+
+  #sleep(ms: number): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      timer.unref();
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #set(status: ComponentStatus, why?: string): void {
+    const reason = why === undefined ? undefined : this.#secrets.redact(why);
+    if (this.#status === status && this.#reason === reason) return;
+    this.#status = status;
+    this.#reason = reason;
+    this.options.onChange(this);
+  }
+}

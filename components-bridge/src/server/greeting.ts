@@ -1,0 +1,75 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import type { Logger } from 'pino';
+
+import { HelloSchema } from '../gen/layotto/bridge/v1/session_pb.js';
+import type { Hello } from '../gen/layotto/bridge/v1/session_pb.js';
+import { reasonOf } from '../primitives/errors.js';
+import { FrameError } from './frame.js';
+
+const PROTOCOL = 1;
+
+/** What a bridge says of itself. */
+export interface BridgeFacts {
+  name: string;
+  version: string;
+  /** Hash of its configuration. */
+  configVersion: string;
+}
+
+/** What a filter said of itself, for the log. */
+export interface FilterFacts {
+  name: string;
+  version: string;
+  configVersion: string;
+  appId: string;
+  large: boolean;
+  pair: string;
+}
+
+/** The bridge's HELLO. */
+export class Greeting {
+  #facts: BridgeFacts;
+  #payload: Uint8Array;
+
+  constructor(
+    facts: BridgeFacts,
+    private readonly services: readonly string[],
+    private readonly log: Logger,
+  ) {
+    this.#facts = facts;
+    this.#payload = this.#encode();
+  }
+
+  get payload(): Uint8Array {
+    return this.#payload;
+  }
+
+  set configVersion(configVersion: string) {
+    this.#facts = { ...this.#facts, configVersion };
+    this.#payload = this.#encode();
+  }
+
+  /** Warns of a filter that runs with another configuration. */
+  compare(filter: FilterFacts | undefined): void {
+    if (filter === undefined || filter.configVersion === '') return;
+    if (filter.configVersion === this.#facts.configVersion) return;
+    this.log.warn({ filter, bridge: this.#facts }, 'filter and bridge have different configurations');
+  }
+
+  #encode(): Uint8Array {
+    const said = { protocol: PROTOCOL, ...this.#facts, services: [...this.services] };
+    return toBinary(HelloSchema, create(HelloSchema, said));
+  }
+}
+
+/** @throws FrameError if it cannot be read, or is of another protocol */
+export function decodeHello(payload: Uint8Array): Hello {
+  let hello: Hello;
+  try {
+    hello = fromBinary(HelloSchema, payload);
+  } catch (error) {
+    throw new FrameError(`the HELLO cannot be read: ${reasonOf(error)}`);
+  }
+  if (hello.protocol === PROTOCOL) return hello;
+  throw new FrameError(`the filter speaks protocol ${hello.protocol}, this bridge ${PROTOCOL}`);
+}

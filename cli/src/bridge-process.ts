@@ -26,6 +26,12 @@ export interface BridgeOptions {
   onRestart: (how: string, pauseMs: number) => void;
 }
 
+/**
+ * Options of Node for the bridge. Its garbage is short-lived; with the default of 16 MiB for it, a bridge that was busy
+ * once keeps 28 MB more, and calls cost no less.
+ */
+export const BRIDGE_NODE_OPTIONS: readonly string[] = ['--max-semi-space-size=2'];
+
 /** Pauses before a restart: doubled each time, back to the first after it ran well for a while. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
@@ -78,7 +84,7 @@ export class BridgeProcess {
     const child = fork(program, [configFile], {
       detached: true,
       stdio: ['ignore', log, log, 'ipc'],
-      execArgv: [],
+      execArgv: [...BRIDGE_NODE_OPTIONS],
     });
     closeSync(log);
     this.#child = child;

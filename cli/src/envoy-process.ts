@@ -22,6 +22,9 @@ export interface EnvoyOptions {
   logFile: string;
 }
 
+/** Envoy's log as JSON lines, like the bridge's; `%j` is its message as it stands inside a JSON text. */
+const LOG_FORMAT = '{"time":"%Y-%m-%dT%T.%e%z","level":"%l","logger":"%n","msg":"%j"}';
+
 /** An Envoy of our own: started, asked to finish, and ended. */
 export class EnvoyProcess {
   /** Resolves when it has ended, with what to call that. */
@@ -34,7 +37,7 @@ export class EnvoyProcess {
     const log = openLog(options.logFile);
     const args = ['-c', bootstrap, '--concurrency', String(options.concurrency), '--disable-hot-restart'];
     // In a process group of its own: Ctrl-C must reach the app first, and Envoy only when the app is done.
-    this.#child = spawn(options.binary, [...args, '--log-level', 'warning'], {
+    this.#child = spawn(options.binary, [...args, '--log-level', 'warning', '--log-format', LOG_FORMAT], {
       detached: true,
       stdio: ['ignore', log, log],
     });
@@ -60,7 +63,7 @@ export class EnvoyProcess {
 
   /** Why it ended by itself, for people: a port that is taken, or the end of its log. */
   failure(how: string): UserError {
-    const lines = lastLines(this.options.logFile);
+    const lines = lastLines(this.options.logFile).map(readable);
     const bind = lines
       .map((line) => /cannot bind '([^']+)': (.+)$/.exec(line))
       .find((match) => match !== null);
@@ -120,6 +123,16 @@ export class EnvoyProcess {
       call.on('close', () => resolve(undefined));
       call.end();
     });
+  }
+}
+
+/** A line of the log as a person reads it. What Envoy writes before it has a log is no JSON, and stays. */
+function readable(line: string): string {
+  try {
+    const { level, msg } = JSON.parse(line) as { level?: string; msg?: string };
+    return level === undefined || msg === undefined ? line : `[${level}] ${msg}`;
+  } catch {
+    return line;
   }
 }
 

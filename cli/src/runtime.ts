@@ -31,7 +31,7 @@ export class Runtime {
   constructor(
     private readonly config: RuntimeConfig,
     private readonly installation: Installation,
-    private readonly envoyBinary: string,
+    private readonly envoyTool: { path: string; version: string },
     /** Takes what a person should know while it runs. */
     private readonly say: (line: string) => void,
   ) {
@@ -55,11 +55,12 @@ export class Runtime {
       apiTokens: [process.env.DAPR_API_TOKEN ?? ''],
       catalog,
       moduleFile: join(folder, module),
+      envoyVersion: this.envoyTool.version,
       adminSocket,
       extensionDir: folder,
     });
     const started = new EnvoyProcess({
-      binary: this.envoyBinary,
+      binary: this.envoyTool.path,
       bootstrap,
       folder,
       files: { ...extensionConfigs, [module]: readFileSync(this.installation.module) },

@@ -139,7 +139,9 @@ export class RedisCluster implements RedisConnection {
     return { member, asking: false };
   }
 
+  /** @throws RedisUnavailable once it is closed: nothing is to be opened then */
   #memberAt(endpoint: Endpoint): Member {
+    if (this.#closed) throw new RedisUnavailable('the connection was closed');
     const address = `${endpoint.host}:${endpoint.port}`;
     const known = this.#members.get(address);
     if (known !== undefined) return known;
@@ -190,7 +192,6 @@ export class RedisCluster implements RedisConnection {
     let failure: unknown;
     for (const member of this.#informants()) {
       if (!member.node.isReady) await member.node.connect().catch(() => undefined);
-      if (this.#closed) return;
       try {
         const answer = await member.node.run((next) => next().cluster('SLOTS'));
         this.#apply(parseSlotRanges(answer), member);

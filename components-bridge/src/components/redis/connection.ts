@@ -3,8 +3,9 @@ import { RedisCluster } from './cluster.js';
 import type { RedisConnectionMetadata } from './metadata.js';
 import { RedisNode } from './node.js';
 import type { Command } from './node.js';
-import { primaryOptions, serverOptions, settingsOf } from './options.js';
+import { serverOptions, settingsOf } from './options.js';
 import type { Endpoint, RedisSettings } from './options.js';
+import { primaryOptions } from './primary-connector.js';
 import { PrimaryWatch } from './primary-watch.js';
 
 /** A Redis of whatever topology, as primitives use it. */

@@ -44,12 +44,7 @@ export class RedisLink {
     const redis = new Redis({ ...options, reconnectOnError: (error) => this.#isDemoted(error) });
     this.#redis = redis;
     this.#tls = options.tls !== undefined;
-    redis.on('error', (error) => {
-      // Sums up that no Sentinel helped, and leaves out what those said that answered.
-      if (/^All sentinels are unreachable/.test(error.message)) this.#lastError ??= error.message;
-      else this.#lastError = connectionReason(error, this.#tls);
-    });
-    redis.on('sentinelError', (error: Error) => (this.#lastError = sentinelReason(error)));
+    redis.on('error', (error) => (this.#lastError = connectionReason(error, this.#tls)));
     redis.on('ready', () => {
       this.#readyAt = performance.now();
       events.onReady?.();
@@ -74,7 +69,7 @@ export class RedisLink {
 
   async #connect(): Promise<void> {
     try {
-      // With Sentinels, a try ends only when one of them answers; its first error is enough to know.
+      // An error may come without an end: a database that is not there would be another one then.
       await Promise.race([
         this.#redis.connect(),
         new Promise((_, reject) => this.#redis.once('error', reject)),
@@ -151,10 +146,4 @@ export class RedisLink {
   #isDemoted(error: Error): boolean {
     return answerCode(error) === 'READONLY' && performance.now() - (this.#readyAt ?? Infinity) > SETTLING_MS;
   }
-}
-
-function sentinelReason(error: Error): string {
-  return /invalid reply: null$/.test(error.message)
-    ? `${error.message.replace(/ successfully, but.*$/, '')}, which knows no primary of that name; check sentinelMasterName`
-    : error.message;
 }

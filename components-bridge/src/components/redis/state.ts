@@ -1,4 +1,4 @@
-import type { ComponentContext } from '../../primitives/component.js';
+import type { BackendPlace, ComponentContext } from '../../primitives/component.js';
 import { reasonOf } from '../../primitives/errors.js';
 import { demandOfRemoval, demandOfWrite, exists, mismatch } from '../../primitives/state/etag.js';
 import type { Demand } from '../../primitives/state/etag.js';
@@ -22,7 +22,13 @@ import type { Script } from './scripts.js';
 export async function open(context: ComponentContext): Promise<RedisStateStore> {
   const metadata = metadataSchema.parse(context.metadata);
   const connection = await openConnection(metadata, context);
-  return new RedisStateStore(connection, metadata.ttlInSeconds);
+  const [{ host, port } = {}] = metadata.redisHost ?? metadata.redisHosts ?? [];
+  const place: BackendPlace = {
+    system: 'redis',
+    ...(host === undefined ? {} : { address: host }),
+    ...(port === undefined ? {} : { port }),
+  };
+  return new RedisStateStore(connection, metadata.ttlInSeconds, place);
 }
 
 /** State on Redis or Valkey, in the form in which Dapr and Layotto keep it; see scripts.ts. */
@@ -33,6 +39,7 @@ export class RedisStateStore implements StateStore {
   constructor(
     private readonly connection: RedisConnection,
     private readonly defaultTtl: number | undefined,
+    readonly place: BackendPlace,
   ) {}
 
   async get(key: string): Promise<StateValue | undefined> {

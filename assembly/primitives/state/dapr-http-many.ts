@@ -1,6 +1,12 @@
 // Calls with many keys in Dapr's HTTP API: bulk get and transactions.
 
-import { answerEmpty, answerError, answerJson, QueryMetadata } from '../../dialects/dapr-http';
+import {
+  answerEmpty,
+  answerError,
+  answerJson,
+  overrideMetadata,
+  QueryMetadata,
+} from '../../dialects/dapr-http';
 import { Exchange, Step } from '../../dialects/exchange';
 import {
   BulkStateItem,
@@ -16,7 +22,7 @@ import { ByteWriter } from '../../wire/bytes';
 import { literal, View, viewEquals, viewLen } from '../../wire/view';
 import { ERR_NOT_SUPPORTED_STATE_OPERATION } from './dapr-grpc';
 import { Method, refusalText } from './grpc';
-import { overrideMetadata, StateBody } from './json-items';
+import { StateBody } from './json-items';
 import { DELETE, EXECUTE_STATE_TRANSACTION, GET_BULK_STATE, Refusal, UPSERT } from './operations';
 
 import { StateHandler } from './dapr-http-handler';

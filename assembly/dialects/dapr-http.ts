@@ -36,8 +36,6 @@ const VERSION_PREFIX = literal('v1.0');
 const OTHER_FAMILIES: StaticArray<View> = [
   literal('invoke'),
   literal('publish'),
-  literal('bindings'),
-  literal('secrets'),
   literal('configuration'),
   literal('lock'),
   literal('unlock'),

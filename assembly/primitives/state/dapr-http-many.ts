@@ -17,7 +17,7 @@ import {
   TransactionalStateOperation,
 } from '../../wire/gen/layotto/bridge/v1/state';
 import { JsonKind, JsonReader } from '../../wire/json';
-import { jsonString } from '../../wire/json-writer';
+import { jsonString, jsonStringMap } from '../../wire/json-writer';
 import { ByteWriter } from '../../wire/bytes';
 import { literal, View, viewEquals, viewLen } from '../../wire/view';
 import { ERR_NOT_SUPPORTED_STATE_OPERATION } from './dapr-grpc';
@@ -114,14 +114,8 @@ function writeBulkItem(w: ByteWriter, item: BulkStateItem): void {
     jsonString(w, error);
   }
   if (item.metadata.size > 0) {
-    w.text(',"metadata":{');
-    for (let i = 0; i < item.metadata.size; i++) {
-      if (i > 0) w.text(',');
-      jsonString(w, item.metadata.keys[i]);
-      w.text(':');
-      jsonString(w, item.metadata.values[i]);
-    }
-    w.text('}');
+    w.text(',"metadata":');
+    jsonStringMap(w, item.metadata);
   }
   w.text('}');
 }

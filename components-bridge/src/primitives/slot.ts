@@ -107,6 +107,16 @@ export class ComponentSlot {
     if (this.#holders === 0) this.#unheld();
   }
 
+  /** Performs a call that uses it, and holds it as long. */
+  async use<Result>(perform: () => Promise<Result>): Promise<Result> {
+    this.hold();
+    try {
+      return await perform();
+    } finally {
+      this.release();
+    }
+  }
+
   /** Closes it when no call uses it any more, after `graceMs` at the latest. */
   async retire(graceMs: number): Promise<void> {
     if (this.#holders > 0) {

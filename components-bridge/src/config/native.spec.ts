@@ -41,8 +41,9 @@ components:
         hosts: ['runtime.local'],
       },
       dataDir: join(folder.path, 'data'),
-      limits: { messageBytes: 1048576, operations: 10, bytes: 8388608, deadlineMs: 500 },
+      limits: { messageBytes: 1048576, operations: 10, bytes: 8388608, cacheBytes: 8388608, deadlineMs: 500 },
       envoy: { concurrency: 1, metricsPort: 0 },
+      lifecycle: { apply: true },
       components: [
         {
           name: 'statestore',

@@ -16,6 +16,7 @@ import { AdminServer } from './admin.js';
 import type { AdminPage } from './admin.js';
 import { CallWatch } from './calls.js';
 import { ComponentHistory } from './component-history.js';
+import { invalidation } from './invalidations.js';
 import { BridgeMetrics } from './metrics.js';
 import type { BridgeState } from './metrics.js';
 import { Predecessor } from './predecessor.js';
@@ -74,6 +75,7 @@ export class Bridge {
     this.socketPath = options.socketPath ?? join(config.dataDir, 'session.sock');
     this.#names = { version, configVersion: configHash(config) };
     const backends = new Backends(secrets);
+    const owner = { appId: config.app.id, namespace: options.namespace ?? '' };
     this.#spans = spanExporter(options);
     this.#metrics = new BridgeMetrics(backends, this.#spans);
     this.#registry = new ComponentRegistry({
@@ -90,12 +92,15 @@ export class Bridge {
         this.#reconfigured();
         options.onReplaced?.(component);
       },
+      onInvalid: (component, keys) => {
+        const push = invalidation(component, keys, owner);
+        if (push !== undefined) this.#sessions.push(push);
+      },
     });
     const state = new StateService({
       registry: this.#registry,
       backends,
-      appId: config.app.id,
-      namespace: options.namespace ?? '',
+      ...owner,
       messageBytes: config.limits.messageBytes,
     });
     this.#sessions = new SessionServer({

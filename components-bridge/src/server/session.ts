@@ -240,6 +240,11 @@ export class SessionServer implements StreamEvents {
     this.#forget(stream);
   }
 
+  /** Tells every filter something unasked. @param payload a Push message */
+  push(payload: Uint8Array): void {
+    for (const pair of this.#pairs) pair.push(payload);
+  }
+
   #sayGoaway(): void {
     for (const stream of this.#members.keys()) stream.send(0, Kind.GOAWAY, NO_BYTES);
   }

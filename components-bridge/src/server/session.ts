@@ -212,6 +212,7 @@ export class SessionServer implements StreamEvents {
         break;
       case Kind.PING:
         stream.send(frame.id, Kind.PONG, NO_BYTES);
+        pair.regulate();
         break;
       case Kind.HELLO:
         throw new FrameError('a second HELLO');

@@ -16,13 +16,15 @@ class PoorStore implements StateStore {
   readonly features: ReadonlySet<StateFeature> = new Set();
   failure: unknown;
   asked: string[] = [];
+  /** What it answers with; undefined: something with the key in it. */
+  data: Uint8Array | undefined;
   /** Of each write and removal, whether it is to be strong. */
   strong: unknown[] = [];
 
   async get(key: string) {
     this.asked.push(key);
     if (this.failure !== undefined) throw this.failure as Error;
-    return { data: Buffer.from(`of ${key}`), etag: '' };
+    return { data: this.data ?? Buffer.from(`of ${key}`), etag: '' };
   }
 
   async set({ strong }: StateWrite): Promise<void> {
@@ -79,6 +81,7 @@ describe('StateService', () => {
   beforeEach(() => {
     store.failure = undefined;
     store.asked = [];
+    store.data = undefined;
     store.strong = [];
   });
 
@@ -192,6 +195,23 @@ describe('StateService', () => {
       ['a', 'no luck'],
       ['b', 'no luck'],
     ]);
+  });
+
+  it('stops a bulk read of many large values soon after they exceed a message', async () => {
+    store.data = Buffer.alloc(900);
+    const keys = Array.from({ length: 1_000 }, (_, index) => `k${index}`);
+    const request = create(pb.GetBulkStateRequestSchema, { storeName: 's', keys });
+    const answer = call('GetBulkState', toBinary(pb.GetBulkStateRequestSchema, request));
+    await expect(answer).rejects.toMatchObject({ code: Code.RESOURCE_EXHAUSTED });
+    expect(store.asked.length).toBeLessThan(50);
+  });
+
+  it('reads every key of a bulk read, in the order asked', async () => {
+    store.data = Buffer.of(1);
+    const keys = Array.from({ length: 30 }, (_, index) => `k${index}`);
+    const request = create(pb.GetBulkStateRequestSchema, { storeName: 's', keys });
+    const answer = await call('GetBulkState', toBinary(pb.GetBulkStateRequestSchema, request));
+    expect(fromBinary(pb.GetBulkStateResponseSchema, answer).items.map(({ key }) => key)).toEqual(keys);
   });
 
   it('refuses transactions that the store or the protocol does not have', async () => {

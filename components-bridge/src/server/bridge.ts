@@ -27,6 +27,7 @@ const FIRST_TRIES_MS = 250;
 
 /** How long components may take to become ready before a bridge that takes over does so without them. */
 const TAKE_OVER_MS = 5_000;
+
 /** How long the last spans may take to reach their collector. */
 const LAST_SPANS_MS = 1_000;
 
@@ -169,6 +170,7 @@ export class Bridge {
    */
   async apply(config: RuntimeConfig, options: ApplyOptions): Promise<Applied[]> {
     this.#config = config;
+    this.options.secrets.addComponents(config.components);
     const applied = await this.#registry.apply(config.components, options);
     // Another configuration may have come while this one was waited for.
     this.#reconfigured();

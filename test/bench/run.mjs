@@ -24,12 +24,15 @@ import { startRedis, startRuntime } from './processes.mjs';
 import { startRedisLoop } from './reference.mjs';
 import { emptyRequest, stateRequest } from './requests.mjs';
 import { readSettings } from './settings.mjs';
+import { QUIET } from './summary.mjs';
 
 const settings = readSettings(process.env);
 const cases = chooseCases(settings);
 if (cases.length === 0) throw new Error(`BENCH_ONLY matches no case: ${settings.only}`);
 const generator = chooseGenerator(settings.load);
-const patience = { seconds: settings.patience };
+const share = settings.patience / (cases.length * settings.rounds);
+/** Seconds that may still be waited; every slice adds its share. */
+let patience = 0;
 
 const dir = mkdtempSync(join(tmpdir(), 'layotto-bench-'));
 // An interrupted run ends like a finished one: the exit takes the processes along.
@@ -109,7 +112,8 @@ async function prepare(one, ports, loop) {
 async function slice({ case: { id }, watched, check, run }, seconds) {
   try {
     await check?.();
-    await untilQuiet(patience);
+    patience += share;
+    if (patience > 0) patience -= await untilQuiet(patience, QUIET);
     const before = readBusy(watched);
     const result = await watchCpu(watched, () => run(seconds));
     const others = shareOfOthers(before, readBusy(watched));

@@ -105,6 +105,7 @@ describe('a run', () => {
       rounds: 3,
       seconds: 1,
       workers: 1,
+      nice: 0,
       peer: true,
       others: [0.1, 0.2],
     };

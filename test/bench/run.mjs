@@ -6,8 +6,9 @@
  * backwards. Each figure is the median over the rounds, with the lowest and the highest behind it.
  *
  * Environment: BENCH_ONLY (a regular expression on the cases' ids), BENCH_FULL=1 (everything), BENCH_ROUNDS,
- * BENCH_SECONDS (of a case in a round), BENCH_PATIENCE (seconds to wait in all for quiet moments), BENCH_NICE (0,
- * the priority), BENCH_WORKERS (1, Envoy's threads), BENCH_LOAD (h2load or node), DAPRD_BIN, BENCH_WRITE=1 (the result goes into docs/performance.md).
+ * BENCH_SECONDS (of a case in a round), BENCH_PATIENCE (seconds to wait in all for quiet moments), BENCH_NICE (the
+ * priority), BENCH_WORKERS (1, Envoy's threads), BENCH_LOAD (h2load or node), DAPRD_BIN, BENCH_WRITE=1 (the result
+ * goes into docs/performance.md).
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { setPriority, tmpdir } from 'node:os';

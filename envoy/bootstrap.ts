@@ -20,8 +20,12 @@ export interface BootstrapOptions extends PluginOptions {
   moduleFile: string;
   /** The bridge's session socket; `session.sock` in the data folder by default. */
   bridgeSocket?: string;
+  /** The bridge's socket for metrics; `bridge-admin.sock` in the data folder by default. */
+  bridgeAdminSocket?: string;
   /** Envoy's admin socket; `envoy-admin.sock` in the data folder by default. */
   adminSocket?: string;
+  /** Version of the Envoy that will run it, such as `1.40.0`. Some can do more; by default only what all can. */
+  envoyVersion?: string;
   /**
    * `file` (default): the filter's config stands in a file that Envoy watches. `inline`: it stands in the
    * bootstrap, which then is complete by itself but changes only with a restart.
@@ -58,6 +62,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
         },
       });
   const adminSocket = options.adminSocket ?? join(config.dataDir, 'envoy-admin.sock');
+  const bridgeAdminSocket = options.bridgeAdminSocket ?? join(config.dataDir, 'bridge-admin.sock');
   const metrics = config.envoy.metricsPort !== 0;
 
   const bootstrap: EnvoyObject = {
@@ -73,12 +78,15 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
           more: config.listen.unixSocket === undefined ? [] : [pipe(config.listen.unixSocket)],
           filter,
           hold: options.hold,
+          envoyVersion: options.envoyVersion,
         }),
         ...(metrics ? [metricsListener(config.envoy.metricsPort)] : []),
       ],
       clusters: [
-        ...runtimeClusters(options.bridgeSocket ?? join(config.dataDir, 'session.sock')),
-        ...(metrics ? [adminCluster(adminSocket)] : []),
+        ...runtimeClusters(config, options.bridgeSocket ?? join(config.dataDir, 'session.sock')),
+        ...(metrics
+          ? [adminCluster(CLUSTERS.admin, adminSocket), adminCluster(CLUSTERS.bridgeAdmin, bridgeAdminSocket)]
+          : []),
       ],
     },
   };
@@ -112,10 +120,11 @@ function connectionLimit(): EnvoyObject {
   };
 }
 
-/** Prometheus metrics on loopback. Nothing else of the admin interface is reachable by it. */
+/** Prometheus metrics of Envoy and of the bridge on loopback. Nothing else of their admin interfaces is reachable. */
 function metricsListener(port: number): EnvoyObject {
   const get = [{ name: ':method', string_match: { exact: 'GET' } }];
   const route = { cluster: CLUSTERS.admin, timeout: '10s' };
+  const bridge = { cluster: CLUSTERS.bridgeAdmin, timeout: '10s', prefix_rewrite: '/metrics' };
   return {
     name: 'layotto_metrics',
     address: tcp('127.0.0.1', port),
@@ -141,6 +150,7 @@ function metricsListener(port: number): EnvoyObject {
                         match: { path: '/metrics', headers: get },
                         route: { ...route, prefix_rewrite: '/stats/prometheus' },
                       },
+                      { match: { path: '/metrics/bridge', headers: get }, route: bridge },
                     ],
                   },
                 ],
@@ -154,11 +164,11 @@ function metricsListener(port: number): EnvoyObject {
   };
 }
 
-function adminCluster(socket: string): EnvoyObject {
+function adminCluster(name: string, socket: string): EnvoyObject {
   return {
-    name: CLUSTERS.admin,
+    name,
     type: 'STATIC',
     connect_timeout: '1s',
-    load_assignment: socketEndpoint(CLUSTERS.admin, socket),
+    load_assignment: socketEndpoint(name, socket),
   };
 }

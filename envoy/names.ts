@@ -8,10 +8,16 @@ export const CLUSTERS = {
   none: 'layotto_none',
   /** Envoy's admin interface, for the metrics listener of the standalone bootstrap. */
   admin: 'layotto_admin',
+  /** The bridge's metrics, for the same listener. */
+  bridgeAdmin: 'layotto_bridge_admin',
+  /** The OpenTelemetry collector, if calls are traced. */
+  collector: 'layotto_collector',
 } as const;
 
-/** HTTP filters, in the order in which they stand. The first is also the name of its extension config. */
+/** HTTP filters, in the order in which they stand. The runtime's is also the name of its extension config. */
 export const FILTERS = {
+  /** Only where calls are traced. */
+  trace: 'layotto.trace',
   runtime: 'layotto.runtime',
   reply: 'layotto.reply',
   router: 'envoy.filters.http.router',
@@ -29,6 +35,13 @@ export const TYPES = {
   extensionConfig: 'type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig',
   connectionLimit:
     'type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig',
+  openTelemetry: 'type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig',
+  headerMutation: 'type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation',
+  earlyHeaderMutation:
+    'type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation',
+  extensionWithMatcher: 'type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher',
+  skipFilter: 'type.googleapis.com/envoy.extensions.filters.common.matcher.action.v3.SkipFilter',
+  requestHeaderInput: 'type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput',
   string: 'type.googleapis.com/google.protobuf.StringValue',
 } as const;
 

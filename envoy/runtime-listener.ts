@@ -2,6 +2,8 @@ import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { CLUSTERS, FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { replyShim } from './reply-shim.js';
+import { tracingParts } from './tracing.js';
+import type { TracingParts } from './tracing.js';
 
 const MIB = 1024 * 1024;
 /** HTTP/2's largest window. */
@@ -20,12 +22,20 @@ export function seconds(milliseconds: number): string {
  * @param address an Envoy address
  * @param more further addresses of the same listener
  * @param filter the runtime's HTTP filter, inline or discovered
+ * @param envoyVersion the version of the Envoy it is for, if that is known
  */
 export function runtimeListener(
   config: RuntimeConfig,
-  options: { address: EnvoyObject; more?: readonly EnvoyObject[]; filter: EnvoyObject; hold: boolean },
+  options: {
+    address: EnvoyObject;
+    more?: readonly EnvoyObject[];
+    filter: EnvoyObject;
+    hold: boolean;
+    envoyVersion?: string | undefined;
+  },
 ): EnvoyObject {
   const more = options.more ?? [];
+  const tracing = tracingParts(config, options.envoyVersion);
   return {
     name: 'layotto_runtime',
     address: options.address,
@@ -36,7 +46,7 @@ export function runtimeListener(
         filters: [
           {
             name: 'envoy.filters.network.http_connection_manager',
-            typed_config: connectionManager(config, options.filter, options.hold),
+            typed_config: connectionManager(config, options, tracing),
           },
         ],
       },
@@ -52,7 +62,11 @@ function bodyLimit(config: RuntimeConfig): number {
   return config.limits.messageBytes + MIB;
 }
 
-function connectionManager(config: RuntimeConfig, filter: EnvoyObject, hold: boolean): EnvoyObject {
+function connectionManager(
+  config: RuntimeConfig,
+  { filter, hold }: { filter: EnvoyObject; hold: boolean },
+  tracing: TracingParts | undefined,
+): EnvoyObject {
   const stream = bodyLimit(config);
   return {
     '@type': TYPES.httpConnectionManager,
@@ -67,9 +81,13 @@ function connectionManager(config: RuntimeConfig, filter: EnvoyObject, hold: boo
     preserve_external_request_id: true,
     server_header_transformation: 'PASS_THROUGH',
     skip_xff_append: true,
+    ...tracing?.manager,
     max_request_headers_kb: 64,
     request_headers_timeout: '10s',
     stream_idle_timeout: '300s',
+    // The route's deadline takes its place; this one is for requests that have no route, such as one with an empty
+    // x-forwarded-proto, whatever their client meant by it.
+    common_http_protocol_options: { max_stream_duration: seconds(config.limits.deadlineMs) },
     http_protocol_options: { accept_http_10: false },
     http2_protocol_options: {
       // More than one app's operations at once, so that the filter's own "too busy" is the answer that is met.
@@ -79,9 +97,16 @@ function connectionManager(config: RuntimeConfig, filter: EnvoyObject, hold: boo
     },
     route_config: {
       name: 'layotto_runtime',
-      virtual_hosts: [{ name: 'layotto', domains: ['*'], routes: answeredRoutes(config, hold) }],
+      virtual_hosts: [
+        {
+          name: 'layotto',
+          domains: ['*'],
+          routes: answeredRoutes(config, hold).map((route) => ({ ...route, ...tracing?.route })),
+        },
+      ],
     },
     http_filters: [
+      ...(tracing === undefined ? [] : [tracing.filter]),
       filter,
       {
         name: FILTERS.reply,
@@ -131,7 +156,8 @@ function answeredRoute(config: RuntimeConfig, match: EnvoyObject): EnvoyObject {
  *
  * @param bridgeSocket path of the bridge's session socket, as Envoy sees it
  */
-export function runtimeClusters(bridgeSocket: string): EnvoyObject[] {
+export function runtimeClusters(config: RuntimeConfig, bridgeSocket: string): EnvoyObject[] {
+  const tracing = tracingParts(config);
   return [
     sessionCluster(CLUSTERS.session, bridgeSocket),
     sessionCluster(CLUSTERS.large, bridgeSocket),
@@ -141,6 +167,7 @@ export function runtimeClusters(bridgeSocket: string): EnvoyObject[] {
       connect_timeout: '1s',
       load_assignment: { cluster_name: CLUSTERS.none, endpoints: [] },
     },
+    ...(tracing === undefined ? [] : [tracing.cluster]),
   ];
 }
 

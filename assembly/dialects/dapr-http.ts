@@ -107,7 +107,7 @@ export function errorCodeOf(code: i32): View {
   }
 }
 
-/** What the query says: every `metadata.<name>`, unescaped, the first value of a name winning, and the options. */
+/** What the query says: every `metadata.<name>`, unescaped and in order, the first value of a name being the one that counts, and the options. */
 export class QueryMetadata {
   names: Array<View> = [];
   values: Array<View> = [];
@@ -115,6 +115,8 @@ export class QueryMetadata {
   consistency: View = 0;
   /** Value of `concurrency`, or no bytes. */
   concurrency: View = 0;
+  /** Bytes that all of the metadata takes in a message. */
+  private size: i64 = 0;
 
   constructor(exchange: Exchange) {
     const query = new QueryReader();
@@ -124,20 +126,22 @@ export class QueryMetadata {
       const value = unescaped(exchange, query.value);
       if (viewStartsWith(name, METADATA_PREFIX)) {
         const key = viewSlice(name, viewLen(METADATA_PREFIX), viewLen(name));
-        if (!this.has(key)) {
-          this.names.push(key);
-          this.values.push(value);
-        }
+        this.names.push(key);
+        this.values.push(value);
+        this.size += viewLen(key) + viewLen(value) + ENTRY_OVERHEAD;
       } else if (viewEquals(name, CONSISTENCY)) this.consistency = value;
       else if (viewEquals(name, CONCURRENCY)) this.concurrency = value;
     }
   }
 
-  has(name: View): bool {
-    for (let i = 0; i < this.names.length; i++) if (viewEquals(this.names[i], name)) return true;
-    return false;
+  /** Whether the metadata, once for each of so many items, stays below a length. */
+  fits(items: i32, length: i32): bool {
+    return <i64>items * this.size <= <i64>length;
   }
 }
+
+/** Tags and lengths of an entry of metadata in a message, at least. */
+const ENTRY_OVERHEAD: i64 = 6;
 
 const PERCENT: u8 = 0x25;
 const PLUS: u8 = 0x2b;

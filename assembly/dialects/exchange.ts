@@ -3,6 +3,7 @@
 import { Component, Configuration } from '../config/configuration';
 import { HeaderList, HeaderPairs } from '../host/headers';
 import { allocate, HEADROOM, release } from '../host/memory';
+import { Arena } from '../wire/arena';
 import { ByteWriter } from '../wire/bytes';
 import { View, view, viewLen, viewPtr, viewSlice } from '../wire/view';
 import { Code } from './codes';
@@ -116,6 +117,8 @@ export class Exchange {
   /** Writers, of which the first `used` hold texts of this call. */
   private texts: Array<ByteWriter> = [];
   private used: i32 = 0;
+  /** Texts beyond those. */
+  private readonly more: Arena = new Arena();
 
   constructor(public configuration: Configuration) {}
 
@@ -172,20 +175,37 @@ export class Exchange {
   /** A copy that lives as long as the exchange. */
   keep(text: View): View {
     if (viewLen(text) == 0) return 0;
+    if (this.used >= KEPT_TEXTS) return this.copy(text);
     const w = this.writer();
     w.raw(text);
     return w.view();
   }
 
-  /** Something to build a request message in, with room for the session's header in front. */
+  /** Of many texts each takes no more than it needs. */
+  private copy(text: View): View {
+    const size = viewLen(text);
+    const ptr = this.more.alloc(size);
+    memory.copy(ptr, viewPtr(text), size);
+    return view(ptr, size);
+  }
+
+  /**
+   * Something to build a request message in, with room for the session's header in front. It takes no more than
+   * `limits.message`; what does not fit shows in `takeRequest`.
+   */
   requestWriter(): ByteWriter {
-    const writer = new ByteWriter();
+    const writer = new ByteWriter(256, <i32>HEADROOM + this.configuration.messageBytes);
     writer.raw(view(NOTHING, <i32>HEADROOM));
     this.built = writer;
     return writer;
   }
 
-  /** The built request as buffer for the session (`release` frees it), or no bytes when the caller's own is sent. */
+  /** A request was built: the caller's own is not what is sent. */
+  get hasBuilt(): bool {
+    return this.built !== null;
+  }
+
+  /** The built request as buffer for the session (`release` frees it); no bytes if there is none, or it was too long. */
   takeRequest(): View {
     const writer = this.built;
     if (writer === null) return 0;
@@ -212,6 +232,7 @@ export class Exchange {
     }
     if (this.texts.length > KEPT_TEXTS) this.texts.length = KEPT_TEXTS;
     this.used = 0;
+    this.more.reset();
     const built = this.built;
     if (built !== null) built.free();
     this.built = null;

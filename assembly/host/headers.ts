@@ -41,6 +41,11 @@ export class HeaderPairs {
     return this.count;
   }
 
+  /** Bytes of all names and values together, and of the lengths between them. */
+  get size(): i32 {
+    return bytesLength(this.data);
+  }
+
   /** First value of a header (name in lower case), or no bytes. An empty value is not told from an absent one. */
   get(name: Bytes): Bytes {
     const nameLength = <u32>bytesLength(name);

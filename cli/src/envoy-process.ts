@@ -25,6 +25,9 @@ export interface EnvoyOptions {
   logFile: string;
 }
 
+/** Envoy's log as JSON lines, like the bridge's; `%j` is its message as it stands inside a JSON text. */
+const LOG_FORMAT = '{"time":"%Y-%m-%dT%T.%e%z","level":"%l","logger":"%n","msg":"%j"}';
+
 /** An Envoy of our own: started, asked to finish, and ended. */
 export class EnvoyProcess {
   /** Resolves when it has ended, with what to call that. */
@@ -37,7 +40,7 @@ export class EnvoyProcess {
     const log = openLog(options.logFile);
     const args = ['-c', bootstrap, '--concurrency', String(options.concurrency), '--disable-hot-restart'];
     // In a process group of its own: Ctrl-C must reach the app first, and Envoy only when the app is done.
-    this.#child = spawn(options.binary, [...args, '--log-level', 'warning'], {
+    this.#child = spawn(options.binary, [...args, '--log-level', 'warning', '--log-format', LOG_FORMAT], {
       detached: true,
       stdio: ['ignore', log, log],
     });
@@ -63,7 +66,7 @@ export class EnvoyProcess {
 
   /** Why it ended by itself, for people: a port that is taken, or the end of its log. */
   failure(how: string): UserError {
-    const lines = lastLines(this.options.logFile);
+    const lines = lastLines(this.options.logFile).map(readable);
     const bind = lines
       .map((line) => /cannot bind '([^']+)': (.+)$/.exec(line))
       .find((match) => match !== null);
@@ -141,6 +144,16 @@ export class EnvoyProcess {
   async #admin(method: string, path: string): Promise<string | undefined> {
     const answer = await askSocket(this.options.adminSocket, path, { method });
     return answer?.status === 200 ? answer.body : undefined;
+  }
+}
+
+/** A line of the log as a person reads it. What Envoy writes before it has a log is no JSON, and stays. */
+function readable(line: string): string {
+  try {
+    const { level, msg } = JSON.parse(line) as { level?: string; msg?: string };
+    return level === undefined || msg === undefined ? line : `[${level}] ${msg}`;
+  } catch {
+    return line;
   }
 }
 

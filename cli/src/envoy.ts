@@ -2,6 +2,7 @@ import { catalog } from '../../components-bridge/src/catalog.js';
 import { renderBootstrap, toYaml } from '../../envoy/bootstrap.js';
 import { envoyFilterProblems, renderEnvoyFilter } from '../../envoy/istio/envoyfilter.js';
 import type { EnvoyFilterOptions } from '../../envoy/istio/envoyfilter.js';
+import { BRIDGE_NODE_OPTIONS } from './bridge-child.js';
 import { readConfig } from './config-options.js';
 import { UsageError, UserError } from './errors.js';
 import { findInstallation } from './installation.js';
@@ -15,6 +16,7 @@ export const BOOTSTRAP_OPTIONS: readonly Option[] = [
   { name: 'module-file', value: 'PATH', help: 'the module as Envoy sees it (the installed one)' },
   { name: 'bridge-socket', value: 'PATH', help: "the bridge's socket as Envoy sees it (in the data folder)" },
   { name: 'hold', help: 'for an Envoy without allow_on_headers_stop_iteration' },
+  { name: 'envoy-version', value: 'X.Y.Z', help: 'the Envoy it is for (any that is supported)' },
 ];
 
 export const ENVOYFILTER_OPTIONS: readonly Option[] = [
@@ -40,13 +42,26 @@ export async function bootstrap(values: Values): Promise<number> {
     ...plugin(installation.version, values),
     moduleFile: text(values, 'module-file') ?? installation.module,
     bridgeSocket: text(values, 'bridge-socket'),
+    envoyVersion: envoyVersion(values),
     delivery: 'inline',
   });
-  const bridge = [installation.bridge, '--data-dir', config.dataDir, ...bridgeArguments(values)];
+  const bridge = [
+    ...BRIDGE_NODE_OPTIONS,
+    installation.bridge,
+    '--data-dir',
+    config.dataDir,
+    ...bridgeArguments(values),
+  ];
   console.log(`# envoy -c THIS_FILE --disable-hot-restart --concurrency ${config.envoy.concurrency}`);
   console.log(`# Beside it the bridge: node ${bridge.map(quoted).join(' ')}`);
   process.stdout.write(toYaml(rendered.bootstrap));
   return 0;
+}
+
+function envoyVersion(values: Values): string | undefined {
+  const version = text(values, 'envoy-version');
+  if (version === undefined || /^\d+\.\d+(\.\d+)?$/.test(version)) return version;
+  throw new UsageError(`--envoy-version needs a version such as 1.40.0, not '${version}'`);
 }
 
 /** The options of ours that the bridge takes too, with their values. */

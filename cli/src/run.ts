@@ -46,7 +46,7 @@ export async function run(values: Values, command: readonly string[]): Promise<n
   // From here on there is something to clean up, so a signal must not just end this process.
   const signals = new Signals();
   const release = claimDataDir(config.dataDir);
-  const runtime = new Runtime(config, installation, envoy.path, say);
+  const runtime = new Runtime(config, installation, envoy, say);
   signals.onSecond(() => runtime.kill());
   signals.onHangup(() => reloader.hungUp());
   let code: number;

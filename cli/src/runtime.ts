@@ -38,7 +38,7 @@ export class Runtime {
   constructor(
     private readonly config: RuntimeConfig,
     private readonly installation: Installation,
-    private readonly envoyBinary: string,
+    private readonly envoyTool: { path: string; version: string },
     /** Takes what a person should know while it runs. */
     private readonly say: (line: string) => void,
   ) {
@@ -57,7 +57,7 @@ export class Runtime {
     const { bootstrap, extensionConfigs, extensionDir } = this.#render(this.config);
     this.#filter = extensionConfigs[EXTENSION_FILE];
     const started = new EnvoyProcess({
-      binary: this.envoyBinary,
+      binary: this.envoyTool.path,
       bootstrap,
       folder: extensionDir,
       files: { ...extensionConfigs, [this.#module]: readFileSync(this.installation.module) },
@@ -164,6 +164,7 @@ export class Runtime {
       apiTokens: [process.env.DAPR_API_TOKEN ?? ''],
       catalog,
       moduleFile: join(folder, this.#module),
+      envoyVersion: this.envoyTool.version,
       adminSocket: this.#adminSocket,
       extensionDir: folder,
     });

@@ -98,7 +98,9 @@ export function renderEnvoyFilter(config: RuntimeConfig, options: EnvoyFilterOpt
     spec: {
       workloadSelector: { labels: { ...selectorOf(config, options) } },
       configPatches: [
-        ...runtimeClusters(options.bridgeSocket ?? DEFAULT_SOCKET).map((cluster) => add('CLUSTER', cluster)),
+        ...runtimeClusters(config, options.bridgeSocket ?? DEFAULT_SOCKET).map((cluster) =>
+          add('CLUSTER', cluster),
+        ),
         add('LISTENER', listener),
         add('EXTENSION_CONFIG', extensionConfig(options.module, plugin)),
       ],

@@ -2,15 +2,22 @@
  * What is measured. A case is one of {@link SERVERS}, a door, a call, a size and a number in flight; its id is these
  * five with slashes, as in `layotto/layotto-grpc/get/1024/16`.
  *
- * A new way to be measured, such as another store, is one entry here; a target for it is one entry in targets.mjs.
+ * Another way to be measured, such as another kind of store, is one more entry: its store is then configured, its
+ * cases are measured and, with `ofEmpty`, judged.
  *
  * @typedef {object} Server
  * @property {string} title
+ * @property {'layotto' | 'daprd' | 'empty' | 'ioredis'} program what is called
  * @property {string[]} doors
  * @property {string[]} processes whose CPU time is taken; Redis is not counted as the server's own
- * @property {string} [store] name of the store that is called
- * @property {boolean} [peer] it is there only if DAPRD_BIN is
+ * @property {Store} [store] that is called
+ * @property {number} [ofEmpty] how many times an empty local answer Envoy's part of a call may cost
  * @property {(one: Case) => boolean} usual whether a case is measured without BENCH_FULL
+ *
+ * @typedef {object} Store a `state.redis` component
+ * @property {string} name
+ * @property {'sidecar'} [through] its connection to Redis passes a `tcp_proxy`
+ * @property {Record<string, string>} [metadata] beside the address
  *
  * @typedef {object} Case
  * @property {string} id
@@ -26,60 +33,87 @@ const SIZES = [100, KIB, 64 * KIB];
 const IN_FLIGHT = [1, 16, 64];
 const GRPC = ['layotto-grpc', 'dapr-grpc'];
 
-/** Stores, by name: `through` says whether the connection to Redis passes a sidecar. */
-export const STORES = {
-  statestore: { through: 'nothing' },
-  proxied: { through: 'sidecar' },
-};
+const DIRECT = { name: 'statestore' };
+const PROXIED = { name: 'proxied', through: 'sidecar' };
+const CACHED = { name: 'cached', metadata: { nearCacheMaxAge: '1h' } };
 
 /** @type {Record<string, Server>} */
 export const SERVERS = {
   layotto: {
     title: 'Layotto',
+    program: 'layotto',
     doors: ['layotto-grpc', 'dapr-grpc', 'dapr-http'],
     processes: ['Envoy', 'bridge', 'Redis'],
-    store: 'statestore',
+    store: DIRECT,
+    ofEmpty: 2.6,
     usual: (one) => one.bytes === KIB || (one.door === 'layotto-grpc' && one.inflight === 16),
   },
   'layotto-proxied': {
     title: 'Layotto, Redis through the sidecar too',
+    program: 'layotto',
     doors: ['layotto-grpc', 'dapr-grpc', 'dapr-http'],
     processes: ['Envoy', 'bridge', 'Redis'],
-    store: 'proxied',
+    store: PROXIED,
     usual: (one) => one.bytes === KIB && one.door === 'dapr-grpc' && one.call === 'get',
+  },
+  'layotto-cached': {
+    title: 'Layotto, near cache hit',
+    program: 'layotto',
+    doors: ['layotto-grpc', 'dapr-grpc', 'dapr-http'],
+    processes: ['Envoy', 'bridge', 'Redis'],
+    store: CACHED,
+    ofEmpty: 1.8,
+    usual: (one) => one.bytes === KIB && one.call === 'get' && one.door !== 'dapr-grpc',
   },
   daprd: {
     title: 'daprd',
+    program: 'daprd',
     doors: ['dapr-grpc', 'dapr-http'],
     processes: ['daprd', 'Redis'],
-    store: 'statestore',
-    peer: true,
+    store: DIRECT,
     usual: (one) => one.bytes === KIB || (one.door === 'dapr-grpc' && one.inflight === 16),
   },
   'daprd-proxied': {
     title: 'daprd, Redis through its sidecar',
+    program: 'daprd',
     doors: ['dapr-grpc', 'dapr-http'],
     processes: ['daprd', 'sidecar', 'Redis'],
-    store: 'proxied',
-    peer: true,
+    store: PROXIED,
     usual: (one) => one.bytes === KIB && one.door === 'dapr-grpc',
   },
   empty: {
     title: 'empty `direct_response`',
+    program: 'empty',
     doors: ['dapr-grpc', 'dapr-http'],
     processes: ['Envoy'],
     usual: (one) => one.bytes === KIB && one.call === 'get',
   },
   ioredis: {
     title: 'bare ioredis GET loop',
+    program: 'ioredis',
     doors: ['none'],
     processes: ['ioredis loop', 'Redis'],
     usual: (one) => one.bytes === KIB && one.call === 'get',
   },
 };
 
-/** References answer the same whatever is asked, so only one of their calls is of use. */
-const ONE_CALL = new Set(['empty', 'ioredis']);
+/**
+ * The stores of a program, each once.
+ *
+ * @param {string} program
+ * @returns {Store[]}
+ */
+export function storesOf(program) {
+  const own = Object.values(SERVERS).filter(
+    (server) => server.program === program && server.store !== undefined,
+  );
+  return [...new Map(own.map(({ store }) => [store.name, store])).values()];
+}
+
+/** Whether it answers the same whatever is asked, so that only one of its calls is of use. */
+export function isReference(server) {
+  return SERVERS[server].program === 'empty' || SERVERS[server].program === 'ioredis';
+}
 
 /**
  * @param {{ full: boolean, only: RegExp, daprd?: string }} settings
@@ -90,12 +124,12 @@ export function chooseCases({ full, only, daprd }) {
   for (const bytes of SIZES)
     for (const inflight of IN_FLIGHT)
       for (const call of ['get', 'save'])
-        for (const [server, { doors, peer, usual }] of Object.entries(SERVERS))
+        for (const [server, { doors, program, usual }] of Object.entries(SERVERS))
           for (const door of doors) {
             const one = { server, door, call, bytes, inflight };
             one.id = [server, door, call, bytes, inflight].join('/');
-            if (peer === true && daprd === undefined) continue;
-            if (ONE_CALL.has(server) && (call !== 'get' || bytes !== KIB)) continue;
+            if (program === 'daprd' && daprd === undefined) continue;
+            if (isReference(server) && (call !== 'get' || bytes !== KIB)) continue;
             if ((full || usual(one)) && only.test(one.id)) cases.push(one);
           }
   return cases;

@@ -37,3 +37,23 @@ export function shareOfOthers(before, after) {
   const others = after.machine - before.machine - (after.ours - before.ours);
   return Math.max(0, others / ((after.at - before.at) * cpus().length));
 }
+
+const GLANCE_MS = 50;
+
+/**
+ * Waits until other programs leave the machine alone.
+ *
+ * @param {number} seconds at most, about
+ * @param {number} share of the machine that they may take
+ * @returns {Promise<number>} seconds that it took
+ */
+export async function untilQuiet(seconds, share) {
+  const started = performance.now() / 1000;
+  for (;;) {
+    const before = readBusy([]);
+    if (before.at - started >= seconds) return before.at - started;
+    await new Promise((resolve) => setTimeout(resolve, GLANCE_MS));
+    const after = readBusy([]);
+    if (shareOfOthers(before, after) <= share) return after.at - started;
+  }
+}

@@ -10,7 +10,6 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const results = join(root, 'test/.results/bench');
 const page = join(root, 'docs/performance.md');
 const pictures = join(root, 'docs/performance');
-const MARKERS = ['<!-- bench -->', '<!-- /bench -->'];
 
 /**
  * Prints a run and writes it to test/.results/bench/; and, if wanted, into docs/performance.md with its pictures.
@@ -29,19 +28,30 @@ export function writeResults(run, intoDocs) {
   if (intoDocs) {
     mkdirSync(pictures, { recursive: true });
     for (const [name, svg] of Object.entries(drawn)) writeFileSync(join(pictures, name), svg);
-    writeFileSync(page, between(readFileSync(page, 'utf8'), text));
+    intoPage('bench', text);
   }
   console.log(text);
   console.log(`\nwritten to ${results}${intoDocs ? ` and ${page}` : ''}`);
 }
 
 /**
- * The page with something else between its two markers.
+ * Writes a generated part of docs/performance.md.
+ *
+ * @param {'bench' | 'profile'} part
+ * @param {string} text
+ */
+export function intoPage(part, text) {
+  writeFileSync(page, between(readFileSync(page, 'utf8'), part, text));
+}
+
+/**
+ * A page with something else between the two markers of a part.
  *
  * @throws if the page does not have both
  */
-export function between(text, inside) {
-  const [from, to] = MARKERS.map((marker) => text.indexOf(marker));
-  if (from < 0 || to < from) throw new Error(`docs/performance.md must hold ${MARKERS.join(' and then ')}`);
-  return `${text.slice(0, from)}${MARKERS[0]}\n\n${inside}\n\n${text.slice(to)}`;
+export function between(whole, part, inside) {
+  const markers = [`<!-- ${part} -->`, `<!-- /${part} -->`];
+  const [from, to] = markers.map((marker) => whole.indexOf(marker));
+  if (from < 0 || to < from) throw new Error(`docs/performance.md must hold ${markers.join(' and then ')}`);
+  return `${whole.slice(0, from)}${markers[0]}\n\n${inside}\n\n${whole.slice(to)}`;
 }

@@ -1,14 +1,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { STORES } from './cases.mjs';
+import { storesOf } from './cases.mjs';
 import { accepts, freePort, start } from './child.mjs';
 import { redisProxy } from './listeners.mjs';
 import { startEnvoy } from './processes.mjs';
 
 /**
  * daprd with the same Redis, if DAPRD_BIN names it, and the sidecar that it would have in a mesh: an Envoy whose
- * `tcp_proxy` carries the connection of its second store. Stores are called as those of the runtime are.
+ * `tcp_proxy` carries the connection of its second store.
  *
  * @param {object} options
  * @param {string} options.dir
@@ -33,7 +33,7 @@ export async function startPeer({ dir, redisPort, workers }) {
     { static_resources: { listeners: [proxy.listener], clusters: [proxy.cluster] } },
     workers,
   );
-  for (const [name, { through }] of Object.entries(STORES))
+  for (const { name, through } of storesOf('daprd'))
     writeFileSync(
       join(resources, `${name}.yaml`),
       component(name, through === 'sidecar' ? proxyPort : redisPort),

@@ -1,5 +1,5 @@
-import { SERVERS, referenceDoor } from './cases.mjs';
-import { size } from './report.mjs';
+import { SERVERS, isReference } from './cases.mjs';
+import { DOORS, protocolOf, size } from './report.mjs';
 
 /** A colour for each process, told apart also by those who do not see red and green as others do. */
 const PROCESS_COLOURS = {
@@ -10,10 +10,10 @@ const PROCESS_COLOURS = {
   'ioredis loop': '#cc79a7',
   Redis: '#bbbbbb',
 };
-const LINE_COLOURS = ['#0072b2', '#56b4e9', '#009e73', '#e69f00', '#cc79a7', '#666666'];
 const FONT = 'font-family="sans-serif" font-size="12" fill="#222"';
-const WIDTH = 860;
-const LEFT = 300;
+const WIDTH = 900;
+/** Where bars begin: beside the longest label. */
+const LEFT = 350;
 
 /**
  * The pictures of a run, by file name; those that nothing was measured for are left out.
@@ -28,10 +28,8 @@ export function plots(rows) {
     const shown = usual.filter((row) => row.inflight === inflight);
     if (shown.length > 0) pictures[`cpu-${inflight}.svg`] = cpuBars(shown, inflight);
   }
-  const reads = usual.filter(
-    ({ call, server }) => call === 'get' && server !== 'empty' && server !== 'ioredis',
-  );
-  if (reads.length > 0) pictures['latency.svg'] = latencyLines(reads);
+  const reads = usual.filter(({ call, server }) => call === 'get' && !isReference(server));
+  if (reads.length > 0) pictures['latency.svg'] = latencyBars(reads);
   return pictures;
 }
 
@@ -60,68 +58,33 @@ function cpuBars(rows, inflight) {
   return svg(WIDTH, 64 + rows.length * 22 + 12, parts);
 }
 
-/** p50 as a line, and above it p99 as a thinner one; both axes are logarithmic. */
-function latencyLines(rows) {
-  const height = 420;
-  const [top, bottom, right] = [60, height - 40, WIDTH - 330];
-  const kinds = new Map();
-  for (const row of rows) {
-    const key = `${SERVERS[row.server].title}, ${row.door}`;
-    kinds.set(key, [...(kinds.get(key) ?? []), row]);
-  }
-  const values = rows.flatMap(({ p50, p99 }) => [p50.median, p99.median]);
-  const [low, high] = [Math.log10(Math.min(...values) * 0.8), Math.log10(Math.max(...values) * 1.2)];
-  const yOf = (value) => bottom - ((Math.log10(value) - low) / (high - low)) * (bottom - top);
-  const xOf = (inflight) => 60 + (Math.log2(inflight) / 6) * (right - 80);
-  const parts = [text(12, 22, `Time of a GetState, ${size(rows[0].bytes)}, milliseconds`, 'bold')];
-  for (const tick of [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100].filter(
-    (one) => one > 10 ** low && one < 10 ** high,
-  )) {
-    parts.push(
-      `<path d="M50 ${yOf(tick)}H${right}" stroke="#ddd"/>`,
-      text(44, yOf(tick) + 4, String(tick), '', 'end'),
-    );
-  }
-  for (const inflight of new Set(rows.map((row) => row.inflight)))
-    parts.push(text(xOf(inflight), bottom + 20, `${inflight} in flight`, '', 'middle'));
-  [...kinds].forEach(([title, members], index) => {
-    const colour = LINE_COLOURS[index % LINE_COLOURS.length];
-    const path = (figure) =>
-      members
-        .map((row, at) => `${at === 0 ? 'M' : 'L'}${xOf(row.inflight)} ${yOf(figure(row)).toFixed(1)}`)
-        .join('');
-    const line = (d, width, dash) =>
-      `<path d="${d}" fill="none" stroke="${colour}" stroke-width="${width}" stroke-dasharray="${dash}"/>`;
-    parts.push(
-      line(
-        path(({ p50 }) => p50.median),
-        2.5,
-        'none',
-      ),
-      line(
-        path(({ p99 }) => p99.median),
-        1,
-        '4 3',
-      ),
-    );
-    for (const row of members)
+/** A bar for each p50, with a scale of its own for each number in flight; p99 stands beside it in figures. */
+function latencyBars(rows) {
+  const parts = [text(12, 22, `Time of a GetState, ${size(rows[0].bytes)}, milliseconds: p50 (p99)`, 'bold')];
+  let y = 36;
+  for (const inflight of new Set(rows.map((row) => row.inflight))) {
+    const members = rows.filter((row) => row.inflight === inflight);
+    const scale = (WIDTH - LEFT - 130) / Math.max(...members.map(({ p50 }) => p50.median));
+    parts.push(text(12, y + 20, `${inflight} in flight`, 'bold'));
+    y += 28;
+    for (const row of members) {
+      const { title, program } = SERVERS[row.server];
+      const width = row.p50.median * scale;
+      parts.push(text(LEFT - 8, y + 12, `${title}, ${DOORS[row.door]}`, '', 'end'));
+      parts.push(rectangle(LEFT, y, width, 16, PROCESS_COLOURS[program === 'daprd' ? 'daprd' : 'Envoy']));
       parts.push(
-        `<circle cx="${xOf(row.inflight)}" cy="${yOf(row.p50.median).toFixed(1)}" r="4" fill="${colour}"/>`,
+        text(LEFT + width + 6, y + 12, `${row.p50.median.toFixed(2)} (${row.p99.median.toFixed(2)})`),
       );
-    parts.push(
-      rectangle(right + 14, 70 + index * 22, 12, 12, colour),
-      text(right + 32, 81 + index * 22, title),
-    );
-  });
-  parts.push(text(right + 14, 84 + kinds.size * 22, 'thick: p50, dashed: p99'));
-  return svg(WIDTH, height, parts);
+      y += 22;
+    }
+  }
+  return svg(WIDTH, y + 12, parts);
 }
 
 function label({ server, door, call }) {
-  const reference =
-    server === 'empty' ? (referenceDoor(door) === 'dapr-http' ? ', HTTP/1.1' : ', HTTP/2') : '';
-  const what = server === 'empty' || server === 'ioredis' ? reference : `: ${call}, ${door}`;
-  return `${SERVERS[server].title.replaceAll('`', '')}${what}`;
+  const title = SERVERS[server].title.replaceAll('`', '');
+  if (!isReference(server)) return `${title}: ${call}, ${DOORS[door]}`;
+  return door === 'none' ? title : `${title}, ${protocolOf(door)}`;
 }
 
 function total(cpu) {
@@ -132,7 +95,7 @@ function legend(entries) {
   return entries
     .map(
       ([name, colour], index) =>
-        rectangle(LEFT + index * 90, 36, 12, 12, colour) + text(LEFT + 17 + index * 90, 47, name),
+        rectangle(LEFT + index * 92, 36, 12, 12, colour) + text(LEFT + 17 + index * 92, 47, name),
     )
     .join('');
 }

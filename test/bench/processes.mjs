@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { envoyBinary, redisServer } from '../../tools/get.mjs';
-import { STORES } from './cases.mjs';
 import { accepts, freePort, start } from './child.mjs';
 import { emptyFilters, emptyListener, redisProxy } from './listeners.mjs';
 
@@ -32,33 +31,28 @@ export async function startRedis(dir) {
  * @param {string} options.dir an empty folder
  * @param {number} options.workers Envoy's threads
  * @param {number} options.redisPort
+ * @param {import('./cases.mjs').Store[]} options.stores
  * @param {string[]} [options.bridgeFlags] flags of Node for the bridge
  * @param {boolean} [options.filter] false: the runtime's listener without filters, which answers with nothing
  */
-export async function startRuntime({ dir, workers, redisPort, bridgeFlags = [], filter = true }) {
-  const [{ renderBootstrap }, { catalog }] = await Promise.all([
+export async function startRuntime({ dir, workers, redisPort, stores, bridgeFlags = [], filter = true }) {
+  const [{ renderBootstrap }, { loadConfig }, { catalog }] = await Promise.all([
     import('../../dist/envoy/bootstrap.js'),
+    import('../../dist/components-bridge/src/config/index.js'),
     import('../../dist/components-bridge/src/catalog.js'),
   ]);
   const [port, emptyPort, proxyPort] = [await freePort(), await freePort(), await freePort()];
-  const components = Object.entries(STORES).map(([name, { through, metadata }]) => ({
+  const components = stores.map(({ name, through, metadata }) => ({
     name,
     type: 'state.redis',
-    version: 'v1',
-    primitive: 'state',
-    form: 'native',
     metadata: { ...metadata, redisHost: `127.0.0.1:${through === 'sidecar' ? proxyPort : redisPort}` },
-    origin: { file: 'bench', line: 0 },
   }));
-  const config = {
-    source: 'bench',
-    app: { id: 'bench', port: 0, protocol: 'http' },
-    listen: { host: '127.0.0.1', port, hosts: [] },
-    dataDir: dir,
-    limits: { messageBytes: 4_194_304, operations: 1024, bytes: 67_108_864, deadlineMs: 15_000 },
-    envoy: { concurrency: workers, metricsPort: 0 },
-    components,
-  };
+  const file = join(dir, 'layotto.yaml');
+  const envoySettings = { concurrency: workers, metricsPort: 0 };
+  const native = { app: { id: 'bench' }, listen: { port }, dataDir: dir, envoy: envoySettings, components };
+  writeFileSync(file, JSON.stringify(native));
+  const { config, problems } = await loadConfig({ file, catalog, env: {} });
+  if (config === undefined) throw new Error(problems.map(({ message }) => message).join('\n'));
   const { bootstrap, extensionDir, extensionConfigs } = renderBootstrap(config, {
     moduleFile: join(root, 'dist/modules/runtime.wasm'),
     version: '0.0.0',
@@ -84,7 +78,7 @@ export async function startRuntime({ dir, workers, redisPort, bridgeFlags = [], 
   await accepts({ path: join(dir, 'session.sock') });
   const envoy = await startEnvoy('Envoy', join(dir, 'bootstrap.json'), bootstrap, workers);
   await accepts({ host: '127.0.0.1', port });
-  if (filter) await Promise.all(Object.keys(STORES).map((name) => ready(port, name)));
+  if (filter) await Promise.all(components.map(({ name }) => ready(port, name)));
   return { children: [envoy, bridge], envoy, bridge, port, emptyPort, version: `Envoy ${envoy.version}` };
 }
 

@@ -1,5 +1,5 @@
-import { SERVERS } from './cases.mjs';
-import { spread } from './summary.mjs';
+import { SERVERS, isReference } from './cases.mjs';
+import { LEAST_ROUNDS, QUIET, spread } from './summary.mjs';
 import { MEMORY_TARGETS, judge } from './targets.mjs';
 
 const CALLS = { get: 'GetState', save: 'SaveState' };
@@ -18,18 +18,20 @@ export function report({ about, rows, memory }) {
     '### Targets',
     targets(rows),
     memoryTable(memory),
+    `Idle: ${inMiB(memory.idle)}. After the run: ${inMiB(memory.after)}.`,
     ...groups(rows).flatMap(([title, members]) => [`### ${title}`, table(members)]),
-    `Resident memory after the run: ${list(memory.after, (value) => `${value.toFixed(0)} MiB`)}.`,
   ].join('\n\n');
 }
 
-function conditions({ date, machine, versions, generator, rounds, seconds, workers, peer, others }) {
+function conditions({ date, machine, versions, generator, rounds, seconds, workers, nice, peer, others }) {
   const disturbance = spread(others);
+  const quiet = others.filter((share) => share <= QUIET).length;
   return [
     `Measured on ${date}: ${machine}; ${Object.values(versions).join(', ')}; ${workers} Envoy worker${workers === 1 ? '' : 's'};`,
-    `load by ${generator}; ${rounds} rounds of ${seconds} s for each case${peer ? '' : '; without daprd'}.`,
+    `load by ${generator}; ${rounds} rounds of ${seconds} s for each case${nice === 0 ? '' : ` at priority ${nice}`}${peer ? '' : '; without daprd'}.`,
     `Other programs took ${percent(disturbance.median)} of the machine meanwhile (median of all slices; at worst`,
-    `${percent(disturbance.high)}).`,
+    `${percent(disturbance.high)}). It was at most ${percent(QUIET)} in ${quiet} of ${others.length} slices; the rest count only where a case`,
+    `has fewer than ${LEAST_ROUNDS} of those.`,
   ].join('\n');
 }
 
@@ -40,7 +42,7 @@ function targets(rows) {
       if (result === undefined) return '';
       return `${result.met ? 'met' : '**missed**'}: ${figure(result.ratio, 2)}, ${bound} ${result.limit}`;
     };
-    return [title, `${door}, ${call}`, cell(1), cell(16), cell(64)];
+    return [title, `${DOORS[door]}, ${call}`, cell(1), cell(16), cell(64)];
   });
   if (lines.length === 0) return 'None of the cases that were measured has a target.';
   return markdown(['ratio, 1 KiB', 'door, call', '1 in flight', '16 in flight', '64 in flight'], lines);
@@ -57,7 +59,7 @@ function memoryTable({ idle, module }) {
   return markdown(
     ['memory', 'resident', 'target', 'how'],
     [
-      row('bridge', idle['bridge'], MEMORY_TARGETS.idleBridge, 'idle, two Redis stores connected'),
+      row('bridge', idle['bridge'], MEMORY_TARGETS.idleBridge, 'idle, one Redis store connected'),
       row(
         'what the filter adds to Envoy',
         added,
@@ -96,21 +98,28 @@ function table(rows) {
     rows.map((row) => [
       String(row.inflight),
       SERVERS[row.server].title,
-      row.door === 'none'
-        ? ''
-        : row.server === 'empty'
-          ? row.door === 'dapr-http'
-            ? 'HTTP/1.1'
-            : 'HTTP/2'
-          : row.door,
+      doorOf(row),
       figure(row.perSecond, 0),
       figure(row.p50, 2),
       figure(row.p99, 2),
-      ...shown.map((name) => (name in row.cpu ? figure(row.cpu[name], 1) : '')),
+      ...shown.map((name) => row.cpu[name]?.median.toFixed(1) ?? ''),
       figure(row.own, 1),
-      figure(row.perCpuSecond, 0),
+      row.perCpuSecond.median.toFixed(0),
     ]),
   );
+}
+
+/** What doors are called where people read. */
+export const DOORS = { 'layotto-grpc': 'Layotto gRPC', 'dapr-grpc': 'Dapr gRPC', 'dapr-http': 'Dapr HTTP' };
+
+/** What a door speaks. */
+export function protocolOf(door) {
+  return door === 'dapr-http' ? 'HTTP/1.1' : 'HTTP/2';
+}
+
+function doorOf({ server, door }) {
+  if (door === 'none') return '';
+  return isReference(server) ? protocolOf(door) : DOORS[door];
 }
 
 export function size(bytes) {
@@ -126,9 +135,9 @@ function percent(share) {
   return `${(share * 100).toFixed(0)} %`;
 }
 
-function list(values, show) {
+function inMiB(values) {
   return Object.entries(values)
-    .map(([name, value]) => `${name} ${show(value)}`)
+    .map(([name, value]) => `${name} ${value.toFixed(0)} MiB`)
     .join(', ');
 }
 

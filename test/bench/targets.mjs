@@ -1,4 +1,4 @@
-import { referenceDoor } from './cases.mjs';
+import { SERVERS, isReference, referenceDoor } from './cases.mjs';
 import { ratio } from './summary.mjs';
 
 const cpu = (name) => (round) => round.cpuPerCall[name];
@@ -17,20 +17,20 @@ const RATIO_BYTES = 1024;
  * @property {(round: object) => number} figure
  * @property {'at most' | 'at least'} bound
  * @property {Record<number, number>} limits by number in flight
- * @property {boolean} [reference] `than` is measured for one call only
  */
 
 /** @type {Target[]} */
 export const TARGETS = [
-  {
-    title: "Envoy's CPU per call / an empty `direct_response` of the same Envoy",
-    server: 'layotto',
-    than: 'empty',
-    figure: cpu('Envoy'),
-    bound: 'at most',
-    limits: { 1: 2.6, 16: 2.6, 64: 2.6 },
-    reference: true,
-  },
+  ...Object.entries(SERVERS)
+    .filter(([, { ofEmpty }]) => ofEmpty !== undefined)
+    .map(([server, { title, ofEmpty }]) => ({
+      title: `${title}: Envoy's CPU per call / an empty \`direct_response\` of the same Envoy`,
+      server,
+      than: 'empty',
+      figure: cpu('Envoy'),
+      bound: 'at most',
+      limits: { 1: ofEmpty, 16: ofEmpty, 64: ofEmpty },
+    })),
   {
     title: "the bridge's CPU per call / a bare ioredis GET loop",
     server: 'layotto',
@@ -38,7 +38,6 @@ export const TARGETS = [
     figure: (round) => round.cpuPerCall['bridge'] ?? round.cpuPerCall['ioredis loop'],
     bound: 'at most',
     limits: { 1: 3.2, 16: 3.2, 64: 3.2 },
-    reference: true,
   },
   {
     title: "calls per CPU second / daprd's",
@@ -110,14 +109,14 @@ export function judge(rows) {
   });
 }
 
-function compare(row, rows, { than, figure, bound, limits, reference = false }) {
+function compare(row, rows, { than, figure, bound, limits }) {
   const limit = limits[row.inflight];
   const other = rows.find(
     (one) =>
       one.server === than &&
       one.bytes === row.bytes &&
       one.inflight === row.inflight &&
-      (reference || one.call === row.call) &&
+      (isReference(than) || one.call === row.call) &&
       (one.door === 'none' || one.door === referenceDoor(row.door)),
   );
   if (limit === undefined || other === undefined) return undefined;

@@ -1,11 +1,12 @@
 import { Code } from '../../components-bridge/src/primitives/errors.js';
 import { ClusterServers } from '../support/cluster-servers.js';
+import { SentinelServers } from '../support/sentinel-servers.js';
 import { startStore } from '../support/store-servers.js';
 import type { StoreServer } from '../support/store-servers.js';
 import { certificate, pem, TlsFront } from '../support/tls-front.js';
 import type { TlsFrontOptions } from '../support/tls-front.js';
 import { eventually } from '../support/wait.js';
-import { item, refused, StateClient } from './state-client.js';
+import { item, refused, StateClient, STRONG } from './state-client.js';
 
 /** Who is let in, who is not, and what is said then. */
 describe('state.redis over TLS', () => {
@@ -146,7 +147,7 @@ describe('state.redis over TLS', () => {
   });
 
   it('reaches every node of a cluster', async () => {
-    const cluster = await ClusterServers.start({ tls: true, password: 'secret' });
+    const cluster = await ClusterServers.start({ front: (port) => TlsFront.start(port), password: 'secret' });
     open.push({ close: () => cluster.stop() });
     const state = await client('', { ...cluster.metadata, ...CA });
     const keys = Array.from({ length: 50 }, (_, index) => `key-${index}`);
@@ -154,6 +155,25 @@ describe('state.redis over TLS', () => {
     expect((await state.bulk(keys)).map(({ etag }) => etag)).toEqual(keys.map(() => '1'));
     const sizes = await Promise.all(cluster.nodes.map(({ admin }) => admin.dbsize()));
     expect(sizes.every((size) => size > 0)).toBe(true);
+  });
+
+  it('reaches Sentinels and the primary that they name, and says which of them is not trusted', async () => {
+    const group = await SentinelServers.start({
+      // Sentinels and replicas do not speak TLS, and use the announced ports too.
+      front: (port) => TlsFront.start(port, { plainToo: true }),
+      replicas: 1,
+    });
+    open.push({ close: () => group.stop() });
+    const state = await client('', { ...group.metadata, ...CA });
+    await state.save(item('k', 'v', STRONG));
+    expect((await state.get('k')).data).toBe('v');
+    const primary = await group.primary();
+    const stored = await group.askServer(primary, (redis) => redis.hget('app||k', 'data'));
+    expect(stored).toBe('v');
+    const other = await client('', { ...group.metadata, caCert: pem('stranger.pem') }, false);
+    expect(await reasonOf(other)).toMatch(
+      /: Sentinel 127\.0\.0\.1:\d+: .*unable to verify.*name it in caCert/,
+    );
   });
 
   /** Why it is not ready, once that is known. */

@@ -1,6 +1,6 @@
 import { Code } from '../../components-bridge/src/primitives/errors.js';
 import type { StateFeature } from '../../components-bridge/src/primitives/state/store.js';
-import { item, refused, StateClient } from './state-client.js';
+import { item, refused, StateClient, STRONG } from './state-client.js';
 import type { ClientOptions } from './state-client.js';
 import { etagTests } from './state-etags.js';
 import { ttlTests } from './state-expiry.js';
@@ -128,6 +128,19 @@ export function stateConformance(
         expect(await refused(client.delete('a||b'))).toEqual(wanted);
         expect(await refused(client.transact({ delete: item('a||b', '') }))).toEqual(wanted);
       });
+    });
+
+    it('takes STRONG consistency, whatever that means for it', async () => {
+      const [a, b] = [freshTogether(), freshTogether()];
+      await client.save(item(a, 'a', STRONG), item(b, 'b'));
+      expect(await other.get(a)).toEqual({ data: 'a', etag: '1' });
+      if (features.includes('TRANSACTIONAL')) {
+        await client.transact({ upsert: item(a, 'A', STRONG) }, { upsert: item(b, 'B') });
+        expect(await other.get(b)).toEqual({ data: 'B', etag: '2' });
+      }
+      await client.delete(a, undefined, STRONG);
+      await client.deleteBulk({ key: b, ...STRONG });
+      expect((await other.bulk([a, b])).map(({ etag }) => etag)).toEqual(['', '']);
     });
 
     describe('delete', () => {

@@ -3,12 +3,13 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 
 /**
  * A TCP connection that a test can break: passes bytes on to a port, which may change, and can cut what is open,
- * refuse what comes, or hold answers back.
+ * refuse what comes, hold answers back, or keep from Redis' replicas what they are sent.
  */
 export class TcpProxy {
   readonly #server: Server;
   readonly #open = new Set<Socket>();
   #holding = false;
+  #starving = false;
 
   private constructor(private target: number) {
     this.#server = createServer((socket) => this.#join(socket));
@@ -45,6 +46,11 @@ export class TcpProxy {
     for (const socket of this.#open) socket.resume();
   }
 
+  /** From now on nothing that is sent to replicas arrives. */
+  starveReplicas(): void {
+    this.#starving = true;
+  }
+
   async stop(): Promise<void> {
     this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
@@ -56,12 +62,16 @@ export class TcpProxy {
       return;
     }
     const far = connect(this.target, '127.0.0.1');
+    let replica = false;
+    near.on('data', (chunk: Buffer) => (replica ||= chunk.includes('PSYNC')));
     for (const [from, to] of [
       [near, far],
       [far, near],
     ] as const) {
       this.#open.add(from);
-      from.on('data', (chunk) => to.write(chunk));
+      from.on('data', (chunk) => {
+        if (!(replica && this.#starving && from === far)) to.write(chunk);
+      });
       from.on('error', () => undefined);
       from.on('close', () => {
         this.#open.delete(from);

@@ -159,8 +159,8 @@ describe('failures', () => {
   test("Envoy's own replies keep their status and get the door's shape", async () => {
     const filter = await Filter.connected();
     const http = filter.http('GET', '/v1.0/state/statestore/k');
-    http.envoyReply(408, 'downstream duration timeout', -1);
-    expect(http.answer?.status).toBe(408);
+    http.envoyReply(431, 'headers too large', -1);
+    expect(http.answer?.status).toBe(431);
     expect(JSON.parse(http.answer?.body.toString() ?? '')).toMatchObject({
       errorCode: expect.any(String) as string,
     });
@@ -170,6 +170,16 @@ describe('failures', () => {
       status: 200,
       grpcStatus: 4,
       grpcMessage: 'downstream duration timeout',
+    });
+  });
+
+  test.each([408, 504])('a deadline that Envoy calls %i is 408 to a caller over HTTP', async (status) => {
+    const filter = await Filter.connected();
+    const http = filter.http('GET', '/v1.0/state/statestore/k');
+    http.envoyReply(status, 'downstream duration timeout', -1);
+    expect(http.answer?.status).toBe(408);
+    expect(JSON.parse(http.answer?.body.toString() ?? '')).toMatchObject({
+      errorCode: 'ERR_DEADLINE_EXCEEDED',
     });
   });
 

@@ -5,6 +5,7 @@ import {
 import { grpcFrame, unframe } from '../support/grpc-raw.js';
 import { Kind } from '../support/frames.js';
 import { configuration, Filter, getState, grpcHeaders, saveState } from './harness.js';
+import type { HttpStream } from './http-stream.js';
 
 const { limits } = configuration();
 const KIB = 1024;
@@ -140,6 +141,50 @@ describe('bytes', () => {
     expect(filter.saveState('x', body).answer).toBeUndefined();
     expect(filter.saveState('y', body).answer).toBeUndefined();
     expect(filter.saveState('z', body).answer).toMatchObject(TOO_BUSY);
+  });
+});
+
+describe('calls whose bodies are waited for', () => {
+  const path = '/spec.proto.runtime.v1.Runtime/GetState';
+
+  /** Starts calls until one is refused; those that are not, wait. */
+  async function waitingUntilRefused(filter: Filter, headers: Record<string, string> = {}) {
+    const waiting: HttpStream[] = [];
+    for (let n = 0; n < 10_000; n++) {
+      const stream = filter.host.openStream(filter.root);
+      stream.callOnRequestHeaders({ ...grpcHeaders(path), ...headers }, false);
+      if (stream.answer !== undefined) return { waiting, refused: stream };
+      waiting.push(stream);
+    }
+    throw new Error('no call was refused');
+  }
+
+  test('are refused past a part of the bytes, and no others are', async () => {
+    const filter = await Filter.connected();
+    const { waiting, refused } = await waitingUntilRefused(filter);
+    expect(refused.answer).toMatchObject(TOO_BUSY);
+    expect(waiting.length).toBeGreaterThan(2 * limits.operations);
+    expect(waiting.length).toBeLessThan(limits.bytes / 4 / 4096);
+    // What needs no body is served, and so is each of those that wait.
+    expect(filter.http('GET', '/v1.0/healthz').answer?.status).toBe(204);
+    expect(filter.http('GET', '/v1.0/state/statestore/k').answer).toBeUndefined();
+    waiting[0]?.callOnRequestBody(grpcFrame(getState('k')), true);
+    expect(filter.bridge.requests()).toHaveLength(2);
+  });
+
+  test('count with their headers, and give back all of it', async () => {
+    const filter = await Filter.connected({ limits: { ...limits, bytes: 256 * KIB, operations: 64 } });
+    const long = { 'x-long': 'x'.repeat(60 * KIB) };
+    const first = await waitingUntilRefused(filter, long);
+    const { length } = first.waiting;
+    expect(length).toBeGreaterThan(2);
+    expect(length).toBeLessThan(20);
+    for (let round = 0; round < 20; round++) {
+      for (const stream of first.waiting.splice(0)) stream.reset();
+      const again = await waitingUntilRefused(filter, long);
+      expect(again.waiting).toHaveLength(length);
+      first.waiting = again.waiting;
+    }
   });
 });
 

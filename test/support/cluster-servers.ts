@@ -1,9 +1,9 @@
 import { Redis } from 'ioredis';
 
 import { freePort } from './ports.js';
+import type { Front } from './sentinel-servers.js';
 import { startStore } from './store-servers.js';
 import type { StoreServer } from './store-servers.js';
-import { TlsFront } from './tls-front.js';
 import { eventually } from './wait.js';
 
 const SLOTS = 16_384;
@@ -16,8 +16,12 @@ export interface ClusterOptions {
   /** Replicas of each. */
   replicas?: number;
   password?: string;
-  /** Nodes announce ports that speak TLS, and `TlsFront` stands there. */
-  tls?: boolean;
+  /** What stands before each node, made of its port; it announces that port instead of its own. */
+  front?: (port: number) => Promise<Front>;
+  /** Where the nodes listen; by default anywhere. */
+  ports?: readonly number[];
+  /** More arguments for every node. */
+  args?: readonly string[];
 }
 
 /** A node of a cluster. */
@@ -32,7 +36,7 @@ export interface ClusterNode {
 
 /** A cluster of Valkey nodes. */
 export class ClusterServers {
-  readonly #fronts: TlsFront[] = [];
+  readonly #fronts: Front[] = [];
 
   private constructor(
     /** Primaries first, then replicas: of the first primary, of the second, and so on. */
@@ -132,9 +136,10 @@ export class ClusterServers {
   }
 
   async #startNode(): Promise<number> {
-    const { password, tls = false } = this.options;
-    const [port, bus] = [await freePort(), await freePort()];
-    const front = tls ? await TlsFront.start(port) : undefined;
+    const { password, args: more = [] } = this.options;
+    const port = this.options.ports?.[this.nodes.length] ?? (await freePort());
+    const bus = await freePort();
+    const front = await this.options.front?.(port);
     if (front !== undefined) this.#fronts.push(front);
     const args = [
       ...['--cluster-enabled', 'yes', '--cluster-node-timeout', String(NODE_TIMEOUT_MS)],
@@ -143,9 +148,14 @@ export class ClusterServers {
       ...(front
         ? ['--cluster-announce-port', String(front.port), '--cluster-announce-bus-port', String(bus)]
         : []),
+      ...more,
     ];
     const server = await startStore('valkey', args, port);
-    const admin = new Redis(port, '127.0.0.1', { protocol: 2, ...(password && { password }) });
+    const admin = new Redis(port, '127.0.0.1', {
+      protocol: 2,
+      disconnectTimeout: 100,
+      ...(password && { password }),
+    });
     admin.on('error', () => undefined);
     const node = { server, port: front?.port ?? port, id: '', admin };
     this.nodes.push(node);

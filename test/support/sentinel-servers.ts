@@ -19,6 +19,20 @@ export interface SentinelOptions {
   replicas?: number;
   /** Password of the servers, and another one of the Sentinels. */
   passwords?: { servers: string; sentinels: string };
+  /** What stands before each server and Sentinel, made of its port; they announce its port instead of their own. */
+  front?: (port: number) => Promise<Front>;
+}
+
+/** What stands before a server. */
+export interface Front {
+  port: number;
+  stop(): Promise<void>;
+}
+
+/** A server or a Sentinel, and the port that it announces. */
+interface Member {
+  server: StoreServer;
+  announced: number;
 }
 
 /** A primary with replicas, and three Sentinels that watch over them. */
@@ -26,17 +40,19 @@ export class SentinelServers {
   /** What the Sentinels call the primary. */
   readonly name = 'main';
 
+  /** The first is the primary at first. */
+  readonly #servers: Member[] = [];
+  readonly #sentinels: Member[] = [];
+  readonly #fronts: Front[] = [];
+
   private constructor(
-    /** The first is the primary at first. */
-    readonly servers: StoreServer[],
-    readonly sentinels: { port: number; process: Child }[],
     private readonly dir: string,
     private readonly options: SentinelOptions,
   ) {}
 
   static async start(options: SentinelOptions = {}): Promise<SentinelServers> {
     const dir = await mkdtemp(join(tmpdir(), 'sentinel-'));
-    const group = new SentinelServers([], [], dir, options);
+    const group = new SentinelServers(dir, options);
     try {
       await group.#startServers();
       await group.#startSentinels();
@@ -50,7 +66,7 @@ export class SentinelServers {
 
   /** `host:port` of every Sentinel, separated by commas. */
   get addresses(): string {
-    return this.sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',');
+    return this.#sentinels.map(({ announced }) => `127.0.0.1:${announced}`).join(',');
   }
 
   /** Metadata of a component that uses them. */
@@ -66,34 +82,57 @@ export class SentinelServers {
 
   /** The server that the Sentinels call the primary. */
   async primary(): Promise<StoreServer> {
-    const [first] = this.sentinels;
-    const address = await this.#ask(first?.port ?? 0, (redis) => {
-      return redis.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', this.name);
+    const [, port] = (await this.askSentinel('GET-MASTER-ADDR-BY-NAME', this.name)) as [string, string];
+    const member = this.#servers.find(({ announced }) => announced === Number(port));
+    if (member === undefined) throw new Error(`no server announces ${port}`);
+    return member.server;
+  }
+
+  /** Sends a SENTINEL command to the first of them. */
+  askSentinel(...command: string[]): Promise<unknown> {
+    const [first] = this.#sentinels;
+    return this.#ask(first?.server.port ?? 0, this.options.passwords?.sentinels, (redis) => {
+      return redis.call('SENTINEL', ...command);
     });
-    const [, port] = address as [string, string];
-    const server = this.servers.find((candidate) => candidate.port === Number(port));
-    if (server === undefined) throw new Error(`no server listens at ${port}`);
-    return server;
+  }
+
+  /** Sends a command to a server. */
+  askServer<Result>(server: StoreServer, command: (redis: Redis) => Promise<Result>): Promise<Result> {
+    return this.#ask(server.port, this.options.passwords?.servers, command);
+  }
+
+  /** Until all servers but the primary are its replicas. */
+  async settled(): Promise<void> {
+    const wanted = this.#servers.length - 1;
+    await eventually(
+      `${wanted} replicas`,
+      async () => {
+        const info = await this.askServer(await this.primary(), (redis) => redis.info('replication'));
+        return (info.match(/state=online/g)?.length ?? 0) === wanted;
+      },
+      { timeoutMs: 30_000, everyMs: 100 },
+    );
   }
 
   async stop(): Promise<void> {
-    for (const { process } of this.sentinels) process.signal('SIGKILL');
-    await Promise.all(this.sentinels.map(({ process }) => process.exited));
-    await Promise.all(this.servers.map((server) => server.stop()));
+    await Promise.all(this.#fronts.map((front) => front.stop()));
+    await Promise.all([...this.#sentinels, ...this.#servers].map(({ server }) => server.stop()));
     await rm(this.dir, { recursive: true, force: true });
   }
 
   async #startServers(): Promise<void> {
     const { replicas = 2, passwords } = this.options;
-    const guarded = passwords ? ['--requirepass', passwords.servers, '--masterauth', passwords.servers] : [];
-    // Replicas are filled at once, not when others may have come.
-    const args = ['--repl-diskless-sync-delay', '0', ...guarded];
-    const primary = await startStore('valkey', args);
-    this.servers.push(primary);
-    for (let count = 0; count < replicas; count++) {
-      this.servers.push(
-        await startStore('valkey', [...args, '--replicaof', '127.0.0.1', String(primary.port)]),
-      );
+    for (let count = 0; count <= replicas; count++) {
+      const port = await freePort();
+      const announced = await this.#announced(port);
+      const [primary] = this.#servers;
+      const args = [
+        // Replicas are filled at once, not when others may have come.
+        ...['--repl-diskless-sync-delay', '0', '--replica-announce-port', String(announced)],
+        ...(passwords ? ['--requirepass', passwords.servers, '--masterauth', passwords.servers] : []),
+        ...(primary ? ['--replicaof', '127.0.0.1', String(primary.announced)] : []),
+      ];
+      this.#servers.push({ server: await startStore('valkey', args, port), announced });
     }
   }
 
@@ -102,45 +141,61 @@ export class SentinelServers {
     const { passwords } = this.options;
     for (let index = 0; index < SENTINELS; index++) {
       const port = await freePort();
+      const announced = await this.#announced(port);
       const file = join(this.dir, `${index}.conf`);
       const lines = [
         `port ${port}`,
         'bind 127.0.0.1',
         `dir ${this.dir}`,
-        `sentinel monitor ${this.name} 127.0.0.1 ${this.servers[0]?.port} 2`,
+        'sentinel announce-ip 127.0.0.1',
+        `sentinel announce-port ${announced}`,
+        `sentinel monitor ${this.name} 127.0.0.1 ${this.#servers[0]?.announced} 2`,
         `sentinel down-after-milliseconds ${this.name} ${DOWN_AFTER_MS}`,
-        `sentinel failover-timeout ${this.name} 5000`,
+        `sentinel failover-timeout ${this.name} 3000`,
       ];
       if (passwords) {
         lines.push(`sentinel auth-pass ${this.name} ${passwords.servers}`);
         lines.push(`requirepass ${passwords.sentinels}`, `sentinel sentinel-pass ${passwords.sentinels}`);
       }
       await writeFile(file, lines.join('\n'));
-      this.sentinels.push({ port, process: new Child(`sentinel ${index}`, path, [file, '--sentinel']) });
+      const process = new Child(`sentinel ${index}`, path, [file, '--sentinel']);
+      const stop = async (): Promise<void> => {
+        process.signal('SIGKILL');
+        await process.exited;
+      };
+      this.#sentinels.push({ server: { port, process, stop }, announced });
     }
+  }
+
+  async #announced(port: number): Promise<number> {
+    const front = await this.options.front?.(port);
+    if (front === undefined) return port;
+    this.#fronts.push(front);
+    return front.port;
   }
 
   async #isComplete(): Promise<boolean> {
-    for (const { port, process } of this.sentinels) {
-      if (process.exitCode !== undefined) throw new Error(process.tail());
-      const info = await this.#ask(port, (redis) => redis.info('sentinel'));
-      const wanted = `status=ok,address=127.0.0.1:${this.servers[0]?.port},slaves=${this.servers.length - 1},sentinels=${SENTINELS}`;
+    const { passwords } = this.options;
+    const wanted =
+      `status=ok,address=127.0.0.1:${this.#servers[0]?.announced},` +
+      `slaves=${this.#servers.length - 1},sentinels=${SENTINELS}`;
+    for (const { server } of this.#sentinels) {
+      if (server.process.exitCode !== undefined) throw new Error(server.process.tail());
+      const info = await this.#ask(server.port, passwords?.sentinels, (redis) => redis.info('sentinel'));
       if (!info.includes(wanted)) throw new Error(info);
     }
-    const primary = new Redis(this.servers[0]?.port ?? 0, '127.0.0.1', {
-      ...(this.options.passwords && { password: this.options.passwords.servers }),
-    });
-    try {
-      const online = (await primary.info('replication')).match(/state=online/g) ?? [];
-      return online.length === this.servers.length - 1;
-    } finally {
-      primary.disconnect();
-    }
+    await this.settled();
+    return true;
   }
 
-  async #ask<Result>(port: number, command: (redis: Redis) => Promise<Result>): Promise<Result> {
+  async #ask<Result>(
+    port: number,
+    password: string | undefined,
+    command: (redis: Redis) => Promise<Result>,
+  ): Promise<Result> {
     const redis = new Redis(port, '127.0.0.1', {
-      ...(this.options.passwords && { password: this.options.passwords.sentinels }),
+      ...(password !== undefined && { password }),
+      protocol: 2,
       enableReadyCheck: false,
       retryStrategy: () => null,
     });

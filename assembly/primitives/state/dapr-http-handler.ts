@@ -1,7 +1,7 @@
 // What the state handlers of Dapr's HTTP API share: the store and key in the
 // path, and the errors.
 
-import { answerEmpty, answerError } from '../../dialects/dapr-http';
+import { answerEmpty, answerError, QueryMetadata } from '../../dialects/dapr-http';
 import { Code, httpStatusOf } from '../../dialects/codes';
 import { clip, Exchange, Step } from '../../dialects/exchange';
 import { Handler } from '../../dialects/handler';
@@ -13,6 +13,9 @@ import { StateBody } from './json-items';
 import { checkStore, checkTransactional, isIllegalKey, Refusal } from './operations';
 
 const UNREADABLE = literal('the components bridge sent an answer that cannot be read');
+const QUERY_TOO_LONG = literal(
+  "the query's metadata, once for each item, is longer than limits.message: put it into the items, or send fewer",
+);
 const KEY_REQUIRED = literal('"key" is a required field');
 
 /** A call to one store, and perhaps one key. */
@@ -54,6 +57,13 @@ export abstract class StateHandler extends Handler {
   protected malformed(exchange: Exchange, message: View): Step {
     answerError(exchange, 400, ERR_MALFORMED_REQUEST, message);
     return Step.Answer;
+  }
+
+  /** The query's metadata goes into every item; false when the call is answered because they would be too long. */
+  protected checkQuery(exchange: Exchange, query: QueryMetadata, items: i32): bool {
+    if (query.fits(items, exchange.configuration.messageBytes)) return true;
+    this.malformed(exchange, QUERY_TOO_LONG);
+    return false;
   }
 
   protected malformedText(exchange: Exchange, prefix: string, problem: string): Step {

@@ -46,7 +46,7 @@ export class BulkGet extends StateHandler {
       while (body.reader.nextKey()) {
         if (body.at(KEYS)) {
           if (body.array('BulkGetRequest.keys', '[]string')) {
-            while (body.reader.nextItem()) request.keys.push(body.text('BulkGetRequest.keys'));
+            while (body.nextItem()) request.keys.push(body.text('BulkGetRequest.keys'));
           }
         } else if (body.at(PARALLELISM) && body.reader.peek() == JsonKind.NUMBER) {
           request.parallelism = <i32>body.reader.integer();
@@ -143,7 +143,7 @@ export class Transaction extends StateHandler {
       while (body.reader.nextKey()) {
         if (body.at(OPERATIONS)) {
           if (body.array('TransactionalRequest.operations', '[]state.Operation')) {
-            while (body.reader.nextItem()) request.operations.push(this.operation(exchange, body));
+            while (body.nextItem()) request.operations.push(this.operation(exchange, body));
           }
         } else if (body.at(METADATA)) body.metadata(request.metadata);
         else body.reader.skip();
@@ -152,6 +152,7 @@ export class Transaction extends StateHandler {
     const problem = body.finish();
     if (problem.length > 0) return this.malformedText(exchange, DESERIALIZING, problem);
     const query = new QueryMetadata(exchange);
+    if (!this.checkQuery(exchange, query, request.operations.length)) return Step.Answer;
     for (let i = 0; i < request.operations.length; i++) {
       const operation = request.operations[i];
       if (!viewEquals(operation.operationType, UPSERT) && !viewEquals(operation.operationType, DELETE)) {

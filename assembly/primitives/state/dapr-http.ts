@@ -78,13 +78,14 @@ class Save extends StateHandler {
     if (!this.enter(exchange)) return Step.Answer;
     const body = new StateBody(exchange, 'SetRequest');
     const items: Array<StateItem> = [];
-    if (body.array('', '[]state.SetRequest')) while (body.reader.nextItem()) items.push(body.item());
+    if (body.array('', '[]state.SetRequest')) while (body.nextItem()) items.push(body.item());
     if (!this.checkBody(exchange, body, '')) return Step.Answer;
     if (items.length == 0) {
       answerEmpty(exchange);
       return Step.Answer;
     }
     const query = new QueryMetadata(exchange);
+    if (!this.checkQuery(exchange, query, items.length)) return Step.Answer;
     for (let i = 0; i < items.length; i++) {
       if (this.refusedKey(exchange, items[i].key)) return Step.Answer;
       overrideMetadata(items[i].metadata, query);
@@ -151,7 +152,13 @@ export function installDaprHttpState(router: Router): void {
     const method = i == 0 ? 'POST' : 'PUT';
     router.http('state', 'SaveState', method, '/v1.0/state/{}', (): Handler => new Save());
     router.http('state', 'GetBulkState', method, '/v1.0/state/{}/bulk', (): Handler => new BulkGet());
-    router.http('state', 'ExecuteStateTransaction', method, '/v1.0/state/{}/transaction', (): Handler => new Transaction());
+    router.http(
+      'state',
+      'ExecuteStateTransaction',
+      method,
+      '/v1.0/state/{}/transaction',
+      (): Handler => new Transaction(),
+    );
     router.http('state', 'QueryState', method, '/v1.0-alpha1/state/{}/query', (): Handler => new Query());
   }
 }

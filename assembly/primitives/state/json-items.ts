@@ -13,8 +13,9 @@ import {
   StateOptions,
 } from '../../wire/gen/layotto/bridge/v1/state';
 import { JsonKind, JsonReader } from '../../wire/json';
+import { MAX_ELEMENTS } from '../../wire/proto';
 import { StringMap } from '../../wire/string-map';
-import { literal, View, viewEquals, viewEqualsIgnoreCase, viewLen } from '../../wire/view';
+import { literal, View, viewEquals, viewEqualsIgnoreCase, viewLen, viewPtr } from '../../wire/view';
 
 const KEY = literal('key');
 const VALUE = literal('value');
@@ -44,9 +45,9 @@ export function consistencyOf(name: View): i32 {
   return viewEquals(name, EVENTUAL) ? Consistency.EVENTUAL : Consistency.UNSPECIFIED;
 }
 
-/** Puts the query's metadata over the body's. */
+/** Puts the query's metadata over the body's: of equal names the last one counts, so the query's first comes last. */
 export function overrideMetadata(metadata: StringMap, query: QueryMetadata): void {
-  for (let i = 0; i < query.names.length; i++) metadata.set(query.names[i], query.values[i]);
+  for (let i = query.names.length - 1; i >= 0; i--) metadata.append(query.names[i], query.values[i]);
 }
 
 /** Reads bodies of the state API and remembers the first thing that is wrong. */
@@ -59,6 +60,8 @@ export class StateBody {
   badOptionValue: View = 0;
   /** An item has no key. */
   keyMissing: bool = false;
+  /** Items, keys and entries of metadata read: their memory is many times what they take in the body. */
+  private elements: i32 = 0;
 
   constructor(
     private readonly exchange: Exchange,
@@ -70,7 +73,9 @@ export class StateBody {
 
   /** Ends the reading: what is wrong with the JSON itself or a type in it; empty when all is well. */
   finish(): string {
-    const problem = this.reader.ok ? this.wrongType : this.reader.errorText();
+    let problem = this.reader.ok ? this.wrongType : this.reader.errorText();
+    if (this.elements > MAX_ELEMENTS)
+      problem = 'more than ' + MAX_ELEMENTS.toString() + ' items and entries of metadata';
     // What the reader unescaped is kept elsewhere by now.
     this.reader.reset(0);
     return problem;
@@ -91,10 +96,22 @@ export class StateBody {
   /** A string, or no bytes for null. */
   text(field: string): View {
     const kind = this.reader.peek();
-    if (kind == JsonKind.STRING) return this.exchange.keep(this.reader.string());
+    if (kind == JsonKind.STRING) return this.lasting(this.reader.string());
     if (kind == JsonKind.NULL) this.reader.skip();
     else this.wrong(field, 'string');
     return 0;
+  }
+
+  /** A text as it is if it stands in the body, which outlives the request message, else a copy. */
+  private lasting(text: View): View {
+    const body = this.exchange.body;
+    const offset = viewPtr(text) - viewPtr(body);
+    return offset < <usize>viewLen(body) ? text : this.exchange.keep(text);
+  }
+
+  /** Goes to the next item of an array, as the reader does; false also past the most items there may be. */
+  nextItem(): bool {
+    return this.reader.nextItem() && ++this.elements <= MAX_ELEMENTS;
   }
 
   /** Enters an object; false for null, and for anything else, which is noted. */
@@ -123,9 +140,9 @@ export class StateBody {
   metadata(into: StringMap): void {
     const field = this.structure + '.metadata';
     if (!this.object(field, 'map[string]string')) return;
-    while (this.reader.nextKey()) {
-      const name = this.exchange.keep(this.reader.key);
-      into.set(name, this.text(field));
+    while (this.reader.nextKey() && ++this.elements <= MAX_ELEMENTS) {
+      const name = this.lasting(this.reader.key);
+      into.append(name, this.text(field));
     }
   }
 

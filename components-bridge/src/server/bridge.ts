@@ -16,6 +16,7 @@ import { AdminServer } from './admin.js';
 import type { AdminPage } from './admin.js';
 import { CallWatch } from './calls.js';
 import { ComponentHistory } from './component-history.js';
+import { invalidation } from './invalidations.js';
 import { BridgeMetrics } from './metrics.js';
 import type { BridgeState } from './metrics.js';
 import { Predecessor } from './predecessor.js';
@@ -26,6 +27,7 @@ const FIRST_TRIES_MS = 250;
 
 /** How long components may take to become ready before a bridge that takes over does so without them. */
 const TAKE_OVER_MS = 5_000;
+
 /** How long the last spans may take to reach their collector. */
 const LAST_SPANS_MS = 1_000;
 
@@ -74,6 +76,7 @@ export class Bridge {
     this.socketPath = options.socketPath ?? join(config.dataDir, 'session.sock');
     this.#names = { version, configVersion: configHash(config) };
     const backends = new Backends(secrets);
+    const owner = { appId: config.app.id, namespace: options.namespace ?? '' };
     this.#spans = spanExporter(options);
     this.#metrics = new BridgeMetrics(backends, this.#spans);
     this.#registry = new ComponentRegistry({
@@ -90,12 +93,15 @@ export class Bridge {
         this.#reconfigured();
         options.onReplaced?.(component);
       },
+      onInvalid: (component, keys) => {
+        const push = invalidation(component, keys, owner);
+        if (push !== undefined) this.#sessions.push(push);
+      },
     });
     const state = new StateService({
       registry: this.#registry,
       backends,
-      appId: config.app.id,
-      namespace: options.namespace ?? '',
+      ...owner,
       messageBytes: config.limits.messageBytes,
     });
     this.#sessions = new SessionServer({
@@ -166,6 +172,7 @@ export class Bridge {
    */
   async apply(config: RuntimeConfig, options: ApplyOptions): Promise<Applied[]> {
     this.#config = config;
+    this.options.secrets.addComponents(config.components);
     const applied = await this.#registry.apply(config.components, options);
     // Another configuration may have come while this one was waited for.
     this.#reconfigured();

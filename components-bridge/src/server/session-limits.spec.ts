@@ -124,6 +124,26 @@ describe('SessionServer, at its limits', () => {
     });
   });
 
+  describe('a peer that asks and does not take', () => {
+    it('is read no further, also when all it asks for is a PONG', async () => {
+      await bridge.start({ limits: { ...LIMITS, bytes: MiB } });
+      const client = bridge.session({ window: 65_535 });
+      await client.hello();
+      client.stream.pause();
+      const pings = Buffer.concat(
+        Array.from({ length: 1_000 }, (_, id) => framed({ id: BigInt(id), kind: Kind.PING })),
+      );
+      for (let count = 0; count < 200; count++) client.stream.write(pings);
+      await eventually('it is read no further', () => bridge.server.backlog > MiB / 4);
+      await sleep(1_000);
+      expect(bridge.server.backlog).toBeLessThan(MiB);
+      client.stream.resume();
+      await eventually('it goes on when they are taken', () => client.of(Kind.PONG).length === 200_000, {
+        timeoutMs: 25_000,
+      });
+    });
+  });
+
   describe('drain', () => {
     beforeEach(() => bridge.start());
 
@@ -215,6 +235,9 @@ describe('SessionServer, at its limits', () => {
         'grpc-status': String(Code.UNIMPLEMENTED),
       });
       expect(await answer({ ':method': 'GET', ':path': '/' })).toMatchObject({ ':status': 415 });
+      // Its answer would be over with the headers, before there is a status to say.
+      const head = { ...grpc, ':method': 'HEAD', ':path': SESSION_PATH };
+      expect(await answer(head)).toMatchObject({ ':status': 405, allow: 'POST' });
       expect(bridge.server.open).toBe(0);
     });
 

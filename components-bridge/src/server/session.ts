@@ -213,6 +213,7 @@ export class SessionServer implements StreamEvents {
         break;
       case Kind.PING:
         stream.send(frame.id, Kind.PONG, NO_BYTES);
+        pair.regulate();
         break;
       case Kind.HELLO:
         throw new FrameError('a second HELLO');
@@ -239,6 +240,11 @@ export class SessionServer implements StreamEvents {
 
   onClose(stream: SessionStream): void {
     this.#forget(stream);
+  }
+
+  /** Tells every filter something unasked. @param payload a Push message */
+  push(payload: Uint8Array): void {
+    for (const pair of this.#pairs) pair.push(payload);
   }
 
   #sayGoaway(): void {
@@ -283,6 +289,8 @@ export class SessionServer implements StreamEvents {
   #refusal(headers: IncomingHttpHeaders & { ':path'?: string }): Record<string, string | number> | undefined {
     const { ':path': path = '', 'content-type': type = '' } = headers;
     if (!/^application\/grpc($|[+;])/.test(type)) return { ':status': 415 };
+    // A stream of HEAD would be over with its headers, and have no place for a status.
+    if (headers[':method'] !== 'POST') return { ':status': 405, allow: 'POST' };
     const refused = (code: Code, message: string): Record<string, string | number> => ({
       ':status': 200,
       'content-type': 'application/grpc',

@@ -56,7 +56,9 @@ export class SpanExporter {
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> | undefined;
   #pause = 0;
+  /** Takes no more spans; and, after that, keeps none to try again. */
   #closed = false;
+  #over = false;
 
   constructor(private readonly options: SpanExporterOptions) {
     this.#url = new URL(`${options.endpoint.replace(/\/+$/, '')}/v1/traces`);
@@ -80,6 +82,7 @@ export class SpanExporter {
     const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, graceMs)));
     await Promise.race([limit, this.#empty()]);
     clearTimeout(timer);
+    this.#over = true;
     this.dropped += this.#queue.splice(0).length;
     this.#agent.destroy();
   }
@@ -123,7 +126,7 @@ export class SpanExporter {
       this.options.log.warn({ collector: this.#url.host, reason: outcome.reason }, 'spans are not taken');
     }
     this.#pause = Math.min(this.#pause * 2 || FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
-    if (outcome.again) this.#queue.unshift(...spans);
+    if (outcome.again && !this.#over) this.#queue.unshift(...spans);
     else this.dropped += spans.length;
   }
 

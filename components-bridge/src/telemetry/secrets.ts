@@ -4,8 +4,10 @@ import type { ComponentConfig } from '../config/types.js';
 const REDACTED = '[redacted]';
 
 /** Keys of metadata whose values nobody but the component may see. */
-const SECRET_KEY =
-  /pass(?:word|wd|phrase)|secret|token|credential|private|(?:api|access|client|account).?key/i;
+const SECRET_KEY = /pass(?:word|wd|phrase)|secret|token|credential|(?:api|access|account).?key/i;
+
+/** Keys of certificates, which stand in the configuration itself or in a file that it names. */
+const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/;
 
 /** Shorter ones are left: taking every `ab` out of a text would show what the secret is, and ruin the text. */
 const SHORTEST = 4;
@@ -27,7 +29,9 @@ export class Secrets {
   /** Learns the secrets among the components' metadata. */
   addComponents(components: readonly ComponentConfig[]): void {
     for (const { metadata } of components) {
-      for (const [key, value] of Object.entries(metadata)) if (SECRET_KEY.test(key)) this.add(value);
+      for (const [key, value] of Object.entries(metadata)) {
+        if (SECRET_KEY.test(key) || PRIVATE_KEY.test(value)) this.add(value);
+      }
     }
   }
 

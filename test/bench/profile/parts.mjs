@@ -61,7 +61,8 @@ const METHODS = {
   'Envoy::Extensions::Common::Wasm::Buffer': BUFFER_METHODS,
 };
 
-const OTHER = 'rest of Envoy';
+/** Small functions that many parts use; what calls them says whose work they do. */
+export const OTHER = 'rest of Envoy';
 
 /**
  * Says for a frame of Envoy which part of it that is, and which function as well as is known.
@@ -91,13 +92,45 @@ export function envoyFrame(frame, binary, program) {
   return { part, label: `${hex} near ${close.replace(/#\d+$/, '')}`, exact: false };
 }
 
-/** The same for a frame of a program or library with symbols of its own, and of the kernel. */
+/** The same for a frame of a program or library with symbols of its own, such as Node, and of the kernel. */
 export function foreignFrame({ symbol, object }) {
   const name = symbol.replace(/\+0x[0-9a-f]+$/, '');
   if (object === '[kernel.kallsyms]' || object === '[kernel]')
     return { part: kernelPart(name), label: `kernel ${name}`, exact: true };
-  if (object === '') return { part: 'code made at run time', label: 'code made at run time', exact: false };
-  return { part: basename(object), label: `${basename(object)} ${name}`, exact: name !== '[unknown]' };
+  if (object === '') return madeFrame(name);
+  const file = basename(object);
+  const part = file === 'node' ? (nodePart(name) ?? 'rest of Node') : file;
+  return { part, label: `${file} ${name}`, exact: name !== '[unknown]' };
+}
+
+/** @type {readonly (readonly [RegExp, string])[]} */
+const NODE_PARTS = [
+  [/^Builtins_/, "V8's built-in functions"],
+  [/ArrayBuffer|BackingStore/, 'buffers: allocating and freeing'],
+  [/v8::internal::.*(Heap|Scaveng|Mark|Sweep|Evacuat|GCTracer|Space|Safepoint)/, 'garbage collection'],
+  [/^nghttp2|http2::/, 'HTTP/2'],
+  [/^uv_/, 'event loop'],
+  [/^v8::|^non-virtual thunk to v8::/, 'V8, the rest'],
+  [/node::/, "Node's own C++"],
+];
+
+function nodePart(name) {
+  return NODE_PARTS.find(([pattern]) => pattern.test(name))?.[1];
+}
+
+/** Compiled JavaScript, as `node --perf-basic-prof` names it: `JS:*get file:///…/state.js:23:5` and the like. */
+function madeFrame(symbol) {
+  const nameless = { part: 'code made at run time', label: 'code made at run time', exact: false };
+  if (symbol === '[unknown]') return nameless;
+  const [, name, place = ''] = /^\w+:[*~^+]?(\S*)(?: (\S+))?/.exec(symbol) ?? [undefined, symbol];
+  const file = place.replace(/^file:\/\//, '');
+  const short = file.replace(/^.*\/(?:node_modules\/|(?=dist\/components-bridge\/))/, '');
+  return {
+    part: 'JavaScript',
+    label: `${name || '(anonymous)'} ${short}`.trim(),
+    exact: true,
+    owner: short.replace(/(:\d+)+$/, ''),
+  };
 }
 
 function withMethod(name) {

@@ -4,6 +4,9 @@ import { promisify } from 'node:util';
 /** Samples per second and thread: a prime, so that nothing periodic is always met or always missed. */
 const FREQUENCY = 1999;
 
+/** How perf calls memory that belongs to no file. */
+const MADE_CODE = /perf-\d+\.map$|^\[unknown\]$|^\/\/anon$|^anon/;
+
 /** @returns {Promise<boolean>} whether `perf` is there and may watch other processes */
 export async function perfWorks() {
   try {
@@ -69,7 +72,7 @@ export function parseSample(block) {
   const frames = lines.flatMap((line) => {
     const parts = /^\s*([0-9a-f]+) (.*) \((.*)\)$/.exec(line);
     if (parts === null) return [];
-    const object = /perf-\d+\.map$|^\[unknown\]$|^\/\/anon$|^anon/.test(parts[3]) ? '' : parts[3];
+    const object = MADE_CODE.test(parts[3]) ? '' : parts[3];
     return [{ address: parseInt(parts[1], 16), symbol: parts[2], object }];
   });
   return { pid: Number(about[2]), thread: about[1], frames };

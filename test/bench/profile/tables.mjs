@@ -1,4 +1,4 @@
-import { foreignFrame } from './parts.mjs';
+import { OTHER, foreignFrame } from './parts.mjs';
 
 /**
  * Adds up the samples of one process.
@@ -18,7 +18,7 @@ export function addUp(samples, describe = foreignFrame) {
     if (frames.length === 0) continue;
     const looked = frames.map(look);
     totals.samples++;
-    count(totals.parts, looked[0].part);
+    count(totals.parts, (looked.find(({ part }) => part !== OTHER) ?? looked[0]).part);
     count(totals.self, looked[0].label);
     for (const label of new Set(looked.map((one) => one.label))) count(totals.inclusive, label);
     const caller = looked.find((one, index) => index > 0 && one.exact && one.label !== looked[0].label);
@@ -87,6 +87,23 @@ export function entries(samples, describe) {
     else row.around++;
   }
   return table;
+}
+
+/**
+ * Whose work the bridge does: each sample goes to the nearest JavaScript file around it that is not Node's own, else to
+ * the nearest of Node's, else to the part of Node it is in.
+ *
+ * @returns {Map<string, number>}
+ */
+export function owners(samples) {
+  const sums = new Map();
+  for (const { frames } of samples) {
+    const looked = frames.map(foreignFrame);
+    const files = looked.map(({ owner }) => owner).filter((owner) => owner !== undefined && owner !== '');
+    const file = files.find((one) => !one.startsWith('node:')) ?? files[0];
+    if (looked.length > 0) count(sums, file ?? `no JavaScript: ${looked[0].part}`);
+  }
+  return sums;
 }
 
 /** @returns {[string, number][]} the largest first */

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { ABORT, open as openLmdb } from 'lmdb';
 import type { Database, RootDatabase } from 'lmdb';
 
-import type { ComponentContext } from '../../primitives/component.js';
+import type { BackendPlace, ComponentContext } from '../../primitives/component.js';
 import { reasonOf } from '../../primitives/errors.js';
 import { check, demandOfRemoval, demandOfWrite } from '../../primitives/state/etag.js';
 import { StateError } from '../../primitives/state/store.js';
@@ -79,6 +79,7 @@ interface Job {
  */
 export class EmbeddedStateStore implements StateStore {
   readonly features: ReadonlySet<StateFeature> = new Set(['ETAG', 'TRANSACTIONAL', 'TTL']);
+  readonly place: BackendPlace = { system: 'lmdb' };
   readonly #root: RootDatabase<Buffer, Buffer>;
   readonly #records: Database<Buffer, Buffer>;
   readonly #expiries: Database<Buffer, Buffer>;

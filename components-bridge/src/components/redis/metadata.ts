@@ -41,7 +41,7 @@ export const connectionShape = {
   strongReplicas: whole(0, 100).describe(
     'How many replicas confirm a write with STRONG consistency. Default: all that are connected.',
   ),
-  strongTimeout: duration().describe('How long that may take. Default 1s.'),
+  strongTimeout: duration().describe('How long that may take. Default 2s.'),
 };
 
 /** Metadata of `state.redis`. */

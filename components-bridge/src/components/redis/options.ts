@@ -10,7 +10,8 @@ import type { RedisConnectionMetadata } from './metadata.js';
 
 const DIAL_TIMEOUT_MS = 5_000;
 const READ_TIMEOUT_MS = 3_000;
-const STRONG_TIMEOUT_MS = 1_000;
+/** More than the second that a replica takes at most to confirm for the first time. */
+const STRONG_TIMEOUT_MS = 2_000;
 /** Pause before reconnecting: the first, and by default the longest. It doubles with each try. */
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 2_000;
@@ -112,26 +113,6 @@ export function serverOptions(settings: RedisSettings, { host, port }: Endpoint)
   // TLS names a server by name only; certificates for addresses are checked without.
   if (settings.tls !== undefined)
     options.tls = isIP(host) === 0 ? { servername: host, ...settings.tls } : settings.tls;
-  return options;
-}
-
-/** Options of a connection to the primary that the Sentinels name. */
-export function primaryOptions(settings: RedisSettings): RedisOptions {
-  const options: RedisOptions = {
-    ...commonOptions(settings),
-    sentinels: settings.endpoints.map((endpoint) => ({ ...endpoint })),
-    name: settings.primaryName,
-    sentinelCommandTimeout: settings.readTimeoutMs,
-    sentinelRetryStrategy: settings.pauseMs,
-  };
-  const { name, password } = settings.sentinelUser;
-  if (name !== '') options.sentinelUsername = name;
-  if (password !== '') options.sentinelPassword = password;
-  if (settings.tls !== undefined) {
-    options.tls = settings.tls;
-    options.sentinelTLS = settings.tls;
-    options.enableTLSForSentinelMode = true;
-  }
   return options;
 }
 

@@ -1,4 +1,4 @@
-import type { ComponentContext } from '../../primitives/component.js';
+import type { BackendPlace, ComponentContext } from '../../primitives/component.js';
 import { reasonOf } from '../../primitives/errors.js';
 import { demandOfRemoval, demandOfWrite, exists, mismatch } from '../../primitives/state/etag.js';
 import type { Demand } from '../../primitives/state/etag.js';
@@ -21,8 +21,14 @@ import type { Script } from './scripts.js';
 
 export async function open(context: ComponentContext): Promise<RedisStateStore> {
   const metadata = metadataSchema.parse(context.metadata);
-  const connection = await openConnection(metadata, context);
-  return new RedisStateStore(connection, metadata.ttlInSeconds);
+  const connection = await openConnection(metadata, context, metadata.nearCacheMaxAge !== undefined);
+  const [{ host, port } = {}] = metadata.redisHost ?? metadata.redisHosts ?? [];
+  const place: BackendPlace = {
+    system: 'redis',
+    ...(host === undefined ? {} : { address: host }),
+    ...(port === undefined ? {} : { port }),
+  };
+  return new RedisStateStore(connection, metadata.ttlInSeconds, place);
 }
 
 /** State on Redis or Valkey, in the form in which Dapr and Layotto keep it; see scripts.ts. */
@@ -33,11 +39,12 @@ export class RedisStateStore implements StateStore {
   constructor(
     private readonly connection: RedisConnection,
     private readonly defaultTtl: number | undefined,
+    readonly place: BackendPlace,
   ) {}
 
   async get(key: string): Promise<StateValue | undefined> {
     try {
-      const [data, version] = await this.connection.run(key, (next) =>
+      const [data, version] = await this.connection.read(key, (next) =>
         next().hmgetBuffer(key, 'data', 'version'),
       );
       if (!data && !version) return undefined;
@@ -95,7 +102,7 @@ export class RedisStateStore implements StateStore {
   /** A value that was not saved as state: a plain string. */
   async #getPlain(key: string): Promise<StateValue | undefined> {
     try {
-      const data = await this.connection.run(key, (next) => next().getBuffer(key));
+      const data = await this.connection.read(key, (next) => next().getBuffer(key));
       return data === null ? undefined : { data, etag: '' };
     } catch (error) {
       throw stateError(error);

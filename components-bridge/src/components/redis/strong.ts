@@ -5,6 +5,8 @@ import type { Endpoint, StrongSettings } from './options.js';
 
 /** How long what is known of a server's replicas counts. */
 const FRESH_MS = 1_000;
+/** Longest WAIT. */
+const LONGEST_WAIT_MS = 250;
 
 /** What one connection's server says of its replicas. */
 class Replicas {
@@ -101,15 +103,21 @@ class Confirmed {
   /** Waits until enough replicas have all that was written on this connection. Returns why not, if not. */
   async #confirm(): Promise<RedisUnconfirmed | undefined> {
     const { replicas: fixed, timeoutMs } = this.settings;
+    const end = performance.now() + timeoutMs;
+    let confirmed = 0;
     try {
-      let wanted = fixed ?? (this.replicas.isFresh ? this.replicas.count : await this.replicas.ask());
-      if (wanted === 0) return undefined;
-      const confirmed = await this.link.client.wait(wanted, timeoutMs);
-      if (confirmed >= wanted) return undefined;
-      // One that left meanwhile is not asked of.
-      if (fixed === undefined) wanted = await this.replicas.ask();
-      if (confirmed >= wanted) return undefined;
-      return this.#unconfirmed(`${confirmed} of ${wanted} replicas confirmed it within ${timeoutMs} ms`);
+      for (let first = true; ; first = false) {
+        const known = first && this.replicas.isFresh;
+        const wanted = fixed ?? (known ? this.replicas.count : await this.replicas.ask());
+        if (confirmed >= wanted) return undefined;
+        const left = end - performance.now();
+        if (left <= 0) {
+          return this.#unconfirmed(`${confirmed} of ${wanted} replicas confirmed it within ${timeoutMs} ms`);
+        }
+        // In parts, because one that leaves meanwhile is not asked of.
+        confirmed = await this.link.client.wait(wanted, Math.ceil(Math.min(left, LONGEST_WAIT_MS)));
+        if (confirmed >= wanted) return undefined;
+      }
     } catch (error) {
       return this.#unconfirmed(`no replica confirmed it: ${reasonOf(this.link.failure(error))}`);
     }

@@ -9,25 +9,31 @@ import { Code } from '../errors.js';
 import { ComponentRegistry } from '../registry.js';
 import { StateService } from './service.js';
 import { StateError } from './store.js';
-import type { StateFeature, StateStore } from './store.js';
+import type { StateFeature, StateRemoval, StateStore, StateWrite } from './store.js';
 
 /** A store that can do nothing but get, and fails as it is told to. */
 class PoorStore implements StateStore {
   readonly features: ReadonlySet<StateFeature> = new Set();
   failure: unknown;
   asked: string[] = [];
+  /** What it answers with; undefined: something with the key in it. */
+  data: Uint8Array | undefined;
+  /** Of each write and removal, whether it is to be strong. */
+  strong: unknown[] = [];
 
   async get(key: string) {
     this.asked.push(key);
     if (this.failure !== undefined) throw this.failure as Error;
-    return { data: Buffer.from(`of ${key}`), etag: '' };
+    return { data: this.data ?? Buffer.from(`of ${key}`), etag: '' };
   }
 
-  async set(): Promise<void> {
+  async set({ strong }: StateWrite): Promise<void> {
+    this.strong.push(strong);
     throw new StateError('failed', 'read only');
   }
 
-  async delete(): Promise<void> {
+  async delete({ strong }: StateRemoval): Promise<void> {
+    this.strong.push(strong);
     throw new StateError('failed', 'read only');
   }
 
@@ -75,6 +81,8 @@ describe('StateService', () => {
   beforeEach(() => {
     store.failure = undefined;
     store.asked = [];
+    store.data = undefined;
+    store.strong = [];
   });
 
   const METHODS = [
@@ -143,9 +151,34 @@ describe('StateService', () => {
     [new StateError('etag-mismatch', 'x'), Code.ABORTED, 'possible etag mismatch. error from state store: x'],
     [new StateError('etag-invalid', 'x'), Code.INVALID_ARGUMENT, 'invalid etag value: x'],
     [new StateError('exists', 'x', 'app||k'), Code.INTERNAL, 'failed to set key app||k: x'],
+    [new StateError('apart', 'x'), Code.INVALID_ARGUMENT, 'x'],
+    [new StateError('unconfirmed', 'h:1: done, but'), Code.UNAVAILABLE, 'state store s: h:1: done, but'],
   ])('says what %s means', async (failure, code, message) => {
     store.failure = failure;
     await expect(get()).rejects.toMatchObject({ code, message });
+  });
+
+  it('tells the store which writes are strong: all of a call, if one of them is', async () => {
+    const { EVENTUAL, STRONG, UNSPECIFIED } = pb.Consistency;
+    const item = (consistency = UNSPECIFIED) => ({ key: 'k', options: { consistency } });
+    const items = (...states: { key: string }[]): Uint8Array =>
+      toBinary(pb.SaveStateRequestSchema, create(pb.SaveStateRequestSchema, { storeName: 's', states }));
+    const removal = (options: { consistency: pb.Consistency }): Uint8Array => {
+      const request = create(pb.DeleteStateRequestSchema, { storeName: 's', key: 'k', options });
+      return toBinary(pb.DeleteStateRequestSchema, request);
+    };
+    const told = async (method: string, payload: Uint8Array): Promise<unknown[]> => {
+      store.strong = [];
+      await call(method, payload).catch(() => undefined);
+      return store.strong;
+    };
+    // A bulk delete has the same fields as a save.
+    for (const method of ['SaveState', 'DeleteBulkState']) {
+      expect(await told(method, items(item(), item(EVENTUAL)))).toEqual([false, false]);
+      expect(await told(method, items(item(), item(STRONG)))).toEqual([true, true]);
+    }
+    expect(await told('DeleteState', removal({ consistency: EVENTUAL }))).toEqual([false]);
+    expect(await told('DeleteState', removal({ consistency: STRONG }))).toEqual([true]);
   });
 
   it('lets a bug through as what it is', async () => {
@@ -162,6 +195,23 @@ describe('StateService', () => {
       ['a', 'no luck'],
       ['b', 'no luck'],
     ]);
+  });
+
+  it('stops a bulk read of many large values soon after they exceed a message', async () => {
+    store.data = Buffer.alloc(900);
+    const keys = Array.from({ length: 1_000 }, (_, index) => `k${index}`);
+    const request = create(pb.GetBulkStateRequestSchema, { storeName: 's', keys });
+    const answer = call('GetBulkState', toBinary(pb.GetBulkStateRequestSchema, request));
+    await expect(answer).rejects.toMatchObject({ code: Code.RESOURCE_EXHAUSTED });
+    expect(store.asked.length).toBeLessThan(50);
+  });
+
+  it('reads every key of a bulk read, in the order asked', async () => {
+    store.data = Buffer.of(1);
+    const keys = Array.from({ length: 30 }, (_, index) => `k${index}`);
+    const request = create(pb.GetBulkStateRequestSchema, { storeName: 's', keys });
+    const answer = await call('GetBulkState', toBinary(pb.GetBulkStateRequestSchema, request));
+    expect(fromBinary(pb.GetBulkStateResponseSchema, answer).items.map(({ key }) => key)).toEqual(keys);
   });
 
   it('refuses transactions that the store or the protocol does not have', async () => {

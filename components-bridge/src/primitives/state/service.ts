@@ -25,7 +25,9 @@ export interface StateServiceOptions extends KeyOwner {
 }
 
 /** How many keys of one call are on their way to the store at once. */
-const AT_ONCE = 1_000;
+const WRITES_AT_ONCE = 1_000;
+/** Fewer, because each may be as long as a message, and all but one of those be read for nothing. */
+const READS_AT_ONCE = 16;
 
 /** Bytes of a bulk item beside its key, data and etag, at most. */
 const ITEM_OVERHEAD = 24;
@@ -80,7 +82,7 @@ export class StateService implements Service {
     const stored = keys.map((key) => storedKey(prefix, key));
     if (slot.instance === undefined) throw this.#backends.refused(call, slot, 'get', WORDING);
     let room = this.options.messageBytes;
-    const items = await inSlices(stored, async (key, index) => {
+    const items = await inSlices(READS_AT_ONCE, stored, async (key, index) => {
       const item = create(pb.BulkStateItemSchema, { key: keys[index] ?? '' });
       let value: StateValue | undefined;
       try {
@@ -279,7 +281,7 @@ async function independently<Item>(
   items: readonly Item[],
   perform: (item: Item, index: number) => Promise<void>,
 ): Promise<void> {
-  const outcomes = await inSlices(items, async (item, index) => {
+  const outcomes = await inSlices(WRITES_AT_ONCE, items, async (item, index) => {
     try {
       await perform(item, index);
       return undefined;
@@ -293,12 +295,13 @@ async function independently<Item>(
 
 /** Calls `perform` for each item, in order, a bounded number of them at once. */
 async function inSlices<Item, Result>(
+  atOnce: number,
   items: readonly Item[],
   perform: (item: Item, index: number) => Promise<Result>,
 ): Promise<Result[]> {
   const results: Result[] = [];
-  for (let start = 0; start < items.length; start += AT_ONCE) {
-    const slice = items.slice(start, start + AT_ONCE);
+  for (let start = 0; start < items.length; start += atOnce) {
+    const slice = items.slice(start, start + atOnce);
     results.push(...(await Promise.all(slice.map((item, index) => perform(item, start + index)))));
   }
   return results;

@@ -68,6 +68,8 @@ export async function run(values: Values, command: readonly string[]): Promise<n
     release();
     signals.release();
   }
+  // The terminal is gone. An orderly exit would have Node put back its settings, and abort because it cannot.
+  if (signals.received === 'SIGHUP') process.kill(process.pid, 'SIGHUP');
   return signals.forced ? 128 + signals.number : code;
 }
 

@@ -35,8 +35,10 @@ describe('the bootstrap', () => {
     const paths = JSON.stringify(bootstrap).match(/"path":"\/[^"]*"/g) ?? [];
     expect([...new Set(paths)].sort()).toEqual([
       '"path":"/metrics"',
+      '"path":"/metrics/bridge"',
       '"path":"/stats/prometheus"',
       '"path":"/var/lib/layotto/app.sock"',
+      '"path":"/var/lib/layotto/bridge-admin.sock"',
       '"path":"/var/lib/layotto/envoy"',
       '"path":"/var/lib/layotto/envoy-admin.sock"',
       '"path":"/var/lib/layotto/envoy/runtime.ecds.yaml"',
@@ -84,6 +86,14 @@ describe('the bootstrap', () => {
       'per_connection_buffer_limit_bytes',
       21 * 1024 * 1024,
     );
+    const route = {
+      cluster: 'layotto_none',
+      timeout: '0s',
+      max_stream_duration: { max_stream_duration: '1.5s', grpc_timeout_header_max: '0s' },
+    };
+    const reply = {
+      'layotto.reply': { '@type': 'type.googleapis.com/envoy.config.route.v3.FilterConfig', disabled: true },
+    };
     expect(manager(config)).toMatchObject({
       normalize_path: false,
       merge_slashes: false,
@@ -96,15 +106,10 @@ describe('the bootstrap', () => {
       route_config: {
         virtual_hosts: [
           {
+            // Only answers to gRPC callers pass the Lua filter.
             routes: [
-              {
-                match: { prefix: '/' },
-                route: {
-                  cluster: 'layotto_none',
-                  timeout: '0s',
-                  max_stream_duration: { max_stream_duration: '1.5s', grpc_timeout_header_max: '0s' },
-                },
-              },
+              { match: { prefix: '/', grpc: {} }, route },
+              { match: { prefix: '/' }, route, typed_per_filter_config: reply },
             ],
           },
         ],

@@ -1,4 +1,5 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -15,6 +16,7 @@ import { eventually } from '../test/support/wait.js';
 import { envoyBinary } from '../tools/get.mjs';
 import { EXTENSION_FILE, renderBootstrap, toYaml } from './bootstrap.js';
 import type { BootstrapOptions, RenderedBootstrap } from './bootstrap.js';
+import { renderEnvoyFilter } from './istio/envoyfilter.js';
 import { renderSamples, SAMPLE_CONFIG } from './samples.js';
 
 // What a real Envoy says about the generator's output. The module is the smallest there is: only the
@@ -111,6 +113,31 @@ describe('Envoy accepts', () => {
     expect(await validate(rendered.bootstrap)).toBe('OK');
   });
 
+  it.each<Partial<BootstrapOptions>>([{}, { hold: true, delivery: 'inline' }, { envoyVersion: '1.38.0' }])(
+    'the bootstrap of a runtime that is traced, with %j',
+    async (more) => {
+      // This Envoy is one that all forms must be for, if it is an old one; else the newer form too.
+      const own = await envoyBinary();
+      if (more.envoyVersion !== undefined) more = { ...more, envoyVersion: own.version };
+      for (const otlp of ['http://127.0.0.1:4318', 'http://[::1]:4318', 'http://collector.example:80/base']) {
+        const config = { ...(await localConfig()), tracing: { otlp, sampling: 0.25 } };
+        const rendered = renderBootstrap(config, options(more));
+        writeFiles(rendered);
+        expect(await validate(rendered.bootstrap)).toBe('OK');
+      }
+    },
+  );
+
+  it('an EnvoyFilter of a runtime that is traced', async () => {
+    const config = { ...SAMPLE_CONFIG, tracing: { otlp: 'http://collector.observe:4318', sampling: 1 } };
+    const filter = renderEnvoyFilter(config, {
+      ...options(),
+      module: { file: moduleFile },
+    });
+    const place = { moduleFile, socket: join(folder, 'session.sock'), port: await freePort() };
+    expect(await validate(composeEnvoyFilter(filter, place))).toBe('OK');
+  });
+
   it.each(['envoyfilter.yaml', 'envoyfilter-hold.yaml'])('what %s adds to a sidecar', async (name) => {
     const place = { moduleFile, socket: join(folder, 'session.sock'), port: await freePort() };
     const bootstrap = composeEnvoyFilter(parse(renderSamples()[name] ?? ''), place);
@@ -149,6 +176,16 @@ describe('a running Envoy', () => {
       expect([path, answer.status]).toEqual([path, 200]);
       expect(answer.body).toContain('envoy_http_downstream_rq_total{');
     }
+    // Those of the bridge are asked for where it will be.
+    expect(await http1(metrics, 'GET', '/metrics/bridge')).toMatchObject({ status: 503 });
+    const bridge = createServer((request, response) => response.end(`bridge ${request.url}`));
+    await new Promise<void>((resolve) => bridge.listen(join(folder, 'bridge-admin.sock'), resolve));
+    const fromBridge = await http1(metrics, 'GET', '/metrics/bridge');
+    await new Promise((resolve) => {
+      bridge.close(resolve);
+      bridge.closeAllConnections();
+    });
+    expect(fromBridge).toMatchObject({ status: 200, body: 'bridge /metrics' });
     for (const [method, path] of [
       ['POST', '/metrics'],
       ['GET', '/'],
@@ -156,6 +193,9 @@ describe('a running Envoy', () => {
       ['POST', '/quitquitquit'],
       ['GET', '/metrics/../config_dump'],
       ['GET', '/metricsx'],
+      ['POST', '/metrics/bridge'],
+      ['GET', '/metrics/bridge/../health'],
+      ['GET', '/health'],
     ] as const) {
       expect([method, path, (await http1(metrics, method, path)).status]).toEqual([method, path, 404]);
     }

@@ -59,8 +59,14 @@ export function renderSamples(): Record<string, string> {
   });
   const mesh = (hold: boolean) =>
     toYaml(renderEnvoyFilter(SAMPLE_CONFIG, { ...SAMPLE_PLUGIN, hold, namespace: 'shop', module: IMAGE }));
+  const tracing = { otlp: 'http://127.0.0.1:4318', sampling: 0.1 };
+  const traced = renderBootstrap(
+    { ...SAMPLE_CONFIG, tracing },
+    { ...SAMPLE_PLUGIN, hold: false, moduleFile: '/opt/layotto/runtime.wasm', envoyVersion: '1.40.0' },
+  );
   return {
     'bootstrap.yaml': toYaml(standalone.bootstrap),
+    'bootstrap-tracing.yaml': toYaml(traced.bootstrap),
     ...standalone.extensionConfigs,
     'envoyfilter.yaml': mesh(false),
     'envoyfilter-hold.yaml': mesh(true),

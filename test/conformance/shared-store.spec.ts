@@ -32,7 +32,14 @@ describe('the embedded store, open in several processes', () => {
 
   function openHere(): Promise<EmbeddedStateStore> {
     const log = pino({ enabled: false });
-    return open({ name: 'store', metadata: {}, dataDir, log, report: () => undefined });
+    return open({
+      name: 'store',
+      metadata: {},
+      dataDir,
+      log,
+      report: () => undefined,
+      invalidate: () => undefined,
+    });
   }
 
   const valueOf = async (key: string): Promise<string | undefined> => {
@@ -46,7 +53,7 @@ describe('the embedded store, open in several processes', () => {
     const program = `
       const { open } = await import(${JSON.stringify(module)});
       const context = { name: 'store', metadata: {}, dataDir: ${JSON.stringify(dataDir)} };
-      const store = await open({ ...context, log: { warn() {} }, report() {} });
+      const store = await open({ ...context, log: { warn() {} }, report() {}, invalidate() {} });
       await store.set({ key: 'k', value: Buffer.from('two'), etag: '1', firstWrite: false });
       await store.close();
     `;

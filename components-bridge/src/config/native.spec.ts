@@ -21,8 +21,9 @@ describe('the native form', () => {
 app: {id: shop, port: 8080, protocol: grpc}
 listen: {host: localhost, port: 35000, unixSocket: ./app.sock, hosts: [Runtime.local]}
 dataDir: ../data
-limits: {message: 1MiB, operations: 10, bytes: 8 MiB, deadline: 500ms}
+limits: {message: 1MiB, operations: 10, bytes: 8 MiB, cache: 2MiB, deadline: 500ms}
 envoy: {concurrency: 1, metricsPort: 0}
+tracing: {otlp: "http://localhost:4318/", sampling: 0.1}
 components:
   - name: statestore
     type: state.redis
@@ -41,9 +42,10 @@ components:
         hosts: ['runtime.local'],
       },
       dataDir: join(folder.path, 'data'),
-      limits: { messageBytes: 1048576, operations: 10, bytes: 8388608, cacheBytes: 8388608, deadlineMs: 500 },
+      limits: { messageBytes: 1048576, operations: 10, bytes: 8388608, cacheBytes: 2097152, deadlineMs: 500 },
       envoy: { concurrency: 1, metricsPort: 0 },
       lifecycle: { apply: true },
+      tracing: { otlp: 'http://localhost:4318', sampling: 0.1 },
       components: [
         {
           name: 'statestore',
@@ -52,7 +54,7 @@ components:
           primitive: 'state',
           form: 'native',
           metadata: { redisHost: 'localhost:6379', redisPassword: '0123', redisDB: '03', enableTLS: 'true' },
-          origin: { file: 'conf/layotto.yaml', line: 8 },
+          origin: { file: 'conf/layotto.yaml', line: 9 },
         },
       ],
     });
@@ -69,6 +71,21 @@ components:
     expect(config.components.map(({ name, type }) => [name, type])).toEqual([
       ['statestore', 'state.embedded'],
     ]);
+  });
+
+  it.each([
+    ['', undefined],
+    ['tracing:', undefined],
+    ['tracing: {}', undefined],
+    ['tracing: {otlp: "http://c"}', { otlp: 'http://c:80', sampling: 1 }],
+    [
+      'tracing: {otlp: "http://[::1]:4318/a/", sampling: "0.5"}',
+      { otlp: 'http://[::1]:4318/a', sampling: 0.5 },
+    ],
+    ['tracing: {otlp: "http://c:4318", sampling: 0}', { otlp: 'http://c:4318', sampling: 0 }],
+  ])('reads where traces go from %j', async (text, tracing) => {
+    await folder.write({ [file]: text });
+    expect((await folder.config({ file })).tracing).toEqual(tracing);
   });
 
   it('takes an empty list of components at its word', async () => {
@@ -167,6 +184,17 @@ components:
     ['\ncomponents: {a: b}', 'layotto.yaml:2 components: expected a list, found a map'],
     ['dataDir: 7', 'layotto.yaml:1 dataDir: expected text (quote it if it looks like a number), found 7'],
     ['a: 1\n---\nb: 2', 'layotto.yaml:3 : expected one document, found a second; keep one per file'],
+    ['tracing: {sampling: 1}', 'layotto.yaml:1 tracing.otlp: expected the address of a collector'],
+    [
+      'tracing: {otlp: "http://c", sampling: 1.5}',
+      'layotto.yaml:1 tracing.sampling: expected a number from 0 (no new traces) to 1 (all), found 1.5',
+    ],
+    ...['https://c:4318', 'c:4318', 'http://u:p@c', 'http://c?a', 'http://c:4318/v1/traces', '""'].map(
+      (otlp) => [
+        `tracing: {otlp: ${JSON.stringify(otlp)}}`,
+        "layotto.yaml:1 tracing.otlp: expected a collector's address as http://HOST:PORT",
+      ],
+    ),
     ['listen: {port: 34903}', 'layotto.yaml:1 envoy.metricsPort: expected a port of its own, found 34903'],
     ['app: {port: 34904}', "layotto.yaml:1 app.port: expected the app's own port, found 34904"],
     [

@@ -32,6 +32,11 @@ export interface ComponentContext {
    * resolved; while it is down, calls fail at once with the reason.
    */
   report(status: 'ready' | 'down', reason?: string): void;
+  /**
+   * Says that what was read of these keys before may be out of date; `all`: of any key. For components whose answers
+   * may be kept elsewhere. It must not come before the answers of reads that ended before it.
+   */
+  invalidate(keys: readonly string[] | 'all'): void;
 }
 
 /** What the module of a component exports. */

@@ -22,6 +22,11 @@ export interface RegistryOptions {
   onHealth?: (health: ComponentHealth) => void;
   /** Told when a component's new settings have taken the place of the old ones. */
   onReplaced?: (config: ComponentConfig) => void;
+  /**
+   * Told of stored keys of a component whose values, read before, may be out of date: by the component, and of all
+   * when another takes its place and when its last calls have ended.
+   */
+  onInvalid?: (config: ComponentConfig, keys: readonly string[] | 'all') => void;
 }
 
 /** What became of one component that was applied. */
@@ -217,6 +222,7 @@ export class ComponentRegistry {
       ...(secrets === undefined ? {} : { secrets }),
       ...(metadataOf === undefined ? {} : { metadataOf }),
       onChange: (slot) => this.#changed(slot),
+      onInvalid: ({ config }, keys) => this.options.onInvalid?.(config, keys),
     });
   }
 
@@ -235,12 +241,17 @@ export class ComponentRegistry {
     const { primitive, name } = slot.config;
     const before = this.find(primitive, name);
     this.#place(slot);
-    if (before !== undefined) this.#retire(before);
+    if (before === undefined) return;
+    this.options.onInvalid?.(slot.config, 'all');
+    this.#retire(before);
   }
 
   #retire(slot: ComponentSlot): void {
     this.#leaving.add(slot);
-    void slot.retire(RETIRE_MS).then(() => this.#leaving.delete(slot));
+    void slot.retire(RETIRE_MS).then(() => {
+      this.#leaving.delete(slot);
+      this.options.onInvalid?.(slot.config, 'all');
+    });
   }
 
   #dropCandidate(id: string): void {
@@ -271,6 +282,7 @@ export class ComponentRegistry {
       this.options.onReplaced?.(config);
     }
     if (this.#candidates.get(id) === slot) {
+      if (slot.closed) return;
       if (slot.instance === undefined) {
         log.warn({ status, reason }, 'the new settings are not ready; the old ones go on serving');
         return;

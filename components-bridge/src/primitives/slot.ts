@@ -35,6 +35,8 @@ export interface SlotOptions {
   metadataOf?: MetadataOf;
   /** Told after each change of its status or reason. */
   onChange: (slot: ComponentSlot) => void;
+  /** Told of stored keys whose values, read before, may be out of date. */
+  onInvalid?: ((slot: ComponentSlot, keys: readonly string[] | 'all') => void) | undefined;
 }
 
 /** One component, with one set of settings, through its life: connecting, ready, down and back, closed. */
@@ -210,6 +212,7 @@ export class ComponentSlot {
       report: (status, reason) => {
         if (opened && !this.#closed) this.#set(status, reason);
       },
+      invalidate: (keys) => this.options.onInvalid?.(this, keys),
     });
     opened = true;
     this.#metadata = metadata;

@@ -21,6 +21,7 @@ import { AdminServer } from './admin.js';
 import type { AdminPage } from './admin.js';
 import { CallWatch } from './calls.js';
 import { ComponentHistory } from './component-history.js';
+import { invalidation } from './invalidations.js';
 import { BridgeMetrics } from './metrics.js';
 import type { BridgeState } from './metrics.js';
 import { Predecessor } from './predecessor.js';
@@ -31,6 +32,7 @@ const FIRST_TRIES_MS = 250;
 
 /** How long components may take to become ready before a bridge that takes over does so without them. */
 const TAKE_OVER_MS = 5_000;
+
 /** How often it is looked whether the secrets of components have changed. */
 const RENEW_EVERY_MS = 2_000;
 
@@ -83,6 +85,7 @@ export class Bridge {
     this.socketPath = options.socketPath ?? join(config.dataDir, 'session.sock');
     this.#names = { version, configVersion: configHash(config) };
     const backends = new Backends(secrets);
+    const owner = { appId: config.app.id, namespace: options.namespace ?? '' };
     this.#spans = spanExporter(options);
     this.#metrics = new BridgeMetrics(backends, this.#spans);
     const references = new SecretReferences({
@@ -104,6 +107,10 @@ export class Bridge {
         this.#reconfigured();
         options.onReplaced?.(component);
       },
+      onInvalid: (component, keys) => {
+        const push = invalidation(component, keys, owner);
+        if (push !== undefined) this.#sessions.push(push);
+      },
     });
     const asked = { registry: this.#registry, backends, messageBytes: config.limits.messageBytes };
     const services = [
@@ -115,7 +122,7 @@ export class Bridge {
         mayApply: () => this.#config.lifecycle.apply,
       }),
       new SecretService(asked),
-      new StateService({ ...asked, appId: config.app.id, namespace: options.namespace ?? '' }),
+      new StateService({ ...asked, ...owner }),
     ];
     this.#sessions = new SessionServer({
       socketPath: this.socketPath,
@@ -166,6 +173,8 @@ export class Bridge {
     const predecessor = await Predecessor.find(this.socketPath);
     try {
       this.#sessions.greet();
+      // Filters may be about to get another configuration too.
+      this.#sessions.reconfigured(this.#names.configVersion);
       await this.#sessions.start(true);
       void this.#admin.start(true);
       const refusal = await predecessor?.dismiss();
@@ -183,6 +192,7 @@ export class Bridge {
    */
   async apply(config: RuntimeConfig, options: ApplyOptions): Promise<Applied[]> {
     this.#config = config;
+    this.options.secrets.addComponents(config.components);
     const applied = await this.#registry.apply(config.components, options);
     // Another configuration may have come while this one was waited for.
     this.#reconfigured();

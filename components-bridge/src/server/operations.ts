@@ -95,6 +95,19 @@ export class Pair {
   }
 
   /**
+   * Tells the filter something unasked, after every result that was sent before. One that takes nothing any more
+   * cannot be told, and must not go on believing what it keeps: its session ends.
+   */
+  push(payload: Uint8Array): void {
+    if (this.small === undefined) return;
+    if (this.backlog > this.limits.bytes) {
+      this.small.end(Code.RESOURCE_EXHAUSTED, `${this.backlog} bytes have not been taken`);
+      return;
+    }
+    this.small.send(0, Kind.PUSH, payload);
+  }
+
+  /**
    * @param now when it arrived, in milliseconds of `performance.now()`
    * @throws FrameError if the frame breaks the session's rules
    */

@@ -147,6 +147,7 @@ export class SessionServer implements StreamEvents {
     this.#greeting.configVersion = configVersion;
     clearTimeout(this.#followers);
     this.#followers = setTimeout(() => {
+      this.#followers = undefined;
       for (const { filter } of this.#members.values()) this.#greeting.compare(filter);
     }, FOLLOW_MS);
     this.#followers.unref();
@@ -241,6 +242,11 @@ export class SessionServer implements StreamEvents {
     this.#forget(stream);
   }
 
+  /** Tells every filter something unasked. @param payload a Push message */
+  push(payload: Uint8Array): void {
+    for (const pair of this.#pairs) pair.push(payload);
+  }
+
   #sayGoaway(): void {
     for (const stream of this.#members.keys()) stream.send(0, Kind.GOAWAY, NO_BYTES);
   }
@@ -326,7 +332,7 @@ export class SessionServer implements StreamEvents {
     pair.add(member.stream, large);
     member.filter = { name, version, configVersion, appId, large, pair: pairId.toString(16) };
     this.options.log.debug({ filter: member.filter }, 'session open');
-    this.#greeting.compare(member.filter);
+    if (this.#followers === undefined) this.#greeting.compare(member.filter);
     if (this.#draining) member.stream.send(0, Kind.GOAWAY, NO_BYTES);
   }
 

@@ -8,6 +8,7 @@ import { RedisNode } from './node.js';
 import type { Command } from './node.js';
 import { serverOptions } from './options.js';
 import type { Endpoint, RedisSettings } from './options.js';
+import { tracking } from './tracking.js';
 import { parseRedirect, parseSlotRanges, SLOTS, slotOf } from './slots.js';
 import type { SlotRange } from './slots.js';
 
@@ -50,11 +51,16 @@ export class RedisCluster implements RedisConnection {
   private constructor(
     private readonly settings: RedisSettings,
     private readonly context: ComponentContext,
+    private readonly track: boolean,
   ) {}
 
   /** @throws RedisUnavailable; then nothing is left open */
-  static async open(settings: RedisSettings, context: ComponentContext): Promise<RedisCluster> {
-    const cluster = new RedisCluster(settings, context);
+  static async open(
+    settings: RedisSettings,
+    context: ComponentContext,
+    track: boolean,
+  ): Promise<RedisCluster> {
+    const cluster = new RedisCluster(settings, context, track);
     try {
       await cluster.#learn();
       await Promise.allSettled([...cluster.#serving].map(({ node }) => node.connect()));
@@ -71,6 +77,10 @@ export class RedisCluster implements RedisConnection {
 
   run<Result>(key: string, command: Command<Result>): Promise<Result> {
     return this.#perform(key, (node, asking) => node.run(command, asking));
+  }
+
+  read<Result>(key: string, command: Command<Result>): Promise<Result> {
+    return this.#perform(key, (node, asking) => node.read(key, command, asking));
   }
 
   runStrong<Result>(
@@ -151,6 +161,7 @@ export class RedisCluster implements RedisConnection {
         this.#report();
         if (this.#serving.has(member)) this.#plan(HINT_MS);
       },
+      ...tracking(this.context, this.track),
     });
     const member: Member = { endpoint, node, pointedAt: performance.now() };
     this.#members.set(address, member);

@@ -7,6 +7,7 @@ import { serverOptions, settingsOf } from './options.js';
 import type { Endpoint, RedisSettings } from './options.js';
 import { primaryOptions } from './primary-connector.js';
 import { PrimaryWatch } from './primary-watch.js';
+import { tracking } from './tracking.js';
 
 /** A Redis of whatever topology, as primitives use it. */
 export interface RedisConnection {
@@ -16,6 +17,8 @@ export interface RedisConnection {
    * @throws RedisUnavailable, or what the server answered
    */
   run<Result>(key: string, command: Command<Result>): Promise<Result>;
+  /** The same for a read of the key: if changes are tracked, the component's context hears of the key's next one. */
+  read<Result>(key: string, command: Command<Result>): Promise<Result>;
   /**
    * The same for a write that its replicas must have before it counts.
    *
@@ -35,15 +38,17 @@ export interface RedisConnection {
 /**
  * Connects.
  *
+ * @param track whether the context hears of keys that change after they were read
  * @throws Error naming the address and what happened; then nothing is left open
  */
 export async function openConnection(
   metadata: RedisConnectionMetadata,
   context: ComponentContext,
+  track = false,
 ): Promise<RedisConnection> {
   const settings = await settingsOf(metadata);
-  if (settings.topology === 'cluster') return RedisCluster.open(settings, context);
-  return SingleConnection.open(settings, context);
+  if (settings.topology === 'cluster') return RedisCluster.open(settings, context, track);
+  return SingleConnection.open(settings, context, track);
 }
 
 /** One server, or the primary that Sentinels name. */
@@ -52,18 +57,23 @@ class SingleConnection implements RedisConnection {
   #opened = false;
   #watch: PrimaryWatch | undefined;
 
-  private constructor(settings: RedisSettings, context: ComponentContext) {
+  private constructor(settings: RedisSettings, context: ComponentContext, track: boolean) {
     const [endpoint] = settings.endpoints as [Endpoint];
     const options =
       settings.topology === 'sentinel' ? primaryOptions(settings) : serverOptions(settings, endpoint);
     this.#node = new RedisNode(addressOf(settings), options, settings, {
       onReady: () => this.#opened && context.report('ready'),
       onLost: (reason) => this.#opened && context.report('down', reason),
+      ...tracking(context, track),
     });
   }
 
-  static async open(settings: RedisSettings, context: ComponentContext): Promise<SingleConnection> {
-    const connection = new SingleConnection(settings, context);
+  static async open(
+    settings: RedisSettings,
+    context: ComponentContext,
+    track: boolean,
+  ): Promise<SingleConnection> {
+    const connection = new SingleConnection(settings, context, track);
     try {
       await connection.#node.connect();
     } catch (error) {
@@ -78,6 +88,10 @@ class SingleConnection implements RedisConnection {
 
   run<Result>(_key: string, command: Command<Result>): Promise<Result> {
     return this.#node.run(command);
+  }
+
+  read<Result>(key: string, command: Command<Result>): Promise<Result> {
+    return this.#node.read(key, command);
   }
 
   runStrong<Result>(

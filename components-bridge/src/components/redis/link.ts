@@ -2,9 +2,12 @@ import type { Socket } from 'node:net';
 
 import { Redis } from 'ioredis';
 import type { RedisOptions } from 'ioredis';
+import type { Logger } from 'pino';
 
 import { answerCode, connectionReason, failureOf, RedisUnavailable } from './failure.js';
 import type { Endpoint } from './options.js';
+import { remoteOf, Tracking } from './tracking.js';
+import type { Invalid } from './tracking.js';
 
 /** How long a connection is kept at least, however often its server says that it is a replica. */
 const SETTLING_MS = 1_000;
@@ -18,6 +21,10 @@ interface WithStream {
 export interface LinkEvents {
   onReady?: () => void;
   onLost?: (reason: string) => void;
+  /** Told of keys whose values, read before, may be out of date; without it the server is not asked for them. */
+  onInvalid?: ((keys: Invalid) => void) | undefined;
+  /** For what is worth a line, once. */
+  log?: Logger;
 }
 
 /**
@@ -34,6 +41,7 @@ export class RedisLink {
   /** When the present connection became ready, on the clock of `performance`; undefined if it has not. */
   #readyAt: number | undefined;
   #firstTry: Promise<void> | undefined;
+  readonly #tracking: Tracking | undefined;
 
   /** @param address what messages call the server */
   constructor(
@@ -47,14 +55,30 @@ export class RedisLink {
     redis.on('error', (error) => (this.#lastError = connectionReason(error, this.#tls)));
     redis.on('ready', () => {
       this.#readyAt = performance.now();
+      this.#tracking?.begin();
       events.onReady?.();
     });
-    redis.on('close', () => events.onLost?.(this.lostReason));
+    redis.on('close', () => {
+      this.#tracking?.end();
+      events.onLost?.(this.lostReason);
+    });
     // The reason of a failed try to reconnect arrives before its close event; keep the latest.
     redis.on('connect', () => {
       this.#lastError = undefined;
       this.#readyAt = undefined;
     });
+    if (events.onInvalid !== undefined && events.log !== undefined)
+      this.#tracking = new Tracking(options, this, events.onInvalid, events.log);
+  }
+
+  /** `host:port` of the server at the other end; undefined without a connection. */
+  get remote(): string | undefined {
+    return remoteOf(this.#redis);
+  }
+
+  /** Performs a read of a key, whose changes are told from then on, if they are to be told. */
+  read<Result>(key: string, perform: () => Promise<Result>): Promise<Result> {
+    return this.#tracking === undefined ? perform() : this.#tracking.read(key, perform);
   }
 
   /**
@@ -127,17 +151,19 @@ export class RedisLink {
 
   /** Connects anew, unless the server that it has is at this address. */
   moveTo(address: Endpoint): void {
-    const { stream } = this.#redis as unknown as WithStream;
-    if (stream?.remoteAddress === address.host && stream.remotePort === address.port) return;
-    if (this.isReady) this.#redis.disconnect(true);
+    const remote = `${address.host}:${address.port}`;
+    this.#tracking?.moveTo(remote);
+    if (this.remote !== remote && this.isReady) this.#redis.disconnect(true);
   }
 
   close(): void {
+    this.#tracking?.close();
     this.#redis.disconnect();
   }
 
   /** Closes once what was sent is answered; the server ends the connection then. */
   retire(): void {
+    this.#tracking?.close();
     if (this.isReady) this.#redis.quit().catch(() => this.close());
     else this.close();
   }

@@ -32,6 +32,8 @@ export class RedisNode {
         events.onReady?.();
       },
       onLost: (reason) => events.onLost?.(reason),
+      onInvalid: events.onInvalid,
+      ...(events.log === undefined ? {} : { log: events.log }),
     });
     // An answer to WAIT may take its time limit longer.
     const strongOptions = { ...options, socketTimeout: readTimeoutMs + strong.timeoutMs };
@@ -62,6 +64,11 @@ export class RedisNode {
    */
   run<Result>(command: Command<Result>, asking = false): Promise<Result> {
     return perform(this.#link, command, asking);
+  }
+
+  /** The same for a read of a key, whose changes are told from then on; see LinkEvents.onInvalid. */
+  read<Result>(key: string, command: Command<Result>, asking = false): Promise<Result> {
+    return this.#link.read(key, () => perform(this.#link, command, asking));
   }
 
   /**

@@ -21,7 +21,7 @@ import type { Script } from './scripts.js';
 
 export async function open(context: ComponentContext): Promise<RedisStateStore> {
   const metadata = metadataSchema.parse(context.metadata);
-  const connection = await openConnection(metadata, context);
+  const connection = await openConnection(metadata, context, metadata.nearCacheMaxAge !== undefined);
   const [{ host, port } = {}] = metadata.redisHost ?? metadata.redisHosts ?? [];
   const place: BackendPlace = {
     system: 'redis',
@@ -44,7 +44,7 @@ export class RedisStateStore implements StateStore {
 
   async get(key: string): Promise<StateValue | undefined> {
     try {
-      const [data, version] = await this.connection.run(key, (next) =>
+      const [data, version] = await this.connection.read(key, (next) =>
         next().hmgetBuffer(key, 'data', 'version'),
       );
       if (!data && !version) return undefined;
@@ -102,7 +102,7 @@ export class RedisStateStore implements StateStore {
   /** A value that was not saved as state: a plain string. */
   async #getPlain(key: string): Promise<StateValue | undefined> {
     try {
-      const data = await this.connection.run(key, (next) => next().getBuffer(key));
+      const data = await this.connection.read(key, (next) => next().getBuffer(key));
       return data === null ? undefined : { data, etag: '' };
     } catch (error) {
       throw stateError(error);

@@ -38,6 +38,12 @@ function withSeparator(prefix: string): string {
   return prefix === '' ? '' : prefix + SEPARATOR;
 }
 
+/** The keys, as calls name them, of those stored ones that are a component's own. */
+export function calledKeys(component: ComponentConfig, owner: KeyOwner, stored: readonly string[]): string[] {
+  const prefix = keyPrefix(component, owner);
+  return stored.filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
+}
+
 /** @throws OperationError INVALID_ARGUMENT if the key holds the separator, which would let it name another's key */
 export function storedKey(prefix: string, key: string): string {
   if (key.includes(SEPARATOR)) {

@@ -6,6 +6,7 @@ import {
   SetMetadataRequestSchema,
 } from '../../components-bridge/src/gen/dapr/proto/runtime/v1/metadata_pb.js';
 import * as pb from '../../components-bridge/src/gen/layotto/bridge/v1/state_pb.js';
+import { grpcFrame } from '../support/grpc-raw.js';
 import { randomMessage } from '../wire/random-message.js';
 import type { Random } from '../wire/random.js';
 
@@ -206,13 +207,13 @@ function hostile(random: Random): [Uint8Array, string] {
 
 /** A body for one message: framed as gRPC says, or not quite. */
 export function aFraming(message: Uint8Array, random: Random): [body: Uint8Array, what: string | undefined] {
-  const right = frame(message);
+  const right = grpcFrame(message);
   if (!random.oneIn(4)) return [right, undefined];
   switch (random.below(10)) {
     case 0:
-      return [frame(message, random.pick([1, 2, 3, 127, 128, 255])), 'a wrong flag'];
+      return [grpcFrame(message, random.pick([1, 2, 3, 127, 128, 255])), 'a wrong flag'];
     case 1:
-      return [Buffer.concat([right, frame(message)]), 'two messages'];
+      return [Buffer.concat([right, grpcFrame(message)]), 'two messages'];
     case 2:
       return [right.subarray(0, random.below(right.length + 1)), 'cut off'];
     case 3:
@@ -226,7 +227,7 @@ export function aFraming(message: Uint8Array, random: Random): [body: Uint8Array
       return [wrong, `a length of ${length}`];
     }
     case 6:
-      return [Buffer.concat([frame(new Uint8Array(0)), right]), 'an empty message first'];
+      return [Buffer.concat([grpcFrame(new Uint8Array(0)), right]), 'an empty message first'];
     case 7:
       return [message, 'no frame'];
     case 8:
@@ -234,12 +235,4 @@ export function aFraming(message: Uint8Array, random: Random): [body: Uint8Array
     default:
       return [random.bytes(random.below(12)), 'a random frame'];
   }
-}
-
-function frame(message: Uint8Array, flag = 0): Buffer {
-  const framed = Buffer.alloc(5 + message.length);
-  framed[0] = flag;
-  framed.writeUInt32BE(message.length, 1);
-  framed.set(message, 5);
-  return framed;
 }

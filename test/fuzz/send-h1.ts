@@ -1,5 +1,6 @@
-import { createConnection, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 
+import { dial } from '../support/dial.js';
 import { Http1Reader, type Http1Answer } from '../support/http1-reader.js';
 import type { Target } from '../support/http1.js';
 import { fieldOf, type H1Case } from './cases.js';
@@ -97,22 +98,6 @@ export const NOTHING: Answer = {
   body: Buffer.alloc(0),
   lost: false,
 };
-
-function dial(target: Target): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket =
-      'port' in target
-        ? createConnection({ host: '127.0.0.1', port: target.port, noDelay: true })
-        : createConnection({ path: target.socketPath });
-    socket.once('error', reject);
-    socket.once('connect', () => {
-      socket.off('error', reject);
-      // How a connection broke is of no interest: it is over, and `close` says so.
-      socket.on('error', () => undefined);
-      resolve(socket);
-    });
-  });
-}
 
 /** Each piece in a write of its own, so that Envoy may see them one by one. */
 async function writeAll(socket: Socket, parts: readonly Uint8Array[]): Promise<void> {

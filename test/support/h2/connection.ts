@@ -1,5 +1,6 @@
-import { createConnection, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 
+import { dial } from '../dial.js';
 import type { Target } from '../http1.js';
 import {
   Flag,
@@ -32,8 +33,6 @@ export interface H2Answer {
 export interface ConnectionOptions {
   /** Bytes of each stream's answer the peer may send; the connection's own window is as wide as it can be. */
   window?: number;
-  /** Sends nothing by itself: no preface, no settings. */
-  bare?: boolean;
 }
 
 /** What the peer allows unless it says otherwise. */
@@ -111,8 +110,6 @@ export class H2Connection {
     socket.on('data', (chunk: Buffer) => {
       for (const frame of this.#reader.push(chunk)) this.#take(frame);
     });
-    // What a reset connection says beside its end is of no use here.
-    socket.on('error', () => undefined);
     this.closed = new Promise((resolve) => {
       socket.on('close', () => {
         this.#ended = true;
@@ -121,7 +118,6 @@ export class H2Connection {
         resolve();
       });
     });
-    if (options.bare === true) return;
     this.write(PREFACE);
     const initial = settings([
       [Setting.HEADER_TABLE_SIZE, 0],
@@ -133,18 +129,8 @@ export class H2Connection {
   }
 
   /** Connects; rejects if nobody listens. */
-  static open(target: Target, options: ConnectionOptions = {}): Promise<H2Connection> {
-    return new Promise((resolve, reject) => {
-      const socket =
-        'port' in target
-          ? createConnection({ host: '127.0.0.1', port: target.port, noDelay: true })
-          : createConnection({ path: target.socketPath });
-      socket.once('error', reject);
-      socket.once('connect', () => {
-        socket.off('error', reject);
-        resolve(new H2Connection(socket, options));
-      });
-    });
+  static async open(target: Target, options: ConnectionOptions = {}): Promise<H2Connection> {
+    return new H2Connection(await dial(target), options);
   }
 
   /** The connection is closed, or the peer takes no new streams. */

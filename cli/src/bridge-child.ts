@@ -31,6 +31,8 @@ export type BridgeMessage =
   | { type: 'health'; component: string; ready: boolean; reason?: string }
   /** The answer to `apply`. */
   | { type: 'applied'; id: number; applied: Applied[] }
+  /** The answer to `ping`. */
+  | { type: 'pong' }
   /** Settings that `apply` did not wait for are in use now. */
   | { type: 'replaced'; primitive: string; component: string };
 
@@ -50,7 +52,13 @@ export interface BridgeChildOptions {
   /** Keep what the log holds. */
   append: boolean;
   onMessage: (message: BridgeMessage) => void;
+  /** How often it is asked whether it still works; 3 s by default. */
+  pingMs?: number | undefined;
 }
+
+/** A bridge that has not answered so many times hangs: by then every call it had has met its deadline. */
+const UNANSWERED = 5;
+const PING_MS = 3_000;
 
 /** One process of the bridge. */
 export class BridgeChild {
@@ -63,8 +71,10 @@ export class BridgeChild {
   readonly #waiting = new Map<number, (applied: Applied[] | undefined) => void>();
   #nextId = 1;
   #running = true;
+  #unanswered = 0;
+  #pings: NodeJS.Timeout | undefined;
 
-  constructor({ program, args, logFile, append, onMessage }: BridgeChildOptions) {
+  constructor({ program, args, logFile, append, onMessage, pingMs = PING_MS }: BridgeChildOptions) {
     const log = openLog(logFile, append);
     // In a process group of its own, like Envoy: Ctrl-C is for the app.
     const child = fork(program, [...args], {
@@ -79,20 +89,28 @@ export class BridgeChild {
     this.ready = new Promise((resolve) => (isReady = resolve));
     child.on('message', (message) => {
       const told = message as BridgeMessage;
-      if (told.type === 'ready') isReady();
+      this.#unanswered = 0;
+      if (told.type === 'ready') {
+        isReady();
+        this.#pings = setInterval(() => this.#ping(), pingMs);
+      }
       if (told.type === 'applied') this.#answer(told.id, told.applied);
-      else onMessage(told);
+      else if (told.type !== 'pong') onMessage(told);
     });
     this.ended = new Promise((resolve) => {
       const end = (how: string): void => {
         if (!this.#running) return;
         this.#running = false;
         release();
+        clearInterval(this.#pings);
         for (const id of this.#waiting.keys()) this.#answer(id, undefined);
         resolve(how);
       };
       child.once('error', (error) => end(`could not be started: ${error.message}`));
-      child.once('exit', (code, signal) => end(signal === null ? `exit code ${code}` : `signal ${signal}`));
+      child.once('exit', (code, signal) => {
+        if (this.#unanswered >= UNANSWERED) end(`it did not answer for ${(UNANSWERED * pingMs) / 1000} s`);
+        else end(signal === null ? `exit code ${code}` : `signal ${signal}`);
+      });
     });
   }
 
@@ -129,6 +147,16 @@ export class BridgeChild {
     const timer = setTimeout(() => this.signal('SIGKILL'), graceMs);
     await this.ended;
     clearTimeout(timer);
+  }
+
+  /** Asks it whether it still works, and ends one that hangs. */
+  #ping(): void {
+    if (this.#unanswered >= UNANSWERED) {
+      this.signal('SIGKILL');
+      return;
+    }
+    this.#unanswered++;
+    this.#child.send({ type: 'ping' }, () => undefined);
   }
 
   #answer(id: number, applied: Applied[] | undefined): void {

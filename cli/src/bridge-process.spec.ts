@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 
 /** Runs a program in the bridge's place. */
-function start(program: string): BridgeProcess {
+function start(program: string, pingMs = 60_000): BridgeProcess {
   const file = join(dir, 'program.mjs');
   writeFileSync(file, program);
   bridge = new BridgeProcess({
@@ -32,6 +32,7 @@ function start(program: string): BridgeProcess {
     logFile: join(dir, 'bridge.log'),
     onMessage: (message) => messages.push(message),
     onRestart: (how, pauseMs) => restarts.push([how, pauseMs]),
+    pingMs,
   });
   return bridge;
 }
@@ -70,6 +71,20 @@ it('starts it again when it is killed', async () => {
   process.kill(running.pid ?? 0, 'SIGKILL');
   await until(() => messages.length === 2);
   expect(restarts).toEqual([['signal SIGKILL', 100]]);
+});
+
+it('ends one that hangs, and starts it again', async () => {
+  start(`process.send({ type: 'ready' }, () => { for (;;); });`, 100);
+  await until(() => restarts.length === 1);
+  expect(restarts).toEqual([['it did not answer for 0.5 s', 100]]);
+});
+
+it('leaves one alone that answers, however often it is asked', async () => {
+  const answers = `process.on('message', ({ type }) => type === 'ping' && process.send({ type: 'pong' }));`;
+  start(answers + STAYS, 50);
+  await until(() => messages.length === 1);
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  expect([messages.length, restarts]).toEqual([1, []]);
 });
 
 it('gives up on one that never was ready, and shows the end of its log', async () => {

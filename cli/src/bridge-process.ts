@@ -13,6 +13,8 @@ export interface BridgeOptions {
   onMessage: (message: BridgeMessage) => void;
   /** Told when it ended without being asked to, with the pause before it is started again. */
   onRestart: (how: string, pauseMs: number) => void;
+  /** How often it is asked whether it still works. */
+  pingMs?: number;
 }
 
 /** Pauses before a restart: doubled each time, back to the first after it ran well for a while. */
@@ -115,12 +117,13 @@ export class BridgeProcess {
 
   /** @param early takes what it tells while it is not the current one */
   #fork(args: readonly string[], early: (message: BridgeMessage) => void): BridgeChild {
-    const { program, configFile, logFile, onMessage } = this.options;
+    const { program, configFile, logFile, onMessage, pingMs } = this.options;
     const child: BridgeChild = new BridgeChild({
       program,
       args: [configFile, ...args],
       logFile,
       append: this.#wasReady,
+      pingMs,
       onMessage: (told) => {
         if (told.type === 'ready') this.#wasReady = true;
         if (child === this.#current) onMessage(told);

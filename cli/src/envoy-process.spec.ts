@@ -84,6 +84,33 @@ it('waits until no call is in flight, and does not count its own', async () => {
   expect(envoy.running).toBe(false);
 });
 
+it.each([
+  ['config_reload', undefined],
+  ['update_rejected', /^Envoy refused it; see .*envoy\.log$/],
+  ['config_fail', /^Envoy refused it; see .*envoy\.log$/],
+])('hands it a file that it watches, and waits for what it makes of it: %s', async (counted, failure) => {
+  const envoy = start('exec sleep 30');
+  expect(await envoy.push('filter.yaml', 'resources: [1]')).toBe('Envoy does not answer');
+  expect(readFileSync(join(dir, 'files/filter.yaml'), 'utf8')).toBe('resources: []');
+  let looks = 0;
+  const seen: string[] = [];
+  admin = createServer((_, response) => {
+    seen.push(readFileSync(join(dir, 'files/filter.yaml'), 'utf8'));
+    const prefix = 'extension_config_discovery.http_filter.x';
+    // It takes a moment, and something of the same kind may have happened before.
+    const of = (name: string): string => `${prefix}.${name}: ${name === counted && ++looks > 3 ? 2 : 1}\n`;
+    response.end(['config_reload', 'update_rejected', 'config_fail'].map(of).join(''));
+  });
+  await new Promise<void>((resolve) => admin?.listen(join(dir, 'admin.sock'), resolve));
+  const outcome = await envoy.push('filter.yaml', 'resources: [1]');
+  if (failure === undefined) expect(outcome).toBeUndefined();
+  else expect(outcome).toMatch(failure);
+  expect(seen).toEqual(['resources: []', ...Array.from({ length: 3 }, () => 'resources: [1]')]);
+  expect(existsSync(join(dir, 'filter.yaml.next'))).toBe(false);
+  envoy.kill();
+  await envoy.ended;
+});
+
 it('does not wait for an Envoy whose admin interface is silent, and kills one that will not end', async () => {
   const envoy = start(`trap '' TERM; echo started; while :; do sleep 0.1; done`);
   while (!readFileSync(join(dir, 'envoy.log'), 'utf8').includes('started')) await envoy.drain(10_000);

@@ -57,16 +57,16 @@ type Report =
   | { type: 'ready'; socket: string }
   | { type: 'sessions'; open: number }
   | { type: 'applied'; id: number; applied: Applied[] }
+  | { type: 'pong' }
   | { type: 'replaced'; primitive: string; component: string }
   | ({ type: 'health'; component: string; ready: boolean } & Pick<ComponentHealth, 'status' | 'reason'>);
 
-/** What such a parent asks for: components as in this configuration. Answered by `applied` with the same id. */
-interface ApplyRequest {
-  type: 'apply';
-  id: number;
-  config: RuntimeConfig;
-  options: ApplyOptions;
-}
+/** What such a parent asks. */
+type Request =
+  /** Components as in this configuration; answered by `applied` with the same id. */
+  | { type: 'apply'; id: number; config: RuntimeConfig; options: ApplyOptions }
+  /** Whether this process still works; answered by `pong`. */
+  | { type: 'ping' };
 
 /** Wrong arguments or configuration; the message is for people. */
 class UsageError extends Error {}
@@ -170,6 +170,7 @@ async function main(): Promise<void> {
   let early = false;
   let edited = (): void => void (early = true);
   const sources = { file: values.config, resourcesPath: values['resources-path'] };
+  process.on('SIGHUP', () => edited());
   // A file given by a parent is not watched: the parent says when something changes.
   if (positionals.length === 0) watchConfig(sources, () => edited());
   const config = await readConfig(values, positionals, log);
@@ -205,18 +206,20 @@ async function main(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
   const load = (): Promise<RuntimeConfig> => readConfig(values, positionals, log);
   const reloads = new Reloads({ bridge, running: config, load, log });
-  process.on('SIGHUP', () => void reloads.reload());
   edited = () => void reloads.reload();
   if (early) edited();
-  process.on('message', (message) => void apply(message as ApplyRequest));
+  process.on('message', (message) => void asked(message as Request));
   report({ type: 'ready', socket: bridge.socketPath });
   log.info({ socket: bridge.socketPath, app: config.app.id, config: config.source }, 'serving sessions');
 
-  async function apply({ type, id, config, options }: ApplyRequest): Promise<void> {
-    if (type !== 'apply') return;
-    const applied = await bridge.apply(config, options);
+  async function asked(request: Request): Promise<void> {
+    if (request.type === 'ping') {
+      report({ type: 'pong' });
+      return;
+    }
+    const applied = await bridge.apply(request.config, request.options);
     logApplied(applied, log);
-    report({ type: 'applied', id, applied });
+    report({ type: 'applied', id: request.id, applied });
   }
 
   async function stop(why: string, graceMs = GRACE_MS): Promise<void> {

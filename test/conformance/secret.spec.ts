@@ -11,6 +11,7 @@ import {
 } from '../../components-bridge/src/components/mounted/secret.js';
 
 import { MountedSecrets } from '../support/mounted-secrets.js';
+import { sleep } from '../support/wait.js';
 import { secretConformance } from './secret.js';
 import type { SecretBackend, SecretsByName } from './secret.js';
 
@@ -131,6 +132,7 @@ describe('secretstores.mounted', () => {
     const changes = (async () => {
       for (let version = 1; version <= 50; version++) {
         await mounted.setAll({ user: String(version), password: String(version) });
+        await sleep(5);
       }
       changing = false;
     })();

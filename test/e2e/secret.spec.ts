@@ -12,6 +12,9 @@ import { eventually } from '../support/wait.js';
 const FIRST = 'first-password-of-redis';
 const SECOND = 'second-password-of-redis';
 
+/** Secrets are read again every 2 s, and settings that are not good yet are tried about as often. */
+const SLOW = { timeoutMs: 30_000 };
+
 describe('secrets', () => {
   let mounted: MountedSecrets;
   let redis: StoreServer;
@@ -36,10 +39,14 @@ describe('secrets', () => {
         { name: 'mounted', type: 'secretstores.mounted', metadata, access },
       ],
     });
-    await eventually('the store has its password', async () => {
-      const { status } = await http1(runtime.target, 'GET', '/v1.0/state/cache/x');
-      return status === 204;
-    });
+    await eventually(
+      'the store has its password',
+      async () => {
+        const { status } = await http1(runtime.target, 'GET', '/v1.0/state/cache/x');
+        return status === 204;
+      },
+      SLOW,
+    );
   });
 
   afterAll(async () => {
@@ -125,10 +132,10 @@ describe('secrets', () => {
     // The server takes the old one still: what is open goes on, and the new one is tried until it is good.
     expect((await set('2')).status).toBe(204);
     await admin.config('SET', 'requirepass', SECOND);
-    await eventually('the store is opened with the new password', () => timesReady('cache') === 2);
+    await eventually('the store is opened with the new password', () => timesReady('cache') === 2, SLOW);
     // Now only connections with the new one are left.
     await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-    await eventually('the store is back', async () => (await set('3')).status === 204);
+    await eventually('the store is back', async () => (await set('3')).status === 204, SLOW);
     expect((await http1(runtime.target, 'GET', '/v1.0/state/cache/k')).body).toBe('3');
   });
 

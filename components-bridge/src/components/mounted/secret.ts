@@ -16,7 +16,7 @@ const MAX_ENTRIES = 10_000;
 /** The link that the kubelet turns to another folder, all at once, when a secret has changed. */
 const DATA = '..data';
 /** How often a read is tried, because what it reads may be taken away meanwhile. */
-const TRIES = 3;
+const TRIES = 5;
 
 /** Secrets as files, the way Kubernetes mounts them. @throws Error if the folder cannot be read now */
 export async function open({

@@ -39,6 +39,12 @@ export interface RuntimeOptions {
   unixSocket?: boolean;
   hosts?: string[];
   limits?: Partial<RuntimeConfig['limits']>;
+  /** Where traces go. */
+  tracing?: RuntimeConfig['tracing'];
+  /** Whether metrics are served, on `config.envoy.metricsPort`; default false. */
+  metrics?: boolean;
+  /** Further arguments of the bridge. */
+  bridgeArgs?: readonly string[];
   /** Path of the module; default the release artifact. */
   module?: string;
   /** The real bridge (default), none, or a stand-in listening on the socket it is given. */
@@ -80,7 +86,9 @@ export class Runtime {
     const config = await resolve(options);
     const module = options.module ?? releaseModule;
     const adminSocket = join(config.dataDir, 'envoy-admin.sock');
+    const { path, version } = await envoyBinary({ log: () => undefined });
     const rendered = renderBootstrap(config, {
+      envoyVersion: version,
       moduleFile: module,
       version: VERSION,
       hold: options.hold ?? false,
@@ -98,7 +106,6 @@ export class Runtime {
     await writeFile(bootstrapFile, JSON.stringify(bootstrap));
     await writeFile(join(config.dataDir, 'config.json'), JSON.stringify(config));
 
-    const { path } = await envoyBinary({ log: () => undefined });
     const envoy = new Child('envoy', path, [
       '-c',
       bootstrapFile,
@@ -264,7 +271,12 @@ export class Runtime {
 
   private spawnBridge(...args: string[]): Child {
     const config = join(this.config.dataDir, 'config.json');
-    return new Child('bridge', process.execPath, [bridgeMain, config, ...args]);
+    return new Child('bridge', process.execPath, [
+      bridgeMain,
+      config,
+      ...args,
+      ...(this.options.bridgeArgs ?? []),
+    ]);
   }
 
   private async ready(): Promise<void> {
@@ -307,7 +319,11 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
       deadlineMs: 15_000,
       ...options.limits,
     },
-    envoy: { concurrency: options.concurrency ?? 1, metricsPort: 0 },
+    envoy: {
+      concurrency: options.concurrency ?? 1,
+      metricsPort: options.metrics === true ? await freePort() : 0,
+    },
+    ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
     components: (options.components ?? [EMBEDDED]).map((component) => ({
       version: 'v1',
       primitive: component.type.split('.')[0] ?? '',

@@ -2,9 +2,11 @@
 
 -- Envoy makes a local reply to a gRPC caller headers only, with nothing for the filter to put a message into.
 -- Asking for the body opens the reply; the filter, which sees it after this, fills it. Only a reply that says OK in
--- its headers has a message to come: Envoy's own replies to gRPC callers are errors, and nothing else answers here.
+-- its headers has a message to come: Envoy's own replies to gRPC callers are errors. What came from an upstream has
+-- the header that Envoy's router puts on it, and is left alone: waiting for its body could take forever.
 function envoy_on_response(handle)
-  if handle:headers():get("grpc-status") == "0" then
+  local headers = handle:headers()
+  if headers:get("grpc-status") == "0" and not headers:get("x-envoy-upstream-service-time") then
     handle:body(true)
   end
 end

@@ -48,7 +48,7 @@ const MAY_IMPORT = {
   [`${BRIDGE}/components`]: [`${BRIDGE}/gen`, `${BRIDGE}/config`, `${BRIDGE}/primitives`],
   [`${BRIDGE}/server`]: [`${BRIDGE}/gen`, `${BRIDGE}/config`, `${BRIDGE}/primitives`, `${BRIDGE}/telemetry`],
   envoy: [`${BRIDGE}/config`, `${BRIDGE}/catalog.ts`],
-  'cli/src': [`${BRIDGE}/config`, `${BRIDGE}/catalog.ts`, 'envoy', 'tools'],
+  'cli/src': [`${BRIDGE}/config`, `${BRIDGE}/telemetry/secrets.ts`, `${BRIDGE}/catalog.ts`, 'envoy', 'tools'],
 };
 
 const problems = [];

@@ -23,7 +23,15 @@ const CHECKS = [
  * Suites that start servers, count milliseconds or load the machine: one at a time, after the others, and each folder
  * in a process of its own, so that one that dies takes no other's results along.
  */
-const ALONE = ['test/e2e', 'test/fault', 'test/package', 'test/compat', 'test/docs', 'test/istio'];
+const ALONE = [
+  'test/e2e',
+  'test/fault',
+  'test/fuzz',
+  'test/package',
+  'test/compat',
+  'test/docs',
+  'test/istio',
+];
 
 const NOT_TESTS = ['/node_modules/', '/dist/', '/.tools/'];
 const PHASES = [

@@ -2,8 +2,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
+import type { BridgeMessage } from './bridge-child.js';
 import { BridgeProcess } from './bridge-process.js';
-import type { BridgeMessage } from './bridge-process.js';
 
 let dir: string;
 let bridge: BridgeProcess | undefined;
@@ -84,3 +85,80 @@ it('does not start it again once it was asked to end, and kills one that will no
   expect(running.pid).toBeUndefined();
   expect(restarts).toEqual([]);
 });
+
+/** Tells what it was asked to apply, and who it is. */
+const APPLIES = `
+  process.on('message', ({ type, id, config }) =>
+    process.send({ type: 'applied', id, applied: [{ name: config.source, outcome: String(process.pid) }] }));
+  ${STAYS}
+`;
+
+const asked = { source: 'x' } as RuntimeConfig;
+const options = { removeOthers: false, waitMs: 0 };
+
+it('hands on what is to be applied, and the answer', async () => {
+  const running = start(APPLIES);
+  await until(() => messages.length === 1);
+  const applied = await running.apply(asked, options);
+  expect(applied).toEqual([{ name: 'x', outcome: String(running.pid) }]);
+  expect(messages).toHaveLength(1);
+});
+
+it('has no answer from one that ends before it gave one', async () => {
+  const running = start(`process.on('message', () => process.exit(0)); ${STAYS}`);
+  await until(() => messages.length === 1);
+  expect(await running.apply(asked, options)).toBeUndefined();
+  expect(await running.apply(asked, options)).toBeUndefined();
+});
+
+it('replaces it by one that takes over, and makes the old one go if it does not by itself', async () => {
+  const running = start(`
+    if (process.argv[3] !== '--takeover') process.on('SIGTERM', () => 0);
+    else process.send({ type: 'health', component: 'early', ready: true });
+    ${APPLIES}
+  `);
+  await until(() => messages.length === 1);
+  const old = running.pid ?? 0;
+  await running.replace(300);
+  expect(running.pid).not.toBe(old);
+  expect(messages.slice(1)).toEqual([{ type: 'health', component: 'early', ready: true }]);
+  expect(await running.apply(asked, options)).toMatchObject([{ outcome: String(running.pid) }]);
+  await until(() => !alive(old));
+  expect(restarts).toEqual([]);
+});
+
+it('keeps the old one when the new one does not come up, and says why', async () => {
+  const running = start(`
+    if (process.argv[3] === '--takeover') { console.error('no such store'); process.exit(1); }
+    ${APPLIES}
+  `);
+  await until(() => messages.length === 1);
+  const old = running.pid;
+  await expect(running.replace(300)).rejects.toThrow(
+    /the new bridge ended \(exit code 1\); the old one goes on serving; .*\n {2}.*\n {2}no such store/s,
+  );
+  expect(running.pid).toBe(old);
+});
+
+it('starts one again that died while another was to take over and did not', async () => {
+  const running = start(`
+    if (process.argv[3] === '--takeover') setTimeout(() => process.exit(1), 300);
+    else { ${STAYS} }
+  `);
+  await until(() => messages.length === 1);
+  const old = running.pid ?? 0;
+  const replaced = running.replace(300);
+  process.kill(old, 'SIGKILL');
+  await expect(replaced).rejects.toThrow('the new bridge ended');
+  await until(() => messages.length === 2);
+  expect(running.pid).not.toBe(old);
+});
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

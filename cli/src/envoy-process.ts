@@ -1,12 +1,15 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
-import { join } from 'node:path';
+import { closeSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 import { UserError } from './errors.js';
 import { lastLines, openLog } from './log-file.js';
+import { askSocket } from './socket-http.js';
 import { endWithUs } from './watchdog.js';
+
+/** How long Envoy may take to take over a file that it watches. */
+const TAKE_OVER_MS = 5_000;
 
 export interface EnvoyOptions {
   /** Path of Envoy. */
@@ -101,28 +104,46 @@ export class EnvoyProcess {
     if (this.#running) this.#child.kill('SIGKILL');
   }
 
+  /**
+   * Gives it another content for a file that it watches, and waits until it says what it made of it.
+   *
+   * @returns what went wrong; undefined if it was taken over
+   */
+  async push(name: string, content: string): Promise<string | undefined> {
+    const { folder } = this.options;
+    const before = await this.#discoveries();
+    if (before === undefined) return 'Envoy does not answer';
+    // Written elsewhere and renamed: a rename into the folder is what it watches for.
+    const written = join(dirname(folder), `${name}.next`);
+    writeFileSync(written, content, { mode: 0o600 });
+    renameSync(written, join(folder, name));
+    const end = Date.now() + TAKE_OVER_MS;
+    while (this.#running && Date.now() < end) {
+      const now = await this.#discoveries();
+      if (now !== undefined && now.refused > before.refused)
+        return `Envoy refused it; see ${this.options.logFile}`;
+      if (now !== undefined && now.taken > before.taken) return undefined;
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    return 'Envoy did not take it over in time';
+  }
+
+  /** How many filter configurations it has taken over, and refused. */
+  async #discoveries(): Promise<{ taken: number; refused: number } | undefined> {
+    const stats = await this.#admin('GET', '/stats?filter=^extension_config_discovery');
+    if (stats === undefined) return undefined;
+    const sum = (pattern: RegExp): number =>
+      [...stats.matchAll(pattern)].reduce((total, [, count]) => total + Number(count), 0);
+    return {
+      taken: sum(/\.config_reload: (\d+)$/gm),
+      refused: sum(/\.(?:update_rejected|config_fail): (\d+)$/gm),
+    };
+  }
+
   /** Asks the admin interface; undefined if it does not answer. */
-  #admin(method: string, path: string): Promise<string | undefined> {
-    return new Promise((resolve) => {
-      const call = request({
-        socketPath: this.options.adminSocket,
-        method,
-        path,
-        timeout: 2_000,
-        agent: false,
-      });
-      call.on('response', (response) => {
-        let body = '';
-        response.setEncoding('utf8');
-        response.on('data', (chunk: string) => (body += chunk));
-        response.on('end', () => resolve(response.statusCode === 200 ? body : undefined));
-        response.on('error', () => resolve(undefined));
-      });
-      call.on('timeout', () => call.destroy());
-      call.on('error', () => resolve(undefined));
-      call.on('close', () => resolve(undefined));
-      call.end();
-    });
+  async #admin(method: string, path: string): Promise<string | undefined> {
+    const answer = await askSocket(this.options.adminSocket, path, { method });
+    return answer?.status === 200 ? answer.body : undefined;
   }
 }
 

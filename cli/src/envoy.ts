@@ -2,7 +2,7 @@ import { catalog } from '../../components-bridge/src/catalog.js';
 import { renderBootstrap, toYaml } from '../../envoy/bootstrap.js';
 import { envoyFilterProblems, renderEnvoyFilter } from '../../envoy/istio/envoyfilter.js';
 import type { EnvoyFilterOptions } from '../../envoy/istio/envoyfilter.js';
-import { BRIDGE_NODE_OPTIONS } from './bridge-process.js';
+import { BRIDGE_NODE_OPTIONS } from './bridge-child.js';
 import { readConfig } from './config-options.js';
 import { UsageError, UserError } from './errors.js';
 import { findInstallation } from './installation.js';

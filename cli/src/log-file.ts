@@ -13,7 +13,9 @@ const TAIL_BYTES = 16 * 1024;
  */
 export function openLog(file: string, append = false): number {
   try {
-    return openSync(file, append ? 'a' : 'w', 0o600);
+    if (!append) closeSync(openSync(file, 'w', 0o600));
+    // Two processes write to it while one takes over from the other: each behind what is there.
+    return openSync(file, 'a', 0o600);
   } catch (error) {
     throw new UserError(`cannot write ${file}: ${messageOf(error)}`);
   }

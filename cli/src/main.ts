@@ -1,10 +1,12 @@
 import { check } from './check.js';
+import { BUNDLE_OPTIONS, debugBundle } from './debug-bundle.js';
 import { CONFIG_OPTIONS } from './config-options.js';
 import { BOOTSTRAP_OPTIONS, ENVOYFILTER_OPTIONS, bootstrap, envoyfilter } from './envoy.js';
 import { UsageError, UserError } from './errors.js';
 import { describeOptions, parseOptions } from './options.js';
 import type { Option, Values } from './options.js';
 import { RUN_OPTIONS, run } from './run.js';
+import { STATUS_OPTIONS, status } from './status.js';
 import { version } from './version.js';
 
 interface Command {
@@ -42,6 +44,18 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'print the EnvoyFilter for the sidecars of a mesh',
     options: [...CONFIG_OPTIONS, ...ENVOYFILTER_OPTIONS],
     run: envoyfilter,
+  },
+  status: {
+    usage: 'status [options]',
+    summary: 'how a running runtime does; exits with 1 if something needs a look',
+    options: STATUS_OPTIONS,
+    run: status,
+  },
+  'debug bundle': {
+    usage: 'debug bundle [options]',
+    summary: 'put what support needs of a running runtime into one archive, without secrets',
+    options: BUNDLE_OPTIONS,
+    run: debugBundle,
   },
   version: { usage: 'version', summary: 'print the versions of everything', options: [], run: version },
 };

@@ -1,14 +1,17 @@
 import { relative } from 'node:path';
 
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
+import { watchConfig } from '../../components-bridge/src/config/watch.js';
 import { AppProcess, appEnvironment } from './app-process.js';
-import { CONFIG_OPTIONS, readConfig } from './config-options.js';
+import { CONFIG_OPTIONS, checkConfig, readConfig } from './config-options.js';
+import type { Checked } from './config-options.js';
 import { claimDataDir } from './data-dir.js';
 import { UsageError } from './errors.js';
 import { findEnvoy, findInstallation } from './installation.js';
-import { wholeNumber } from './options.js';
+import { text, wholeNumber } from './options.js';
 import type { Option, Values } from './options.js';
 import { expectFree } from './ports.js';
+import { Reloader } from './reloader.js';
 import { GRACE_MS, Runtime } from './runtime.js';
 import { Signals } from './signals.js';
 
@@ -32,6 +35,10 @@ const say = (line: string): void => console.error(line);
 export async function run(values: Values, command: readonly string[]): Promise<number> {
   const started = Date.now();
   const installation = findInstallation();
+  const reloader = new Reloader(() => checkAgain(values), say);
+  // From before it is read, so that no edit is missed.
+  const sources = { file: text(values, 'config'), resourcesPath: text(values, 'resources-path') };
+  const unwatch = watchConfig(sources, () => reloader.edited());
   const [{ config, notices }, envoy] = await Promise.all([readConfig(values), findEnvoy(installation, say)]);
   config.envoy.metricsPort = metricsPort(values, config);
   for (const notice of notices) say(`notice: ${notice}`);
@@ -41,22 +48,36 @@ export async function run(values: Values, command: readonly string[]): Promise<n
   const release = claimDataDir(config.dataDir);
   const runtime = new Runtime(config, installation, envoy, say);
   signals.onSecond(() => runtime.kill());
+  signals.onHangup(() => reloader.hungUp());
   let code: number;
   try {
     await expectPortsFree(config);
     await signals.orAbort(runtime.start());
     if (signals.received === undefined) {
       say(banner(config, installation.version, envoy.version, Date.now() - started));
+      reloader.begin(runtime);
       code = await serve(runtime, config, command, signals);
     } else {
       code = 128 + signals.number;
     }
   } finally {
+    unwatch();
+    const reloaded = reloader.end();
     await runtime.stop();
+    await reloaded;
     release();
     signals.release();
   }
+  // The terminal is gone. An orderly exit would have Node put back its settings, and abort because it cannot.
+  if (signals.received === 'SIGHUP') process.kill(process.pid, 'SIGHUP');
   return signals.forced ? 128 + signals.number : code;
+}
+
+/** The configuration as it is now, as it was read at the start. */
+async function checkAgain(values: Values): Promise<Checked> {
+  const checked = await checkConfig(values);
+  if (checked.config !== undefined) checked.config.envoy.metricsPort = metricsPort(values, checked.config);
+  return checked;
 }
 
 /** The port of `--metrics-port`, or else the configuration's. */

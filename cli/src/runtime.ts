@@ -1,15 +1,17 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { catalog } from '../../components-bridge/src/catalog.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
-import { renderBootstrap } from '../../envoy/bootstrap.js';
+import { EXTENSION_FILE, renderBootstrap } from '../../envoy/bootstrap.js';
+import type { RenderedBootstrap } from '../../envoy/bootstrap.js';
+import type { BridgeMessage } from './bridge-child.js';
 import { BridgeProcess } from './bridge-process.js';
-import type { BridgeMessage } from './bridge-process.js';
 import { EnvoyProcess } from './envoy-process.js';
 import type { UserError } from './errors.js';
 import { moduleHash } from './installation.js';
 import type { Installation } from './installation.js';
+import { LiveConfig } from './live-config.js';
 import { untilServing } from './readiness.js';
 
 /** How long starting may take before it counts as failed; on a loaded machine it takes a second or two. */
@@ -24,6 +26,11 @@ export class Runtime {
   #envoyDied: (error: UserError) => void = () => undefined;
   #bridge: BridgeProcess | undefined;
   #envoy: EnvoyProcess | undefined;
+  #live: LiveConfig | undefined;
+  /** Under a name of its own, so that a build in the meantime does not change what this Envoy reads. */
+  readonly #module: string;
+  /** What the filter was given last. */
+  #filter: string | undefined;
   #sessions = 0;
   #stopping = false;
   readonly #healthy = new Map<string, boolean>();
@@ -36,6 +43,7 @@ export class Runtime {
     private readonly say: (line: string) => void,
   ) {
     this.envoyDied = new Promise((resolve) => (this.#envoyDied = resolve));
+    this.#module = `runtime-${moduleHash(installation)}.wasm`;
   }
 
   /**
@@ -44,28 +52,17 @@ export class Runtime {
    */
   async start(): Promise<void> {
     const { dataDir, envoy } = this.config;
-    this.#bridge = this.#startBridge();
-    const folder = join(dataDir, 'envoy');
-    const adminSocket = join(dataDir, 'envoy-admin.sock');
-    // Under a name of its own, so that a build in the meantime does not change what this Envoy reads.
-    const module = `runtime-${moduleHash(this.installation)}.wasm`;
-    const { bootstrap, extensionConfigs } = renderBootstrap(this.config, {
-      version: this.installation.version,
-      hold: false,
-      apiTokens: [process.env.DAPR_API_TOKEN ?? ''],
-      catalog,
-      moduleFile: join(folder, module),
-      envoyVersion: this.envoyTool.version,
-      adminSocket,
-      extensionDir: folder,
-    });
+    const bridge = this.#startBridge();
+    this.#bridge = bridge;
+    const { bootstrap, extensionConfigs, extensionDir } = this.#render(this.config);
+    this.#filter = extensionConfigs[EXTENSION_FILE];
     const started = new EnvoyProcess({
       binary: this.envoyTool.path,
       bootstrap,
-      folder,
-      files: { ...extensionConfigs, [module]: readFileSync(this.installation.module) },
+      folder: extensionDir,
+      files: { ...extensionConfigs, [this.#module]: readFileSync(this.installation.module) },
       concurrency: envoy.concurrency,
-      adminSocket,
+      adminSocket: this.#adminSocket,
       logFile: join(dataDir, 'envoy.log'),
     });
     this.#envoy = started;
@@ -83,6 +80,31 @@ export class Runtime {
         dataDir,
       }),
     ]);
+    this.#live = new LiveConfig(
+      {
+        bridge,
+        writeConfig: (config) => this.#writeConfig(config),
+        pushFilter: (config) => this.#pushFilter(started, config),
+        say: (line) => {
+          if (!this.#stopping) this.say(`layotto: ${line}`);
+        },
+      },
+      this.config,
+    );
+  }
+
+  /** Takes over what can be taken over of another configuration while everything runs, and says what became of it. */
+  async apply(wanted: RuntimeConfig): Promise<void> {
+    await this.#live?.apply(wanted);
+    for (const name of this.#healthy.keys()) {
+      if (!this.#live?.effective.components.some((component) => component.name === name))
+        this.#healthy.delete(name);
+    }
+  }
+
+  /** Starts another bridge in the place of the running one, with no call that is refused. */
+  async takeOver(): Promise<void> {
+    await this.#live?.takeOver();
   }
 
   /** Lets calls in flight finish, then ends both. */
@@ -108,11 +130,10 @@ export class Runtime {
 
   #startBridge(): BridgeProcess {
     const { dataDir } = this.config;
-    const configFile = join(dataDir, 'config.json');
-    writeFileSync(configFile, JSON.stringify(this.config), { mode: 0o600 });
+    this.#writeConfig(this.config);
     return new BridgeProcess({
       program: this.installation.bridge,
-      configFile,
+      configFile: this.#configFile,
       logFile: join(dataDir, 'bridge.log'),
       onMessage: (message) => this.#told(message),
       onRestart: (how, pauseMs) =>
@@ -120,8 +141,47 @@ export class Runtime {
     });
   }
 
+  get #configFile(): string {
+    return join(this.config.dataDir, 'config.json');
+  }
+
+  get #adminSocket(): string {
+    return join(this.config.dataDir, 'envoy-admin.sock');
+  }
+
+  /** Never half: a bridge that starts in this moment reads the old one or the new one. */
+  #writeConfig(config: RuntimeConfig): void {
+    const written = `${this.#configFile}.next`;
+    writeFileSync(written, JSON.stringify(config), { mode: 0o600 });
+    renameSync(written, this.#configFile);
+  }
+
+  #render(config: RuntimeConfig): RenderedBootstrap {
+    const folder = join(config.dataDir, 'envoy');
+    return renderBootstrap(config, {
+      version: this.installation.version,
+      hold: false,
+      apiTokens: [process.env.DAPR_API_TOKEN ?? ''],
+      catalog,
+      moduleFile: join(folder, this.#module),
+      envoyVersion: this.envoyTool.version,
+      adminSocket: this.#adminSocket,
+      extensionDir: folder,
+    });
+  }
+
+  async #pushFilter(envoy: EnvoyProcess, config: RuntimeConfig): Promise<string | undefined> {
+    const text = this.#render(config).extensionConfigs[EXTENSION_FILE];
+    if (text === undefined || text === this.#filter) return undefined;
+    const failure = await envoy.push(EXTENSION_FILE, text);
+    if (failure === undefined) this.#filter = text;
+    return failure;
+  }
+
   #told(message: BridgeMessage): void {
     if (message.type === 'sessions') this.#sessions = message.open;
+    if (message.type === 'ready') this.#live?.restarted();
+    if (message.type === 'replaced') this.#live?.replaced(message.primitive, message.component);
     if (message.type !== 'health' || this.#stopping) return;
     const { component, ready, reason } = message;
     const before = this.#healthy.get(component);

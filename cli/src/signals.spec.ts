@@ -1,9 +1,11 @@
 import { Signals } from './signals.js';
 
 let signals: Signals;
+let terminal: boolean;
 
 beforeEach(() => {
-  signals = new Signals();
+  terminal = true;
+  signals = new Signals(() => terminal);
 });
 
 afterEach(() => {
@@ -33,4 +35,25 @@ it('stops waiting for work at the first signal, and forgets how the work ends', 
 it('passes on how work ends without a signal', async () => {
   await signals.orAbort(Promise.resolve());
   await expect(signals.orAbort(Promise.reject(new Error('broken')))).rejects.toThrow('broken');
+});
+
+it('takes SIGHUP for a request while the terminal is there, and for the end when it is gone', async () => {
+  let requests = 0;
+  signals.onHangup(() => (requests += 1));
+  process.emit('SIGHUP', 'SIGHUP');
+  expect([requests, signals.received]).toEqual([1, undefined]);
+  terminal = false;
+  process.emit('SIGHUP', 'SIGHUP');
+  expect(await signals.first).toBe('SIGHUP');
+  expect(requests).toBe(1);
+});
+
+it('takes SIGHUP for a request where there never was a terminal', () => {
+  signals.release();
+  terminal = false;
+  signals = new Signals(() => terminal);
+  let requests = 0;
+  signals.onHangup(() => (requests += 1));
+  process.emit('SIGHUP', 'SIGHUP');
+  expect([requests, signals.received]).toEqual([1, undefined]);
 });

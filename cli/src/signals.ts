@@ -1,8 +1,12 @@
+import { closeSync, constants as flags, openSync } from 'node:fs';
 import { constants } from 'node:os';
 
 const HANDLED = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Signals to this process: the first asks to end in order, a second ends everything at once. */
+/**
+ * Signals to this process: the first asks to end in order, a second ends everything at once. SIGHUP counts among them
+ * only if the terminal that the process had is gone; else it asks to do something again.
+ */
 export class Signals {
   /** Resolves with the first signal. */
   readonly first: Promise<NodeJS.Signals>;
@@ -10,7 +14,13 @@ export class Signals {
   #received: NodeJS.Signals | undefined;
   #forced = false;
   #second: () => void = () => undefined;
+  #hangup: () => void = () => undefined;
+  readonly #hadTerminal: boolean;
   readonly #listener = (signal: NodeJS.Signals): void => {
+    if (signal === 'SIGHUP' && !(this.#hadTerminal && !this.hasTerminal())) {
+      this.#hangup();
+      return;
+    }
     if (this.#received !== undefined) {
       this.#forced = true;
       this.#second();
@@ -20,7 +30,9 @@ export class Signals {
     this.#resolve(signal);
   };
 
-  constructor() {
+  /** @param hasTerminal whether there is a terminal that could type Ctrl-C */
+  constructor(private readonly hasTerminal: () => boolean = hasControllingTerminal) {
+    this.#hadTerminal = hasTerminal();
     this.first = new Promise((resolve) => (this.#resolve = resolve));
     for (const signal of HANDLED) process.on(signal, this.#listener);
   }
@@ -45,6 +57,11 @@ export class Signals {
     this.#second = action;
   }
 
+  /** Sets what SIGHUP does while the terminal is still there, or where there never was one. */
+  onHangup(action: () => void): void {
+    this.#hangup = action;
+  }
+
   /** Waits for some work, or for the first signal if that comes before. */
   async orAbort(work: Promise<void>): Promise<void> {
     await Promise.race([work, this.first]);
@@ -53,5 +70,15 @@ export class Signals {
   /** Stops listening, so that the process can be ended by signals as any other. */
   release(): void {
     for (const signal of HANDLED) process.off(signal, this.#listener);
+  }
+}
+
+/** When a terminal is closed, the kernel takes it from its processes before it sends them SIGHUP. */
+function hasControllingTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', flags.O_RDONLY | flags.O_NOCTTY));
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -8,9 +8,9 @@ import type { Logger } from 'pino';
 import { catalog } from './catalog.js';
 import type { RuntimeConfig } from './config/types.js';
 import { watchConfig } from './config/watch.js';
-import type { Applied } from './primitives/registry.js';
+import type { Applied, ApplyOptions } from './primitives/registry.js';
 import type { ComponentHealth } from './primitives/slot.js';
-import { APPLY_WAIT_MS, logApplied, Reloads } from './reload.js';
+import { logApplied, Reloads } from './reload.js';
 import { Bridge } from './server/bridge.js';
 import { SocketInUseError } from './server/socket.js';
 import { createLog } from './telemetry/log.js';
@@ -57,7 +57,7 @@ type Report =
   | { type: 'ready'; socket: string }
   | { type: 'sessions'; open: number }
   | { type: 'applied'; id: number; applied: Applied[] }
-  | { type: 'replaced'; component: string }
+  | { type: 'replaced'; primitive: string; component: string }
   | ({ type: 'health'; component: string; ready: boolean } & Pick<ComponentHealth, 'status' | 'reason'>);
 
 /** What such a parent asks for: components as in this configuration. Answered by `applied` with the same id. */
@@ -65,7 +65,7 @@ interface ApplyRequest {
   type: 'apply';
   id: number;
   config: RuntimeConfig;
-  removeOthers: boolean;
+  options: ApplyOptions;
 }
 
 /** Wrong arguments or configuration; the message is for people. */
@@ -193,7 +193,7 @@ async function main(): Promise<void> {
       const why = reason === undefined ? {} : { reason };
       report({ type: 'health', component: name, ready: status === 'ready', status, ...why });
     },
-    onReplaced: ({ name }) => report({ type: 'replaced', component: name }),
+    onReplaced: ({ primitive, name }) => report({ type: 'replaced', primitive, component: name }),
   });
   // A component's failure arrives as a rejected call; what gets here is a bug, and the state of the process unknown.
   process.on('uncaughtException', (error) => {
@@ -212,9 +212,9 @@ async function main(): Promise<void> {
   report({ type: 'ready', socket: bridge.socketPath });
   log.info({ socket: bridge.socketPath, app: config.app.id, config: config.source }, 'serving sessions');
 
-  async function apply({ type, id, config, removeOthers }: ApplyRequest): Promise<void> {
+  async function apply({ type, id, config, options }: ApplyRequest): Promise<void> {
     if (type !== 'apply') return;
-    const applied = await bridge.apply(config, { removeOthers, waitMs: APPLY_WAIT_MS });
+    const applied = await bridge.apply(config, options);
     logApplied(applied, log);
     report({ type: 'applied', id, applied });
   }

@@ -6,7 +6,7 @@ import type { Applied } from './primitives/registry.js';
 import type { Bridge } from './server/bridge.js';
 
 /** How long new settings may take to be ready before it is said that the old ones go on serving. */
-export const APPLY_WAIT_MS = 6_000;
+const APPLY_WAIT_MS = 6_000;
 
 export interface ReloadOptions {
   bridge: Pick<Bridge, 'apply'>;

@@ -80,6 +80,17 @@ describe('a run', () => {
     expect(verdict(/calls per CPU second \/ daprd's$/)).toMatchObject({ ratio: { median: 1.5 }, met: true });
   });
 
+  test('leaves rounds out that other programs disturbed, but not the last three', () => {
+    const shares = [0.5, 0, 0, 0.6, 0];
+    const disturbed = shares.map((others, round) => {
+      const cost = others > 0 ? 90 : 30;
+      return { ...result('layotto', 'layotto-grpc', round, { Envoy: cost }), others };
+    });
+    expect(summarize(disturbed)[0]?.own).toEqual({ median: 30, low: 30, high: 30 });
+    const all = disturbed.slice(3).concat(disturbed.slice(0, 1));
+    expect(summarize(all)[0]?.own).toEqual({ median: 90, low: 30, high: 90 });
+  });
+
   test('is not judged by what was not measured', () => {
     expect(verdicts.some(({ title }) => /mesh/.test(title))).toBe(false);
     expect(judge(rows.filter(({ id }) => id.startsWith('layotto/')))).toEqual([]);
@@ -94,6 +105,7 @@ describe('a run', () => {
       rounds: 3,
       seconds: 1,
       workers: 1,
+      nice: 0,
       peer: true,
       others: [0.1, 0.2],
     };

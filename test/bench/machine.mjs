@@ -38,20 +38,22 @@ export function shareOfOthers(before, after) {
   return Math.max(0, others / ((after.at - before.at) * cpus().length));
 }
 
-const QUIET = 0.15;
 const GLANCE_MS = 50;
 
 /**
- * Waits until other programs leave the machine alone, as far as the patience goes that is left.
+ * Waits until other programs leave the machine alone.
  *
- * @param {{ seconds: number }} patience for the whole run; what was waited is taken from it
+ * @param {number} seconds at most, about
+ * @param {number} share of the machine that they may take
+ * @returns {Promise<number>} seconds that it took
  */
-export async function untilQuiet(patience) {
-  while (patience.seconds > 0) {
+export async function untilQuiet(seconds, share) {
+  const started = performance.now() / 1000;
+  for (;;) {
     const before = readBusy([]);
+    if (before.at - started >= seconds) return before.at - started;
     await new Promise((resolve) => setTimeout(resolve, GLANCE_MS));
     const after = readBusy([]);
-    patience.seconds -= after.at - before.at;
-    if (shareOfOthers(before, after) < QUIET) return;
+    if (shareOfOthers(before, after) <= share) return after.at - started;
   }
 }

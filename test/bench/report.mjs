@@ -1,5 +1,5 @@
 import { SERVERS, isReference } from './cases.mjs';
-import { spread } from './summary.mjs';
+import { LEAST_ROUNDS, QUIET, spread } from './summary.mjs';
 import { MEMORY_TARGETS, judge } from './targets.mjs';
 
 const CALLS = { get: 'GetState', save: 'SaveState' };
@@ -23,13 +23,15 @@ export function report({ about, rows, memory }) {
   ].join('\n\n');
 }
 
-function conditions({ date, machine, versions, generator, rounds, seconds, workers, peer, others }) {
+function conditions({ date, machine, versions, generator, rounds, seconds, workers, nice, peer, others }) {
   const disturbance = spread(others);
+  const quiet = others.filter((share) => share <= QUIET).length;
   return [
     `Measured on ${date}: ${machine}; ${Object.values(versions).join(', ')}; ${workers} Envoy worker${workers === 1 ? '' : 's'};`,
-    `load by ${generator}; ${rounds} rounds of ${seconds} s for each case${peer ? '' : '; without daprd'}.`,
+    `load by ${generator}; ${rounds} rounds of ${seconds} s for each case${nice === 0 ? '' : ` at priority ${nice}`}${peer ? '' : '; without daprd'}.`,
     `Other programs took ${percent(disturbance.median)} of the machine meanwhile (median of all slices; at worst`,
-    `${percent(disturbance.high)}).`,
+    `${percent(disturbance.high)}). It was at most ${percent(QUIET)} in ${quiet} of ${others.length} slices; the rest count only where a case`,
+    `has fewer than ${LEAST_ROUNDS} of those.`,
   ].join('\n');
 }
 

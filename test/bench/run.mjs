@@ -6,11 +6,12 @@
  * backwards. Each figure is the median over the rounds, with the lowest and the highest behind it.
  *
  * Environment: BENCH_ONLY (a regular expression on the cases' ids), BENCH_FULL=1 (everything), BENCH_ROUNDS,
- * BENCH_SECONDS (of a case in a round), BENCH_PATIENCE (seconds to wait in all for quiet moments), BENCH_WORKERS (1,
- * Envoy's threads), BENCH_LOAD (h2load or node), DAPRD_BIN, BENCH_WRITE=1 (the result goes into docs/performance.md).
+ * BENCH_SECONDS (of a case in a round), BENCH_PATIENCE (seconds to wait in all for quiet moments), BENCH_NICE (the
+ * priority), BENCH_WORKERS (1, Envoy's threads), BENCH_LOAD (h2load or node), DAPRD_BIN, BENCH_WRITE=1 (the result
+ * goes into docs/performance.md).
  */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { SERVERS, chooseCases, isReference, storesOf } from './cases.mjs';
@@ -24,12 +25,17 @@ import { startRedis, startRuntime } from './processes.mjs';
 import { startRedisLoop } from './reference.mjs';
 import { emptyRequest, stateRequest } from './requests.mjs';
 import { readSettings } from './settings.mjs';
+import { QUIET } from './summary.mjs';
 
 const settings = readSettings(process.env);
 const cases = chooseCases(settings);
 if (cases.length === 0) throw new Error(`BENCH_ONLY matches no case: ${settings.only}`);
+// What is started has the priority of this process.
+if (settings.nice !== 0) setPriority(settings.nice);
 const generator = chooseGenerator(settings.load);
-const patience = { seconds: settings.patience };
+const share = settings.patience / (cases.length * settings.rounds);
+/** Seconds that may still be waited; every slice adds its share. */
+let patience = 0;
 
 const dir = mkdtempSync(join(tmpdir(), 'layotto-bench-'));
 // An interrupted run ends like a finished one: the exit takes the processes along.
@@ -77,6 +83,7 @@ try {
     generator: generator.label,
     rounds: settings.rounds,
     seconds: settings.seconds,
+    nice: settings.nice,
     workers,
     peer: peer !== undefined,
     others: results.map(({ others }) => others),
@@ -109,7 +116,8 @@ async function prepare(one, ports, loop) {
 async function slice({ case: { id }, watched, check, run }, seconds) {
   try {
     await check?.();
-    await untilQuiet(patience);
+    patience += share;
+    if (patience > 0) patience -= await untilQuiet(patience, QUIET);
     const before = readBusy(watched);
     const result = await watchCpu(watched, () => run(seconds));
     const others = shareOfOthers(before, readBusy(watched));

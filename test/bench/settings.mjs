@@ -16,6 +16,8 @@ export function readSettings(env) {
     seconds: number(env, 'BENCH_SECONDS', 1),
     /** Seconds, for the whole run, to wait for moments when no other program takes much of the machine. */
     patience: number(env, 'BENCH_PATIENCE', 0, 0),
+    /** Priority of everything that is measured; below 0 needs root. */
+    nice: number(env, 'BENCH_NICE', 0, -20),
     /** Envoy's threads. */
     workers: number(env, 'BENCH_WORKERS', 1),
     /** `h2load` or `node`; undefined takes the better one that is there. */
@@ -39,7 +41,8 @@ function choice(env, name, values) {
 
 function number(env, name, fallback, least = Number.MIN_VALUE) {
   const value = Number(env[name] || fallback);
-  if (!(value >= least)) throw new Error(`${name} is ${env[name]}, it must be a number above 0`);
+  const wanted = least === Number.MIN_VALUE ? 'above 0' : `of at least ${least}`;
+  if (!(value >= least)) throw new Error(`${name} is ${env[name]}, it must be a number ${wanted}`);
   return value;
 }
 

@@ -18,8 +18,26 @@
  * @property {Spread} own the same of all its processes but Redis
  * @property {Spread} perCpuSecond calls for a second of its own CPU time
  * @property {Spread} others share of the machine that other programs took
- * @property {object[]} rounds what was measured, with `own` and `perCpuSecond`
+ * @property {object[]} rounds what was measured in all rounds, with `own` and `perCpuSecond`
  */
+
+/** Share of the machine that other programs may take in a round that counts. */
+export const QUIET = 0.1;
+/** So many rounds count in any case, the quietest. */
+export const LEAST_ROUNDS = 3;
+
+/**
+ * Leaves out rounds that other programs disturbed, as far as enough remain. What was measured in them has no part in
+ * the choice.
+ *
+ * @template T
+ * @param {T[]} rounds
+ * @param {(round: T) => number} disturbance
+ */
+function quiet(rounds, disturbance) {
+  const sorted = [...rounds].sort((a, b) => disturbance(a) - disturbance(b));
+  return sorted.filter((round, index) => index < LEAST_ROUNDS || disturbance(round) <= QUIET);
+}
 
 /** @returns {Row[]} in the order in which the cases first came */
 export function summarize(results) {
@@ -32,10 +50,11 @@ export function summarize(results) {
   return [...groups.values()].map((rounds) => {
     const { id, server, door, call, bytes, inflight, cpuPerCall } = rounds[0];
     const row = { id, server, door, call, bytes, inflight, rounds };
+    const counted = quiet(rounds, ({ others }) => others);
     for (const key of ['perSecond', 'p50', 'p99', 'own', 'perCpuSecond', 'others'])
-      row[key] = spread(rounds.map((round) => round[key]));
+      row[key] = spread(counted.map((round) => round[key]));
     row.cpu = Object.fromEntries(
-      Object.keys(cpuPerCall).map((name) => [name, spread(rounds.map((round) => round.cpuPerCall[name]))]),
+      Object.keys(cpuPerCall).map((name) => [name, spread(counted.map((round) => round.cpuPerCall[name]))]),
     );
     return row;
   });
@@ -56,11 +75,11 @@ function ownCpu(cpuPerCall) {
  */
 export function ratio(row, other, figure) {
   const byRound = new Map(other.rounds.map((round) => [round.round, round]));
-  return spread(
-    row.rounds
-      .filter(({ round }) => byRound.has(round))
-      .map((round) => figure(round) / figure(byRound.get(round.round))),
-  );
+  const pairs = row.rounds
+    .filter(({ round }) => byRound.has(round))
+    .map((round) => [round, byRound.get(round.round)]);
+  const counted = quiet(pairs, ([one, two]) => Math.max(one.others, two.others));
+  return spread(counted.map(([one, two]) => figure(one) / figure(two)));
 }
 
 /** @param {number[]} values @returns {Spread} */

@@ -34,7 +34,8 @@ describe('state.redis by Sentinel', () => {
     await state.save(...keys.map((key) => item(key, key)));
     const primary = await group.primary();
     expect(await group.askServer(primary, (redis) => redis.dbsize())).toBe(200);
-    expect(await countWrites([primary.port], () => state.bulk(keys))).toBe(1);
+    // As many as a bulk read asks for at a time.
+    expect(await countWrites([primary.port], () => state.bulk(keys.slice(0, 16)))).toBe(1);
   });
 
   it('is served while a Sentinel answers', async () => {

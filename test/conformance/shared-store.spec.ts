@@ -32,7 +32,14 @@ describe('the embedded store, open in several processes', () => {
 
   function openHere(): Promise<EmbeddedStateStore> {
     const log = pino({ enabled: false });
-    return open({ name: 'store', metadata: {}, dataDir, log, report: () => undefined, invalidate: () => undefined });
+    return open({
+      name: 'store',
+      metadata: {},
+      dataDir,
+      log,
+      report: () => undefined,
+      invalidate: () => undefined,
+    });
   }
 
   const valueOf = async (key: string): Promise<string | undefined> => {

@@ -1,4 +1,8 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+
 import { CommandLab } from '../support/layotto.js';
 import { eventually } from '../support/wait.js';
 
@@ -64,4 +68,29 @@ it('Ctrl-C in a terminal reaches the app once, and Envoy and the bridge only aft
   expect(await ended).toBe(4);
   expect(shown).toContain('interrupted 1, then 204');
   await lab.nothingRuns();
+});
+
+/** Runs a command in a terminal of its own and closes the terminal when it says that it is ready. */
+const CLOSING = `
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[1], sys.argv[1:])
+shown = b''
+while b'ready in' not in shown:
+    shown += os.read(terminal, 4096)
+os.kill(pid, 1)
+while b'has taken over' not in shown:
+    shown += os.read(terminal, 4096)
+os.close(terminal)
+sys.exit(os.WTERMSIG(os.waitpid(pid, 0)[1]))
+`;
+
+it('SIGHUP replaces the bridge while the terminal is there, and ends everything when it is gone', async () => {
+  const command = lab.runCommand([]);
+  const terminal = spawn('python3', ['-c', CLOSING, ...command], { cwd: lab.folder, stdio: 'inherit' });
+  const ended = new Promise((resolve) => terminal.once('exit', resolve));
+  expect(await ended).toBe(constants.signals.SIGHUP);
+  await lab.nothingRuns();
+  expect(existsSync(join(lab.dataDir, 'run.lock'))).toBe(false);
 });

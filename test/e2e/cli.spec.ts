@@ -122,7 +122,7 @@ describe('envoy', () => {
     const [envoy, bridge] = log.split('\n');
     expect(envoy).toBe('# envoy -c THIS_FILE --disable-hot-restart --concurrency 2');
     expect(bridge).toMatch(
-      /^# Beside it the bridge: node \S+main\.js --data-dir '.* one'\\''s' --app-id shop$/,
+      /^# Beside it the bridge: node --max-semi-space-size=\d+ \S+main\.js --data-dir '.* one'\\''s' --app-id shop$/,
     );
   });
 

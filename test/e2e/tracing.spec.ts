@@ -174,6 +174,24 @@ describe('a runtime that is traced', () => {
   });
 });
 
+test('a collector that goes away fails no call', async () => {
+  const [collector, store] = await Promise.all([OtlpCollector.start(), startStore('redis')]);
+  const runtime = await Runtime.start(runtimeOptions(collector, store.port, 1));
+  try {
+    await collector.stop();
+    for (let i = 0; i < 20; i++) {
+      const { headers } = begun(true);
+      const { status } = await http1(runtime.target, 'GET', '/v1.0/state/statestore/k', { headers });
+      expect(status).toBe(204);
+    }
+    await eventually('the log tells of it', () => runtime.bridgeProcess.log.includes('spans are not taken'));
+  } finally {
+    await runtime.stop();
+    await store.stop();
+    await collector.stop();
+  }
+}, 60_000);
+
 test('with a sampling of 0, only what callers record is recorded', async () => {
   const [collector, store] = await Promise.all([OtlpCollector.start(), startStore('valkey')]);
   const runtime = await Runtime.start(runtimeOptions(collector, store.port, 0));

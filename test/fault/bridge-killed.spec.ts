@@ -2,7 +2,7 @@ import { LAYOTTO } from '../support/doors.js';
 import type { RawAnswer, RawClient } from '../support/grpc-raw.js';
 import { getStateBody, saveStateBody, valueOf } from '../support/requests.js';
 import { Runtime } from '../support/runtime.js';
-import { sleep } from '../support/wait.js';
+import { eventually, sleep } from '../support/wait.js';
 
 // Longer than a bridge takes to start on a loaded machine, so that repeated reads can be answered.
 const DEADLINE = 6000;
@@ -56,6 +56,10 @@ describe.each([1, 2])('a bridge killed under load, with %i worker(s)', (concurre
       await runtime.killBridge();
       await sleep(200);
       await runtime.restartBridge();
+      // How long a store takes to open is up to the disk, and others may use it.
+      await eventually('the new bridge can serve', () =>
+        Promise.resolve(runtime.bridgeProcess.tail(100).includes('component is ready')),
+      );
       spans.push({ killed, back: performance.now() });
     }
     await sleep(1000);

@@ -17,7 +17,13 @@ export function configuration(overrides: Partial<PluginConfiguration> = {}): Plu
     app: { id: 'shop', port: 0, protocol: 'http' },
     clusters: { session: 'layotto_session', large: 'layotto_session_large' },
     hold: false,
-    limits: { messageBytes: 4_194_304, operations: 1024, bytes: 67_108_864, cacheBytes: 8_388_608, deadlineMs: 15_000 },
+    limits: {
+      messageBytes: 4_194_304,
+      operations: 1024,
+      bytes: 67_108_864,
+      cacheBytes: 8_388_608,
+      deadlineMs: 15_000,
+    },
     hosts: [],
     tokens: [],
     components: [

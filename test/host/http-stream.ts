@@ -161,7 +161,7 @@ export class HttpStream {
   private reply(reply: LocalReply): void {
     const grpc = /^application\/grpc($|\+)/.test(this.requestHeaders.get('content-type') ?? '');
     const headers = new HeaderMap();
-    let body = grpc ? Buffer.alloc(0) : reply.body;
+    const body = grpc ? Buffer.alloc(0) : reply.body;
     headers.set(':status', grpc ? '200' : String(reply.status));
     if (grpc) {
       headers.set('content-type', 'application/grpc');

@@ -90,8 +90,17 @@ export class Child {
   }
 
   /** Resident memory in KiB, as the kernel counts it; 0 once it has ended. */
-  async rssKiB(): Promise<number> {
+  rssKiB(): Promise<number> {
+    return this.statusKiB('VmRSS');
+  }
+
+  /** The same without pages of files, such as those of a memory-mapped store. */
+  anonKiB(): Promise<number> {
+    return this.statusKiB('RssAnon');
+  }
+
+  private async statusKiB(name: string): Promise<number> {
     const status = await readFile(`/proc/${this.pid}/status`, 'utf8').catch(() => '');
-    return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
+    return Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0);
   }
 }

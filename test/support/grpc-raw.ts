@@ -5,7 +5,6 @@ import {
   type ClientHttp2Stream,
   type IncomingHttpHeaders,
 } from 'node:http2';
-import { createConnection } from 'node:net';
 import {
   create,
   fromBinary,
@@ -15,6 +14,7 @@ import {
   type MessageShape,
 } from '@bufbuild/protobuf';
 import { StatusSchema, type Status } from '../../components-bridge/src/gen/google/rpc/status_pb.js';
+import { dial } from './dial.js';
 import type { Target } from './http1.js';
 import { sleep } from './wait.js';
 
@@ -85,13 +85,9 @@ export class RawClient {
   private constructor(readonly session: ClientHttp2Session) {}
 
   /** Connects; rejects if the listener is not there. */
-  static connect(target: Target): Promise<RawClient> {
+  static async connect(target: Target): Promise<RawClient> {
+    const socket = await dial(target);
     return new Promise((resolve, reject) => {
-      const socket =
-        'port' in target
-          ? createConnection({ host: '127.0.0.1', port: target.port, noDelay: true })
-          : createConnection({ path: target.socketPath });
-      socket.once('error', reject);
       const session = connect('http://localhost', { createConnection: () => socket });
       session.once('error', reject);
       session.once('connect', () => {

@@ -47,5 +47,11 @@ class OutboundHealthz extends Handler {
 /** Enters the health routes of Dapr's HTTP API. */
 export function installHealth(router: Router): void {
   router.http('health', 'Healthz', 'GET', '/v1.0/healthz', (): Handler => new Healthz());
-  router.http('health', 'OutboundHealthz', 'GET', '/v1.0/healthz/outbound', (): Handler => new OutboundHealthz());
+  router.http(
+    'health',
+    'OutboundHealthz',
+    'GET',
+    '/v1.0/healthz/outbound',
+    (): Handler => new OutboundHealthz(),
+  );
 }

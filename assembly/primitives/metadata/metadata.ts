@@ -158,6 +158,16 @@ class SetMetadataGrpc extends Handler {
 export function installMetadata(router: Router): void {
   router.http('metadata', 'GetMetadata', 'GET', '/v1.0/metadata', (): Handler => new GetMetadataHttp());
   router.http('metadata', 'SetMetadata', 'PUT', '/v1.0/metadata/{}', (): Handler => new SetMetadataHttp());
-  router.grpc('metadata', 'GetMetadata', '/dapr.proto.runtime.v1.Dapr/GetMetadata', (): Handler => new GetMetadataGrpc());
-  router.grpc('metadata', 'SetMetadata', '/dapr.proto.runtime.v1.Dapr/SetMetadata', (): Handler => new SetMetadataGrpc());
+  router.grpc(
+    'metadata',
+    'GetMetadata',
+    '/dapr.proto.runtime.v1.Dapr/GetMetadata',
+    (): Handler => new GetMetadataGrpc(),
+  );
+  router.grpc(
+    'metadata',
+    'SetMetadata',
+    '/dapr.proto.runtime.v1.Dapr/SetMetadata',
+    (): Handler => new SetMetadataGrpc(),
+  );
 }

@@ -106,6 +106,16 @@ export function installDaprState(router: Router): void {
   router.grpc('state', 'SaveState', SERVICE + 'SaveState', (): Handler => new SaveState(SPELLING));
   router.grpc('state', 'GetBulkState', SERVICE + 'GetBulkState', (): Handler => new GetBulkState(SPELLING));
   router.grpc('state', 'DeleteState', SERVICE + 'DeleteState', (): Handler => new DeleteState(SPELLING));
-  router.grpc('state', 'DeleteBulkState', SERVICE + 'DeleteBulkState', (): Handler => new DeleteBulkState(SPELLING));
-  router.grpc('state', 'ExecuteStateTransaction', SERVICE + 'ExecuteStateTransaction', (): Handler => new ExecuteStateTransaction(SPELLING));
+  router.grpc(
+    'state',
+    'DeleteBulkState',
+    SERVICE + 'DeleteBulkState',
+    (): Handler => new DeleteBulkState(SPELLING),
+  );
+  router.grpc(
+    'state',
+    'ExecuteStateTransaction',
+    SERVICE + 'ExecuteStateTransaction',
+    (): Handler => new ExecuteStateTransaction(SPELLING),
+  );
 }

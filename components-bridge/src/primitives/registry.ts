@@ -218,6 +218,7 @@ export class ComponentRegistry {
     const log = this.#log.child({ component: config.name, type: config.type });
     const id = idOf(config);
     if (this.#candidates.get(id) === slot) {
+      if (slot.closed) return;
       if (slot.instance === undefined) {
         log.warn({ status, reason }, 'the new settings are not ready; the old ones go on serving');
         return;

@@ -153,6 +153,8 @@ export class Bridge {
     const predecessor = await Predecessor.find(this.socketPath);
     try {
       this.#sessions.greet();
+      // Filters may be about to get another configuration too.
+      this.#sessions.reconfigured(this.#names.configVersion);
       await this.#sessions.start(true);
       void this.#admin.start(true);
       const refusal = await predecessor?.dismiss();

@@ -147,6 +147,7 @@ export class SessionServer implements StreamEvents {
     this.#greeting.configVersion = configVersion;
     clearTimeout(this.#followers);
     this.#followers = setTimeout(() => {
+      this.#followers = undefined;
       for (const { filter } of this.#members.values()) this.#greeting.compare(filter);
     }, FOLLOW_MS);
     this.#followers.unref();
@@ -331,7 +332,7 @@ export class SessionServer implements StreamEvents {
     pair.add(member.stream, large);
     member.filter = { name, version, configVersion, appId, large, pair: pairId.toString(16) };
     this.options.log.debug({ filter: member.filter }, 'session open');
-    this.#greeting.compare(member.filter);
+    if (this.#followers === undefined) this.#greeting.compare(member.filter);
     if (this.#draining) member.stream.send(0, Kind.GOAWAY, NO_BYTES);
   }
 

@@ -24,12 +24,13 @@ export function profileReport({ title, versions, processes, calls, empty, progra
   const { plain } = calls;
   const costs = Object.entries(plain.cpuPerCall).map(([name, cost]) => `${name} ${cost.toFixed(1)} µs`);
   const conditions = [
-    `${versions.join(', ')}. Without a profiler: ${plain.perSecond.toFixed(0)} calls/s,`,
+    `${versions.join(', ')}.`,
+    `Without a profiler: ${plain.perSecond.toFixed(0)} calls/s,`,
     `p50 ${plain.p50.toFixed(2)} ms; CPU per call ${costs.join(', ')};`,
     `Envoy ${empty.plain.cpuPerCall['Envoy'].toFixed(1)} µs for an empty answer.`,
   ].join('\n');
   const lines = [`# Profile: ${title}`, conditions];
-  const short = [`Of ${title}: ${conditions}`];
+  const short = [`The call: ${title}.\n${conditions}`];
   if (binary === undefined)
     lines.push('`perf` is not there or may not watch other processes: Envoy and Redis were not profiled.');
   else {
@@ -47,9 +48,10 @@ export function profileReport({ title, versions, processes, calls, empty, progra
       lines.push(...functions(name, sums, cost));
       if (name === 'Envoy') lines.push(...module(own, describe, sums.samples, cost));
       if (name === 'bridge') {
-        const files = shares(top(owners(own), 30), sums.samples, cost, 'file, with what it makes Node do');
-        lines.push('## bridge, by whose work it is', files);
-        short.push('### bridge, by whose work it is', files);
+        const files = (limit) =>
+          shares(top(owners(own), limit), sums.samples, cost, 'file, with what it makes Node do');
+        lines.push('## bridge, by whose work it is', files(30));
+        short.push('### bridge, by whose work it is', files(SHORT_ROWS));
       }
       if (name !== 'Redis') short.push(`### ${name}, by part`, parts);
       if (name === 'Envoy')
@@ -59,7 +61,7 @@ export function profileReport({ title, versions, processes, calls, empty, progra
   const { total, rows } = selfTimes(profile, root);
   const javascript = (limit) => shares(rows.slice(0, limit), total, plain.cpuPerCall['bridge'], 'function');
   lines.push('## bridge, by function (V8 profiler, self time)', javascript(40));
-  short.push('### bridge, by function', javascript(SHORT_ROWS));
+  if (binary === undefined) short.push('### bridge, by function', javascript(SHORT_ROWS));
   return { text: `${lines.join('\n\n')}\n`, short: short.join('\n\n') };
 }
 

@@ -22,7 +22,14 @@ describe('EmbeddedStateStore', () => {
 
   async function store(name = 'store', metadata: Record<string, string> = {}): Promise<EmbeddedStateStore> {
     const log = pino({ enabled: false });
-    const opened = await open({ name, metadata, dataDir, log, report: () => undefined, invalidate: () => undefined });
+    const opened = await open({
+      name,
+      metadata,
+      dataDir,
+      log,
+      report: () => undefined,
+      invalidate: () => undefined,
+    });
     stores.push(opened);
     return opened;
   }

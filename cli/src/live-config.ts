@@ -1,0 +1,183 @@
+import {
+  BRIDGE_SETTINGS,
+  changes,
+  FILTER_SETTINGS,
+  formatFixed,
+  sameSettings,
+} from '../../components-bridge/src/config/changes.js';
+import type { ComponentConfig, RuntimeConfig } from '../../components-bridge/src/config/types.js';
+import type { Applied } from './bridge-child.js';
+import type { BridgeProcess } from './bridge-process.js';
+import { UserError } from './errors.js';
+
+/** How long new settings of a component may take to be ready before it is said that the old ones go on serving. */
+const WAIT_MS = 6_000;
+
+/** Envoy's threads take a configuration over one after the other; until then they may still ask for what it removes. */
+const THREADS_MS = 200;
+
+/** What a running runtime offers for changing it. */
+export interface Parts {
+  bridge: Pick<BridgeProcess, 'apply' | 'replace'>;
+  /** Writes what a bridge reads when it starts. */
+  writeConfig: (config: RuntimeConfig) => void;
+  /** Has the filter take over what it must know of a configuration; resolves with what went wrong. */
+  pushFilter: (config: RuntimeConfig) => Promise<string | undefined>;
+  /** Takes what a person should know. */
+  say: (line: string) => void;
+}
+
+/**
+ * The configuration of a running runtime, and how it is changed without a call that is refused: the bridge knows a new
+ * component before the filter asks for it, and a removed one leaves the filter first. Everything asked of it is done
+ * one after the other.
+ */
+export class LiveConfig {
+  #wanted: RuntimeConfig;
+  /** As wanted, but with the components that really serve. */
+  #effective: RuntimeConfig;
+  /** Components whose old settings go on serving. */
+  readonly #kept = new Set<string>();
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly parts: Parts,
+    running: RuntimeConfig,
+  ) {
+    this.#wanted = running;
+    this.#effective = running;
+  }
+
+  /** What serves now. */
+  get effective(): RuntimeConfig {
+    return this.#effective;
+  }
+
+  /** Takes over what can be taken over of another configuration, and says what was and what was not. */
+  apply(wanted: RuntimeConfig): Promise<void> {
+    return this.#then(() => this.#apply(wanted));
+  }
+
+  /** Starts another bridge, which takes over from the running one. */
+  takeOver(): Promise<void> {
+    return this.#then(async () => {
+      if (await this.#replaceBridge(this.#effective))
+        this.parts.say('a new bridge has taken over; the one before it finishes its calls and ends');
+      this.parts.writeConfig(this.#wanted);
+      if (this.#kept.size > 0)
+        await this.parts.bridge.apply(this.#wanted, { removeOthers: false, waitMs: 0 });
+    });
+  }
+
+  /** The bridge has put settings in use that it could not reach when they were applied. */
+  replaced(primitive: string, name: string): void {
+    void this.#then(async () => {
+      if (!this.#kept.delete(idOf({ primitive, name }))) return;
+      this.parts.say(`${name}: the new settings are in use now`);
+      await this.#push(this.#mixed());
+    });
+  }
+
+  /** The bridge was started again, with everything that is wanted. */
+  restarted(): void {
+    void this.#then(async () => {
+      if (this.#kept.size === 0) return;
+      this.#kept.clear();
+      await this.#push(this.#wanted);
+    });
+  }
+
+  #then(work: () => Promise<void>): Promise<void> {
+    this.#work = this.#work.then(work);
+    return this.#work;
+  }
+
+  async #apply(wanted: RuntimeConfig): Promise<void> {
+    const { bridge, say, writeConfig } = this.parts;
+    const before = this.#wanted;
+    const { config, fixed } = changes(before, wanted, [...FILTER_SETTINGS, ...BRIDGE_SETTINGS]);
+    for (const one of fixed) say(formatFixed(one));
+    if (sameSettings(config, before)) {
+      say('the configuration was read again; nothing that is running changes');
+      return;
+    }
+    if (BRIDGE_SETTINGS.some((key) => valueOf(config, key) !== valueOf(before, key))) {
+      const replaced = await this.#replaceBridge({ ...this.#effective, limits: config.limits });
+      if (!replaced) config.limits = before.limits;
+    }
+    this.#wanted = config;
+    writeConfig(config);
+    const applied = await bridge.apply(config, { removeOthers: false, waitMs: WAIT_MS });
+    // A bridge that is not there starts with all of it.
+    this.#kept.clear();
+    for (const one of applied ?? []) if (one.outcome === 'kept') this.#kept.add(idOf(one));
+    const removed = this.#effective.components.filter((component) => !has(config, component));
+    await this.#push(this.#mixed());
+    if (removed.length > 0) {
+      await new Promise((resolve) => setTimeout(resolve, THREADS_MS));
+      await bridge.apply(config, { removeOthers: true, waitMs: 0 });
+    }
+    this.#sayWhat(before, applied ?? [], removed);
+  }
+
+  /** @returns whether another bridge has taken over */
+  async #replaceBridge(config: RuntimeConfig): Promise<boolean> {
+    this.parts.writeConfig(config);
+    try {
+      // Its calls end by their deadline; the rest is for closing everything.
+      await this.parts.bridge.replace(config.limits.deadlineMs + 10_000);
+      return true;
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      this.parts.say(error.message);
+      return false;
+    }
+  }
+
+  /** What is wanted, but with the components that are kept. */
+  #mixed(): RuntimeConfig {
+    const serving = new Map(this.#effective.components.map((component) => [idOf(component), component]));
+    const components = this.#wanted.components.map((component) => {
+      const id = idOf(component);
+      return (this.#kept.has(id) ? serving.get(id) : undefined) ?? component;
+    });
+    return { ...this.#wanted, components };
+  }
+
+  async #push(config: RuntimeConfig): Promise<void> {
+    this.#effective = config;
+    const failure = await this.parts.pushFilter(config);
+    if (failure !== undefined) this.parts.say(`the filter keeps its configuration: ${failure}`);
+  }
+
+  #sayWhat(before: RuntimeConfig, applied: readonly Applied[], removed: readonly ComponentConfig[]): void {
+    const { say } = this.parts;
+    for (const { name, outcome, reason = '' } of applied) {
+      const but = reason === '' ? '' : `; not ready yet: ${reason}`;
+      if (outcome === 'added') say(`${name}: added${but}`);
+      if (outcome === 'replaced') say(`${name}: the new settings are in use${but}`);
+      if (outcome === 'kept')
+        say(`${name}: the old settings go on serving, the new ones are tried on: ${reason}`);
+    }
+    for (const { name } of removed) say(`${name}: removed`);
+    for (const key of [...FILTER_SETTINGS, ...BRIDGE_SETTINGS]) {
+      const now = JSON.stringify(valueOf(this.#wanted, key));
+      if (now !== JSON.stringify(valueOf(before, key))) say(`${key}: now ${now}`);
+    }
+  }
+}
+
+function idOf({ primitive, name }: { primitive: string; name: string }): string {
+  return `${primitive}/${name}`;
+}
+
+function has({ components }: RuntimeConfig, { primitive, name }: ComponentConfig): boolean {
+  return components.some((component) => component.primitive === primitive && component.name === name);
+}
+
+/** A setting by its key in the resolved configuration, such as `limits.bytes`. */
+function valueOf(config: RuntimeConfig, key: string): unknown {
+  let value: unknown = config;
+  for (const part of key.split('.')) value = (value as Record<string, unknown> | undefined)?.[part];
+  return value;
+}

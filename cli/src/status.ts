@@ -1,0 +1,232 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { findInstallation } from './installation.js';
+import type { Values } from './options.js';
+import { Running, RUNNING_OPTIONS } from './running.js';
+import type { ProcessFacts } from './running.js';
+
+/** What `layotto status` understands. */
+export const STATUS_OPTIONS = [...RUNNING_OPTIONS, { name: 'json', help: 'print everything as JSON' }];
+
+/** Between the two looks at the counters; the filter tells them twice a second. */
+const RATE_MS = 1_000;
+
+interface Health {
+  version: string;
+  configVersion: string;
+  sessions: number;
+  operations: number;
+  components: {
+    name: string;
+    type: string;
+    status: string;
+    reason?: string;
+    since?: string;
+    reconnects?: number;
+  }[];
+}
+
+/** Calls of one kind, since Envoy started and now. */
+interface Traffic {
+  door: string;
+  operation: string;
+  component: string;
+  calls: number;
+  failed: number;
+  perSecond: number;
+}
+
+/** Everything that `layotto status` knows. Absent parts could not be asked. */
+export interface Status {
+  dataDir: string;
+  app: string;
+  processes: Partial<Record<'run' | 'envoy' | 'bridge', ProcessFacts>>;
+  versions: { layotto: string; envoy?: string; module?: string; bridge?: string };
+  /** Hash of the configuration that the filter and the bridge run with. */
+  configuration: { filter?: string; bridge?: string };
+  /** Threads of Envoy with both links to the bridge, of how many. */
+  sessions: { ready: number; threads: number };
+  inFlight: { operations: number; bytes: number };
+  components: Health['components'];
+  traffic: Traffic[];
+}
+
+/**
+ * `layotto status`: how a running runtime does.
+ *
+ * @returns 0 if everything is as it should be, else 1
+ * @throws UserError if nothing runs in the data folder
+ */
+export async function status(values: Values): Promise<number> {
+  const found = await statusOf(Running.find(values));
+  console.log(values['json'] === true ? JSON.stringify(found, null, 2) : table(found));
+  return isWell(found) ? 0 : 1;
+}
+
+export async function statusOf(running: Running): Promise<Status> {
+  const before = await counters(running);
+  await sleep(RATE_MS);
+  const [after, healthText, info, filters, links] = await Promise.all([
+    counters(running),
+    running.bridge('/health'),
+    running.envoy('/server_info'),
+    running.envoy('/config_dump?resource=ecds_filters'),
+    running.envoy(
+      '/stats?format=json&filter=wasmcustom%5C.layotto_(session_links%3B|operations_in_flight|bytes_held)',
+    ),
+  ]);
+  const health = healthText === undefined ? undefined : (JSON.parse(healthText) as Health);
+  const plugin = pluginOf(filters);
+  const gauges = statsOf(links);
+  const threads = running.config.envoy.concurrency + 1;
+  const gauge = (name: string): number => gauges.get(`wasmcustom.layotto_${name}`) ?? 0;
+  const processes = running.processes();
+  return {
+    dataDir: running.dataDir,
+    app: running.config.app.id,
+    processes: {
+      ...(processes.run && { run: processes.run }),
+      ...(processes.envoy && { envoy: processes.envoy }),
+      ...(processes.bridge && { bridge: processes.bridge }),
+    },
+    versions: {
+      layotto: findInstallation().version,
+      ...(info !== undefined && { envoy: /\/(\d+\.\d+\.\d+)/.exec(info)?.[1] ?? 'unknown' }),
+      ...(plugin?.version !== undefined && { module: plugin.version }),
+      ...(health !== undefined && { bridge: health.version }),
+    },
+    configuration: {
+      ...(plugin?.configVersion !== undefined && { filter: plugin.configVersion }),
+      ...(health !== undefined && { bridge: health.configVersion }),
+    },
+    sessions: {
+      ready: Math.min(gauge('session_links;link=small'), gauge('session_links;link=large')),
+      threads,
+    },
+    inFlight: { operations: gauge('operations_in_flight'), bytes: gauge('bytes_held') },
+    components: health?.components ?? [],
+    traffic: trafficOf(before, after),
+  };
+}
+
+/** Whether nothing needs a look. */
+function isWell({ sessions, configuration, components, processes }: Status): boolean {
+  return (
+    processes.envoy !== undefined &&
+    processes.bridge !== undefined &&
+    sessions.ready >= sessions.threads &&
+    configuration.filter === configuration.bridge &&
+    components.every((component) => component.status === 'ready')
+  );
+}
+
+async function counters(running: Running): Promise<Map<string, number>> {
+  return statsOf(await running.envoy('/stats?format=json&filter=wasmcustom%5C.layotto_operations_total'));
+}
+
+function statsOf(text: string | undefined): Map<string, number> {
+  if (text === undefined) return new Map();
+  const { stats } = JSON.parse(text) as { stats: { name?: string; value?: unknown }[] };
+  const found = new Map<string, number>();
+  for (const { name, value } of stats)
+    if (name !== undefined && typeof value === 'number') found.set(name, value);
+  return found;
+}
+
+function trafficOf(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): Traffic[] {
+  const rows = new Map<string, Traffic>();
+  for (const [name, calls] of after) {
+    const labels = Object.fromEntries(name.split(';').map((part) => part.split('=') as [string, string]));
+    const { door = '', operation = '', component = '', code = '' } = labels;
+    const id = [door, operation, component].join(' ');
+    const row = rows.get(id) ?? { door, operation, component, calls: 0, failed: 0, perSecond: 0 };
+    row.calls += calls;
+    if (code !== 'OK' && !/^[23]\d\d$/.test(code)) row.failed += calls;
+    row.perSecond += (calls - (before.get(name) ?? 0)) / (RATE_MS / 1_000);
+    rows.set(id, row);
+  }
+  return [...rows.values()].sort((a, b) => b.calls - a.calls);
+}
+
+/** The plugin configuration that Envoy has in use. */
+function pluginOf(dump: string | undefined): { version?: string; configVersion?: string } | undefined {
+  if (dump === undefined) return undefined;
+  let found: { version?: string; configVersion?: string } | undefined;
+  JSON.parse(dump, (key, value: unknown) => {
+    if (
+      key === 'value' &&
+      typeof value === 'string' &&
+      value.startsWith('{') &&
+      value.includes('configVersion')
+    )
+      found = JSON.parse(value) as typeof found;
+    return value;
+  });
+  return found;
+}
+
+function table(found: Status): string {
+  const { processes, versions, configuration, sessions, inFlight } = found;
+  const process = (facts: ProcessFacts | undefined): string =>
+    facts === undefined ? 'not running' : `pid ${facts.pid}, ${Math.round(facts.rssBytes / 1_048_576)} MiB`;
+  const same =
+    configuration.filter === configuration.bridge
+      ? 'the same in both'
+      : 'different: one is still to take it over';
+  const rows: [string, string][] = [
+    ['app', found.app],
+    ['data', found.dataDir],
+    ['Envoy', `${versions.envoy ?? 'no answer'} (${process(processes.envoy)})`],
+    ['module', versions.module ?? 'no answer'],
+    ['bridge', `${versions.bridge ?? 'no answer'} (${process(processes.bridge)})`],
+    [
+      'configuration',
+      `${configuration.filter ?? '?'} in Envoy, ${configuration.bridge ?? '?'} in the bridge: ${same}`,
+    ],
+    ['sessions', `${sessions.ready} of ${sessions.threads} threads are connected to the bridge`],
+    ['in flight', `${inFlight.operations} operations, ${inFlight.bytes} bytes`],
+  ];
+  const lines = [aligned(rows)];
+  lines.push(
+    '',
+    'components',
+    aligned(
+      found.components.map(({ name, type, status, since, reason }) => [
+        `  ${name}`,
+        type,
+        reason === undefined ? status : `${status}: ${reason}`,
+        since === undefined ? '' : `since ${since}`,
+      ]),
+    ),
+  );
+  lines.push(
+    '',
+    'calls',
+    aligned([
+      ['  door', 'operation', 'component', 'calls', 'failed', 'per second'],
+      ...found.traffic.map(({ door, operation, component, calls, failed, perSecond }) => [
+        `  ${door}`,
+        operation,
+        component,
+        String(calls),
+        String(failed),
+        perSecond.toFixed(1),
+      ]),
+    ]),
+  );
+  return lines.join('\n');
+}
+
+/** Columns as wide as they need to be. */
+function aligned(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}

@@ -43,14 +43,9 @@ export function tracingParts(config: RuntimeConfig, envoyVersion?: string): Trac
   const url = new URL(tracing.otlp);
   return {
     manager: {
-      // The decision to trace is made by it. A caller's own would decide for the caller, or, if it is no UUID, never.
+      // Envoy decides by it whether to record a new trace.
       generate_request_id: true,
-      early_header_mutation_extensions: [
-        {
-          name: 'envoy.http.early_header_mutation.header_mutation',
-          typed_config: { '@type': TYPES.earlyHeaderMutation, mutations: [{ remove: 'x-request-id' }] },
-        },
-      ],
+      early_header_mutation_extensions: [decisionHeaders()],
       tracing: {
         random_sampling: { value: tracing.sampling * 100 },
         provider: {
@@ -72,6 +67,22 @@ export function tracingParts(config: RuntimeConfig, envoyVersion?: string): Trac
     filter: traceparentFilter(knowsItsSpan(envoyVersion)),
     route: { decorator: { operation: 'layotto', propagate: false } },
     cluster: collectorCluster(url),
+  };
+}
+
+/**
+ * The headers by which Envoy decides. A caller's own x-request-id would decide for the caller, or, if it is no UUID,
+ * never; and from 1.39 on Envoy goes on with a trace that is recorded only if it decides so too, which an
+ * x-client-trace-id makes it do. A trace that is not recorded stays so.
+ */
+function decisionHeaders(): EnvoyObject {
+  const force = { key: 'x-client-trace-id', value: '%REQ(traceparent)%' };
+  return {
+    name: 'envoy.http.early_header_mutation.header_mutation',
+    typed_config: {
+      '@type': TYPES.earlyHeaderMutation,
+      mutations: [{ remove: 'x-request-id' }, { remove: force.key }, { append: { header: force } }],
+    },
   };
 }
 

@@ -291,7 +291,12 @@ export class Runtime {
 
   private spawnBridge(...args: string[]): Child {
     const config = join(this.config.dataDir, 'config.json');
-    return new Child('bridge', process.execPath, [bridgeMain, config, ...args]);
+    return new Child('bridge', process.execPath, [
+      bridgeMain,
+      config,
+      ...args,
+      ...(this.options.bridgeArgs ?? []),
+    ]);
   }
 
   private async ready(): Promise<void> {

@@ -80,12 +80,7 @@ describe('Backends', () => {
     expect(asking.asked?.place).toBeUndefined();
   });
 
-  it('takes secrets out of what components say', async () => {
-    const fails = (): Promise<never> => Promise.reject(new RangeError('no user x with hunter2'));
-    await expect(backends.ask(call(), slot, 'get', fails, WORDING)).rejects.toMatchObject({
-      code: Code.ABORTED,
-      message: 'no user x with [redacted]',
-    });
+  it('takes secrets out of what components say', () => {
     expect(backends.reasonOf(new Error('hunter2!'))).toBe('[redacted]!');
   });
 

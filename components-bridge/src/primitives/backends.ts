@@ -29,7 +29,7 @@ const UNKNOWN = 'unknown';
 
 /** The one way to ask a component, whatever its primitive: each question is timed and counted here. */
 export class Backends {
-  /** @param secrets taken out of what components say of their failures */
+  /** @param secrets what `reasonOf` takes out */
   constructor(private readonly secrets = new Secrets()) {}
 
   readonly #bySlot = new WeakMap<ComponentSlot, Map<string, BackendSeries>>();
@@ -69,7 +69,7 @@ export class Backends {
       const end = performance.now();
       call.answered(end);
       series.durations.observe(end - start);
-      const failure = this.#cleared(wording.failure(error, slot));
+      const failure = wording.failure(error, slot);
       count(series, failure);
       note(call, series, component, start, end, failure);
       throw failure;
@@ -79,7 +79,7 @@ export class Backends {
   /** Counts a question to a component that is not ready. */
   refused(call: Call, slot: ComponentSlot, operation: string, wording: Wording): unknown {
     const series = this.#of(slot, operation);
-    const failure = this.#cleared(wording.notReady(slot));
+    const failure = wording.notReady(slot);
     const now = performance.now();
     count(series, failure);
     note(call, series, undefined, now, now, failure);
@@ -92,15 +92,9 @@ export class Backends {
     return failure;
   }
 
-  /** Why a component failed, for people. */
+  /** Why a component failed, for an answer that is no failure as a whole; of those the session takes secrets out. */
   reasonOf(failure: unknown): string {
     return this.secrets.redact(reasonOf(failure));
-  }
-
-  #cleared(failure: unknown): unknown {
-    if (!(failure instanceof OperationError)) return failure;
-    const message = this.secrets.redact(failure.message);
-    return message === failure.message ? failure : new OperationError(failure.code, message);
   }
 
   #of(slot: ComponentSlot, operation: string): BackendSeries {

@@ -23,6 +23,7 @@ export const SAMPLE_CONFIG: RuntimeConfig = {
     deadlineMs: 15_000,
   },
   envoy: { concurrency: 2, metricsPort: 34903 },
+  lifecycle: { apply: true },
   components: [
     {
       name: 'statestore',

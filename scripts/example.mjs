@@ -1,10 +1,10 @@
 /**
  * Runs an example from start to end: `node scripts/example.mjs NAME [--store embedded|redis] [--port N]`. Starts a
  * Redis if asked, then `layotto run` with the example's run.mjs, on a data folder that is removed afterwards. An
- * example may bring its own layotto.yaml.
+ * example may bring its own layotto.yaml. It finds a folder of its own in EXAMPLE_DIR and a free port in EXAMPLE_PORT.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,6 +24,13 @@ const examples = readdirSync(join(root, 'examples')).filter((example) =>
 if (!examples.includes(name)) fail(`no example '${name}'; give NAME=… with one of: ${examples.join(', ')}`);
 if (!['embedded', 'redis'].includes(values.store))
   fail(`no store '${values.store}'; give STORE=embedded or STORE=redis`);
+
+/** What the embedded default serves beside its store, see components-bridge/src/config/index.ts. */
+const BESIDE_THE_STORE = [
+  { name: 'localstorage', type: 'bindings.localstorage' },
+  { name: 'helloworld', type: 'hello.helloworld' },
+  { name: 'secretstore', type: 'secretstores.local.env', metadata: { prefix: 'SECRET_' } },
+];
 
 const scratch = mkdtempSync(join(tmpdir(), 'layotto-example-'));
 const children = new Set();
@@ -54,6 +61,11 @@ async function run() {
   const config = await configFile();
   if (config) args.push('-c', config);
   const app = join(root, 'examples', name, 'run.mjs');
+  // For the quick start: a secret. For all: where they may put and start what they need.
+  process.env.SECRET_fruit ??= 'apple';
+  process.env.EXAMPLE_DIR = join(scratch, 'example');
+  process.env.EXAMPLE_PORT = String(await freePort());
+  mkdirSync(process.env.EXAMPLE_DIR);
   const layotto = start(
     process.execPath,
     [join(root, 'cli/bin/layotto.js'), ...args, '--', process.execPath, app],
@@ -70,10 +82,10 @@ async function configFile() {
   if (values.store === 'redis') {
     const port = await startRedis();
     const path = join(scratch, 'layotto.yaml');
-    writeFileSync(
-      path,
-      `components:\n  - name: statestore\n    type: state.redis\n    metadata:\n      redisHost: 127.0.0.1:${port}\n`,
-    );
+    const metadata = { redisHost: `127.0.0.1:${port}` };
+    const components = [{ name: 'statestore', type: 'state.redis', metadata }, ...BESIDE_THE_STORE];
+    // JSON is YAML.
+    writeFileSync(path, JSON.stringify({ components }));
     return path;
   }
   const own = join(root, 'examples', name, 'layotto.yaml');

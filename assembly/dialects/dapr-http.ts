@@ -4,6 +4,7 @@ import { HeaderPairs } from '../host/headers';
 import { ByteWriter } from '../wire/bytes';
 import { jsonString } from '../wire/json-writer';
 import { cleanPath, QueryReader, unescapeQuery } from '../wire/percent';
+import { StringMap } from '../wire/string-map';
 import { literal, View, viewEquals, viewLen, viewPtr, viewSlice, viewStartsWith } from '../wire/view';
 import { Code, httpStatusOf } from './codes';
 import { Door } from './door';
@@ -35,8 +36,6 @@ const VERSION_PREFIX = literal('v1.0');
 const OTHER_FAMILIES: StaticArray<View> = [
   literal('invoke'),
   literal('publish'),
-  literal('bindings'),
-  literal('secrets'),
   literal('configuration'),
   literal('lock'),
   literal('unlock'),
@@ -142,6 +141,46 @@ export class QueryMetadata {
 
 /** Tags and lengths of an entry of metadata in a message, at least. */
 const ENTRY_OVERHEAD: i64 = 6;
+
+/** Puts the query's metadata over the body's: of equal names the last one counts, so the query's first comes last. */
+export function overrideMetadata(metadata: StringMap, query: QueryMetadata): void {
+  for (let i = query.names.length - 1; i >= 0; i--) metadata.append(query.names[i], query.values[i]);
+}
+
+/**
+ * Sends what the backend said of its answer along: a header "metadata.<name>" each. A name or value that no header
+ * can hold is left out.
+ */
+export function addMetadataHeaders(exchange: Exchange, metadata: StringMap): void {
+  for (let i = 0; i < metadata.size; i++) {
+    if (!isHeaderName(metadata.keys[i]) || !isHeaderValue(metadata.values[i])) continue;
+    const name = exchange.writer();
+    name.raw(METADATA_PREFIX);
+    name.raw(metadata.keys[i]);
+    exchange.reply.headers.add(name.view(), metadata.values[i]);
+  }
+}
+
+/** Letters, digits, "-", "." and "_": more than that no metadata needs. */
+function isHeaderName(text: View): bool {
+  const start = viewPtr(text);
+  for (let i = 0, n = viewLen(text); i < n; i++) {
+    const c = load<u8>(start + i);
+    const letter = (c | 0x20) >= 0x61 && (c | 0x20) <= 0x7a;
+    if (!letter && !(c >= 0x30 && c <= 0x39) && c != 0x2d && c != 0x2e && c != 0x5f) return false;
+  }
+  return viewLen(text) > 0;
+}
+
+/** No control characters. */
+function isHeaderValue(text: View): bool {
+  const start = viewPtr(text);
+  for (let i = 0, n = viewLen(text); i < n; i++) {
+    const c = load<u8>(start + i);
+    if (c < 0x20 || c == 0x7f) return false;
+  }
+  return true;
+}
 
 const PERCENT: u8 = 0x25;
 const PLUS: u8 = 0x2b;

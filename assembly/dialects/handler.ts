@@ -1,7 +1,10 @@
 // What a primitive implements for each method behind each door.
 
-import { View } from '../wire/view';
+import { literal, View } from '../wire/view';
 import { Exchange, Step } from './exchange';
+
+/** Says that the bridge's answer is not the message it should be. */
+export const UNREADABLE = literal('the components bridge sent an answer that cannot be read');
 
 /** One method of one API. Made for one call, so it may keep what its answer needs. */
 export abstract class Handler {

@@ -3,15 +3,23 @@
 import { Router } from '../dialects/router';
 import { registerRoot, RootContext } from '../host/context';
 import { Runtime } from '../root';
+import { installBinding } from '../primitives/binding/binding';
 import { installHealth } from '../primitives/health/health';
+import { installHello } from '../primitives/hello/hello';
+import { installLifecycle } from '../primitives/lifecycle/lifecycle';
 import { installMetadata } from '../primitives/metadata/metadata';
+import { installSecret } from '../primitives/secret/secret';
 import { installState } from '../primitives/state/state';
 
 export * from '../host/exports-answering';
 
 function install(router: Router): void {
   installState(router);
+  installBinding(router);
+  installHello(router);
+  installLifecycle(router);
   installMetadata(router);
+  installSecret(router);
   installHealth(router);
 }
 

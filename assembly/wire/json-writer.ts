@@ -1,5 +1,6 @@
 import { ByteWriter } from './bytes';
 import { skipPlain } from './json-scan';
+import { StringMap } from './string-map';
 import { utf8Sequence } from './utf8';
 import { View, view, viewLen, viewPtr } from './view';
 
@@ -33,6 +34,18 @@ export function jsonString(w: ByteWriter, v: View): void {
   }
   w.raw(view(run, <i32>(end - run)));
   w.u8(0x22);
+}
+
+/** Writes a map as a JSON object of strings. */
+export function jsonStringMap(w: ByteWriter, map: StringMap): void {
+  w.u8(0x7b);
+  for (let i = 0; i < map.size; i++) {
+    if (i > 0) w.u8(0x2c);
+    jsonString(w, map.keys[i]);
+    w.u8(0x3a);
+    jsonString(w, map.values[i]);
+  }
+  w.u8(0x7d);
 }
 
 function escape(w: ByteWriter, byte: u8): void {

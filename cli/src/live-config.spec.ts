@@ -27,6 +27,7 @@ function config(...components: ComponentConfig[]): RuntimeConfig {
     dataDir: '/data',
     limits: { messageBytes: 1, operations: 2, bytes: 3, cacheBytes: 4, deadlineMs: 5 },
     envoy: { concurrency: 2, metricsPort: 0 },
+    lifecycle: { apply: true },
     components,
   };
 }

@@ -1,4 +1,10 @@
 import * as embedded from './components/embedded/metadata.js';
+import * as helloworld from './components/helloworld/metadata.js';
+import * as http from './components/http/metadata.js';
+import * as localenv from './components/localenv/metadata.js';
+import * as localfile from './components/localfile/metadata.js';
+import * as localstorage from './components/localstorage/metadata.js';
+import * as mounted from './components/mounted/metadata.js';
 import * as redis from './components/redis/metadata.js';
 import type { ComponentType } from './primitives/component.js';
 
@@ -21,5 +27,53 @@ export const catalog: readonly ComponentType[] = [
     capabilities: ['ETAG', 'TRANSACTIONAL', 'TTL'],
     metadata: redis.metadataSchema,
     load: () => import('./components/redis/state.js'),
+  },
+  {
+    type: 'bindings.http',
+    aliases: ['http'],
+    primitive: 'binding',
+    capabilities: [],
+    metadata: http.metadataSchema,
+    load: () => import('./components/http/binding.js'),
+  },
+  {
+    type: 'bindings.localstorage',
+    aliases: ['localstorage'],
+    primitive: 'binding',
+    capabilities: [],
+    metadata: localstorage.metadataSchema,
+    load: () => import('./components/localstorage/binding.js'),
+  },
+  {
+    type: 'hello.helloworld',
+    aliases: ['helloworld'],
+    primitive: 'hello',
+    capabilities: [],
+    metadata: helloworld.metadataSchema,
+    load: () => import('./components/helloworld/hello.js'),
+  },
+  {
+    type: 'secretstores.local.env',
+    aliases: ['secret.local.env'],
+    primitive: 'secret',
+    capabilities: [],
+    metadata: localenv.metadataSchema,
+    load: () => import('./components/localenv/secret.js'),
+  },
+  {
+    type: 'secretstores.local.file',
+    aliases: ['secret.local.file'],
+    primitive: 'secret',
+    capabilities: [],
+    metadata: localfile.metadataSchema,
+    load: () => import('./components/localfile/secret.js'),
+  },
+  {
+    type: 'secretstores.mounted',
+    aliases: ['mounted'],
+    primitive: 'secret',
+    capabilities: [],
+    metadata: mounted.metadataSchema,
+    load: () => import('./components/mounted/secret.js'),
   },
 ];

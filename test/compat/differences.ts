@@ -28,6 +28,8 @@ const REASONS = {
   transactionDelete:
     'A transaction may delete a key without an ETag; the peer compares with the empty ETag and fails.',
   afterTransaction: 'The transaction before it succeeded here, so the key is gone.',
+  unknownHello:
+    'The request is wrong, so the code says INVALID_ARGUMENT, as for any other unknown component.',
   inOrder:
     'Items come in the order asked for, and the value is newer because the save with an empty ETag before it succeeded.',
 };
@@ -294,5 +296,6 @@ export const differences: Record<string, Record<string, KnownDifference>> = {
       fields: { response: { peer: { data: 'eA==', etag: '1' }, ours: {} } },
       reason: REASONS.afterDelete,
     },
+    'hello unknown': { fields: { code: { peer: 2, ours: 3 } }, reason: REASONS.unknownHello },
   },
 };

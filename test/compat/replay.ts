@@ -2,6 +2,18 @@ import { fromJson, toBinary, toJson, fromBinary, type DescMessage } from '@bufbu
 import { EmptySchema } from '@bufbuild/protobuf/wkt';
 import { GetMetadataResponseSchema } from '../../components-bridge/src/gen/dapr/proto/runtime/v1/metadata_pb.js';
 import {
+  InvokeBindingRequestSchema,
+  InvokeBindingResponseSchema,
+} from '../../components-bridge/src/gen/layotto/bridge/v1/binding_pb.js';
+import {
+  SayHelloRequestSchema,
+  SayHelloResponseSchema,
+} from '../../components-bridge/src/gen/layotto/bridge/v1/hello_pb.js';
+import {
+  GetSecretRequestSchema,
+  GetSecretResponseSchema,
+} from '../../components-bridge/src/gen/layotto/bridge/v1/secret_pb.js';
+import {
   DeleteBulkStateRequestSchema,
   DeleteStateRequestSchema,
   ExecuteStateTransactionRequestSchema,
@@ -46,6 +58,9 @@ const SCHEMAS: Record<string, [DescMessage, DescMessage]> = {
   DeleteBulkState: [DeleteBulkStateRequestSchema, EmptySchema],
   ExecuteStateTransaction: [ExecuteStateTransactionRequestSchema, EmptySchema],
   GetMetadata: [EmptySchema, GetMetadataResponseSchema],
+  GetSecret: [GetSecretRequestSchema, GetSecretResponseSchema],
+  InvokeBinding: [InvokeBindingRequestSchema, InvokeBindingResponseSchema],
+  SayHello: [SayHelloRequestSchema, SayHelloResponseSchema],
 };
 
 /** Members of the metadata that have another name in Dapr's JSON than in its messages. */

@@ -39,6 +39,7 @@ export interface RuntimeOptions {
   unixSocket?: boolean;
   hosts?: string[];
   limits?: Partial<RuntimeConfig['limits']>;
+  lifecycle?: Partial<RuntimeConfig['lifecycle']>;
   /** Where traces go. */
   tracing?: RuntimeConfig['tracing'];
   /** Whether metrics are served, on `config.envoy.metricsPort`; default false. */
@@ -188,6 +189,25 @@ export class Runtime {
     );
   }
 
+  /** Whether the bridge says that every component is ready. @throws with the reason of the first that is not */
+  async componentsReady(): Promise<boolean> {
+    for (const { name, status, reason = '' } of await this.health()) {
+      if (status !== 'ready') throw new Error(`${name} is ${status}: ${reason}`);
+    }
+    return true;
+  }
+
+  /** Where each component stands, as the bridge says. */
+  async health(): Promise<{ name: string; status: string; reason?: string }[]> {
+    const { body } = await http1(
+      { socketPath: join(this.config.dataDir, 'bridge-admin.sock') },
+      'GET',
+      '/health',
+    );
+    return (JSON.parse(body) as { components: { name: string; status: string; reason?: string }[] })
+      .components;
+  }
+
   envoyRssKiB(): Promise<number> {
     return this.envoy.rssKiB();
   }
@@ -287,8 +307,10 @@ export class Runtime {
     if ((this.options.bridge ?? 'spawn') === 'none') return;
     await this.sessionsOpen();
     if ((this.options.bridge ?? 'spawn') !== 'spawn' || this.options.waitForComponents === false) return;
-    await eventually('every component answers', async () => {
-      for (const { name } of this.config.components) {
+    await eventually('every component is ready', () => this.componentsReady());
+    await eventually('every state store answers', async () => {
+      for (const { name, primitive } of this.config.components) {
+        if (primitive !== 'state') continue;
         const headers: Record<string, string> = {};
         if (this.options.apiToken !== undefined) headers['dapr-api-token'] = this.options.apiToken;
         const { status, body } = await http1(this.target, 'GET', `/v1.0/state/${name}/ready`, { headers });
@@ -323,10 +345,11 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
       concurrency: options.concurrency ?? 1,
       metricsPort: options.metrics === true ? await freePort() : 0,
     },
+    lifecycle: { apply: true, ...options.lifecycle },
     ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
     components: (options.components ?? [EMBEDDED]).map((component) => ({
       version: 'v1',
-      primitive: component.type.split('.')[0] ?? '',
+      primitive: catalog.find(({ type }) => type === component.type)?.primitive ?? '',
       form: 'native',
       metadata: {},
       origin: { file: 'test', line: 0 },

@@ -4,7 +4,7 @@
 import { answerEmpty, answerError, QueryMetadata } from '../../dialects/dapr-http';
 import { Code, httpStatusOf } from '../../dialects/codes';
 import { clip, Exchange, Step } from '../../dialects/exchange';
-import { Handler } from '../../dialects/handler';
+import { Handler, UNREADABLE } from '../../dialects/handler';
 import { literal, View } from '../../wire/view';
 import { ERR_MALFORMED_REQUEST, failureReason } from './dapr-grpc';
 import { illegalKey, notTransactional, storeRefused } from './dapr-http-errors';
@@ -12,7 +12,6 @@ import { failureText, Method, refusalText } from './grpc';
 import { StateBody } from './json-items';
 import { checkStore, checkTransactional, isIllegalKey, Refusal } from './operations';
 
-const UNREADABLE = literal('the components bridge sent an answer that cannot be read');
 const QUERY_TOO_LONG = literal(
   "the query's metadata, once for each item, is longer than limits.message: put it into the items, or send fewer",
 );

@@ -1,6 +1,12 @@
 // Calls with many keys in Dapr's HTTP API: bulk get and transactions.
 
-import { answerEmpty, answerError, answerJson, QueryMetadata } from '../../dialects/dapr-http';
+import {
+  answerEmpty,
+  answerError,
+  answerJson,
+  overrideMetadata,
+  QueryMetadata,
+} from '../../dialects/dapr-http';
 import { Exchange, Step } from '../../dialects/exchange';
 import {
   BulkStateItem,
@@ -11,12 +17,12 @@ import {
   TransactionalStateOperation,
 } from '../../wire/gen/layotto/bridge/v1/state';
 import { JsonKind, JsonReader } from '../../wire/json';
-import { jsonString } from '../../wire/json-writer';
+import { jsonString, jsonStringMap } from '../../wire/json-writer';
 import { ByteWriter } from '../../wire/bytes';
 import { literal, View, viewEquals, viewLen } from '../../wire/view';
 import { ERR_NOT_SUPPORTED_STATE_OPERATION } from './dapr-grpc';
 import { Method, refusalText } from './grpc';
-import { overrideMetadata, StateBody } from './json-items';
+import { StateBody } from './json-items';
 import { DELETE, EXECUTE_STATE_TRANSACTION, GET_BULK_STATE, Refusal, UPSERT } from './operations';
 
 import { StateHandler } from './dapr-http-handler';
@@ -108,14 +114,8 @@ function writeBulkItem(w: ByteWriter, item: BulkStateItem): void {
     jsonString(w, error);
   }
   if (item.metadata.size > 0) {
-    w.text(',"metadata":{');
-    for (let i = 0; i < item.metadata.size; i++) {
-      if (i > 0) w.text(',');
-      jsonString(w, item.metadata.keys[i]);
-      w.text(':');
-      jsonString(w, item.metadata.values[i]);
-    }
-    w.text('}');
+    w.text(',"metadata":');
+    jsonStringMap(w, item.metadata);
   }
   w.text('}');
 }

@@ -1,6 +1,12 @@
 // State as Dapr's HTTP API spells it: /v1.0/state/….
 
-import { answerEmpty, answerJson, QueryMetadata } from '../../dialects/dapr-http';
+import {
+  addMetadataHeaders,
+  answerEmpty,
+  answerJson,
+  overrideMetadata,
+  QueryMetadata,
+} from '../../dialects/dapr-http';
 import { Exchange, Step } from '../../dialects/exchange';
 import { Handler } from '../../dialects/handler';
 import { Router } from '../../dialects/router';
@@ -19,12 +25,11 @@ import { queryUnsupported } from './dapr-http-errors';
 import { StateHandler } from './dapr-http-handler';
 import { BulkGet, Transaction } from './dapr-http-many';
 import { Method } from './grpc';
-import { consistencyOf, overrideMetadata, readOptions, StateBody } from './json-items';
+import { consistencyOf, readOptions, StateBody } from './json-items';
 import { DELETE, DELETE_STATE, GET_STATE, SAVE_STATE } from './operations';
 
 const ETAG = literal('etag');
 const IF_MATCH = literal('if-match');
-const METADATA_HEADER = literal('metadata.');
 
 /** GET /v1.0/state/{store}/{key} */
 class Get extends StateHandler {
@@ -58,12 +63,7 @@ class Get extends StateHandler {
       return;
     }
     if (viewLen(response.etag) > 0) exchange.reply.headers.add(ETAG, response.etag);
-    for (let i = 0; i < response.metadata.size; i++) {
-      const name = exchange.writer();
-      name.raw(METADATA_HEADER);
-      name.raw(response.metadata.keys[i]);
-      exchange.reply.headers.add(name.view(), response.metadata.values[i]);
-    }
+    addMetadataHeaders(exchange, response.metadata);
     answerJson(exchange, 200, response.data);
   }
 }

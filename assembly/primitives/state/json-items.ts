@@ -1,10 +1,7 @@
 // Reading the state items of Dapr's HTTP API: JSON objects with key, value,
-// etag, metadata and options. Names match whatever their case, unknown fields
-// are left alone, and texts say what Go's decoder would (reference: Dapr HTTP
-// API, conventions).
+// etag, metadata and options.
 
-import { Exchange } from '../../dialects/exchange';
-import { QueryMetadata } from '../../dialects/dapr-http';
+import { JsonBody } from '../../dialects/json-body';
 import {
   Concurrency,
   Consistency,
@@ -12,10 +9,8 @@ import {
   StateItem,
   StateOptions,
 } from '../../wire/gen/layotto/bridge/v1/state';
-import { JsonKind, JsonReader } from '../../wire/json';
-import { MAX_ELEMENTS } from '../../wire/proto';
-import { StringMap } from '../../wire/string-map';
-import { literal, View, viewEquals, viewEqualsIgnoreCase, viewLen, viewPtr } from '../../wire/view';
+import { JsonKind } from '../../wire/json';
+import { literal, View, viewEquals, viewLen } from '../../wire/view';
 
 const KEY = literal('key');
 const VALUE = literal('value');
@@ -45,106 +40,13 @@ export function consistencyOf(name: View): i32 {
   return viewEquals(name, EVENTUAL) ? Consistency.EVENTUAL : Consistency.UNSPECIFIED;
 }
 
-/** Puts the query's metadata over the body's: of equal names the last one counts, so the query's first comes last. */
-export function overrideMetadata(metadata: StringMap, query: QueryMetadata): void {
-  for (let i = query.names.length - 1; i >= 0; i--) metadata.append(query.names[i], query.values[i]);
-}
-
-/** Reads bodies of the state API and remembers the first thing that is wrong. */
-export class StateBody {
-  readonly reader: JsonReader = new JsonReader();
-  /** The first value of the wrong type, as an error text; empty when there is none. */
-  wrongType: string = '';
+/** Reads bodies of the state API. */
+export class StateBody extends JsonBody {
   /** "concurrency" or "consistency" when an option has an unknown value, which `badOptionValue` is. */
   badOption: string = '';
   badOptionValue: View = 0;
   /** An item has no key. */
   keyMissing: bool = false;
-  /** Items, keys and entries of metadata read: their memory is many times what they take in the body. */
-  private elements: i32 = 0;
-
-  constructor(
-    private readonly exchange: Exchange,
-    /** Names the structure in type errors, for example "SetRequest". */
-    private readonly structure: string,
-  ) {
-    this.reader.reset(exchange.body);
-  }
-
-  /** Ends the reading: what is wrong with the JSON itself or a type in it; empty when all is well. */
-  finish(): string {
-    let problem = this.reader.ok ? this.wrongType : this.reader.errorText();
-    if (this.elements > MAX_ELEMENTS)
-      problem = 'more than ' + MAX_ELEMENTS.toString() + ' items and entries of metadata';
-    // What the reader unescaped is kept elsewhere by now.
-    this.reader.reset(0);
-    return problem;
-  }
-
-  /** Notes a value of the wrong type and skips it. @param field for example "SetRequest.etag" */
-  wrong(field: string, wanted: string): void {
-    const kind = kindName(this.reader.peek());
-    if (this.wrongType.length == 0 && kind.length > 0) {
-      this.wrongType =
-        field.length == 0
-          ? 'json: cannot unmarshal ' + kind + ' into Go value of type ' + wanted
-          : 'json: cannot unmarshal ' + kind + ' into Go struct field ' + field + ' of type ' + wanted;
-    }
-    this.reader.skip();
-  }
-
-  /** A string, or no bytes for null. */
-  text(field: string): View {
-    const kind = this.reader.peek();
-    if (kind == JsonKind.STRING) return this.lasting(this.reader.string());
-    if (kind == JsonKind.NULL) this.reader.skip();
-    else this.wrong(field, 'string');
-    return 0;
-  }
-
-  /** A text as it is if it stands in the body, which outlives the request message, else a copy. */
-  private lasting(text: View): View {
-    const body = this.exchange.body;
-    const offset = viewPtr(text) - viewPtr(body);
-    return offset < <usize>viewLen(body) ? text : this.exchange.keep(text);
-  }
-
-  /** Goes to the next item of an array, as the reader does; false also past the most items there may be. */
-  nextItem(): bool {
-    return this.reader.nextItem() && ++this.elements <= MAX_ELEMENTS;
-  }
-
-  /** Enters an object; false for null, and for anything else, which is noted. */
-  object(field: string, wanted: string): bool {
-    const kind = this.reader.peek();
-    if (kind == JsonKind.OBJECT) return this.reader.enterObject();
-    if (kind == JsonKind.NULL) this.reader.skip();
-    else this.wrong(field, wanted);
-    return false;
-  }
-
-  /** Enters an array; false for null, and for anything else, which is noted. */
-  array(field: string, wanted: string): bool {
-    const kind = this.reader.peek();
-    if (kind == JsonKind.ARRAY) return this.reader.enterArray();
-    if (kind == JsonKind.NULL) this.reader.skip();
-    else this.wrong(field, wanted);
-    return false;
-  }
-
-  /** Whether the field being read has this name. */
-  at(name: View): bool {
-    return viewEqualsIgnoreCase(this.reader.key, name);
-  }
-
-  metadata(into: StringMap): void {
-    const field = this.structure + '.metadata';
-    if (!this.object(field, 'map[string]string')) return;
-    while (this.reader.nextKey() && ++this.elements <= MAX_ELEMENTS) {
-      const name = this.lasting(this.reader.key);
-      into.append(name, this.text(field));
-    }
-  }
 
   /** One state item. Its value is the JSON as it came, so numbers keep every digit. */
   item(): StateItem {
@@ -190,23 +92,5 @@ export class StateBody {
       this.badOptionValue = bad == 'concurrency' ? concurrency : consistency;
     }
     item.options = options;
-  }
-}
-
-function kindName(kind: JsonKind): string {
-  switch (kind) {
-    case JsonKind.OBJECT:
-      return 'object';
-    case JsonKind.ARRAY:
-      return 'array';
-    case JsonKind.STRING:
-      return 'string';
-    case JsonKind.NUMBER:
-      return 'number';
-    case JsonKind.TRUE:
-    case JsonKind.FALSE:
-      return 'bool';
-    default:
-      return '';
   }
 }

@@ -8,6 +8,7 @@ const running: RuntimeConfig = {
   dataDir: '/data',
   limits: { messageBytes: 1, operations: 2, bytes: 3, cacheBytes: 0, deadlineMs: 4 },
   envoy: { concurrency: 2, metricsPort: 34903 },
+  lifecycle: { apply: true },
   components: [],
 };
 

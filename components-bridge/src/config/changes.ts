@@ -18,8 +18,11 @@ export interface Changes {
   fixed: Fixed[];
 }
 
-/** Settings, besides the components, that only the filter heeds: it takes a new configuration at any time. */
-export const FILTER_SETTINGS: readonly string[] = ['listen.hosts', 'limits.cacheBytes'];
+/**
+ * Settings, besides the components, that can change at any time: those that only the filter heeds, because it takes a
+ * new configuration at any time, and those that the bridge looks up for each call.
+ */
+export const FILTER_SETTINGS: readonly string[] = ['listen.hosts', 'limits.cacheBytes', 'lifecycle.apply'];
 
 /** Settings that filter and bridge heed and Envoy's own configuration does not need: a new bridge can have others. */
 export const BRIDGE_SETTINGS: readonly string[] = ['limits.operations', 'limits.bytes'];

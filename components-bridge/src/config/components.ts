@@ -1,9 +1,10 @@
-import type { DraftComponent, DraftValue } from './draft.js';
+import type { DraftComponent, DraftSecretRef, DraftValue } from './draft.js';
 import { describe } from './problems.js';
 import type { Findings } from './problems.js';
 import { issueText, keysOf } from './schema.js';
+import { checkSecretRef } from './secret-refs.js';
 import { hint, nearest } from './suggest.js';
-import type { CatalogEntry, ComponentConfig } from './types.js';
+import type { CatalogEntry, ComponentConfig, SecretRef } from './types.js';
 
 /** Metadata whose value must not appear in a message. */
 const SECRET_KEY = /pass|secret|token|credential|private|(?:access|account|api|client|shared).?key/i;
@@ -50,7 +51,12 @@ export function checkComponents(
     } else {
       seen.set(id, draft);
     }
-    const metadata = checkMetadata(draft, entry, findings);
+    const { metadata, secretRefs } = checkMetadata(draft, entry, findings);
+    const { access } = draft;
+    if (access !== undefined && entry.primitive !== 'secret') {
+      const message = `only secret stores have rules of access, and ${entry.type} is none; remove them`;
+      findings.problem(draft.file, draft.line, `${draft.path}.access`, message);
+    }
     components.push({
       name: draft.name,
       type: entry.type,
@@ -58,10 +64,31 @@ export function checkComponents(
       primitive: entry.primitive,
       form: draft.form,
       metadata,
+      ...(secretRefs.length === 0 ? {} : { secretRefs }),
+      ...(access === undefined ? {} : { access }),
       origin: { file: draft.file, line: draft.line },
     });
   }
+  checkStores(drafts, components, findings);
   return components;
+}
+
+/** A secret store may come later; until then components that need it are not ready, so that is said early. */
+function checkStores(
+  drafts: readonly DraftComponent[],
+  components: readonly ComponentConfig[],
+  findings: Findings,
+): void {
+  const stores = new Set(
+    components.filter(({ primitive }) => primitive === 'secret').map(({ name }) => name),
+  );
+  for (const { name, secretRefs = [] } of drafts) {
+    for (const ref of secretRefs) {
+      if (ref.store === '' || stores.has(ref.store)) continue;
+      const message = `there is no secret store "${ref.store}"; "${name}" is not ready until there is one`;
+      findings.notice(ref.file, ref.line, ref.path, message);
+    }
+  }
 }
 
 function unknownType(draft: DraftComponent, catalog: readonly CatalogEntry[], findings: Findings): void {
@@ -85,13 +112,16 @@ function checkMetadata(
   draft: DraftComponent,
   entry: CatalogEntry,
   findings: Findings,
-): Record<string, string> {
+): { metadata: Record<string, string>; secretRefs: SecretRef[] } {
   const known = keysOf(entry.metadata);
   const spelling = new Map(known.map((key) => [key.toLowerCase(), key]));
+  const refs = checkSecretRefs(draft, entry, known, findings);
   const values = new Map<string, DraftValue>();
   for (const value of draft.metadata ?? []) {
     const key = spelling.get(value.key.toLowerCase()) ?? value.key;
     const earlier = values.get(key);
+    // In Layotto's form a secret takes the place of what is written, which often is an empty text.
+    if (refs.has(key) && draft.form === 'layotto') continue;
     if (earlier !== undefined) {
       const message = `given twice, first in line ${earlier.line} (case does not count); keep one`;
       findings.problem(draft.file, value.line, value.path, message);
@@ -116,13 +146,42 @@ function checkMetadata(
     for (const issue of result.error.issues) {
       const key = String(issue.path[0] ?? '');
       const value = values.get(key);
-      if (value !== undefined && value.value === undefined) continue;
+      if ((value !== undefined && value.value === undefined) || refs.has(key)) continue;
       const line = value?.line ?? draft.line;
-      const path = value?.path ?? (key === '' ? draft.path : `${draft.path}.metadata.${key}`);
+      const path = value?.path ?? [draft.path, 'metadata', key].filter((part) => part !== '').join('.');
       findings.problem(draft.file, line, path, `${issueText(issue)}, found ${found(key, value)}`);
     }
   }
-  return plain(values);
+  const secretRefs = [...refs.values()].map(({ injectAs, store, name, key }) => {
+    return { injectAs, store, name, key };
+  });
+  return { metadata: plain(values), secretRefs };
+}
+
+/** The references of a component by metadata key, in the schema's spelling. */
+function checkSecretRefs(
+  draft: DraftComponent,
+  entry: CatalogEntry,
+  known: readonly string[],
+  findings: Findings,
+): Map<string, DraftSecretRef> {
+  const spelling = new Map(known.map((key) => [key.toLowerCase(), key]));
+  const refs = new Map<string, DraftSecretRef>();
+  for (const written of draft.secretRefs ?? []) {
+    const injectAs = spelling.get(written.injectAs.toLowerCase());
+    const { file, line, path } = written;
+    if (injectAs === undefined) {
+      unknownKey(draft, entry, written.injectAs, { line, path }, known, findings);
+      continue;
+    }
+    const ref = { ...written, injectAs };
+    const earlier = refs.get(injectAs);
+    if (earlier !== undefined) {
+      const message = `${injectAs} is taken from a secret twice, first in line ${earlier.line}; keep one`;
+      findings.problem(file, line, path, message);
+    } else if (checkSecretRef(ref, findings)) refs.set(injectAs, ref);
+  }
+  return refs;
 }
 
 function plain(values: ReadonlyMap<string, DraftValue>): Record<string, string> {
@@ -141,7 +200,7 @@ function unknownKey(
   draft: DraftComponent,
   entry: CatalogEntry,
   key: string,
-  value: DraftValue | undefined,
+  value: Pick<DraftValue, 'line' | 'path'> | undefined,
   known: readonly string[],
   findings: Findings,
 ): void {

@@ -170,8 +170,8 @@ describe("Dapr's component files", () => {
       '10 spec.metadata.redisDB: expected a number from 0 to 15, found "x"',
     ],
     [
-      item('  - name: redisPassword\n    secretKeyRef: {name: s, key: k}\n'),
-      '11 spec.metadata[1].secretKeyRef: secretKeyRef of "redisPassword" is not supported',
+      item('  - name: redisPassword\n    secretKeyRef: {key: k}\n'),
+      '11 spec.metadata[1].secretKeyRef.name: expected the name of the secret that holds "redisPassword"',
     ],
     [
       item('  - {name: redisPassword, envRef: NOT_SET}\n'),

@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { readSecretScopes } from './dapr-configuration.js';
+import type { SecretScope } from './dapr-configuration.js';
 import { isRecord, parseText, readError, readText } from './document.js';
 import type { ConfigDocument } from './document.js';
-import type { DraftComponent, DraftValue } from './draft.js';
+import type { DraftComponent, DraftSecretRef, DraftValue } from './draft.js';
 import { componentNameProblem } from './limits.js';
 import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
@@ -19,6 +21,16 @@ export interface DaprContext {
 
 /** What `{uuid}` stands for: the same each time this process reads a file, or every edit would change it. */
 const UUID = randomUUID();
+
+/** What a folder of Dapr's resources says. */
+export interface DaprResources {
+  components: DraftComponent[];
+  /** Rules of its configurations: which secrets the app may have. */
+  scopes: SecretScope[];
+}
+
+/** Where Dapr looks for secrets if a component does not say where. */
+const DEFAULT_SECRET_STORE = 'kubernetes';
 
 /** Does the document look like a Dapr or Kubernetes resource? */
 export function isDaprForm(value: unknown): boolean {
@@ -37,17 +49,22 @@ export async function readDaprFolder(
   shown: string,
   context: DaprContext,
   findings: Findings,
-): Promise<DraftComponent[]> {
+): Promise<DaprResources> {
   const components: DraftComponent[] = [];
+  const scopes: SecretScope[] = [];
   for (const [file, shownFile] of await resourceFiles(path, shown, findings)) {
     const text = await readText(file, shownFile, findings);
     if (text === undefined) continue;
     for (const document of parseText(text, shownFile, findings)) {
+      if (isRecord(document.value) && document.value['kind'] === 'Configuration') {
+        scopes.push(...readSecretScopes(document, findings));
+        continue;
+      }
       const component = new DaprReader(document, context, findings).read();
       if (component !== undefined) components.push(component);
     }
   }
-  return components;
+  return { components, scopes };
 }
 
 async function resourceFiles(path: string, shown: string, findings: Findings): Promise<[string, string][]> {
@@ -63,6 +80,8 @@ async function resourceFiles(path: string, shown: string, findings: Findings): P
 }
 
 class DaprReader {
+  readonly #secretRefs: DraftSecretRef[] = [];
+
   constructor(
     readonly document: ConfigDocument,
     readonly context: DaprContext,
@@ -116,6 +135,7 @@ class DaprReader {
       version: this.document.textOf(['spec', 'version']) || 'v1',
       form: 'dapr',
       metadata: this.#metadata(spec['metadata']),
+      secretRefs: this.#secretRefs,
       file: this.document.file,
       line: this.document.startLine,
       path: 'spec',
@@ -159,7 +179,10 @@ class DaprReader {
     return values;
   }
 
-  /** One setting. Its value is undefined if that was wrong; without a name there is nothing to return. */
+  /**
+   * One setting. Its value is undefined if that was wrong; without a name, and for one that is kept in a secret store,
+   * there is nothing to return.
+   */
   #item(item: unknown, path: Path): DraftValue | undefined {
     if (!isRecord(item)) {
       this.#problem(path, `expected a map with name and value, found ${describe(item)}`);
@@ -172,6 +195,10 @@ class DaprReader {
     }
     const kind = ['secretKeyRef', 'envRef'].find((name) => item[name] !== undefined) ?? 'value';
     const source = [...path, kind];
+    if (kind === 'secretKeyRef') {
+      this.#secret(key, source);
+      return undefined;
+    }
     const setting = {
       key,
       line: this.document.lineOf(source),
@@ -184,17 +211,30 @@ class DaprReader {
   #value(item: Record<string, unknown>, kind: string, key: string, source: Path): string | undefined {
     const written = this.document.textOf(source);
     if (kind === 'envRef') return this.#variable(written, source);
-    if (kind === 'secretKeyRef') {
-      const instead = 'expected value, or envRef with the name of an environment variable';
-      this.#problem(source, `secretKeyRef of "${key}" is not supported by this version; ${instead}`);
-      return undefined;
-    }
     if (written === undefined && item['value'] !== undefined) {
       const message = `expected text, a number, true or false for "${key}", found ${describe(item['value'])}`;
       this.#problem(source, message);
       return undefined;
     }
     return this.#fill(written ?? '', source);
+  }
+
+  /** `secretKeyRef`: the secret's name, and the entry of it, by default of the same name. */
+  #secret(injectAs: string, path: Path): void {
+    const name = this.document.textOf([...path, 'name']);
+    if (name === undefined || name === '') {
+      this.#problem([...path, 'name'], `expected the name of the secret that holds "${injectAs}"`);
+      return;
+    }
+    this.#secretRefs.push({
+      injectAs,
+      store: this.document.textOf(['auth', 'secretStore']) || DEFAULT_SECRET_STORE,
+      name,
+      key: this.document.textOf([...path, 'key']) || name,
+      file: this.document.file,
+      line: this.document.lineOf(path),
+      path: `spec.metadata.${injectAs}`,
+    });
   }
 
   /** An environment variable. Like Dapr it refuses the runtime's own, which hold its tokens. */

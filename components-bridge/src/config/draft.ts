@@ -1,4 +1,4 @@
-import type { ConfigForm, RuntimeConfig } from './types.js';
+import type { ConfigForm, RuntimeConfig, SecretAccess, SecretRef } from './types.js';
 
 /** One metadata value before the catalog has seen it. */
 export interface DraftValue {
@@ -12,6 +12,13 @@ export interface DraftValue {
   hidden: boolean;
 }
 
+/** A metadata value in a secret store, before the catalog has seen its key. */
+export interface DraftSecretRef extends SecretRef {
+  file: string;
+  line: number;
+  path: string;
+}
+
 /** A component as a form wrote it. */
 export interface DraftComponent {
   name: string;
@@ -20,6 +27,8 @@ export interface DraftComponent {
   form: ConfigForm;
   /** Undefined if it was not a map or list at all, which has been reported. */
   metadata: DraftValue[] | undefined;
+  secretRefs?: DraftSecretRef[];
+  access?: SecretAccess;
   file: string;
   line: number;
   /** The path of the component and of its type, for messages. */
@@ -35,6 +44,7 @@ export interface Draft {
   dataDir?: string;
   limits: Partial<RuntimeConfig['limits']>;
   envoy: Partial<RuntimeConfig['envoy']>;
+  lifecycle: Partial<RuntimeConfig['lifecycle']>;
   tracing: Partial<NonNullable<RuntimeConfig['tracing']>>;
   /** Undefined if the file does not mention components at all. */
   components?: DraftComponent[];
@@ -44,5 +54,5 @@ export interface Draft {
 
 /** A draft that says nothing. */
 export function emptyDraft(): Draft {
-  return { app: {}, listen: {}, limits: {}, envoy: {}, tracing: {}, lineOf: () => 0 };
+  return { app: {}, listen: {}, limits: {}, envoy: {}, lifecycle: {}, tracing: {}, lineOf: () => 0 };
 }

@@ -26,6 +26,7 @@ describe('loadConfig', () => {
         deadlineMs: 15000,
       },
       envoy: { concurrency: 2, metricsPort: 34903 },
+      lifecycle: { apply: true },
       components: [
         {
           name: 'statestore',

@@ -1,6 +1,8 @@
 import { dirname, join, resolve } from 'node:path';
 
-import { checkComponents } from './components.js';
+import { catalogEntry, checkComponents } from './components.js';
+import { applySecretScopes } from './dapr-configuration.js';
+import type { SecretScope } from './dapr-configuration.js';
 import { isDaprForm, readDaprFolder } from './dapr-yaml.js';
 import { parseText, readText } from './document.js';
 import { emptyDraft } from './draft.js';
@@ -58,10 +60,17 @@ const LONGEST_SOCKET = 'bridge-admin.sock';
 
 const EMBEDDED = 'embedded default';
 
+const EMBEDDED_COMPONENTS: readonly { name: string; type: string; metadata?: Record<string, string> }[] = [
+  { name: 'statestore', type: 'state.embedded' },
+  { name: 'localstorage', type: 'bindings.localstorage' },
+  { name: 'helloworld', type: 'hello.helloworld' },
+  { name: 'secretstore', type: 'secretstores.local.env', metadata: { prefix: 'SECRET_' } },
+];
+
 /**
  * Reads, merges and checks a configuration. It collects every problem, not only the first, and never throws for
  * what a file holds. Without `file` and `resourcesPath`, and for a native file that does not mention components,
- * there is one component: `statestore`, the embedded store.
+ * there is one component of each primitive that needs no server, such as `statestore`, the embedded store.
  */
 export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const findings = new Findings();
@@ -77,15 +86,18 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const appId = appIdProblem(wanted) === undefined ? wanted : DEFAULTS.app.id;
 
   let components = draft?.components ?? [];
+  const scopes: SecretScope[] = [];
   if (options.resourcesPath !== undefined) {
     const folder = resolve(cwd, options.resourcesPath);
-    components = [
-      ...components,
-      ...(await readDaprFolder(folder, options.resourcesPath, { appId, env }, findings)),
-    ];
+    const found = await readDaprFolder(folder, options.resourcesPath, { appId, env }, findings);
+    components = [...components, ...found.components];
+    scopes.push(...found.scopes);
   } else if (draft !== undefined && draft.components === undefined) {
-    components = [embeddedStore(options.file ?? EMBEDDED)];
+    components = embeddedComponents(options.file ?? EMBEDDED, options.catalog);
   }
+  const isSecretStore = ({ type }: DraftComponent): boolean =>
+    catalogEntry(options.catalog, type)?.primitive === 'secret';
+  applySecretScopes(scopes, components, isSecretStore, findings);
   const checked = checkComponents(components, options.catalog, findings);
 
   if (draft !== undefined) {
@@ -127,19 +139,16 @@ async function readFile(
     : readNative(document, folder, env, findings);
 }
 
-function embeddedStore(file: string): DraftComponent {
-  return {
-    name: 'statestore',
-    type: 'state.embedded',
-    version: 'v1',
-    form: 'native',
-    metadata: [],
-    file,
-    line: 0,
-    path: 'components',
-    typePath: 'components',
-    typeLine: 0,
-  };
+/** What is served without a word of configuration: of each primitive one component that needs no server. */
+function embeddedComponents(file: string, catalog: readonly CatalogEntry[]): DraftComponent[] {
+  const at = { file, line: 0, path: 'components' };
+  return EMBEDDED_COMPONENTS.filter(({ type }) => catalogEntry(catalog, type) !== undefined).map(
+    ({ name, type, metadata = {} }) => {
+      const values = Object.entries(metadata).map(([key, value]) => ({ key, value, hidden: false, ...at }));
+      const place = { ...at, typePath: 'components', typeLine: 0 };
+      return { name, type, version: 'v1', form: 'native', metadata: values, ...place };
+    },
+  );
 }
 
 function checkOptions(options: LoadOptions, findings: Findings): void {
@@ -191,6 +200,10 @@ function assemble(
     envoy: {
       concurrency: draft.envoy.concurrency ?? DEFAULTS.envoy.concurrency,
       metricsPort: draft.envoy.metricsPort ?? DEFAULTS.envoy.metricsPort,
+    },
+    // Who may change components may read whatever they can reach, so rules of access forbid it unless told otherwise.
+    lifecycle: {
+      apply: draft.lifecycle.apply ?? components.every(({ access }) => access === undefined),
     },
     ...(otlp === undefined ? {} : { tracing: { otlp, sampling } }),
     components,

@@ -157,7 +157,7 @@ describe("Layotto's JSON", () => {
     ],
     [
       '{"state": {"s": {"type": "in-memory",\n"secret_ref": [{"store_name": "x"}]}}}',
-      ['2 state.s.secret_ref: secret stores are not supported by this version'],
+      ['2 state.s.secret_ref[0].key: expected text, found nothing'],
     ],
     ['{"state": {"a b": {"type": "in-memory"}}}', ['1 state.a b: expected 1 to 128 bytes without spaces']],
     [

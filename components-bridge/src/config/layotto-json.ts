@@ -1,37 +1,24 @@
 import { resolve } from 'node:path';
 
+import { NATIVE_ACCESS, readAccess } from './access.js';
+import { catalogEntry } from './components.js';
 import { isRecord } from './document.js';
 import type { ConfigDocument } from './document.js';
 import { emptyDraft } from './draft.js';
 import type { Draft, DraftComponent } from './draft.js';
+import { SECTIONS } from './layotto-sections.js';
 import { appIdProblem, asListenHost, asPort, componentNameProblem } from './limits.js';
 import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
 import { readMetadata } from './native.js';
+import { keysOf } from './schema.js';
+import { readLayottoSecretRefs } from './secret-refs.js';
 import { nearest } from './suggest.js';
 import type { CatalogEntry } from './types.js';
 
 type Path = readonly PropertyKey[];
 
-/** Sections of Layotto's `grpc_config` that hold components, and the primitive of each. */
-const SECTIONS: Readonly<Record<string, string>> = {
-  hellos: 'hello',
-  state: 'state',
-  config_store: 'configuration',
-  rpcs: 'invoke',
-  pub_subs: 'pubsub',
-  lock: 'lock',
-  sequencer: 'sequencer',
-  file: 'file',
-  oss: 'oss',
-  secret_store: 'secret',
-  bindings: 'binding',
-  cryption: 'cryption',
-  email: 'email',
-  phone: 'phone',
-  sms: 'sms',
-  custom_component: 'custom',
-};
+type Settings = Pick<DraftComponent, 'metadata' | 'secretRefs' | 'access'>;
 
 /** Other keys of `grpc_config`. */
 const OTHER_KEYS = ['app', 'extends', 'secret_ref'];
@@ -262,32 +249,50 @@ class LayottoReader {
       );
       return;
     }
-    for (const key of Object.keys(value)) {
-      if (key === 'type' || key === 'metadata') continue;
-      const inner = [...path, key];
-      const empty = Array.isArray(value[key]) && value[key].length === 0;
-      if (key === 'secret_ref' && !empty) {
-        this.#problem(
-          inner,
-          'secret stores are not supported by this version; write the value into "metadata"',
-        );
-      } else if (!empty) {
-        this.#notice(inner, 'not used by this version');
-      }
-    }
     const metadata = value['metadata'];
     if (metadata !== undefined && metadata !== null) this.#map(metadata, [...path, 'metadata']);
+    const fullType = this.#fullType(type, primitive);
     this.#components.push({
       name,
-      type: type.startsWith(`${primitive}.`) ? type : `${primitive}.${type}`,
+      type: fullType,
       version: 'v1',
       form: 'layotto',
-      metadata: readMetadata(this.document, [...path, 'metadata'], this.findings),
+      ...this.#settings(value, path, fullType),
       file: this.document.file,
       line: this.document.lineOf(path),
       path: keyText(path),
       typePath: keyText([...path, 'type']),
       typeLine: this.document.lineOf([...path, 'type']),
     });
+  }
+
+  /** The type as the catalog has it; in a section the primitive goes without saying. */
+  #fullType(type: string, primitive: string): string {
+    const known = catalogEntry(this.catalog, type);
+    return known?.primitive === primitive || type.startsWith(`${primitive}.`) ? type : `${primitive}.${type}`;
+  }
+
+  /** A component's metadata, and what else stands there: a setting of the type may also stand beside its metadata. */
+  #settings(value: Record<string, unknown>, path: Path, type: string): Settings {
+    const { document, findings } = this;
+    const metadata = readMetadata(document, [...path, 'metadata'], findings);
+    const settings: Settings = { metadata };
+    const known = keysOf(catalogEntry(this.catalog, type)?.metadata);
+    for (const key of Object.keys(value)) {
+      if (key === 'type' || key === 'metadata') continue;
+      const inner = [...path, key];
+      const empty = Array.isArray(value[key]) && value[key].length === 0;
+      if (empty) continue;
+      const written = document.textOf(inner);
+      if (key === 'secret_ref') settings.secretRefs = readLayottoSecretRefs(document, inner, findings);
+      else if (key === 'access') {
+        const access = readAccess(document, inner, NATIVE_ACCESS, findings);
+        if (access !== undefined) settings.access = access;
+      } else if (known.includes(key) && written !== undefined) {
+        const line = document.lineOf(inner);
+        metadata?.push({ key, value: written, line, path: keyText(inner), hidden: false });
+      } else this.#notice(inner, 'not used by this version');
+    }
+    return settings;
   }
 }

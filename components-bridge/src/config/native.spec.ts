@@ -44,6 +44,7 @@ components:
       dataDir: join(folder.path, 'data'),
       limits: { messageBytes: 1048576, operations: 10, bytes: 8388608, cacheBytes: 2097152, deadlineMs: 500 },
       envoy: { concurrency: 1, metricsPort: 0 },
+      lifecycle: { apply: true },
       tracing: { otlp: 'http://localhost:4318', sampling: 0.1 },
       components: [
         {

@@ -2,10 +2,11 @@ import { resolve } from 'node:path';
 
 import { z } from 'zod';
 
+import { NATIVE_ACCESS, readAccess } from './access.js';
 import { isRecord } from './document.js';
 import type { ConfigDocument } from './document.js';
 import { emptyDraft } from './draft.js';
-import type { Draft, DraftComponent, DraftValue } from './draft.js';
+import type { Draft, DraftComponent, DraftSecretRef, DraftValue } from './draft.js';
 import {
   appIdProblem,
   asCollector,
@@ -19,6 +20,7 @@ import {
 import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
 import { checkDocument, field, valueAt } from './schema.js';
+import { isNativeSecretRef, readNativeSecretRef } from './secret-refs.js';
 import { parseBytes, parseDuration } from './units.js';
 
 const text = field('text (quote it if it looks like a number)', (value) =>
@@ -77,6 +79,10 @@ const envoy = z.strictObject({
   metricsPort: anyPort('a port from 1 to 65535, or 0 for no metrics'),
 });
 
+const lifecycle = z.strictObject({
+  apply: field('true or false', (value) => (typeof value === 'boolean' ? value : undefined)),
+});
+
 const tracing = z.strictObject({
   otlp: field(
     "a collector's address as http://HOST:PORT, such as http://127.0.0.1:4318, without /v1/traces",
@@ -94,6 +100,8 @@ const component = z.strictObject({
   type: z.string('expected a component type (text), such as state.redis'),
   version: text,
   metadata: field('a map of settings', (value) => (isRecord(value) ? value : undefined)),
+  // Read by itself, because that says more of what is wrong with it.
+  access: z.unknown().optional(),
 });
 
 /** The native form, `layotto.yaml`. */
@@ -103,6 +111,7 @@ const nativeSchema = z.strictObject({
   dataDir: text,
   limits: limits.nullish(),
   envoy: envoy.nullish(),
+  lifecycle: lifecycle.nullish(),
   tracing: tracing.nullish(),
   components: z.array(component).nullish(),
 });
@@ -140,6 +149,7 @@ export function readNative(
     deadlineMs: found.limits?.deadline,
   };
   draft.envoy = { ...found.envoy };
+  draft.lifecycle = { ...found.lifecycle };
   draft.tracing = { ...found.tracing };
   const socket = found.listen?.unixSocket;
   if (socket !== undefined) draft.listen.unixSocket = resolve(folder, socket);
@@ -182,12 +192,19 @@ function readComponents(document: ConfigDocument, findings: Findings): DraftComp
     const path = ['components', index];
     const type = document.textOf([...path, 'type']);
     if (!isRecord(item) || type === undefined || type === '') continue;
+    const secretRefs: DraftSecretRef[] = [];
+    const access =
+      item['access'] === undefined || item['access'] === null
+        ? undefined
+        : readAccess(document, [...path, 'access'], NATIVE_ACCESS, findings);
     components.push({
       name: document.textOf([...path, 'name']) ?? '',
       type,
       version: document.textOf([...path, 'version']) || 'v1',
       form: 'native',
-      metadata: readMetadata(document, [...path, 'metadata'], findings),
+      metadata: readMetadata(document, [...path, 'metadata'], findings, secretRefs),
+      secretRefs,
+      ...(access === undefined ? {} : { access }),
       file: document.file,
       line: document.lineOf(path),
       path: keyText(path),
@@ -201,12 +218,14 @@ function readComponents(document: ConfigDocument, findings: Findings): DraftComp
 /**
  * Reads a map of metadata as text, numbers and switches as they were written.
  *
+ * @param secretRefs gets the values that are kept in secret stores, where the form writes these in their place
  * @returns undefined if there is something else in its place; the caller reports that
  */
 export function readMetadata(
   document: ConfigDocument,
   path: readonly PropertyKey[],
   findings: Findings,
+  secretRefs?: DraftSecretRef[],
 ): DraftValue[] | undefined {
   const map = valueAt(document.value, path);
   if (map === undefined || map === null) return [];
@@ -214,6 +233,11 @@ export function readMetadata(
   const values: DraftValue[] = [];
   for (const key of Object.keys(map)) {
     const inner = [...path, key];
+    if (secretRefs !== undefined && isNativeSecretRef(map[key])) {
+      const ref = readNativeSecretRef(document, inner, findings);
+      if (ref !== undefined) secretRefs.push(ref);
+      continue;
+    }
     const missing = map[key] === undefined;
     const value = missing ? undefined : document.textOf(inner);
     const line = document.lineOf(inner);

@@ -28,6 +28,8 @@ export interface RuntimeConfig {
   };
   /** Envoy's worker threads, and the port of its Prometheus metrics (0: none). */
   envoy: { concurrency: number; metricsPort: number };
+  /** Whether the app may give components new settings by ApplyConfiguration. */
+  lifecycle: { apply: boolean };
   /** Where spans go: a collector's base address (OTLP over HTTP), and which part of new traces is recorded. */
   tracing?: { otlp: string; sampling: number };
   components: ComponentConfig[];
@@ -49,8 +51,31 @@ export interface ComponentConfig {
    * case, so the schema can parse this again; look-ups are case-insensitive (see {@link metadataValue}).
    */
   metadata: Record<string, string>;
+  /** Metadata whose values are in secret stores: the bridge takes them from there when it opens the component. */
+  secretRefs?: SecretRef[];
+  /** Which of its secrets the app may have, if it is a secret store; absent: all. */
+  access?: SecretAccess;
   /** Where it was written. `line` counts from 1; 0 where there is no file. */
   origin: { file: string; line: number };
+}
+
+/** A metadata value that is kept in a secret store. */
+export interface SecretRef {
+  /** The metadata key that gets the value, in the spelling of the type's schema. */
+  injectAs: string;
+  /** Name of the secret store component. */
+  store: string;
+  /** The secret's name, and the entry of it: a secret may hold several. */
+  name: string;
+  key: string;
+}
+
+/** Which secrets of a store the app may have: only those allowed, if any are named; else all but those denied. */
+export interface SecretAccess {
+  /** For secrets that neither list names. */
+  default: 'allow' | 'deny';
+  allowed: string[];
+  denied: string[];
 }
 
 /**

@@ -23,6 +23,8 @@ export interface Asked {
 export class Call {
   /** What it asked, if its trace is recorded. */
   asked: Asked | undefined;
+  /** When the caller gives up, in milliseconds of `performance.now()`; Infinity: never. */
+  deadline = Infinity;
   /** How many questions a backend has not answered yet, since when there is one, and the time that took before. */
   #open = 0;
   #since = 0;

@@ -4,7 +4,7 @@ import type { ComponentConfig } from '../config/types.js';
 import type { Secrets } from '../telemetry/secrets.js';
 import type { ComponentType } from './component.js';
 import { ComponentSlot } from './slot.js';
-import type { ComponentHealth } from './slot.js';
+import type { ComponentHealth, MetadataOf } from './slot.js';
 
 /** How long calls may go on using a component whose place another has taken. */
 const RETIRE_MS = 15_000;
@@ -16,6 +16,8 @@ export interface RegistryOptions {
   log: Logger;
   /** Taken out of the reasons that components give. */
   secrets?: Secrets;
+  /** Completes the metadata of components that keep some of it in secret stores. */
+  metadataOf?: MetadataOf;
   /** Told after each change of a component's status or reason, as long as calls find it. */
   onHealth?: (health: ComponentHealth) => void;
   /** Told when a component's new settings have taken the place of the old ones. */
@@ -61,6 +63,8 @@ export class ComponentRegistry {
   readonly #found = new Map<string, Map<string, ComponentSlot>>();
   /** New settings of components that have others, while they are tried; by primitive and name. */
   readonly #candidates = new Map<string, ComponentSlot>();
+  /** New settings that take the place of the old ones if they are ready at once, and else are given up. */
+  readonly #trials = new Set<ComponentSlot>();
   /** Components that nobody finds any more, until they are closed. */
   readonly #leaving = new Set<ComponentSlot>();
   readonly #log: Logger;
@@ -111,6 +115,48 @@ export class ComponentRegistry {
     return [...(await Promise.all(applied)), ...removed];
   }
 
+  /**
+   * Brings one component to these settings if they can be used, and else leaves it as it is. They are tried beside the
+   * old ones, once.
+   *
+   * @param waitMs how long that may take
+   * @returns why they are not used; undefined if they are
+   */
+  async exchange(config: ComponentConfig, waitMs: number): Promise<string | undefined> {
+    const { primitive, name } = config;
+    const found = this.find(primitive, name);
+    if (found?.isFor(config)) return found.instance === undefined ? found.reason : undefined;
+    const slot = this.#slot(config);
+    this.#trials.add(slot);
+    slot.start();
+    await within(waitMs, [slot.firstTry]);
+    if (this.find(primitive, name) === slot) return undefined;
+    // It may have been in use for a moment, until the next settings came.
+    if (!this.#trials.delete(slot)) return 'other settings have come since';
+    this.#retire(slot);
+    return slot.reason;
+  }
+
+  /**
+   * Looks for components whose secrets have changed since they were opened, and starts to open them with the new ones.
+   * They take over when they are ready; until then the old ones serve.
+   */
+  async renew(): Promise<void> {
+    for (const slot of this.#all()) {
+      const { primitive, name } = slot.config;
+      const id = idOf(slot.config);
+      if (this.#candidates.has(id) || !(await slot.outdated())) continue;
+      if (this.#candidates.has(id) || this.find(primitive, name) !== slot) continue;
+      this.#log.info(
+        { component: name },
+        'a secret of the component has changed; it is opened with the new one',
+      );
+      const candidate = this.#slot(slot.config);
+      this.#candidates.set(id, candidate);
+      candidate.start();
+    }
+  }
+
   /** The component of that name, whatever its status; undefined if there is none. */
   find(primitive: string, name: string): ComponentSlot | undefined {
     return this.#found.get(primitive)?.get(name);
@@ -122,7 +168,7 @@ export class ComponentRegistry {
 
   /** Closes every component; a failure to close is logged. */
   async close(): Promise<void> {
-    const slots = [...this.#all(), ...this.#candidates.values(), ...this.#leaving];
+    const slots = [...this.#all(), ...this.#candidates.values(), ...this.#trials, ...this.#leaving];
     await Promise.all(slots.map((slot) => slot.close()));
   }
 
@@ -130,6 +176,7 @@ export class ComponentRegistry {
     const { primitive, name } = config;
     const id = idOf(config);
     const found = this.find(primitive, name);
+    this.#dropTrials(id);
     if (found?.isFor(config)) {
       this.#dropCandidate(id);
       return { primitive, name, outcome: 'unchanged' };
@@ -158,6 +205,7 @@ export class ComponentRegistry {
       const id = idOf(slot.config);
       if (ids.has(id)) continue;
       this.#dropCandidate(id);
+      this.#dropTrials(id);
       this.#found.get(primitive)?.delete(name);
       this.#retire(slot);
       removed.push({ primitive, name, outcome: 'removed' });
@@ -166,12 +214,13 @@ export class ComponentRegistry {
   }
 
   #slot(config: ComponentConfig): ComponentSlot {
-    const { dataDir, log, secrets } = this.options;
+    const { dataDir, log, secrets, metadataOf } = this.options;
     secrets?.addComponents([config]);
     return new ComponentSlot(config, this.#types.get(config.type), {
       dataDir,
       log,
       ...(secrets === undefined ? {} : { secrets }),
+      ...(metadataOf === undefined ? {} : { metadataOf }),
       onChange: (slot) => this.#changed(slot),
       onInvalid: ({ config }, keys) => this.options.onInvalid?.(config, keys),
     });
@@ -212,11 +261,26 @@ export class ComponentRegistry {
     this.#retire(slot);
   }
 
+  #dropTrials(id: string): void {
+    for (const slot of this.#trials) {
+      if (idOf(slot.config) !== id) continue;
+      this.#trials.delete(slot);
+      this.#retire(slot);
+    }
+  }
+
   #changed(slot: ComponentSlot): void {
     const { config } = slot;
     const { status, reason } = slot.health();
     const log = this.#log.child({ component: config.name, type: config.type });
     const id = idOf(config);
+    if (this.#trials.has(slot)) {
+      if (slot.instance === undefined) return;
+      this.#trials.delete(slot);
+      this.#dropCandidate(id);
+      this.#replace(slot);
+      this.options.onReplaced?.(config);
+    }
     if (this.#candidates.get(id) === slot) {
       if (slot.closed) return;
       if (slot.instance === undefined) {

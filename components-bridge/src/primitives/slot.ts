@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 
+import { issueText } from '../config/schema.js';
 import type { ComponentConfig } from '../config/types.js';
 import { Secrets } from '../telemetry/secrets.js';
 import type { Component, ComponentType } from './component.js';
@@ -21,12 +22,17 @@ export interface ComponentHealth {
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
 
+/** Completes a component's metadata. @throws Error that says what is missing */
+export type MetadataOf = (config: ComponentConfig) => Promise<Record<string, string>>;
+
 export interface SlotOptions {
   /** Absolute folder for what components keep. */
   dataDir: string;
   log: Logger;
   /** Taken out of the reasons that the component gives. */
   secrets?: Secrets;
+  /** The component's metadata with what it keeps in secret stores. */
+  metadataOf?: MetadataOf;
   /** Told after each change of its status or reason. */
   onChange: (slot: ComponentSlot) => void;
   /** Told of stored keys whose values, read before, may be out of date. */
@@ -42,6 +48,10 @@ export class ComponentSlot {
   #closing: Promise<void> | undefined;
   #opening: Promise<void> | undefined;
   #holders = 0;
+  /** What it was opened with. */
+  #metadata: Readonly<Record<string, string>> | undefined;
+  /** Why its secrets could not be read again. */
+  #missing: string | undefined;
   #unheld: () => void = () => undefined;
   #wake: () => void = () => undefined;
   #tried: () => void = () => undefined;
@@ -94,6 +104,23 @@ export class ComponentSlot {
     return isDeepStrictEqual(settings(this.config), settings(config));
   }
 
+  /** Whether what it was opened with is not any more what its secret stores say. */
+  async outdated(): Promise<boolean> {
+    const before = this.#metadata;
+    if (this.config.secretRefs === undefined || before === undefined || this.#closed) return false;
+    try {
+      const now = await this.#completeMetadata();
+      this.#missing = undefined;
+      return !isDeepStrictEqual(now, before);
+    } catch (error) {
+      // What cannot be had now is not new; the component goes on with what it has.
+      const reason = this.#secrets.redact(reasonOf(error));
+      if (reason !== this.#missing) this.#log.warn({ reason }, 'its secrets cannot be read again');
+      this.#missing = reason;
+      return false;
+    }
+  }
+
   /** Starts opening it. Returns at once. */
   start(): void {
     this.#opening ??= this.#open();
@@ -107,6 +134,16 @@ export class ComponentSlot {
   release(): void {
     this.#holders--;
     if (this.#holders === 0) this.#unheld();
+  }
+
+  /** Performs a call that uses it, and holds it as long. */
+  async use<Result>(perform: () => Promise<Result>): Promise<Result> {
+    this.hold();
+    try {
+      return await perform();
+    } finally {
+      this.release();
+    }
   }
 
   /** Closes it when no call uses it any more, after `graceMs` at the latest. */
@@ -162,8 +199,9 @@ export class ComponentSlot {
   }
 
   async #openOnce(): Promise<Component> {
-    const { name, type, metadata } = this.config;
+    const { name, type } = this.config;
     if (this.type === undefined) throw new Error(`this version does not serve the component type ${type}`);
+    const metadata = await this.#completeMetadata();
     const module = await this.type.load();
     let opened = false;
     const instance = await module.open({
@@ -177,7 +215,27 @@ export class ComponentSlot {
       invalidate: (keys) => this.options.onInvalid?.(this, keys),
     });
     opened = true;
+    this.#metadata = metadata;
     return instance;
+  }
+
+  /** @throws Error that says which secret is missing, or for which setting one is no good */
+  async #completeMetadata(): Promise<Readonly<Record<string, string>>> {
+    const { metadata, secretRefs } = this.config;
+    if (secretRefs === undefined) return metadata;
+    const { metadataOf } = this.options;
+    if (metadataOf === undefined) throw new Error('there are no secret stores');
+    const complete = await metadataOf(this.config);
+    const result = this.type?.metadata.safeParse(complete);
+    const [issue] = result?.error?.issues ?? [];
+    if (issue !== undefined) {
+      // What was found there is a secret.
+      const what = secretRefs.some(({ injectAs }) => injectAs === issue.path[0])
+        ? ', found something else'
+        : '';
+      throw new Error(`${issue.path.map(String).join('.')}: ${issueText(issue)}${what}`);
+    }
+    return complete;
   }
 
   #sleep(ms: number): Promise<void> {

@@ -4,9 +4,14 @@ import type { Logger } from 'pino';
 import { configHash } from '../config/hash.js';
 import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
 import { Backends } from '../primitives/backends.js';
+import { BindingService } from '../primitives/binding/service.js';
 import type { ComponentType } from '../primitives/component.js';
+import { HelloService } from '../primitives/hello/service.js';
+import { LifecycleService } from '../primitives/lifecycle/service.js';
 import { ComponentRegistry } from '../primitives/registry.js';
 import type { Applied, ApplyOptions } from '../primitives/registry.js';
+import { SecretReferences } from '../primitives/secret/references.js';
+import { SecretService } from '../primitives/secret/service.js';
 import type { ComponentHealth } from '../primitives/slot.js';
 import { StateService } from '../primitives/state/service.js';
 import { Exposition } from '../telemetry/exposition.js';
@@ -27,6 +32,9 @@ const FIRST_TRIES_MS = 250;
 
 /** How long components may take to become ready before a bridge that takes over does so without them. */
 const TAKE_OVER_MS = 5_000;
+
+/** How often it is looked whether the secrets of components have changed. */
+const RENEW_EVERY_MS = 2_000;
 
 /** How long the last spans may take to reach their collector. */
 const LAST_SPANS_MS = 1_000;
@@ -67,6 +75,7 @@ export class Bridge {
   readonly #metrics: BridgeMetrics;
   readonly #history = new ComponentHistory();
   readonly #names: Pick<BridgeState, 'version' | 'configVersion'>;
+  #renewals: NodeJS.Timeout | undefined;
   /** The configuration that was asked for last. */
   #config: RuntimeConfig;
 
@@ -79,7 +88,12 @@ export class Bridge {
     const owner = { appId: config.app.id, namespace: options.namespace ?? '' };
     this.#spans = spanExporter(options);
     this.#metrics = new BridgeMetrics(backends, this.#spans);
+    const references = new SecretReferences({
+      find: (store) => this.#registry.find('secret', store),
+      secrets,
+    });
     this.#registry = new ComponentRegistry({
+      metadataOf: (component) => references.metadataOf(component),
       components: config.components,
       types: options.catalog,
       dataDir: config.dataDir,
@@ -98,16 +112,22 @@ export class Bridge {
         if (push !== undefined) this.#sessions.push(push);
       },
     });
-    const state = new StateService({
-      registry: this.#registry,
-      backends,
-      ...owner,
-      messageBytes: config.limits.messageBytes,
-    });
+    const asked = { registry: this.#registry, backends, messageBytes: config.limits.messageBytes };
+    const services = [
+      new BindingService(asked),
+      new HelloService(asked),
+      new LifecycleService({
+        registry: this.#registry,
+        catalog: options.catalog,
+        mayApply: () => this.#config.lifecycle.apply,
+      }),
+      new SecretService(asked),
+      new StateService({ ...asked, ...owner }),
+    ];
     this.#sessions = new SessionServer({
       socketPath: this.socketPath,
       gid,
-      services: [state],
+      services,
       hello: { name: 'bridge', ...this.#names },
       limits: config.limits,
       log,
@@ -136,7 +156,7 @@ export class Bridge {
    */
   async start(): Promise<void> {
     await this.#sessions.start();
-    this.#registry.start();
+    this.#startComponents();
     void this.#registry.firstTries(FIRST_TRIES_MS).then(() => this.#sessions.greet());
     void this.#admin.start();
   }
@@ -148,7 +168,7 @@ export class Bridge {
    */
   async takeOver(): Promise<void> {
     const { log } = this.options;
-    this.#registry.start();
+    this.#startComponents();
     await this.#registry.allReady(TAKE_OVER_MS);
     const predecessor = await Predecessor.find(this.socketPath);
     try {
@@ -206,7 +226,19 @@ export class Bridge {
     this.#sessions.reconfigured(this.#names.configVersion);
   }
 
+  #startComponents(): void {
+    this.#registry.start();
+    let renewing = false;
+    this.#renewals = setInterval(() => {
+      if (renewing) return;
+      renewing = true;
+      void this.#registry.renew().finally(() => (renewing = false));
+    }, RENEW_EVERY_MS);
+    this.#renewals.unref();
+  }
+
   async #end(): Promise<void> {
+    clearInterval(this.#renewals);
     this.#metrics.stop();
     await Promise.all([this.#registry.close(), this.#spans?.close(LAST_SPANS_MS)]);
   }

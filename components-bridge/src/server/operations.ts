@@ -118,6 +118,7 @@ export class Pair {
     if (payload.length > LARGE) stream.send(id, Kind.ACK, NO_BYTES);
     const call = this.watch.begin(method, frame.traceparent, now);
     const deadline = frame.deadlineMs > 0 ? now + frame.deadlineMs : Infinity;
+    call.deadline = deadline;
     const operation: Operation = { id, stream, call, deadline };
     const handler = this.handlers.get(method);
     if (handler === undefined) {

@@ -19,7 +19,7 @@ export async function daprSdk(
   await step('metadata', async () => {
     const { id, components } = await client.metadata.get();
     assert.ok(components.some(({ name }) => name === store));
-    return `app ${id}, ${components.length} component`;
+    return `app ${id}, ${components.length} components`;
   });
   await step('set metadata', async () => {
     assert.equal(await client.metadata.set('fruit', 'apple'), true);
@@ -68,6 +68,16 @@ export async function daprSdk(
     assert.equal(error, undefined);
     assert.equal(await client.state.get(store, apple), '');
     return 'gone';
+  });
+  await step('invoke binding', async () => {
+    const metadata = { fileName: `${prefix}note.txt` };
+    await client.binding.send('localstorage', 'create', 'buy apples', metadata);
+    const found = await client.binding.send('localstorage', 'get', '', metadata);
+    // Over HTTP the client gives the data, over gRPC the answer with the data in it.
+    const text = typeof found === 'string' ? found : Buffer.from(found.data).toString('utf8');
+    assert.equal(text, 'buy apples');
+    await client.binding.send('localstorage', 'delete', '', metadata);
+    return 'a file written, read and deleted';
   });
   if (communicationProtocol === CommunicationProtocolEnum.HTTP) await client.stop();
 }

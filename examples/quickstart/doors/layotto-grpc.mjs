@@ -66,5 +66,20 @@ export async function layottoGrpc({ host, port, store: storeName, prefix }, step
     assert.equal(await fetch(apple), null);
     return 'gone';
   });
+  await step('say hello', async () => {
+    const hello = await client.hello.sayHello({ name: 'Ada' });
+    assert.match(hello, /, Ada$/);
+    return hello;
+  });
+  await step('invoke binding', async () => {
+    const metadata = { fileName: `${prefix}note.txt` };
+    const invoke = (operation, data = '') =>
+      client.binding.invoke({ name: 'localstorage', operation, data, metadata });
+    await invoke('create', 'buy apples');
+    const { data } = await invoke('get');
+    assert.equal(Buffer.from(data).toString('utf8'), 'buy apples');
+    await invoke('delete');
+    return 'a file written, read and deleted';
+  });
   client.close();
 }

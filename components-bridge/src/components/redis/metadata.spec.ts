@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { configFolder } from '../../../../test/support/config-files.js';
 import { catalog } from '../../catalog.js';
 import { loadConfig } from '../../config/index.js';
-import { parseGoDuration } from './durations.js';
+import { parseGoDuration } from '../durations.js';
 import { parseAddress } from './fields.js';
 import { metadataSchema } from './metadata.js';
 

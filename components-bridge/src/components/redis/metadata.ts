@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { NEAR_CACHE_EXPECTED, parseNearCacheAge } from '../../config/near-cache.js';
 import { parseTtl } from '../../primitives/state/ttl.js';
 import { keyPrefixSchema } from '../../primitives/state/metadata.js';
-import { duration, flag, oneOf, parseAddresses, read, text, whole } from './fields.js';
+import { duration, flag, oneOf, read, text, whole } from '../fields.js';
+import { parseAddresses } from './fields.js';
 
 const addresses = read('host:port, or several separated by commas', parseAddresses);
 

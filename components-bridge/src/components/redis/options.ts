@@ -1,11 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { resolve } from 'node:path';
 import type { ConnectionOptions } from 'node:tls';
 
 import type { RedisOptions } from 'ioredis';
 
-import { reasonOf } from '../../primitives/errors.js';
+import { pemOf } from '../pem.js';
 import type { RedisConnectionMetadata } from './metadata.js';
 
 const DIAL_TIMEOUT_MS = 5_000;
@@ -92,19 +90,6 @@ async function tlsOf(metadata: RedisConnectionMetadata): Promise<ConnectionOptio
   if (metadata.tlsServerName) options.servername = metadata.tlsServerName;
   if (metadata.insecureSkipTLSVerify === true) options.rejectUnauthorized = false;
   return options;
-}
-
-/** PEM text as it is, also with `\n` for its line ends as in environment variables; else what the file holds. */
-async function pemOf(key: string, value: string | undefined): Promise<string | undefined> {
-  if (!value) return undefined;
-  if (value.includes('-----BEGIN')) return value.replaceAll('\\n', '\n');
-  try {
-    return await readFile(resolve(value), 'utf8');
-  } catch (error) {
-    throw new Error(`${key}: expected PEM text or a file that can be read: ${reasonOf(error)}`, {
-      cause: error,
-    });
-  }
 }
 
 /** Options of a connection to one server of these settings. */

@@ -1,11 +1,11 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 
 import * as pb from '../../gen/layotto/bridge/v1/state_pb.js';
 import { Backends } from '../backends.js';
 import type { Wording } from '../backends.js';
 import type { Call } from '../call.js';
-import { Code, OperationError, reasonOf } from '../errors.js';
+import { decode } from '../decode.js';
+import { Code, OperationError } from '../errors.js';
 import type { Handler, Service } from '../handler.js';
 import type { ComponentRegistry } from '../registry.js';
 import type { ComponentSlot } from '../slot.js';
@@ -176,12 +176,8 @@ export class StateService implements Service {
       target = { slot, prefix: keyPrefix(slot.config, this.options) };
       this.#targets.set(slot, target);
     }
-    slot.hold();
-    try {
-      return await perform(target);
-    } finally {
-      slot.release();
-    }
+    const held = target;
+    return slot.use(() => perform(held));
   }
 
   #run<Result>(
@@ -191,14 +187,6 @@ export class StateService implements Service {
     perform: (store: StateStore) => Promise<Result>,
   ): Promise<Result> {
     return this.#backends.ask(call, slot, operation, perform, WORDING);
-  }
-}
-
-function decode<Desc extends DescMessage>(schema: Desc, payload: Uint8Array): MessageShape<Desc> {
-  try {
-    return fromBinary(schema, payload);
-  } catch (error) {
-    throw new OperationError(Code.INVALID_ARGUMENT, `malformed ${schema.name}: ${reasonOf(error)}`);
   }
 }
 

@@ -1,0 +1,16 @@
+// lifecycle.wasm: new settings for components while the runtime runs, alone.
+
+import { Router } from '../dialects/router';
+import { registerRoot, RootContext } from '../host/context';
+import { Runtime } from '../root';
+import { installHealth } from '../primitives/health/health';
+import { installLifecycle } from '../primitives/lifecycle/lifecycle';
+
+export * from '../host/exports-answering';
+
+function install(router: Router): void {
+  installLifecycle(router);
+  installHealth(router);
+}
+
+registerRoot((id: u32): RootContext => new Runtime(id, install));

@@ -1,0 +1,39 @@
+import { readFile, readdir } from 'node:fs/promises';
+
+import { grpcFrame } from '../support/grpc-raw.js';
+import { HostEmulator } from './emulator.js';
+import { configuration, grpcHeaders } from './harness.js';
+
+const RUNTIME = '/spec.proto.runtime.v1.Runtime';
+
+/** For each module, a call that it refuses by itself if it serves it, and the code of that. */
+const MODULES: Record<string, [path: string, code: number]> = {
+  binding: [`${RUNTIME}/InvokeBinding`, 13],
+  hello: [`${RUNTIME}/SayHello`, 3],
+  lifecycle: ['/spec.proto.runtime.v1.Lifecycle/ApplyConfiguration', 3],
+  secret: [`${RUNTIME}/GetSecret`, 9],
+  state: [`${RUNTIME}/GetState`, 3],
+};
+
+describe('single modules', () => {
+  test('load, each by itself', async () => {
+    const files = await readdir(new URL('../../assembly/modules', import.meta.url));
+    for (const file of files) {
+      const name = file.replace('.ts', '');
+      const bytes = await readFile(new URL(`../../dist/modules/${name}.wasm`, import.meta.url));
+      const host = await HostEmulator.load(bytes);
+      expect([name, host.start(JSON.stringify(configuration())).ok]).toEqual([name, true]);
+    }
+  });
+
+  test.each(Object.keys(MODULES))('%s.wasm serves its primitive, and no other', async (name) => {
+    const bytes = await readFile(new URL(`../../dist/modules/${name}.wasm`, import.meta.url));
+    const host = await HostEmulator.load(bytes);
+    const { root, ok } = host.start(JSON.stringify(configuration()));
+    expect(ok).toBe(true);
+    for (const [other, [path, code]] of Object.entries(MODULES)) {
+      const stream = host.openStream(root).request(grpcHeaders(path), grpcFrame(new Uint8Array(0)));
+      expect([other, stream.answer?.grpcStatus]).toEqual([other, other === name ? code : 12]);
+    }
+  });
+});

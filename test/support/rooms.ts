@@ -1,0 +1,118 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import type { DescMessage, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+
+import { catalog } from '../../components-bridge/src/catalog.js';
+import type { ComponentConfig } from '../../components-bridge/src/config/types.js';
+import { BindingService } from '../../components-bridge/src/primitives/binding/service.js';
+import { Call } from '../../components-bridge/src/primitives/call.js';
+import type { ComponentType } from '../../components-bridge/src/primitives/component.js';
+import type { Handler } from '../../components-bridge/src/primitives/handler.js';
+import { HelloService } from '../../components-bridge/src/primitives/hello/service.js';
+import { LifecycleService } from '../../components-bridge/src/primitives/lifecycle/service.js';
+import { ComponentRegistry } from '../../components-bridge/src/primitives/registry.js';
+import { SecretReferences } from '../../components-bridge/src/primitives/secret/references.js';
+import { SecretService } from '../../components-bridge/src/primitives/secret/service.js';
+import { Secrets } from '../../components-bridge/src/telemetry/secrets.js';
+import { eventually } from './wait.js';
+
+export type RoomComponent = Pick<ComponentConfig, 'name' | 'type'> & Partial<ComponentConfig>;
+
+export interface RoomsOptions {
+  messageBytes?: number;
+  mayApply?: () => boolean;
+  /** Component types beside the catalog's. */
+  types?: readonly ComponentType[];
+  /** Resolve at once, without waiting until every component is ready. */
+  wait?: boolean;
+}
+
+/** Components and the services that use them: a bridge without its sockets. */
+export class Rooms {
+  readonly registry: ComponentRegistry;
+  readonly secrets = new Secrets();
+  /** What was logged, a JSON object per line. */
+  readonly log: string[] = [];
+  readonly #handlers = new Map<string, Handler>();
+
+  private constructor(
+    readonly dataDir: string,
+    components: readonly RoomComponent[],
+    options: RoomsOptions,
+  ) {
+    const types = [...catalog, ...(options.types ?? [])];
+    const references = new SecretReferences({
+      find: (store) => this.registry.find('secret', store),
+      secrets: this.secrets,
+    });
+    this.registry = new ComponentRegistry({
+      components: components.map((component) => Rooms.config(component, types)),
+      types,
+      dataDir,
+      log: pino({ level: 'trace' }, { write: (line: string) => void this.log.push(line) }),
+      secrets: this.secrets,
+      metadataOf: (config) => references.metadataOf(config),
+    });
+    const asked = { registry: this.registry, messageBytes: options.messageBytes ?? 4 * 1024 * 1024 };
+    const lifecycle = { registry: this.registry, catalog: types, mayApply: options.mayApply ?? (() => true) };
+    const services = [
+      new BindingService(asked),
+      new HelloService(asked),
+      new SecretService(asked),
+      new LifecycleService(lifecycle),
+    ];
+    for (const { handlers } of services) {
+      for (const [method, handler] of handlers) this.#handlers.set(method, handler);
+    }
+  }
+
+  static async open(components: readonly RoomComponent[], options: RoomsOptions = {}): Promise<Rooms> {
+    const rooms = new Rooms(await mkdtemp(join(tmpdir(), 'rooms-')), components, options);
+    rooms.registry.start();
+    if (options.wait !== false) await rooms.ready();
+    return rooms;
+  }
+
+  /** A component with everything filled in. */
+  static config(component: RoomComponent, types: readonly ComponentType[] = catalog): ComponentConfig {
+    return {
+      version: 'v1',
+      primitive: types.find(({ type }) => type === component.type)?.primitive ?? '',
+      form: 'native',
+      metadata: {},
+      origin: { file: 'test', line: 0 },
+      ...component,
+    };
+  }
+
+  /** Waits until every component is ready. */
+  async ready(): Promise<void> {
+    await eventually('every component is ready', () => {
+      const waiting = this.registry.health().filter(({ status }) => status !== 'ready');
+      if (waiting.length > 0) throw new Error(JSON.stringify(waiting));
+      return true;
+    });
+  }
+
+  /** Calls `layotto.bridge.v1.<method>`. */
+  async call<Request extends DescMessage, Response extends DescMessage>(
+    method: string,
+    [input, output]: readonly [Request, Response],
+    request: MessageInitShape<Request>,
+    { traceparent = '', deadlineMs = Infinity }: { traceparent?: string; deadlineMs?: number } = {},
+  ): Promise<MessageShape<Response>> {
+    const handler = this.#handlers.get(`layotto.bridge.v1.${method}`);
+    if (handler === undefined) throw new Error(`no handler for ${method}`);
+    const call = new Call(method, traceparent, performance.now());
+    call.deadline = call.arrived + deadlineMs;
+    return fromBinary(output, await handler(toBinary(input, create(input, request)), call));
+  }
+
+  async close(): Promise<void> {
+    await this.registry.close();
+    await rm(this.dataDir, { recursive: true, force: true });
+  }
+}

@@ -158,8 +158,9 @@ class Running {
 }
 
 /**
- * Compares output with what a document says. Times, versions, folders of a run and column widths may differ; a line
- * of `…` stands for any lines.
+ * Compares output with what a document says. Times, versions, numbers of components and operations, folders of a run
+ * and column widths may differ; a line of `…` stands for any lines, and one that ends in `…` for any that begins like
+ * it.
  *
  * @returns undefined if they agree, else what differs
  */
@@ -188,7 +189,10 @@ function search(lines: readonly string[], piece: readonly string[], from: number
 }
 
 function matches(lines: readonly string[], piece: readonly string[], at: number): boolean {
-  return piece.every((line, index) => lines[at + index] === line);
+  return piece.every((line, index) => {
+    const got = lines[at + index];
+    return line.endsWith('…') ? got?.startsWith(line.slice(0, -1)) === true : got === line;
+  });
 }
 
 /** The lines that say something, with what varies from run to run replaced. */
@@ -198,6 +202,7 @@ function linesOf(text: string): string[] {
     .map((line) =>
       line
         .replaceAll(/\d+(?:\.\d+)? (ms|s)\b/g, 'N $1')
+        .replaceAll(/\d+ (components|operations)\b/g, 'N $1')
         .replaceAll(/Envoy \d+\.\d+\.\d+/g, 'Envoy V')
         .replaceAll(/\S*layotto-example-\w+/g, 'SCRATCH')
         .replaceAll(/\s+/g, ' ')

@@ -29,6 +29,14 @@ export const catalog: readonly ComponentType[] = [
     load: () => import('./components/redis/state.js'),
   },
   {
+    type: 'configuration.embedded',
+    aliases: ['configuration.in-memory', 'in-memory'],
+    primitive: 'configuration',
+    capabilities: [],
+    metadata: embedded.configurationMetadataSchema,
+    load: () => import('./components/embedded/configuration.js'),
+  },
+  {
     type: 'bindings.http',
     aliases: ['http'],
     primitive: 'binding',

@@ -62,6 +62,7 @@ const EMBEDDED = 'embedded default';
 
 const EMBEDDED_COMPONENTS: readonly { name: string; type: string; metadata?: Record<string, string> }[] = [
   { name: 'statestore', type: 'state.embedded' },
+  { name: 'configstore', type: 'configuration.embedded' },
   { name: 'localstorage', type: 'bindings.localstorage' },
   { name: 'helloworld', type: 'hello.helloworld' },
   { name: 'secretstore', type: 'secretstores.local.env', metadata: { prefix: 'SECRET_' } },

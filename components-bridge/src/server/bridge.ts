@@ -6,6 +6,9 @@ import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
 import type { ComponentType } from '../primitives/component.js';
+import { LiveAnswers } from '../primitives/configuration/live.js';
+import { ConfigurationService } from '../primitives/configuration/service.js';
+import { Watches } from '../primitives/configuration/watches.js';
 import { HelloService } from '../primitives/hello/service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
 import { ComponentRegistry } from '../primitives/registry.js';
@@ -71,6 +74,8 @@ export class Bridge {
   readonly #registry: ComponentRegistry;
   readonly #sessions: SessionServer;
   readonly #admin: AdminServer;
+  readonly #watches: Watches;
+  readonly #live: LiveAnswers;
   readonly #spans: SpanExporter | undefined;
   readonly #metrics: BridgeMetrics;
   readonly #history = new ComponentHistory();
@@ -112,9 +117,16 @@ export class Bridge {
         if (push !== undefined) this.#sessions.push(push);
       },
     });
+    this.#watches = new Watches({ registry: this.#registry, appId: config.app.id });
+    this.#live = new LiveAnswers({
+      registry: this.#registry,
+      watches: this.#watches,
+      cacheBytes: config.limits.cacheBytes,
+    });
     const asked = { registry: this.#registry, backends, messageBytes: config.limits.messageBytes };
     const services = [
       new BindingService(asked),
+      new ConfigurationService({ ...asked, appId: owner.appId, live: this.#live }),
       new HelloService(asked),
       new LifecycleService({
         registry: this.#registry,
@@ -133,6 +145,7 @@ export class Bridge {
       log,
       calls: new CallWatch({ log, secrets, spans: this.#spans }),
       holdGreetings: true,
+      onFilter: (filter) => this.#live.join(filter),
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
       ...(options.onTakenOver === undefined ? {} : { onTakenOver: options.onTakenOver }),
     });
@@ -240,6 +253,8 @@ export class Bridge {
   async #end(): Promise<void> {
     clearInterval(this.#renewals);
     this.#metrics.stop();
+    this.#live.close();
+    this.#watches.close();
     await Promise.all([this.#registry.close(), this.#spans?.close(LAST_SPANS_MS)]);
   }
 

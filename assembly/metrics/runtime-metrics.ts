@@ -16,6 +16,10 @@ const CACHE_HITS = literal('layotto_near_cache_reads_total;result=hit');
 const CACHE_MISSES = literal('layotto_near_cache_reads_total;result=miss');
 const CACHE_INVALIDATIONS = literal('layotto_near_cache_invalidations_total');
 const CACHE_BYTES = literal('layotto_near_cache_bytes');
+const LIVE_HITS = literal('layotto_live_reads_total;result=hit');
+const LIVE_MISSES = literal('layotto_live_reads_total;result=miss');
+const LIVE_SUBSTITUTES = literal('layotto_live_reads_total;result=substitute');
+const LIVE_BYTES = literal('layotto_live_bytes');
 const REFUSED_MESSAGES = literal('layotto_limit_refusals_total;limit=message');
 
 /** Numbers of one root context since it began, or now; the tick hands them to the host. */
@@ -36,6 +40,11 @@ export class Snapshot {
   cacheMisses: i64 = 0;
   cacheInvalidations: i64 = 0;
   cacheBytes: i64 = 0;
+  /** Reads that Envoy may answer by itself: it did, it did not, and it did only because the bridge could not. */
+  liveHits: i64 = 0;
+  liveMisses: i64 = 0;
+  liveSubstitutes: i64 = 0;
+  liveBytes: i64 = 0;
 }
 
 /** A counter that is told its total. */
@@ -67,6 +76,10 @@ export class RuntimeMetrics {
   private readonly cacheMisses: Total = new Total(CACHE_MISSES);
   private readonly cacheInvalidations: Total = new Total(CACHE_INVALIDATIONS);
   private readonly cacheBytes: Gauge = new Gauge(CACHE_BYTES);
+  private readonly liveHits: Total = new Total(LIVE_HITS);
+  private readonly liveMisses: Total = new Total(LIVE_MISSES);
+  private readonly liveSubstitutes: Total = new Total(LIVE_SUBSTITUTES);
+  private readonly liveBytes: Gauge = new Gauge(LIVE_BYTES);
 
   /** Hands over what has changed. */
   tell(now: Snapshot): void {
@@ -83,6 +96,10 @@ export class RuntimeMetrics {
     this.cacheMisses.set(now.cacheMisses);
     this.cacheInvalidations.set(now.cacheInvalidations);
     this.cacheBytes.set(now.cacheBytes);
+    this.liveHits.set(now.liveHits);
+    this.liveMisses.set(now.liveMisses);
+    this.liveSubstitutes.set(now.liveSubstitutes);
+    this.liveBytes.set(now.liveBytes);
   }
   /** Takes this context's share out of what is shown as being there now. */
   leave(): void {
@@ -91,5 +108,6 @@ export class RuntimeMetrics {
     this.operations.set(0);
     this.bytes.set(0);
     this.cacheBytes.set(0);
+    this.liveBytes.set(0);
   }
 }

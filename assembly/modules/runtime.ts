@@ -4,6 +4,7 @@ import { Router } from '../dialects/router';
 import { registerRoot, RootContext } from '../host/context';
 import { Runtime } from '../root';
 import { installBinding } from '../primitives/binding/binding';
+import { installConfiguration } from '../primitives/configuration/configuration';
 import { installHealth } from '../primitives/health/health';
 import { installHello } from '../primitives/hello/hello';
 import { installLifecycle } from '../primitives/lifecycle/lifecycle';
@@ -16,6 +17,7 @@ export * from '../host/exports-answering';
 function install(router: Router): void {
   installState(router);
   installBinding(router);
+  installConfiguration(router);
   installHello(router);
   installLifecycle(router);
   installMetadata(router);

@@ -37,6 +37,14 @@ export const catalog: readonly ComponentType[] = [
     load: () => import('./components/embedded/configuration.js'),
   },
   {
+    type: 'configuration.redis',
+    aliases: ['redis'],
+    primitive: 'configuration',
+    capabilities: [],
+    metadata: redis.configurationMetadataSchema,
+    load: () => import('./components/redis/configuration.js'),
+  },
+  {
     type: 'bindings.http',
     aliases: ['http'],
     primitive: 'binding',

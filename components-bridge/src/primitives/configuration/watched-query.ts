@@ -81,14 +81,12 @@ export class WatchedQuery {
 
   /** Uses this store from now on. @param store undefined: there is none that is ready */
   attach(store: ConfigurationStore | undefined): void {
+    if (store === undefined) this.#triedOnce();
     if (this.#closed || store === this.#store) return;
     this.#watch?.close();
     this.#watch = undefined;
     this.#store = store;
-    if (store === undefined) {
-      this.#triedOnce();
-      return;
-    }
+    if (store === undefined) return;
     this.#watch = store.watch(queryFor(store, this.asked, this.appId), () => {
       if (this.#store === store) this.#changed();
     });

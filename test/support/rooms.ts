@@ -14,6 +14,7 @@ import { ConfigurationService } from '../../components-bridge/src/primitives/con
 import { Watches } from '../../components-bridge/src/primitives/configuration/watches.js';
 import type { ComponentType } from '../../components-bridge/src/primitives/component.js';
 import type { Handler } from '../../components-bridge/src/primitives/handler.js';
+import { FileService } from '../../components-bridge/src/primitives/file/service.js';
 import { HelloService } from '../../components-bridge/src/primitives/hello/service.js';
 import { LifecycleService } from '../../components-bridge/src/primitives/lifecycle/service.js';
 import { ComponentRegistry } from '../../components-bridge/src/primitives/registry.js';
@@ -72,6 +73,7 @@ export class Rooms {
     const services = [
       new BindingService(asked),
       new ConfigurationService({ ...asked, appId: 'app', live: this.live }),
+      new FileService(asked),
       new HelloService(asked),
       new SecretService(asked),
       new LifecycleService(lifecycle),

@@ -54,3 +54,11 @@ export class SequencerError extends Error {
     super(message, options);
   }
 }
+
+/** The error of a key whose ids are used up. @param last the last one that was given */
+export function exhausted(last: bigint): SequencerError {
+  return new SequencerError(
+    'exhausted',
+    `its ids are used up: the last was ${last}, and none is above ${LAST_ID}`,
+  );
+}

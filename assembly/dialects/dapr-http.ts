@@ -37,8 +37,6 @@ const OTHER_FAMILIES: StaticArray<View> = [
   literal('invoke'),
   literal('publish'),
   literal('configuration'),
-  literal('lock'),
-  literal('unlock'),
   literal('actors'),
   literal('reminders'),
   literal('workflows'),

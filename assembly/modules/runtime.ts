@@ -7,6 +7,7 @@ import { installBinding } from '../primitives/binding/binding';
 import { installHealth } from '../primitives/health/health';
 import { installHello } from '../primitives/hello/hello';
 import { installLifecycle } from '../primitives/lifecycle/lifecycle';
+import { installLock } from '../primitives/lock/lock';
 import { installMetadata } from '../primitives/metadata/metadata';
 import { installSecret } from '../primitives/secret/secret';
 import { installState } from '../primitives/state/state';
@@ -18,6 +19,7 @@ function install(router: Router): void {
   installBinding(router);
   installHello(router);
   installLifecycle(router);
+  installLock(router);
   installMetadata(router);
   installSecret(router);
   installHealth(router);

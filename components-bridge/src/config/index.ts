@@ -62,6 +62,8 @@ const EMBEDDED = 'embedded default';
 
 const EMBEDDED_COMPONENTS: readonly { name: string; type: string; metadata?: Record<string, string> }[] = [
   { name: 'statestore', type: 'state.embedded' },
+  { name: 'lockstore', type: 'lock.embedded' },
+  { name: 'sequencer', type: 'sequencer.embedded' },
   { name: 'localstorage', type: 'bindings.localstorage' },
   { name: 'helloworld', type: 'hello.helloworld' },
   { name: 'secretstore', type: 'secretstores.local.env', metadata: { prefix: 'SECRET_' } },

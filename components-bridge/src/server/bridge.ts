@@ -8,10 +8,13 @@ import { BindingService } from '../primitives/binding/service.js';
 import type { ComponentType } from '../primitives/component.js';
 import { HelloService } from '../primitives/hello/service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
+import { LockService } from '../primitives/lock/service.js';
 import { ComponentRegistry } from '../primitives/registry.js';
 import type { Applied, ApplyOptions } from '../primitives/registry.js';
 import { SecretReferences } from '../primitives/secret/references.js';
 import { SecretService } from '../primitives/secret/service.js';
+import { heedBiggerThan } from '../primitives/sequencer/bigger-than.js';
+import { SequencerService } from '../primitives/sequencer/service.js';
 import type { ComponentHealth } from '../primitives/slot.js';
 import { StateService } from '../primitives/state/service.js';
 import { Exposition } from '../telemetry/exposition.js';
@@ -94,6 +97,7 @@ export class Bridge {
     });
     this.#registry = new ComponentRegistry({
       metadataOf: (component) => references.metadataOf(component),
+      prepare: (component, instance) => heedBiggerThan(component, instance, owner),
       components: config.components,
       types: options.catalog,
       dataDir: config.dataDir,
@@ -121,7 +125,9 @@ export class Bridge {
         catalog: options.catalog,
         mayApply: () => this.#config.lifecycle.apply,
       }),
+      new LockService({ ...asked, ...owner }),
       new SecretService(asked),
+      new SequencerService({ ...asked, ...owner }),
       new StateService({ ...asked, ...owner }),
     ];
     this.#sessions = new SessionServer({

@@ -9,6 +9,7 @@ import { installFile } from '../primitives/file/file';
 import { installHealth } from '../primitives/health/health';
 import { installHello } from '../primitives/hello/hello';
 import { installLifecycle } from '../primitives/lifecycle/lifecycle';
+import { installLock } from '../primitives/lock/lock';
 import { installMetadata } from '../primitives/metadata/metadata';
 import { installSecret } from '../primitives/secret/secret';
 import { installState } from '../primitives/state/state';
@@ -22,6 +23,7 @@ function install(router: Router): void {
   installFile(router);
   installHello(router);
   installLifecycle(router);
+  installLock(router);
   installMetadata(router);
   installSecret(router);
   installHealth(router);

@@ -17,9 +17,12 @@ import type { Handler } from '../../components-bridge/src/primitives/handler.js'
 import { FileService } from '../../components-bridge/src/primitives/file/service.js';
 import { HelloService } from '../../components-bridge/src/primitives/hello/service.js';
 import { LifecycleService } from '../../components-bridge/src/primitives/lifecycle/service.js';
+import { LockService } from '../../components-bridge/src/primitives/lock/service.js';
 import { ComponentRegistry } from '../../components-bridge/src/primitives/registry.js';
 import { SecretReferences } from '../../components-bridge/src/primitives/secret/references.js';
 import { SecretService } from '../../components-bridge/src/primitives/secret/service.js';
+import { heedBiggerThan } from '../../components-bridge/src/primitives/sequencer/bigger-than.js';
+import { SequencerService } from '../../components-bridge/src/primitives/sequencer/service.js';
 import { Secrets } from '../../components-bridge/src/telemetry/secrets.js';
 import { eventually } from './wait.js';
 
@@ -33,6 +36,9 @@ export interface RoomsOptions {
   /** Resolve at once, without waiting until every component is ready. */
   wait?: boolean;
 }
+
+/** Who the keys belong to. */
+const OWNER = { appId: 'app', namespace: '' };
 
 /** Components and the services that use them: a bridge without its sockets. */
 export class Rooms {
@@ -61,6 +67,7 @@ export class Rooms {
       log: pino({ level: 'trace' }, { write: (line: string) => void this.log.push(line) }),
       secrets: this.secrets,
       metadataOf: (config) => references.metadataOf(config),
+      prepare: (config, instance) => heedBiggerThan(config, instance, OWNER),
     });
     this.watches = new Watches({ registry: this.registry, appId: 'app' });
     this.live = new LiveAnswers({
@@ -75,7 +82,9 @@ export class Rooms {
       new ConfigurationService({ ...asked, appId: 'app', watches: this.watches, live: this.live }),
       new FileService(asked),
       new HelloService(asked),
+      new LockService({ ...asked, ...OWNER }),
       new SecretService(asked),
+      new SequencerService({ ...asked, ...OWNER }),
       new LifecycleService(lifecycle),
     ];
     for (const { handlers } of services) {

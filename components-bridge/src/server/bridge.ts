@@ -13,10 +13,13 @@ import { Watches } from '../primitives/configuration/watches.js';
 import { FileService } from '../primitives/file/service.js';
 import { HelloService } from '../primitives/hello/service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
+import { LockService } from '../primitives/lock/service.js';
 import { ComponentRegistry } from '../primitives/registry.js';
 import type { Applied, ApplyOptions } from '../primitives/registry.js';
 import { SecretReferences } from '../primitives/secret/references.js';
 import { SecretService } from '../primitives/secret/service.js';
+import { heedBiggerThan } from '../primitives/sequencer/bigger-than.js';
+import { SequencerService } from '../primitives/sequencer/service.js';
 import type { ComponentHealth } from '../primitives/slot.js';
 import { StateService } from '../primitives/state/service.js';
 import { Exposition } from '../telemetry/exposition.js';
@@ -103,6 +106,7 @@ export class Bridge {
     });
     this.#registry = new ComponentRegistry({
       metadataOf: (component) => references.metadataOf(component),
+      prepare: (component, instance) => heedBiggerThan(component, instance, owner),
       components: config.components,
       types: options.catalog,
       dataDir: config.dataDir,
@@ -143,7 +147,9 @@ export class Bridge {
         catalog: options.catalog,
         mayApply: () => this.#config.lifecycle.apply,
       }),
+      new LockService({ ...asked, ...owner }),
       new SecretService(asked),
+      new SequencerService({ ...asked, ...owner }),
       new StateService({ ...asked, ...owner }),
     ];
     const calls = new CallWatch({ log, secrets, spans: this.#spans });

@@ -82,6 +82,7 @@ export class Bridge {
   readonly #streams: StreamServer;
   readonly #admin: AdminServer;
   readonly #watches: Watches;
+  readonly #configuration: ConfigurationService;
   readonly #live: LiveAnswers;
   readonly #spans: SpanExporter | undefined;
   readonly #metrics: BridgeMetrics;
@@ -132,14 +133,17 @@ export class Bridge {
       cacheBytes: config.limits.cacheBytes,
     });
     const asked = { registry: this.#registry, backends, messageBytes: config.limits.messageBytes };
+    this.#configuration = new ConfigurationService({
+      ...asked,
+      appId: owner.appId,
+      app: config.app,
+      log,
+      watches: this.#watches,
+      live: this.#live,
+    });
     const services = [
       new BindingService(asked),
-      new ConfigurationService({
-        ...asked,
-        appId: owner.appId,
-        watches: this.#watches,
-        live: this.#live,
-      }),
+      this.#configuration,
       new FileService(asked),
       new HelloService(asked),
       new LifecycleService({
@@ -289,6 +293,7 @@ export class Bridge {
   async #end(): Promise<void> {
     clearInterval(this.#renewals);
     this.#metrics.stop();
+    this.#configuration.close();
     this.#live.close();
     this.#watches.close();
     await Promise.all([this.#registry.close(), this.#spans?.close(LAST_SPANS_MS)]);

@@ -34,6 +34,10 @@ describe('the bootstrap', () => {
     expect(extensionDir).toBe('/var/lib/layotto/envoy');
     const paths = JSON.stringify(bootstrap).match(/"path":"\/[^"]*"/g) ?? [];
     expect([...new Set(paths)].sort()).toEqual([
+      '"path":"/actuator/health/liveness"',
+      '"path":"/actuator/health/readiness"',
+      '"path":"/actuator/info"',
+      '"path":"/actuator/logger"',
       '"path":"/metrics"',
       '"path":"/metrics/bridge"',
       '"path":"/stats/prometheus"',
@@ -55,9 +59,9 @@ describe('the bootstrap', () => {
     ]);
   });
 
-  it('listens on TCP only, and without metrics, if that is what is configured', () => {
-    const { unixSocket, ...listen } = SAMPLE_CONFIG.listen;
-    expect(unixSocket).toBeDefined();
+  it('listens on TCP only, and without metrics and actuator, if that is what is configured', () => {
+    const { unixSocket, actuator, ...listen } = SAMPLE_CONFIG.listen;
+    expect([unixSocket, actuator]).not.toContain(undefined);
     const config = {
       ...SAMPLE_CONFIG,
       listen: { ...listen, host: '0.0.0.0' },
@@ -72,6 +76,20 @@ describe('the bootstrap', () => {
       'layotto_session_large',
       'layotto_none',
     ]);
+  });
+
+  it.each([
+    ['127.0.0.1', [], true],
+    ['::1', [], true],
+    ['0.0.0.0', [], false],
+    ['0.0.0.0', ['', 'token'], true],
+  ])('lets log levels be changed on the actuator at %s with the tokens %p: %p', (host, apiTokens, may) => {
+    const listen = { ...SAMPLE_CONFIG.listen, actuator: { host, port: 34999 } };
+    const { bootstrap } = renderBootstrap({ ...SAMPLE_CONFIG, listen }, { ...options, apiTokens });
+    const { listeners } = bootstrap['static_resources'] as { listeners: Record<string, unknown>[] };
+    const actuator = listeners.find(({ name }) => name === 'layotto_actuator');
+    expect(actuator).toHaveProperty('address.socket_address', { address: host, port_value: 34999 });
+    expect(JSON.stringify(actuator).includes('"exact":"POST"')).toBe(may);
   });
 
   it("gives every call a deadline, and keeps Envoy's limits above the filter's", () => {

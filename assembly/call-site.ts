@@ -33,6 +33,9 @@ export abstract class CallSite extends RootContext {
   /** The bridge can be asked. */
   abstract get ready(): bool;
 
+  /** The bridge could be asked at some time. */
+  abstract get started(): bool;
+
   /** Sends an operation to the bridge. */
   abstract submit(operation: Operation): Submitted;
 

@@ -124,6 +124,7 @@ export class Call extends HttpContext implements Waiter {
     exchange.path = mark < 0 ? target : viewSlice(target, 0, mark);
     exchange.query = mark < 0 ? 0 : viewSlice(target, mark + 1, viewLen(target));
     exchange.ready = this.runtime.ready;
+    exchange.started = this.runtime.started;
     if (isGrpc(headers.get(CONTENT_TYPE))) this.door = this.runtime.grpcDoor;
 
     const access = checkAccess(this.runtime.configuration, headers, exchange.method, exchange.path);

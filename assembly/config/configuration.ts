@@ -5,6 +5,14 @@
 import { JsonKind, JsonReader } from '../wire/json';
 import { literal, View, viewEquals, viewLen, viewOf, viewPtr, viewToString } from '../wire/view';
 
+/** Where a component stands. */
+export enum Standing {
+  /** The bridge has not said yet, or has not tried it yet. */
+  Starting,
+  Up,
+  Down,
+}
+
 /** A configured component, as far as the filter needs to know it. */
 export class Component {
   /** Counts from 0 within a configuration. */
@@ -18,6 +26,28 @@ export class Component {
   capabilities: Array<View> = [];
   /** How old an answer kept in Envoy may be, in milliseconds; 0: none are kept. */
   nearCacheMs: i32 = 0;
+  /** Where it stands, as the bridge said last. */
+  standing: Standing = Standing.Starting;
+  private reasonBytes: ArrayBuffer | null = null;
+
+  /** Why it is not up; no bytes if it is, or nothing is known. */
+  get reason(): View {
+    const bytes = this.reasonBytes;
+    return bytes === null ? 0 : viewOf(bytes);
+  }
+
+  /** Keeps a copy. */
+  setReason(reason: View): void {
+    const length = viewLen(reason);
+    if (viewEquals(this.reason, reason)) return;
+    if (length == 0) {
+      this.reasonBytes = null;
+      return;
+    }
+    const bytes = new ArrayBuffer(length);
+    memory.copy(changetype<usize>(bytes), viewPtr(reason), length);
+    this.reasonBytes = bytes;
+  }
 
   /** Whether the component has declared a feature, for example "TRANSACTIONAL". */
   can(capability: View): bool {

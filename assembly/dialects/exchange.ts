@@ -94,6 +94,8 @@ export class Exchange {
   body: View = 0;
   /** The session to the bridge is up. */
   ready: bool = false;
+  /** It was up at some time. */
+  started: bool = false;
   handler: Handler | null = null;
   /** What is called; null before the door has found out. */
   route: Route | null = null;

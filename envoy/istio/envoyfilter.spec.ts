@@ -58,7 +58,7 @@ describe('the EnvoyFilter', () => {
     expect(found[4]?.patch.value['address']).toEqual({
       socket_address: { address: '127.0.0.1', port_value: 34904 },
     });
-    expect(found[4]?.patch.value['address']).toEqual({
+    expect(found[5]?.patch.value['address']).toEqual({
       socket_address: { address: '0.0.0.0', port_value: 34999 },
     });
     // The sidecar has no place for the app's socket.

@@ -34,20 +34,18 @@ describe('the bootstrap', () => {
     const { bootstrap, extensionDir } = renderBootstrap(SAMPLE_CONFIG, options);
     expect(extensionDir).toBe('/var/lib/layotto/envoy');
     const paths = JSON.stringify(bootstrap).match(/"path":"\/[^"]*"/g) ?? [];
-    expect([...new Set(paths)].sort()).toEqual([
-      '"path":"/actuator/health/liveness"',
-      '"path":"/actuator/health/readiness"',
-      '"path":"/actuator/info"',
-      '"path":"/actuator/logger"',
-      '"path":"/metrics"',
-      '"path":"/metrics/bridge"',
-      '"path":"/stats/prometheus"',
+    const actuator = ['health/liveness', 'health/readiness', 'info', 'logger'].map((it) => `/actuator/${it}`);
+    const routed = ['/metrics', '/metrics/bridge', '/stats/prometheus', ...actuator, ...STREAM_PATHS];
+    const files = new Set(paths);
+    for (const path of routed) expect(files.delete(`"path":"${path}"`)).toBe(true);
+    expect([...files].sort()).toEqual([
       '"path":"/var/lib/layotto/app.sock"',
       '"path":"/var/lib/layotto/bridge-admin.sock"',
       '"path":"/var/lib/layotto/envoy"',
       '"path":"/var/lib/layotto/envoy-admin.sock"',
       '"path":"/var/lib/layotto/envoy/runtime.ecds.yaml"',
       '"path":"/var/lib/layotto/session.sock"',
+      '"path":"/var/lib/layotto/streams.sock"',
     ]);
   });
 

@@ -111,7 +111,9 @@ export async function replayGrpc(client: RawClient, row: GrpcRow): Promise<GrpcO
     return { error: { code: answer.grpcStatus, message: answer.grpcMessage, details } };
   }
   const response = fromBinary(output, answer.messages[0] ?? new Uint8Array());
-  return { response: renamed(toJson(output, response, { enumAsInteger: true }) as object, JSON_NAMES) };
+  // The metadata was recorded with the names of enumeration values, everything else with their numbers.
+  const enumAsInteger = output !== GetMetadataResponseSchema;
+  return { response: renamed(toJson(output, response, { enumAsInteger }) as object, JSON_NAMES) };
 }
 
 /** Makes a recorded HTTP call again. */

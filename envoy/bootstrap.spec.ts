@@ -34,7 +34,7 @@ describe('the bootstrap', () => {
     const { bootstrap, extensionDir } = renderBootstrap(SAMPLE_CONFIG, options);
     expect(extensionDir).toBe('/var/lib/layotto/envoy');
     const paths = JSON.stringify(bootstrap).match(/"path":"\/[^"]*"/g) ?? [];
-    const actuator = ['health/liveness', 'health/readiness', 'info', 'logger'].map((name) => `/actuator/${name}`);
+    const actuator = ['health/liveness', 'health/readiness', 'info', 'logger'].map((it) => `/actuator/${it}`);
     const routed = ['/metrics', '/metrics/bridge', '/stats/prometheus', ...actuator, ...STREAM_PATHS];
     const files = new Set(paths);
     for (const path of routed) expect(files.delete(`"path":"${path}"`)).toBe(true);

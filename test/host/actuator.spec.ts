@@ -117,7 +117,7 @@ describe('readiness', () => {
     const filter = await Filter.connected();
     push(filter, [store(Status.DOWN, 'r'.repeat(100_000))]);
     expect(filter.http('GET', READINESS).answer?.body.length).toBeLessThan(1_000);
-    const payload = Buffer.from('12ff', 'hex');
+    const payload = Buffer.from('22ff', 'hex');
     filter.bridge.send(filter.bridge.session(false), { kind: Kind.PUSH, payload });
     expect(readiness(filter)).toMatchObject({ code: 503, body: { status: 'DOWN' } });
   });

@@ -426,7 +426,7 @@ export class Push {
           r.leave(outer);
           break;
         }
-        case 18: {
+        case 34: {
           let value = this.health;
           if (value === null) {
             value = new Health();
@@ -471,7 +471,7 @@ export class Push {
     }
     const health_ = this.health;
     if (health_ !== null) {
-      w.u8(18);
+      w.u8(34);
       w.varint(health_.encodedSize);
       health_.write(w);
     }

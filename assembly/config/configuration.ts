@@ -18,6 +18,8 @@ export class Component {
   capabilities: Array<View> = [];
   /** How old an answer kept in Envoy may be, in milliseconds; 0: none are kept. */
   nearCacheMs: i32 = 0;
+  /** Gives ids in runs, which Envoy hands out by itself. */
+  givesRuns: bool = false;
 
   /** Whether the component has declared a feature, for example "TRANSACTIONAL". */
   can(capability: View): bool {
@@ -51,6 +53,7 @@ const K_TYPE = literal('type');
 const K_PRIMITIVE = literal('primitive');
 const K_CACHE_BYTES = literal('cacheBytes');
 const K_NEAR_CACHE_MS = literal('nearCacheMs');
+const K_SEGMENTS = literal('segments');
 const K_CAPABILITIES = literal('capabilities');
 
 /** SHA-256 as hexadecimal digits. */
@@ -268,6 +271,7 @@ export class Configuration {
           component.capabilities = this.texts('components[].capabilities');
         else if (viewEquals(key, K_NEAR_CACHE_MS))
           component.nearCacheMs = <i32>this.whole('components[].nearCacheMs', 0, 1 << 30);
+        else if (viewEquals(key, K_SEGMENTS)) component.givesRuns = this.flag('components[].segments');
         else reader.skip();
       }
       if ((component.name == 0 || component.primitive == 0) && this.problem.length == 0) {

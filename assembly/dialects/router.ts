@@ -1,6 +1,7 @@
 // Which handler serves which call. Primitives enter their methods here.
 
 import { literal, View, view, viewEquals, viewLen, viewPtr } from '../wire/view';
+import { RoomState } from './background';
 import { HandlerFactory } from './handler';
 
 const PARAMETER = literal('{}');
@@ -21,6 +22,8 @@ export class Route {
     public readonly operation: string,
     /** Null for what is not served. */
     public readonly factory: HandlerFactory | null,
+    /** What the primitive keeps, if it keeps anything. */
+    public readonly state: RoomState | null,
   ) {}
 }
 
@@ -61,20 +64,26 @@ export class Router {
   private grpcEntries: Array<GrpcEntry> = [];
   private httpEntries: Array<HttpEntry> = [];
   /** For calls that no entry serves. */
-  readonly unknownGrpc: Route = new Route(0, 'grpc', UNKNOWN, UNKNOWN, null);
-  readonly unknownHttp: Route = new Route(1, 'dapr_http', UNKNOWN, UNKNOWN, null);
+  readonly unknownGrpc: Route = new Route(0, 'grpc', UNKNOWN, UNKNOWN, null, null);
+  readonly unknownHttp: Route = new Route(1, 'dapr_http', UNKNOWN, UNKNOWN, null, null);
   private size: i32 = 2;
 
-  /** @param path "/package.Service/Method" */
-  grpc(primitive: string, operation: string, path: string, factory: HandlerFactory): void {
+  /** @param path "/package.Service/Method" @param state what the primitive keeps in this root context */
+  grpc(
+    primitive: string,
+    operation: string,
+    path: string,
+    factory: HandlerFactory,
+    state: RoomState | null = null,
+  ): void {
     const door = path.startsWith(DAPR_SERVICES) ? 'dapr_grpc' : 'layotto_grpc';
-    const route = new Route(this.size++, door, primitive, operation, factory);
+    const route = new Route(this.size++, door, primitive, operation, factory, state);
     this.grpcEntries.push(new GrpcEntry(literal(path), route));
   }
 
   /** @param pattern path in which "{}" stands for one segment, for example "/v1.0/state/{}" */
   http(primitive: string, operation: string, method: string, pattern: string, factory: HandlerFactory): void {
-    const route = new Route(this.size++, 'dapr_http', primitive, operation, factory);
+    const route = new Route(this.size++, 'dapr_http', primitive, operation, factory, null);
     this.httpEntries.push(new HttpEntry(literal(method), splitPath(literal(pattern)), route));
   }
 

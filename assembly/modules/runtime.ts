@@ -10,6 +10,7 @@ import { installLifecycle } from '../primitives/lifecycle/lifecycle';
 import { installLock } from '../primitives/lock/lock';
 import { installMetadata } from '../primitives/metadata/metadata';
 import { installSecret } from '../primitives/secret/secret';
+import { installSequencer } from '../primitives/sequencer/sequencer';
 import { installState } from '../primitives/state/state';
 
 export * from '../host/exports-answering';
@@ -22,6 +23,7 @@ function install(router: Router): void {
   installLock(router);
   installMetadata(router);
   installSecret(router);
+  installSequencer(router);
   installHealth(router);
 }
 

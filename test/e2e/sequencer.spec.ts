@@ -1,7 +1,7 @@
 import * as pb from '../../components-bridge/src/gen/layotto/bridge/v1/sequencer_pb.js';
 import { LAYOTTO } from '../support/doors.js';
 import type { RawClient } from '../support/grpc-raw.js';
-import { Runtime } from '../support/runtime.js';
+import { Runtime, type TestComponent } from '../support/runtime.js';
 import { startStore, type StoreServer } from '../support/store-servers.js';
 import { eventually } from '../support/wait.js';
 
@@ -17,7 +17,7 @@ describe('sequencers', () => {
   beforeAll(async () => {
     server = await startStore('redis');
     const metadata = { redisHost: `127.0.0.1:${server.port}` };
-    const components = [
+    const components: TestComponent[] = [
       { name: 'single', type: 'sequencer.redis', metadata },
       {
         name: 'runs',

@@ -94,7 +94,7 @@ export class Call extends HttpContext implements Waiter {
     private readonly runtime: CallSite,
   ) {
     super(id);
-    this.exchange = new Exchange(runtime.configuration);
+    this.exchange = new Exchange(runtime.configuration, runtime);
     this.door = runtime.httpDoor;
   }
 
@@ -187,7 +187,12 @@ export class Call extends HttpContext implements Waiter {
     exchange.own(body);
     if (this.received > DRAIN_OVER) replaceBuffer(Buffer.RequestBody, this.received, 0);
     if (!this.door.open(exchange, body)) return this.respond();
-    if (exchange.handler!.start(exchange) == Step.Answer || this.answerFromCache()) return this.respond();
+    const step = exchange.handler!.start(exchange);
+    if (exchange.strayed) {
+      exchange.strayed = false;
+      this.activate();
+    }
+    if (step == Step.Answer || this.answerFromCache()) return this.respond();
     return this.ask();
   }
 
@@ -402,7 +407,10 @@ export class Call extends HttpContext implements Waiter {
       this.count(this.door == this.runtime.grpcDoor ? <i32>Code.CANCELLED : CLIENT_CLOSED_REQUEST);
     const operation = this.operation;
     this.operation = null;
-    if (operation !== null) this.runtime.forget(operation);
+    if (operation !== null) {
+      this.exchange.handler!.onGone();
+      this.runtime.forget(operation);
+    }
     this.runtime.budget.give(this.charged);
     this.charged = 0;
     this.runtime.budget.giveWaiting(this.waiting);

@@ -26,6 +26,8 @@ export class Component {
   capabilities: Array<View> = [];
   /** How old an answer kept in Envoy may be, in milliseconds; 0: none are kept. */
   nearCacheMs: i32 = 0;
+  /** Gives ids in runs, which Envoy hands out by itself. */
+  givesRuns: bool = false;
   /** Where it stands, as the bridge said last. */
   standing: Standing = Standing.Starting;
   private reasonBytes: ArrayBuffer | null = null;
@@ -82,6 +84,7 @@ const K_TYPE = literal('type');
 const K_PRIMITIVE = literal('primitive');
 const K_CACHE_BYTES = literal('cacheBytes');
 const K_NEAR_CACHE_MS = literal('nearCacheMs');
+const K_SEGMENTS = literal('segments');
 const K_CAPABILITIES = literal('capabilities');
 
 /** SHA-256 as hexadecimal digits. */
@@ -303,6 +306,7 @@ export class Configuration {
           component.capabilities = this.texts('components[].capabilities');
         else if (viewEquals(key, K_NEAR_CACHE_MS))
           component.nearCacheMs = <i32>this.whole('components[].nearCacheMs', 0, 1 << 30);
+        else if (viewEquals(key, K_SEGMENTS)) component.givesRuns = this.flag('components[].segments');
         else reader.skip();
       }
       if ((component.name == 0 || component.primitive == 0) && this.problem.length == 0) {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { answerStaleness } from '../components-bridge/src/config/answer-in-envoy.js';
 import { configHash } from '../components-bridge/src/config/hash.js';
 import { nearCacheAge } from '../components-bridge/src/config/near-cache.js';
+import { segmentStep } from '../components-bridge/src/config/sequences.js';
 import type { CatalogEntry, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { CLUSTERS } from './names.js';
 
@@ -43,6 +44,8 @@ export interface PluginComponent {
   nearCacheMs?: number;
   /** How stale an answer may be that Envoy gives by itself; absent: it gives none. */
   answerInEnvoyMs?: number;
+  /** Ids may be taken in runs, to be handed out by Envoy; absent: each is asked for. */
+  segments?: true;
 }
 
 /** Everything the filter must know before a session exists: policy, limits, and the components' names. */
@@ -69,9 +72,15 @@ export function pluginConfiguration(config: RuntimeConfig, options: PluginOption
         capabilities: [...(capabilities.get(type) ?? [])],
         ...(nearCacheMs === undefined ? {} : { nearCacheMs }),
         ...(answerInEnvoyMs === undefined ? {} : { answerInEnvoyMs }),
+        ...(segmentStep(component) === undefined ? {} : { segments: true as const }),
       };
     }),
   };
+}
+
+/** Whether callers must present a token. */
+export function isGuarded({ apiTokens }: Pick<PluginOptions, 'apiTokens'>): boolean {
+  return apiTokens.some((token) => token !== '');
 }
 
 function sha256(text: string): string {

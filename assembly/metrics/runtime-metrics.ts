@@ -22,6 +22,9 @@ const LIVE_HITS = literal('layotto_live_reads_total;result=hit');
 const LIVE_MISSES = literal('layotto_live_reads_total;result=miss');
 const LIVE_SUBSTITUTES = literal('layotto_live_reads_total;result=substitute');
 const LIVE_BYTES = literal('layotto_live_bytes');
+const IDS_OF_RUNS = literal('layotto_sequencer_weak_ids_total;source=envoy');
+const IDS_OF_BRIDGE = literal('layotto_sequencer_weak_ids_total;source=bridge');
+const RUNS = literal('layotto_sequencer_segments_total');
 const REFUSED_MESSAGES = literal('layotto_limit_refusals_total;limit=message');
 
 /** Numbers of one root context since it began, or now; the tick hands them to the host. */
@@ -50,6 +53,10 @@ export class Snapshot {
   liveMisses: i64 = 0;
   liveSubstitutes: i64 = 0;
   liveBytes: i64 = 0;
+  /** Ids handed out of runs, ids asked for beside them, and runs. */
+  idsOfRuns: i64 = 0;
+  idsOfBridge: i64 = 0;
+  runs: i64 = 0;
 }
 
 /** A counter that is told its total. */
@@ -87,6 +94,9 @@ export class RuntimeMetrics {
   private readonly liveMisses: Total = new Total(LIVE_MISSES);
   private readonly liveSubstitutes: Total = new Total(LIVE_SUBSTITUTES);
   private readonly liveBytes: Gauge = new Gauge(LIVE_BYTES);
+  private readonly idsOfRuns: Total = new Total(IDS_OF_RUNS);
+  private readonly idsOfBridge: Total = new Total(IDS_OF_BRIDGE);
+  private readonly runs: Total = new Total(RUNS);
 
   /** Hands over what has changed. */
   tell(now: Snapshot): void {
@@ -109,7 +119,11 @@ export class RuntimeMetrics {
     this.liveMisses.set(now.liveMisses);
     this.liveSubstitutes.set(now.liveSubstitutes);
     this.liveBytes.set(now.liveBytes);
+    this.idsOfRuns.set(now.idsOfRuns);
+    this.idsOfBridge.set(now.idsOfBridge);
+    this.runs.set(now.runs);
   }
+
   /** Takes this context's share out of what is shown as being there now. */
   leave(): void {
     this.streams.set(0);

@@ -196,8 +196,8 @@ export class Call extends HttpContext implements Waiter {
       exchange.strayed = false;
       this.activate();
     }
-    if (step == Step.Answer || this.answerFromCache() || this.answerLive(false)) return this.respond();
-    return this.ask();
+    if (step == Step.Answer) return this.respond();
+    return this.answerFromCache() || this.answerLive(false) ? this.respond() : this.ask();
   }
 
   /** Answers a read out of Envoy's memory, if that is allowed and there is something good. */

@@ -122,6 +122,9 @@ export class Runtime extends CallSite implements PushListener {
       now.cacheInvalidations = cache.invalidations;
       now.cacheBytes = cache.bytes;
     }
+    now.idsOfRuns = this.tally.idsOfRuns;
+    now.idsOfBridge = this.tally.idsOfBridge;
+    now.runs = this.tally.runs;
     const live = this.live;
     if (live !== null) {
       now.liveHits = live.hits;
@@ -129,9 +132,6 @@ export class Runtime extends CallSite implements PushListener {
       now.liveSubstitutes = live.substitutes;
       now.liveBytes = live.bytes;
     }
-    now.idsOfRuns = this.tally.idsOfRuns;
-    now.idsOfBridge = this.tally.idsOfBridge;
-    now.runs = this.tally.runs;
     metrics.tell(now);
   }
 

@@ -42,10 +42,10 @@ export interface PluginComponent {
   capabilities: string[];
   /** How old an answer kept in Envoy may be; absent: none are kept. */
   nearCacheMs?: number;
-  /** How stale an answer may be that Envoy gives by itself; absent: it gives none. */
-  answerInEnvoyMs?: number;
   /** Ids may be taken in runs, to be handed out by Envoy; absent: each is asked for. */
   segments?: true;
+  /** How stale an answer may be that Envoy gives by itself; absent: it gives none. */
+  answerInEnvoyMs?: number;
 }
 
 /** Everything the filter must know before a session exists: policy, limits, and the components' names. */
@@ -71,8 +71,8 @@ export function pluginConfiguration(config: RuntimeConfig, options: PluginOption
         primitive,
         capabilities: [...(capabilities.get(type) ?? [])],
         ...(nearCacheMs === undefined ? {} : { nearCacheMs }),
-        ...(answerInEnvoyMs === undefined ? {} : { answerInEnvoyMs }),
         ...(segmentStep(component) === undefined ? {} : { segments: true as const }),
+        ...(answerInEnvoyMs === undefined ? {} : { answerInEnvoyMs }),
       };
     }),
   };

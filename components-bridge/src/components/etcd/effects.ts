@@ -2,12 +2,20 @@ import { check, exists, mismatch } from '../../primitives/state/etag.js';
 import type { Demand } from '../../primitives/state/etag.js';
 import type { StateOperation } from '../../primitives/state/store.js';
 
-/** Keys, and the revision at which each was written last; 0 for one that is not there. */
-export type Known = ReadonlyMap<string, bigint>;
+/** What is known of a key. */
+export interface KnownKey {
+  /** The revision at which it was written last; 0 if it is not there. */
+  readonly revision: bigint;
+  /** The lease that it ends with; 0 if it has none. */
+  readonly lease: bigint;
+}
+
+export type Known = ReadonlyMap<string, KnownKey>;
 
 /** What operations come to for one key. */
 export type Effect = {
   readonly key: string;
+  readonly known: KnownKey | undefined;
   /** Revision at which the key must have been written last, 0 if it must not be there; undefined: whatever. */
   readonly expected: bigint | undefined;
 } & (
@@ -43,34 +51,35 @@ export function effectsOf(
     const demand = demands[index];
     const before = effects.get(key);
     if (before === undefined) {
-      effects.set(key, effectOf(operation, expectedOf(key, demand, known), undefined, defaultTtl));
+      const about = known?.get(key);
+      const target = { key, known: about, expected: expectedOf(key, demand, about) };
+      effects.set(key, effectOf(operation, target, undefined, defaultTtl));
       return;
     }
     if (before.kind === 'put') check(demand, OWN, key);
-    effects.set(key, effectOf(operation, before.expected, before, defaultTtl));
+    effects.set(key, effectOf(operation, before, before, defaultTtl));
   });
   return [...effects.values()];
 }
 
 function effectOf(
   operation: StateOperation,
-  expected: bigint | undefined,
+  { key, known, expected }: Pick<Effect, 'key' | 'known' | 'expected'>,
   before: Effect | undefined,
   defaultTtl: number | undefined,
 ): Effect {
-  const { key, kind } = operation;
-  if (kind === 'delete') return { key, kind, expected };
+  if (operation.kind === 'delete') return { kind: 'delete', key, known, expected };
   const ttl = operation.ttlSeconds ?? defaultTtl;
   const found = before === undefined ? 'kept' : before.kind === 'put' ? before.expiry : 'never';
   const expiry = ttl === undefined ? found : ttl > 0 ? ttl : 'never';
-  return { key, kind: 'put', value: operation.value, expiry, expected };
+  return { kind: 'put', key, known, expected, value: operation.value, expiry };
 }
 
 /** @throws StateError if what is known is not as demanded */
-function expectedOf(key: string, demand: Demand, known: Known | undefined): bigint | undefined {
+function expectedOf(key: string, demand: Demand, known: KnownKey | undefined): bigint | undefined {
   if (demand === undefined) return undefined;
-  const revision = known?.get(key);
-  if (revision !== undefined) {
+  if (known !== undefined) {
+    const { revision } = known;
     if (revision === 0n) return 0n;
     if (demand === 'absent') throw exists(key);
     if (demand.version !== String(revision)) throw mismatch(key, demand.version, String(revision));

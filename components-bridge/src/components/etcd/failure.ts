@@ -23,7 +23,7 @@ export class EtcdRefused extends Error {
 const FROM_ETCD = /^(etcdserver|auth|lease|mvcc): /;
 
 /** Codes of a transport that failed; whether the request was performed is not known. */
-const BROKEN: readonly number[] = [
+const BROKEN: readonly status[] = [
   status.CANCELLED,
   status.DEADLINE_EXCEEDED,
   status.INTERNAL,
@@ -49,15 +49,15 @@ export function failureOf(
 }
 
 /** Why a connection failed, for people, with the fix where there is one. */
-function transportReason(code: number, details: string, tls: boolean): string {
+function transportReason(code: status, details: string, tls: boolean): string {
   if (code === status.DEADLINE_EXCEEDED) {
     return /waiting for|Waiting for LB pick/.test(details) ? 'no connection in time' : 'no answer in time';
   }
   // grpc-js: "No connection established. Last error: <what Node said>. Resolution note: …"
   const last = /Last error: (.*?)\.?(?: Resolution note:.*)?$/s.exec(details)?.[1] ?? details;
-  const reason = last.replace(/^Error: /, '').split('\n')[0] ?? '';
+  const reason = last.replace(/^Error: | \(\d{4}-[^)]*\)/g, '').split('\n')[0] ?? '';
   if (!tls) {
-    const closed = /ECONNRESET|socket hang up|ended|GOAWAY|disconnected|closed/i.test(reason);
+    const closed = /Failed to connect|ECONNRESET|socket hang up/.test(reason);
     return closed ? `${reason}; if it speaks TLS, set tlsEnable` : reason;
   }
   if (/self[- ]signed|unable to (verify|get)|unknown ca/i.test(reason))

@@ -24,7 +24,10 @@ export class Leases {
   /** A new lease for one key. @throws EtcdUnavailable or EtcdRefused */
   async grant(ttlSeconds: number): Promise<bigint> {
     const id = (OURS << 48n) | BigInt(`0x${randomBytes(6).toString('hex')}`);
-    await this.connection.call(Lease.method.leaseGrant, { id, ttl: BigInt(Math.min(ttlSeconds, LONGEST_TTL)) });
+    await this.connection.call(Lease.method.leaseGrant, {
+      id,
+      ttl: BigInt(Math.min(ttlSeconds, LONGEST_TTL)),
+    });
     return id;
   }
 

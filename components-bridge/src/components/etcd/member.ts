@@ -135,7 +135,8 @@ export class EtcdMember {
     return new Promise((resolve, reject) => {
       this.#client.makeUnaryRequest(
         pathOf(method),
-        (message: MessageInitShape<Request>) => Buffer.from(toBinary(method.input, create(method.input, message))),
+        (message: MessageInitShape<Request>) =>
+          Buffer.from(toBinary(method.input, create(method.input, message))),
         (bytes: Buffer) => fromBinary(method.output, bytes),
         request,
         metadata,

@@ -44,7 +44,9 @@ export const connectionShape = {
   password: text('a password').optional().describe('Password of the user.'),
   dialTimeout: seconds().describe('How long connecting may take. Default 5s.'),
   timeout: seconds().describe('How long an answer may take. Default 3s.'),
-  tlsEnable: flag().describe('Speak TLS, and check the certificate. Default: if one of the next keys is set.'),
+  tlsEnable: flag().describe(
+    'Speak TLS, and check the certificate. Default: if one of the next keys is set.',
+  ),
   ca: pem('a certificate').describe('CA to trust instead of the public ones: PEM or a file.'),
   cert: pem('a certificate').describe('Certificate to present: PEM or a file.'),
   key: pem('a private key').describe('Key of cert: PEM or a file.'),
@@ -57,16 +59,15 @@ export const connectionShape = {
   keyPrefixPath: text('a path').optional().describe('What stands before every key in etcd.'),
 };
 
-const connectionSchema = z.strictObject(connectionShape);
-export type EtcdConnectionMetadata = z.output<typeof connectionSchema>;
+export type EtcdConnectionMetadata = {
+  [Key in keyof typeof connectionShape]?: z.output<(typeof connectionShape)[Key]>;
+};
 
 /** Metadata of `state.etcd`. */
 export const stateMetadataSchema = z
   .strictObject({
     ...connectionShape,
-    maxTxnOps: whole(1, 1_000_000).describe(
-      "Most operations of a transaction: the server's --max-txn-ops. Default 128.",
-    ),
+    maxTxnOps: whole(3, 1_000_000).describe("The server's --max-txn-ops. Default 128."),
     ttlInSeconds: read('whole seconds, 0 or less for never', parseTtl).describe(
       'Expiry of values saved without one of their own. Default: none.',
     ),
@@ -81,9 +82,7 @@ export function connectionRules(metadata: EtcdConnectionMetadata, context: z.Ref
   }
 }
 
-function* contradictions(
-  metadata: EtcdConnectionMetadata,
-): Iterable<[keyof EtcdConnectionMetadata, string]> {
+function* contradictions(metadata: EtcdConnectionMetadata): Iterable<[keyof EtcdConnectionMetadata, string]> {
   const { endpoints, username, password } = metadata;
   if (endpoints === undefined) yield ['endpoints', 'expected host:port'];
   else if (new Set(endpoints.map(({ secure }) => secure)).size > 1)
@@ -102,7 +101,8 @@ function* contradictions(
   if (cert && !key) yield ['key', 'expected the key of cert'];
   if (key && !cert) yield ['cert', 'expected the certificate of key'];
   if (metadata.tlsEnable === false) {
-    if (endpoints?.some(({ secure }) => secure)) yield ['tlsEnable', 'expected true beside https:// addresses'];
+    if (endpoints?.some(({ secure }) => secure))
+      yield ['tlsEnable', 'expected true beside https:// addresses'];
     const given = TLS_KEYS.find((name) => metadata[name]);
     if (given !== undefined) yield [given, 'expected tlsEnable: true beside it'];
   }

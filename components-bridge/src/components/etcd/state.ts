@@ -16,8 +16,9 @@ import type {
 } from '../../primitives/state/store.js';
 import { EtcdConnection } from './connection.js';
 import { effectsOf } from './effects.js';
-import type { Effect, Known } from './effects.js';
+import type { Effect, Known, KnownKey } from './effects.js';
 import { EtcdRefused, EtcdUnavailable } from './failure.js';
+import { KeyOrder } from './key-order.js';
 import { Leases } from './leases.js';
 import { stateMetadataSchema } from './metadata.js';
 import { decodeValue, encodeValue } from './value.js';
@@ -50,7 +51,7 @@ export interface EtcdStateOptions {
   form: ValueForm;
   /** Seconds until values expire that are saved without a time of their own; undefined: never. */
   defaultTtl: number | undefined;
-  /** Most operations of one transaction. */
+  /** The server's --max-txn-ops. */
   maxOperations: number;
   place: BackendPlace;
 }
@@ -61,6 +62,8 @@ export interface EtcdStateOptions {
  */
 export class EtcdStateStore implements StateStore {
   readonly features: ReadonlySet<StateFeature> = new Set(['ETAG', 'TRANSACTIONAL', 'TTL']);
+
+  readonly #order = new KeyOrder();
 
   constructor(
     private readonly connection: EtcdConnection,
@@ -79,7 +82,10 @@ export class EtcdStateStore implements StateStore {
     if (kv === undefined) return undefined;
     const data = decodeValue(this.options.form, kv.value);
     if (data === undefined) {
-      throw new StateError('failed', `what is stored at ${key} is not a value of state.etcd v2; is it one of v1?`);
+      throw new StateError(
+        'failed',
+        `what is stored at ${key} is not a value of state.etcd v2; is it one of v1?`,
+      );
     }
     return { data, etag: String(kv.modRevision) };
   }
@@ -93,12 +99,16 @@ export class EtcdStateStore implements StateStore {
   }
 
   async transact(operations: readonly StateOperation[]): Promise<void> {
-    const { maxOperations } = this.options;
-    if (operations.length > maxOperations) {
-      const limit = `${maxOperations} operations in one transaction (the server's --max-txn-ops)`;
-      const advice = "make it smaller, or raise the server's limit and maxTxnOps";
-      throw new StateError('too-large', `etcd takes ${limit}, and there are ${operations.length}; ${advice}`);
+    const limit = this.options.maxOperations - INNER_OPERATIONS;
+    if (operations.length > limit) {
+      const found = `${operations.length} operations are more than the ${limit} of one transaction`;
+      const advice = "raise the server's --max-txn-ops, and maxTxnOps to 2 more than are needed";
+      throw new StateError('too-large', `${found}; ${advice}`);
     }
+    return this.#order.after(new Set(operations.map(({ key }) => key)), () => this.#transact(operations));
+  }
+
+  async #transact(operations: readonly StateOperation[]): Promise<void> {
     const demands = operations.map((operation) =>
       operation.kind === 'upsert' ? demandOfWrite(operation) : demandOfRemoval(operation),
     );
@@ -106,7 +116,8 @@ export class EtcdStateStore implements StateStore {
     let inUse = false;
     try {
       // One operation is tried as if its key were as it demands; of several, it is looked first.
-      let known = operations.length > 1 && demands.some((demand) => demand) ? await this.#look(operations) : undefined;
+      let known =
+        operations.length > 1 && demands.some((demand) => demand) ? await this.#look(operations) : undefined;
       for (let count = 0; count < TRIES; count++) {
         const effects = effectsOf(operations, demands, known, this.options.defaultTtl);
         await this.#grant(effects, granted);
@@ -156,47 +167,61 @@ export class EtcdStateStore implements StateStore {
   }
 
   /** Does all of it, or nothing and resolves to what is there instead of what was expected. */
-  async #commit(effects: readonly Effect[], granted: ReadonlyMap<string, bigint>): Promise<Known | undefined> {
-    const compared = effects.filter(({ expected }) => expected !== undefined);
+  async #commit(
+    effects: readonly Effect[],
+    granted: ReadonlyMap<string, bigint>,
+  ): Promise<Known | undefined> {
+    const compared = effects.map((effect) => [effect.key, this.#conditionsOf(effect)] as const);
+    const keys = compared.flatMap(([key, conditions]) => (conditions.length > 0 ? [key] : []));
     const { succeeded, responses } = await this.connection.call(KV.method.txn, {
-      compare: compared.map(({ key, expected }): Comparison => {
-        return this.#compare(key, Compare_CompareTarget.MOD, { case: 'modRevision', value: expected ?? 0n });
-      }),
+      compare: compared.flatMap(([, conditions]) => conditions),
       success: effects.map((effect) => this.#operationOf(effect, granted.get(effect.key) ?? 0n)),
-      failure: compared.map(({ key }) => this.#rangeOf(key)),
+      failure: keys.map((key) => this.#rangeOf(key)),
     });
-    const keys = compared.map(({ key }) => key);
     if (!succeeded) return knownOf(keys, responses);
     this.leases.revoke(responses.flatMap(formerLease));
     return undefined;
   }
 
-  /** One operation each, so that as many fit into a transaction as the server says; see formerLease. */
+  /** What must hold for an effect; one condition if its key is known. */
+  #conditionsOf(effect: Effect): Comparison[] {
+    const { key, known, expected } = effect;
+    const at = { key: this.#stored(key) };
+    const conditions: Comparison[] = [];
+    if (expected !== undefined) {
+      const targetUnion = { case: 'modRevision', value: expected } as const;
+      conditions.push({ ...at, target: Compare_CompareTarget.MOD, result: EQUAL, targetUnion });
+      // A lease changes with the revision only, and a key that is not there has none.
+      if (known !== undefined || expected === 0n) return conditions;
+    }
+    if (!keepsExpiry(effect)) return conditions;
+    // etcd keeps the lease of a key only if it is told to, and refuses to if the key is not there.
+    if (known !== undefined && known.lease !== 0n) {
+      const targetUnion = { case: 'version', value: 0n } as const;
+      conditions.push({ ...at, target: Compare_CompareTarget.VERSION, result: GREATER, targetUnion });
+    } else {
+      const targetUnion = { case: 'lease', value: 0n } as const;
+      conditions.push({ ...at, target: Compare_CompareTarget.LEASE, result: EQUAL, targetUnion });
+    }
+    return conditions;
+  }
+
   #operationOf(effect: Effect, lease: bigint): Operation {
     const key = this.#stored(effect.key);
     if (effect.kind === 'delete') {
-      return within({ success: [this.#rangeOf(effect.key), { request: { case: 'deleteRange', value: { key } } }] });
+      return afterLook(this.#rangeOf(effect.key), { request: { case: 'deleteRange', value: { key } } });
     }
     const { expiry } = effect;
-    const ttl = typeof expiry === 'number' ? expiry : undefined;
-    const value = encodeValue(this.options.form, effect.value, ttl);
-    const put: Operation = { request: { case: 'put', value: { key, value, lease } } };
-    if (expiry !== 'kept') return within({ success: [this.#rangeOf(effect.key), put] });
-    // etcd refuses to keep the lease of a key that is not there.
-    return within({
-      compare: [this.#compare(effect.key, Compare_CompareTarget.VERSION, { case: 'version', value: 0n }, GREATER)],
-      success: [{ request: { case: 'put', value: { key, value, ignoreLease: true } } }],
-      failure: [put],
-    });
-  }
-
-  #compare(
-    key: string,
-    target: Compare_CompareTarget,
-    targetUnion: Comparison['targetUnion'],
-    result = Compare_CompareResult.EQUAL,
-  ): Comparison {
-    return { key: this.#stored(key), target, result, targetUnion };
+    const value = encodeValue(
+      this.options.form,
+      effect.value,
+      typeof expiry === 'number' ? expiry : undefined,
+    );
+    if (keepsExpiry(effect)) {
+      const ignoreLease = effect.known !== undefined && effect.known.lease !== 0n;
+      return { request: { case: 'put', value: { key, value, ignoreLease } } };
+    }
+    return afterLook(this.#rangeOf(effect.key), { request: { case: 'put', value: { key, value, lease } } });
   }
 
   #rangeOf(key: string): Operation {
@@ -204,19 +229,28 @@ export class EtcdStateStore implements StateStore {
   }
 }
 
-const GREATER = Compare_CompareResult.GREATER;
+const { EQUAL, GREATER } = Compare_CompareResult;
 
-type Transaction = Extract<NonNullable<Operation['request']>, { case: 'txn' }>['value'];
-
-function within(value: Transaction): Operation {
-  return { request: { case: 'txn', value } };
+function keepsExpiry(effect: Effect): boolean {
+  return effect.kind === 'put' && effect.expiry === 'kept';
 }
 
+/** Two operations as one of the transaction's, the look to find the key's former lease; see formerLease. */
+function afterLook(look: Operation, operation: Operation): Operation {
+  return { request: { case: 'txn', value: { success: [look, operation] } } };
+}
+
+/** How many operations a transaction within another one may have, of those that the server allows to both. */
+const INNER_OPERATIONS = 2;
+
 function knownOf(keys: readonly string[], responses: readonly ResponseOp[]): Known {
-  const revisions = responses.map(({ response }) =>
-    response.case === 'range' ? (response.value.kvs[0]?.modRevision ?? 0n) : 0n,
+  return new Map(
+    keys.map((key, index): [string, KnownKey] => {
+      const response = responses[index]?.response;
+      const kv = response?.case === 'range' ? response.value.kvs[0] : undefined;
+      return [key, { revision: kv?.modRevision ?? 0n, lease: kv?.lease ?? 0n }];
+    }),
   );
-  return new Map(keys.map((key, index) => [key, revisions[index] ?? 0n]));
 }
 
 /** The lease that a key had before it was written or deleted, if it was looked at before. */

@@ -100,7 +100,9 @@ describe("Dapr's HTTP subscriptions to configuration", () => {
     const again = await get(`configs/${id}/unsubscribe`);
     expect(again.status).toBe(500);
     expect(again.json).toEqual({
-      message: expect.stringContaining(`failed to unsubscribe to configuration request ${id}: there is no`),
+      message: expect.stringContaining(
+        `failed to unsubscribe to configuration request ${id}: there is no`,
+      ) as string,
     });
     const other = await subscribe('?key=end');
     await save('two', 'not told');

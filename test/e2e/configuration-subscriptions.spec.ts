@@ -181,7 +181,7 @@ describe('configuration subscriptions through a real Envoy', () => {
     await eventually('it ends', () => many.ended);
     expect(many.ended).toMatchObject({
       code: 3,
-      details: expect.stringMatching(/^1001 keys are named, at most 1000/),
+      details: expect.stringMatching(/^1001 keys are named, at most 1000/) as string,
     });
     const subscriptions = layotto(
       ...Array.from({ length: 1_001 }, (_, i) => ({ storeName: 'embedded', keys: [`s${i}`] })),
@@ -189,7 +189,7 @@ describe('configuration subscriptions through a real Envoy', () => {
     await eventually('it ends', () => subscriptions.ended);
     expect(subscriptions.ended).toMatchObject({
       code: 8,
-      details: expect.stringMatching(/has 1000 subscriptions/),
+      details: expect.stringMatching(/has 1000 subscriptions/) as string,
     });
   });
 
@@ -202,7 +202,10 @@ describe('configuration subscriptions through a real Envoy', () => {
       );
       await eventually('the id comes', () => stream.received.length === 1);
       const id = stream.received[0]?.id ?? '';
-      expect(stream.received[0]).toMatchObject({ id: expect.stringMatching(/^[0-9a-f-]{36}$/), items: [] });
+      expect(stream.received[0]).toMatchObject({
+        id: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
+        items: [],
+      });
       await outside.set('dapr2', 'b||7');
       await eventually('the change comes', () => stream.received.length === 2);
       expect(stream.received[1]).toMatchObject({
@@ -227,7 +230,10 @@ describe('configuration subscriptions through a real Envoy', () => {
       expect(await unsubscribe('embedded')).toMatchObject({ ok: false });
       expect(await unsubscribe('configs')).toMatchObject({ ok: true, message: '' });
       await eventually('the stream ends well', () => stream.ended?.code === 0);
-      expect(await unsubscribe('configs')).toMatchObject({ ok: false, message: expect.stringContaining(id) });
+      expect(await unsubscribe('configs')).toMatchObject({
+        ok: false,
+        message: expect.stringContaining(id) as string,
+      });
       await outside.del('dapr2');
     },
   );

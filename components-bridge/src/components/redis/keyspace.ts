@@ -171,7 +171,7 @@ export class KeyspaceListener {
   async #turnOn(): Promise<boolean> {
     try {
       const answer = await this.commands.run('', (next) => next().config('GET', 'notify-keyspace-events'));
-      const [, before = ''] = answer as string[];
+      const [, before = ''] = answer;
       const has = before.includes('A') ? before + ALL_CLASSES : before;
       const missing = [...WANTED].filter((flag) => !has.includes(flag));
       if (missing.length === 0) return true;

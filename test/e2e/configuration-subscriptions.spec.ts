@@ -2,7 +2,7 @@ import { Redis } from 'ioredis';
 
 import * as pb from '../../components-bridge/src/gen/layotto/bridge/v1/configuration_pb.js';
 import { TcpProxy } from '../conformance/tcp-proxy.js';
-import { saveLayotto } from '../support/configuration-calls.js';
+import { readLayotto, saveLayotto } from '../support/configuration-calls.js';
 import { subscribeDapr, subscribeLayotto } from '../support/configuration-streams.js';
 import type { RawClient } from '../support/grpc-raw.js';
 import { Runtime } from '../support/runtime.js';
@@ -237,6 +237,29 @@ describe('configuration subscriptions through a real Envoy', () => {
       await outside.del('dapr2');
     },
   );
+
+  test('what was saved is there after the bridge was killed; streams end with UNAVAILABLE, and can be had again', async () => {
+    await saveLayotto(client, {
+      storeName: 'embedded',
+      items: [{ key: 'kept', content: 'x', tags: { t: '1' } }],
+    });
+    const stream = layotto({ storeName: 'embedded', keys: ['kept'] });
+    await eventually('it is open', async () => (await streams()) === 1);
+    await runtime.killBridge();
+    await eventually('the stream ends', () => stream.ended);
+    expect(stream.ended).toMatchObject({ code: 14 });
+    await runtime.restartBridge();
+    await runtime.sessionsOpen();
+    await eventually('components are ready', () => runtime.componentsReady());
+    const read = await readLayotto(client, { storeName: 'embedded', keys: ['kept'] });
+    expect(read).toMatchObject({ grpcStatus: 0, contents: { kept: 'x' } });
+    const again = layotto({ storeName: 'embedded', keys: ['kept'] });
+    let n = 0;
+    await eventually('the new one hears', async () => {
+      await saveLayotto(client, { storeName: 'embedded', items: [{ key: 'kept', content: `${++n}` }] });
+      return again.received.length > 0;
+    });
+  });
 
   test("Dapr's stream of an unknown store is refused", async () => {
     const stream = keep(subscribeDapr(runtime.port, { storeName: 'nope' }));

@@ -20,6 +20,7 @@ export abstract class CallSite extends RootContext {
     id: u32,
     readonly grpcDoor: Door,
     readonly httpDoor: Door,
+    readonly jsonDoor: Door,
     public configuration: Configuration,
     public budget: Budget,
   ) {

@@ -4,10 +4,11 @@
 import { CachedCall } from './cache/cached-call';
 import { CallSite } from './call-site';
 import { Code, codeOfHttp } from './dialects/codes';
-import { errorBody, errorCodeOf } from './dialects/dapr-http';
+import { errorBody } from './dialects/dapr-http';
 import { Door } from './dialects/door';
 import { clip, Exchange, Step } from './dialects/exchange';
 import { isGrpc } from './dialects/grpc';
+import { JSON_PREFIX } from './dialects/json';
 import { bytes, bytesPtr } from './host/bytes';
 import { monotonicUs } from './host/clock';
 import { HttpContext } from './host/context';
@@ -23,7 +24,17 @@ import { isTraceparent } from './session/frame';
 import { Operation, Waiter } from './session/operation';
 import { Submitted } from './session/session';
 import { parseTimeout, writePrefix } from './wire/grpc';
-import { literal, View, view, viewIndexOf, viewLen, viewPtr, viewSlice, viewToString } from './wire/view';
+import {
+  literal,
+  View,
+  view,
+  viewIndexOf,
+  viewLen,
+  viewPtr,
+  viewSlice,
+  viewStartsWith,
+  viewToString,
+} from './wire/view';
 
 const METHOD = literal(':method');
 const PATH = literal(':path');
@@ -138,6 +149,7 @@ export class Call extends HttpContext implements Waiter {
     exchange.query = mark < 0 ? 0 : viewSlice(target, mark + 1, viewLen(target));
     exchange.ready = this.runtime.ready;
     if (isGrpc(headers.get(CONTENT_TYPE))) this.door = this.runtime.grpcDoor;
+    else if (viewStartsWith(exchange.path, JSON_PREFIX)) this.door = this.runtime.jsonDoor;
 
     const access = checkAccess(this.runtime.configuration, headers, exchange.method, exchange.path);
     if (access != Access.Allowed) {
@@ -375,7 +387,7 @@ export class Call extends HttpContext implements Waiter {
         }
         removeHeader(HeaderMap.ResponseHeaders, GRPC_STATUS);
       }
-    } else if (this.door == this.runtime.httpDoor && !endOfStream) {
+    } else if (this.door != this.runtime.grpcDoor && !endOfStream) {
       this.stage = Stage.Dressing;
       if (this.replied == 408) replaceHeader(HeaderMap.ResponseHeaders, STATUS, REQUEST_TIMEOUT);
       replaceHeader(HeaderMap.ResponseHeaders, CONTENT_TYPE, APPLICATION_JSON);
@@ -408,7 +420,7 @@ export class Call extends HttpContext implements Waiter {
     const exchange = this.exchange;
     const text = getBuffer(Buffer.ResponseBody, 0, size);
     const body = exchange.writer();
-    errorBody(body, errorCodeOf(codeOfHttp(this.replied)), clip(text), 0);
+    errorBody(body, this.door.errorCode(exchange, codeOfHttp(this.replied)), clip(text), 0);
     replaceBuffer(Buffer.ResponseBody, size, body.view());
     release(text);
   }

@@ -87,7 +87,7 @@ export function answerEmpty(exchange: Exchange): void {
 }
 
 /** The errorCode of a refusal that belongs to no primitive. */
-export function errorCodeOf(code: i32): View {
+function errorCodeOf(code: i32): View {
   switch (code) {
     case Code.INVALID_ARGUMENT:
       return ERR_MALFORMED_REQUEST;
@@ -262,6 +262,10 @@ export class DaprHttpDoor extends Door {
       return;
     }
     answerError(exchange, httpStatusOf(code), errorCodeOf(code), message);
+  }
+
+  errorCode(exchange: Exchange, code: i32): View {
+    return errorCodeOf(code);
   }
 
   tooLarge(exchange: Exchange): void {

@@ -14,12 +14,12 @@ export class Route {
   constructor(
     /** Counts from 0 within a router. */
     public readonly index: i32,
-    /** `layotto_grpc`, `dapr_grpc` or `dapr_http`. */
+    /** `layotto_grpc`, `dapr_grpc`, `dapr_http` or `json`. */
     public readonly door: string,
     public readonly primitive: string,
     /** The method's name, the same behind every door, for example `GetState`. */
     public readonly operation: string,
-    /** Null for what is not served. */
+    /** Null for what is not served, and behind the JSON door, where all is served alike. */
     public readonly factory: HandlerFactory | null,
   ) {}
 }
@@ -63,7 +63,8 @@ export class Router {
   /** For calls that no entry serves. */
   readonly unknownGrpc: Route = new Route(0, 'grpc', UNKNOWN, UNKNOWN, null);
   readonly unknownHttp: Route = new Route(1, 'dapr_http', UNKNOWN, UNKNOWN, null);
-  private size: i32 = 2;
+  readonly unknownJson: Route = new Route(2, 'json', UNKNOWN, UNKNOWN, null);
+  private size: i32 = 3;
 
   /** @param path "/package.Service/Method" */
   grpc(primitive: string, operation: string, path: string, factory: HandlerFactory): void {
@@ -76,6 +77,19 @@ export class Router {
   http(primitive: string, operation: string, method: string, pattern: string, factory: HandlerFactory): void {
     const route = new Route(this.size++, 'dapr_http', primitive, operation, factory);
     this.httpEntries.push(new HttpEntry(literal(method), splitPath(literal(pattern)), route));
+  }
+
+  /** A route behind the JSON door, which finds its way by itself. */
+  json(primitive: string, operation: string): Route {
+    return new Route(this.size++, 'json', primitive, operation, null);
+  }
+
+  /** Whether something of a primitive is entered. */
+  serves(primitive: string): bool {
+    for (let i = 0; i < this.grpcEntries.length; i++) {
+      if (this.grpcEntries[i].route.primitive == primitive) return true;
+    }
+    return false;
   }
 
   findGrpc(path: View): Route {

@@ -6,7 +6,9 @@ import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
 import type { ComponentType } from '../primitives/component.js';
+import type { Service } from '../primitives/handler.js';
 import { HelloService } from '../primitives/hello/service.js';
+import { JsonService } from '../primitives/json/service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
 import { ComponentRegistry } from '../primitives/registry.js';
 import type { Applied, ApplyOptions } from '../primitives/registry.js';
@@ -113,7 +115,7 @@ export class Bridge {
       },
     });
     const asked = { registry: this.#registry, backends, messageBytes: config.limits.messageBytes };
-    const services = [
+    const services: Service[] = [
       new BindingService(asked),
       new HelloService(asked),
       new LifecycleService({
@@ -124,6 +126,7 @@ export class Bridge {
       new SecretService(asked),
       new StateService({ ...asked, ...owner }),
     ];
+    services.push(new JsonService({ services: [...services], messageBytes: config.limits.messageBytes }));
     this.#sessions = new SessionServer({
       socketPath: this.socketPath,
       gid,

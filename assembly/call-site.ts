@@ -13,6 +13,9 @@ export abstract class CallSite extends RootContext {
   readonly calls: CallMetrics;
   /** Messages and bodies refused for their length, either way. */
   refusedMessages: i64 = 0;
+  /** Streams that are passed on now, and those refused because there were too many. */
+  streams: i32 = 0;
+  refusedStreams: i64 = 0;
   /** Answers kept in Envoy; null if no component wants that. */
   cache: NearCache | null = null;
 

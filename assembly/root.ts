@@ -101,6 +101,8 @@ export class Runtime extends CallSite implements PushListener {
     now.refusedOperations = this.budget.refusedOperations;
     now.refusedBytes = this.budget.refusedBytes;
     now.refusedMessages = this.refusedMessages;
+    now.streams = this.streams;
+    now.refusedStreams = this.refusedStreams;
     const cache = this.cache;
     if (cache !== null) {
       now.cacheHits = cache.hits;

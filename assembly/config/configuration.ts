@@ -42,6 +42,7 @@ const K_LIMITS = literal('limits');
 const K_MESSAGE_BYTES = literal('messageBytes');
 const K_OPERATIONS = literal('operations');
 const K_BYTES = literal('bytes');
+const K_STREAMS = literal('streams');
 const K_DEADLINE = literal('deadlineMs');
 const K_HOSTS = literal('hosts');
 const K_TOKENS = literal('tokens');
@@ -70,6 +71,8 @@ export class Configuration {
   messageBytes: i32 = 4 * 1024 * 1024;
   /** Operations under way per root context. */
   operations: i32 = 1024;
+  /** Streams passed on at the same time per root context. */
+  streams: i32 = 100;
   /** Bytes held per root context. */
   bytes: i64 = 64 * 1024 * 1024;
   /** Bytes of answers kept per root context. */
@@ -229,6 +232,8 @@ export class Configuration {
         this.messageBytes = <i32>this.whole('limits.messageBytes', 1, 1 << 30);
       } else if (viewEquals(reader.key, K_OPERATIONS)) {
         this.operations = <i32>this.whole('limits.operations', 1, 1 << 20);
+      } else if (viewEquals(reader.key, K_STREAMS)) {
+        this.streams = <i32>this.whole('limits.streams', 1, 1 << 20);
       } else if (viewEquals(reader.key, K_BYTES)) {
         this.bytes = this.whole('limits.bytes', 1, 1 << 31);
       } else if (viewEquals(reader.key, K_CACHE_BYTES)) {

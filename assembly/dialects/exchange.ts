@@ -122,9 +122,10 @@ export class Exchange {
 
   constructor(public configuration: Configuration) {}
 
-  /** Takes the route's handler; false if nobody serves it. */
+  /** Takes the route's handler, if it is no stream; false if nobody serves it. */
   serve(route: Route): bool {
     this.route = route;
+    if (route.passing !== null) return true;
     const factory = route.factory;
     if (factory === null) return false;
     this.handler = factory();

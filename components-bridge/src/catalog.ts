@@ -1,6 +1,7 @@
 import * as embedded from './components/embedded/metadata.js';
 import * as helloworld from './components/helloworld/metadata.js';
 import * as http from './components/http/metadata.js';
+import * as local from './components/local/metadata.js';
 import * as localenv from './components/localenv/metadata.js';
 import * as localfile from './components/localfile/metadata.js';
 import * as localstorage from './components/localstorage/metadata.js';
@@ -45,12 +46,60 @@ export const catalog: readonly ComponentType[] = [
     load: () => import('./components/localstorage/binding.js'),
   },
   {
+    type: 'file.local',
+    aliases: ['local'],
+    primitive: 'file',
+    capabilities: [],
+    metadata: local.metadataSchema,
+    load: () => import('./components/local/file.js'),
+  },
+  {
     type: 'hello.helloworld',
     aliases: ['helloworld'],
     primitive: 'hello',
     capabilities: [],
     metadata: helloworld.metadataSchema,
     load: () => import('./components/helloworld/hello.js'),
+  },
+  {
+    type: 'lock.embedded',
+    aliases: ['lock.in-memory', 'in-memory'],
+    primitive: 'lock',
+    capabilities: [],
+    metadata: embedded.lockMetadataSchema,
+    load: () => import('./components/embedded/lock.js'),
+  },
+  {
+    type: 'lock.redis',
+    aliases: ['redis'],
+    primitive: 'lock',
+    capabilities: [],
+    metadata: redis.lockMetadataSchema,
+    load: () => import('./components/redis/lock.js'),
+  },
+  {
+    type: 'lock.redis_cluster',
+    aliases: ['redis_cluster'],
+    primitive: 'lock',
+    capabilities: [],
+    metadata: redis.clusterLockMetadataSchema,
+    load: () => import('./components/redis/lock-cluster.js'),
+  },
+  {
+    type: 'sequencer.embedded',
+    aliases: ['sequencer.in-memory', 'in-memory'],
+    primitive: 'sequencer',
+    capabilities: [],
+    metadata: embedded.sequencerMetadataSchema,
+    load: () => import('./components/embedded/sequencer.js'),
+  },
+  {
+    type: 'sequencer.redis',
+    aliases: ['redis'],
+    primitive: 'sequencer',
+    capabilities: [],
+    metadata: redis.sequencerMetadataSchema,
+    load: () => import('./components/redis/sequencer.js'),
   },
   {
     type: 'secretstores.local.env',

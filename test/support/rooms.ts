@@ -11,11 +11,15 @@ import { BindingService } from '../../components-bridge/src/primitives/binding/s
 import { Call } from '../../components-bridge/src/primitives/call.js';
 import type { ComponentType } from '../../components-bridge/src/primitives/component.js';
 import type { Handler } from '../../components-bridge/src/primitives/handler.js';
+import { FileService } from '../../components-bridge/src/primitives/file/service.js';
 import { HelloService } from '../../components-bridge/src/primitives/hello/service.js';
 import { LifecycleService } from '../../components-bridge/src/primitives/lifecycle/service.js';
+import { LockService } from '../../components-bridge/src/primitives/lock/service.js';
 import { ComponentRegistry } from '../../components-bridge/src/primitives/registry.js';
 import { SecretReferences } from '../../components-bridge/src/primitives/secret/references.js';
 import { SecretService } from '../../components-bridge/src/primitives/secret/service.js';
+import { heedBiggerThan } from '../../components-bridge/src/primitives/sequencer/bigger-than.js';
+import { SequencerService } from '../../components-bridge/src/primitives/sequencer/service.js';
 import { Secrets } from '../../components-bridge/src/telemetry/secrets.js';
 import { eventually } from './wait.js';
 
@@ -29,6 +33,9 @@ export interface RoomsOptions {
   /** Resolve at once, without waiting until every component is ready. */
   wait?: boolean;
 }
+
+/** Who the keys belong to. */
+const OWNER = { appId: 'app', namespace: '' };
 
 /** Components and the services that use them: a bridge without its sockets. */
 export class Rooms {
@@ -55,13 +62,17 @@ export class Rooms {
       log: pino({ level: 'trace' }, { write: (line: string) => void this.log.push(line) }),
       secrets: this.secrets,
       metadataOf: (config) => references.metadataOf(config),
+      prepare: (config, instance) => heedBiggerThan(config, instance, OWNER),
     });
     const asked = { registry: this.registry, messageBytes: options.messageBytes ?? 4 * 1024 * 1024 };
     const lifecycle = { registry: this.registry, catalog: types, mayApply: options.mayApply ?? (() => true) };
     const services = [
       new BindingService(asked),
+      new FileService(asked),
       new HelloService(asked),
+      new LockService({ ...asked, ...OWNER }),
       new SecretService(asked),
+      new SequencerService({ ...asked, ...OWNER }),
       new LifecycleService(lifecycle),
     ];
     for (const { handlers } of services) {

@@ -4,7 +4,7 @@ import type { ComponentConfig } from '../config/types.js';
 import type { Secrets } from '../telemetry/secrets.js';
 import type { ComponentType } from './component.js';
 import { ComponentSlot } from './slot.js';
-import type { ComponentHealth, MetadataOf } from './slot.js';
+import type { ComponentHealth, MetadataOf, Prepare } from './slot.js';
 
 /** How long calls may go on using a component whose place another has taken. */
 const RETIRE_MS = 15_000;
@@ -18,6 +18,7 @@ export interface RegistryOptions {
   secrets?: Secrets;
   /** Completes the metadata of components that keep some of it in secret stores. */
   metadataOf?: MetadataOf;
+  prepare?: Prepare;
   /** Told after each change of a component's status or reason, as long as calls find it. */
   onHealth?: (health: ComponentHealth) => void;
   /** Told when a component's new settings have taken the place of the old ones. */
@@ -214,13 +215,14 @@ export class ComponentRegistry {
   }
 
   #slot(config: ComponentConfig): ComponentSlot {
-    const { dataDir, log, secrets, metadataOf } = this.options;
+    const { dataDir, log, secrets, metadataOf, prepare } = this.options;
     secrets?.addComponents([config]);
     return new ComponentSlot(config, this.#types.get(config.type), {
       dataDir,
       log,
       ...(secrets === undefined ? {} : { secrets }),
       ...(metadataOf === undefined ? {} : { metadataOf }),
+      ...(prepare === undefined ? {} : { prepare }),
       onChange: (slot) => this.#changed(slot),
       onInvalid: ({ config }, keys) => this.options.onInvalid?.(config, keys),
     });

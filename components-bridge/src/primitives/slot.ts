@@ -22,6 +22,13 @@ export interface ComponentHealth {
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
 
+/**
+ * What a primitive does with a component before the first call finds it.
+ *
+ * @throws Error that says why it cannot serve; it is then closed, and opened again after a pause
+ */
+export type Prepare = (config: ComponentConfig, instance: Component) => Promise<void>;
+
 /** Completes a component's metadata. @throws Error that says what is missing */
 export type MetadataOf = (config: ComponentConfig) => Promise<Record<string, string>>;
 
@@ -33,6 +40,7 @@ export interface SlotOptions {
   secrets?: Secrets;
   /** The component's metadata with what it keeps in secret stores. */
   metadataOf?: MetadataOf;
+  prepare?: Prepare;
   /** Told after each change of its status or reason. */
   onChange: (slot: ComponentSlot) => void;
   /** Told of stored keys whose values, read before, may be out of date. */
@@ -214,6 +222,12 @@ export class ComponentSlot {
       },
       invalidate: (keys) => this.options.onInvalid?.(this, keys),
     });
+    try {
+      await this.options.prepare?.(this.config, instance);
+    } catch (error) {
+      await instance.close().catch(() => undefined);
+      throw error;
+    }
     opened = true;
     this.#metadata = metadata;
     return instance;

@@ -2,18 +2,23 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 
 import { configHash } from '../config/hash.js';
+import { streamsSocket } from '../config/sockets.js';
 import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
 import type { ComponentType } from '../primitives/component.js';
+import { FileService } from '../primitives/file/service.js';
 import type { Service } from '../primitives/handler.js';
 import { HelloService } from '../primitives/hello/service.js';
 import { JsonService } from '../primitives/json/service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
+import { LockService } from '../primitives/lock/service.js';
 import { ComponentRegistry } from '../primitives/registry.js';
 import type { Applied, ApplyOptions } from '../primitives/registry.js';
 import { SecretReferences } from '../primitives/secret/references.js';
 import { SecretService } from '../primitives/secret/service.js';
+import { heedBiggerThan } from '../primitives/sequencer/bigger-than.js';
+import { SequencerService } from '../primitives/sequencer/service.js';
 import type { ComponentHealth } from '../primitives/slot.js';
 import { StateService } from '../primitives/state/service.js';
 import { Exposition } from '../telemetry/exposition.js';
@@ -28,6 +33,7 @@ import { BridgeMetrics } from './metrics.js';
 import type { BridgeState } from './metrics.js';
 import { Predecessor } from './predecessor.js';
 import { SessionServer } from './session.js';
+import { StreamServer } from './streams.js';
 
 /** How long filters wait for their greeting while components are opened for the first time. */
 const FIRST_TRIES_MS = 250;
@@ -50,7 +56,7 @@ export interface BridgeOptions {
   catalog: readonly ComponentType[];
   /** The runtime's version, said in the session's hello. */
   version: string;
-  /** Where sessions are served. Default: `session.sock` in the data folder. */
+  /** Where sessions are served, and streams beside it. Default: `session.sock` in the data folder. */
   socketPath?: string | undefined;
   /** Group that may connect to the sockets, besides the owner. */
   gid?: number | undefined;
@@ -72,6 +78,7 @@ export class Bridge {
   readonly socketPath: string;
   readonly #registry: ComponentRegistry;
   readonly #sessions: SessionServer;
+  readonly #streams: StreamServer;
   readonly #admin: AdminServer;
   readonly #spans: SpanExporter | undefined;
   readonly #metrics: BridgeMetrics;
@@ -96,6 +103,7 @@ export class Bridge {
     });
     this.#registry = new ComponentRegistry({
       metadataOf: (component) => references.metadataOf(component),
+      prepare: (component, instance) => heedBiggerThan(component, instance, owner),
       components: config.components,
       types: options.catalog,
       dataDir: config.dataDir,
@@ -117,16 +125,20 @@ export class Bridge {
     const asked = { registry: this.#registry, backends, messageBytes: config.limits.messageBytes };
     const services: Service[] = [
       new BindingService(asked),
+      new FileService(asked),
       new HelloService(asked),
       new LifecycleService({
         registry: this.#registry,
         catalog: options.catalog,
         mayApply: () => this.#config.lifecycle.apply,
       }),
+      new LockService({ ...asked, ...owner }),
       new SecretService(asked),
+      new SequencerService({ ...asked, ...owner }),
       new StateService({ ...asked, ...owner }),
     ];
     services.push(new JsonService({ services: [...services], messageBytes: config.limits.messageBytes }));
+    const calls = new CallWatch({ log, secrets, spans: this.#spans });
     this.#sessions = new SessionServer({
       socketPath: this.socketPath,
       gid,
@@ -134,10 +146,18 @@ export class Bridge {
       hello: { name: 'bridge', ...this.#names },
       limits: config.limits,
       log,
-      calls: new CallWatch({ log, secrets, spans: this.#spans }),
+      calls,
       holdGreetings: true,
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
       ...(options.onTakenOver === undefined ? {} : { onTakenOver: options.onTakenOver }),
+    });
+    this.#streams = new StreamServer({
+      socketPath: streamsSocket(this.socketPath),
+      gid,
+      services,
+      limits: config.limits,
+      log,
+      calls,
     });
     this.#admin = new AdminServer({
       socketPath: join(config.dataDir, ADMIN_SOCKET),
@@ -158,7 +178,7 @@ export class Bridge {
    * @throws SocketInUseError if another process answers on the socket; then nothing has been started
    */
   async start(): Promise<void> {
-    await this.#sessions.start();
+    await this.#listen(false);
     this.#startComponents();
     void this.#registry.firstTries(FIRST_TRIES_MS).then(() => this.#sessions.greet());
     void this.#admin.start();
@@ -178,7 +198,7 @@ export class Bridge {
       this.#sessions.greet();
       // Filters may be about to get another configuration too.
       this.#sessions.reconfigured(this.#names.configVersion);
-      await this.#sessions.start(true);
+      await this.#listen(true);
       void this.#admin.start(true);
       const refusal = await predecessor?.dismiss();
       if (refusal !== undefined) {
@@ -186,6 +206,17 @@ export class Bridge {
       }
     } finally {
       predecessor?.close();
+    }
+  }
+
+  /** Listens for streams first: filters send them from their first session on. */
+  async #listen(replace: boolean): Promise<void> {
+    await this.#streams.start(replace);
+    try {
+      await this.#sessions.start(replace);
+    } catch (error) {
+      await this.#streams.close();
+      throw error;
     }
   }
 
@@ -210,13 +241,13 @@ export class Bridge {
   async drain(graceMs: number): Promise<void> {
     // Whoever takes over needs the socket's name.
     await this.#admin.close();
-    await this.#sessions.drain(graceMs);
+    await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs)]);
     await this.#end();
   }
 
   /** Closes everything at once. */
   async close(): Promise<void> {
-    await Promise.all([this.#admin.close(), this.#sessions.close()]);
+    await Promise.all([this.#admin.close(), this.#sessions.close(), this.#streams.close()]);
     await this.#end();
   }
 
@@ -255,6 +286,8 @@ export class Bridge {
       requestBytes: sessions.runningBytes,
       answerBytes: sessions.backlog,
       components: this.#history.of(this.#registry.health()),
+      streams: this.#streams.open,
+      endedStreams: this.#streams.ended,
     };
   }
 

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 
 /**
- * How the embedded store keeps a key and its value:
+ * How the embedded stores keep a key and its value:
  *
- *     key     0x00 key | 0x01 SHA-256 of a key too long for lmdb
+ *     key     0x00 key | 0x01 SHA-256 of a key too long for lmdb | 0x02 name of something of the store's own
  *     record  format (1 byte) flags (1) version (6) [expiry, ms since 1970 (6)] [length (4) full key] data
  *     expiry  expiry (6, big-endian, so that it sorts by time) key
  *
@@ -43,6 +43,11 @@ export function recordKey(key: string): RecordKey {
   const full = Buffer.from(key, 'utf8');
   const hash = createHash('sha256').update(full).digest();
   return { bytes: Buffer.concat([Buffer.of(1), hash]), full };
+}
+
+/** The key of something that the store keeps for itself. */
+export function ownKey(name: string): RecordKey {
+  return { bytes: Buffer.from(`\u0002${name}`), full: undefined };
 }
 
 export function encodeRecord(key: RecordKey, version: number, expiresAt: number, data: Uint8Array): Buffer {

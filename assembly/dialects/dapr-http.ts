@@ -30,6 +30,7 @@ const APP_ID_HEADER = literal('dapr-app-id');
 const METADATA_PREFIX = literal('metadata.');
 const CONSISTENCY = literal('consistency');
 const CONCURRENCY = literal('concurrency');
+const ACTUATOR = literal('actuator');
 const VERSION_PREFIX = literal('v1.0');
 
 /** Writes Dapr's plain error body: {"errorCode":…,"message":…} plus, if given, the raw JSON of "details". */
@@ -214,8 +215,15 @@ export class DaprHttpDoor extends Door {
     return true;
   }
 
-  /** Dapr sends what matches nothing to service invocation, which then misses the app id. */
+  /**
+   * Dapr sends what matches nothing to service invocation, which then misses the app id; Layotto's actuator has no
+   * words for what it does not know.
+   */
   private refuseUnknown(exchange: Exchange, segments: Array<View>): void {
+    if (segments.length > 0 && viewEquals(segments[0], ACTUATOR)) {
+      exchange.reply.http(404, 0);
+      return;
+    }
     let missing = '';
     if (segments.length >= 2 && viewStartsWith(segments[0], VERSION_PREFIX))
       missing = unservedHttp(segments[1]);

@@ -1,6 +1,7 @@
 // Which handler serves which call. Primitives enter their methods here.
 
 import { literal, View, view, viewEquals, viewLen, viewPtr } from '../wire/view';
+import { RoomState } from './background';
 import { HandlerFactory } from './handler';
 
 const PARAMETER = literal('{}');
@@ -38,7 +39,9 @@ export class Route {
     /** Null for what is not served, for streams, and behind the JSON door, where all is served alike. */
     public readonly factory: HandlerFactory | null,
     /** Null for what is no stream. */
-    public readonly passing: Passing | null = null,
+    public readonly passing: Passing | null,
+    /** What the primitive keeps, if it keeps anything. */
+    public readonly state: RoomState | null,
   ) {}
 }
 
@@ -79,14 +82,20 @@ export class Router {
   private grpcEntries: Array<GrpcEntry> = [];
   private httpEntries: Array<HttpEntry> = [];
   /** For calls that no entry serves. */
-  readonly unknownGrpc: Route = new Route(0, 'grpc', UNKNOWN, UNKNOWN, null);
-  readonly unknownHttp: Route = new Route(1, 'dapr_http', UNKNOWN, UNKNOWN, null);
-  readonly unknownJson: Route = new Route(2, 'json', UNKNOWN, UNKNOWN, null);
+  readonly unknownGrpc: Route = new Route(0, 'grpc', UNKNOWN, UNKNOWN, null, null, null);
+  readonly unknownHttp: Route = new Route(1, 'dapr_http', UNKNOWN, UNKNOWN, null, null, null);
+  readonly unknownJson: Route = new Route(2, 'json', UNKNOWN, UNKNOWN, null, null, null);
   private size: i32 = 3;
 
-  /** @param path "/package.Service/Method" */
-  grpc(primitive: string, operation: string, path: string, factory: HandlerFactory): void {
-    this.addGrpc(path, new Route(this.size++, doorOf(path), primitive, operation, factory));
+  /** @param path "/package.Service/Method" @param state what the primitive keeps in this root context */
+  grpc(
+    primitive: string,
+    operation: string,
+    path: string,
+    factory: HandlerFactory,
+    state: RoomState | null = null,
+  ): void {
+    this.addGrpc(path, new Route(this.size++, doorOf(path), primitive, operation, factory, null, state));
   }
 
   /**
@@ -97,7 +106,7 @@ export class Router {
    */
   stream(primitive: string, operation: string, path: string, unservedCode: i32, unserved: string): void {
     const passing = new Passing(primitive, unservedCode, unserved);
-    this.addGrpc(path, new Route(this.size++, doorOf(path), primitive, operation, null, passing));
+    this.addGrpc(path, new Route(this.size++, doorOf(path), primitive, operation, null, passing, null));
   }
 
   private addGrpc(path: string, route: Route): void {
@@ -106,13 +115,13 @@ export class Router {
 
   /** @param pattern path in which "{}" stands for one segment, for example "/v1.0/state/{}" */
   http(primitive: string, operation: string, method: string, pattern: string, factory: HandlerFactory): void {
-    const route = new Route(this.size++, 'dapr_http', primitive, operation, factory);
+    const route = new Route(this.size++, 'dapr_http', primitive, operation, factory, null, null);
     this.httpEntries.push(new HttpEntry(literal(method), splitPath(literal(pattern)), route));
   }
 
   /** A route behind the JSON door, which finds its way by itself. */
   json(primitive: string, operation: string): Route {
-    return new Route(this.size++, 'json', primitive, operation, null);
+    return new Route(this.size++, 'json', primitive, operation, null, null, null);
   }
 
   /** Whether something of a primitive is entered. */

@@ -66,8 +66,6 @@ const HTTP: StaticArray<Unserved> = [
   new Unserved('invoke', 'service invocation'),
   new Unserved('publish', 'publishing'),
   new Unserved('configuration', 'this configuration call'),
-  new Unserved('lock', 'this lock call'),
-  new Unserved('unlock', 'this lock call'),
   new Unserved('actors', 'actors'),
   new Unserved('reminders', 'actors'),
   new Unserved('workflows', 'workflows'),

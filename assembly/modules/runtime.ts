@@ -11,6 +11,7 @@ import { installLifecycle } from '../primitives/lifecycle/lifecycle';
 import { installLock } from '../primitives/lock/lock';
 import { installMetadata } from '../primitives/metadata/metadata';
 import { installSecret } from '../primitives/secret/secret';
+import { installSequencer } from '../primitives/sequencer/sequencer';
 import { installState } from '../primitives/state/state';
 
 export * from '../host/exports-passing';
@@ -24,6 +25,7 @@ function install(router: Router): void {
   installLock(router);
   installMetadata(router);
   installSecret(router);
+  installSequencer(router);
   installHealth(router);
 }
 

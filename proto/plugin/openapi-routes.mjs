@@ -16,7 +16,7 @@ import { parse } from 'yaml';
  */
 
 /**
- * A route of Dapr's HTTP API.
+ * A route of the router: of Dapr's HTTP API, or of the actuator.
  * @typedef {object} Route
  * @property {string} path
  * @property {string[]} methods
@@ -28,7 +28,7 @@ import { parse } from 'yaml';
  * @property {Json} [body] schema of a JSON body
  * @property {string} [text] what a body of plain text is
  * @property {Record<string, string | { description: string, schema?: unknown, headers?: Json }>} [answers] by status
- * @property {number[]} errors statuses of errors with Dapr's error body
+ * @property {number[]} [errors] statuses of errors with Dapr's error body
  */
 
 const FOLDER = fileURLToPath(new URL('../../assembly/primitives', import.meta.url));
@@ -49,6 +49,7 @@ const IN_PATH = new Map([
   ['name', 'Name of what is asked for.'],
   ['key', 'The key.'],
   ['id', 'The id that was given.'],
+  ['type', 'What is asked for.'],
 ]);
 
 /**
@@ -61,9 +62,13 @@ export function routeOperation(primitive, route, method) {
   const { operation, summary } = route;
   // Of an operation that takes POST and PUT alike the first has the plain name.
   const suffix = method === route.methods[0] ? '' : `_${method}`;
-  const version = /^\/v1\.0-alpha1\//.test(route.path) ? '_alpha1' : '';
+  const api = /^\/v1\.0[/-]/.test(route.path) ? 'dapr' : primitive.name;
+  // One operation may have several paths: those after the first are told apart by what the path has more.
+  const paths = (primitive.routes ?? []).filter((other) => other.operation === operation);
+  const at = paths.indexOf(route);
+  const of = at > 0 ? `_${at + 1}` : '';
   return {
-    operationId: `dapr_${operation}${version}${suffix}`,
+    operationId: `${api}_${operation}${of}${suffix}`,
     tags: [primitive.name],
     summary,
     ...(route.public ? { security: [] } : {}),
@@ -120,7 +125,7 @@ function answers({ answers: given = {} }) {
 
 /** @param {Route} route */
 function errors(route) {
-  const statuses = [...new Set([...route.errors, 403])].filter((status) => status !== 401).sort();
+  const statuses = [...new Set([...(route.errors ?? []), 403])].filter((status) => status !== 401).sort();
   return {
     ...(route.public ? {} : { 401: { $ref: '#/components/responses/DaprUnauthorized' } }),
     ...Object.fromEntries(statuses.map((status) => [status, { $ref: '#/components/responses/DaprError' }])),

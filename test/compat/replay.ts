@@ -111,7 +111,9 @@ export async function replayGrpc(client: RawClient, row: GrpcRow): Promise<GrpcO
     return { error: { code: answer.grpcStatus, message: answer.grpcMessage, details } };
   }
   const response = fromBinary(output, answer.messages[0] ?? new Uint8Array());
-  return { response: renamed(toJson(output, response, { enumAsInteger: true }) as object, JSON_NAMES) };
+  // Each API has its own names for what became of a lock.
+  const enumAsInteger = /lock/i.test(row.method);
+  return { response: renamed(toJson(output, response, { enumAsInteger }) as object, JSON_NAMES) };
 }
 
 /** Makes a recorded HTTP call again. */

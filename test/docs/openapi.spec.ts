@@ -24,16 +24,22 @@ function registered(): string[] {
     .filter((file) => file.endsWith('.ts') && !file.endsWith('router.ts'))
     .map((file) => readFileSync(`${root}/assembly/${file}`, 'utf8'));
   return files.flatMap((text) => {
-    const calls = [
-      ...text.matchAll(/router\.http\(\s*'(\w+)',\s*'(\w+)',\s*(?:'(\w+)'|(method)),\s*'([^']+)'/g),
-    ];
-    // A call in another form would be missed.
-    expect(text.split('router.http(')).toHaveLength(calls.length + 1);
-    return calls.flatMap(([, primitive, operation, method, variable, path]) =>
-      (variable === undefined ? [method] : ['POST', 'PUT']).map((one) =>
-        [one, path, primitive, operation].join(' '),
-      ),
+    const constants = new Map(
+      [...text.matchAll(/const (\w+) = ('[^']*');/g)].map(([, name = '', value = '']) => [name, value]),
     );
+    /** The text of an argument: a literal, a constant, or a sum of those. */
+    const textOf = (argument: string): string =>
+      argument
+        .split('+')
+        .map((part) => constants.get(part.trim()) ?? part.trim())
+        .map((part) => /^'(.*)'$/.exec(part)?.[1] ?? `not understood: ${part}`)
+        .join('');
+    return [...text.matchAll(/router\.http\(([\s\S]*?)\);/g)].flatMap(([, call = '']) => {
+      const [primitive = '', operation = '', method = '', path = ''] = call.split(',');
+      // A loop over both.
+      const methods = method.trim() === 'method' ? ['POST', 'PUT'] : [textOf(method)];
+      return methods.map((one) => [one, ...[path, primitive, operation].map(textOf)].join(' '));
+    });
   });
 }
 
@@ -53,7 +59,7 @@ test("the document has every route of the filter's router, and no other", () => 
   const documented = described()
     .filter(({ path }) => !path.startsWith(JSON_DOOR))
     .map(({ path, method, operation: { operationId, tags } }) => {
-      const [, name] = /^dapr_([A-Za-z]+)/.exec(operationId) ?? [];
+      const [, name] = /^[a-z]+_([A-Za-z]+)/.exec(operationId) ?? [];
       return [method, path.replace(/\{\w+\}/g, '{}'), tags[0], name].join(' ');
     });
   expect(documented.sort()).toEqual(registered().sort());

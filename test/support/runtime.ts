@@ -37,6 +37,8 @@ export interface RuntimeOptions {
   hold?: boolean;
   /** Also listen on a Unix socket. */
   unixSocket?: boolean;
+  /** Also serve the actuator, on a port of 127.0.0.1. */
+  actuator?: boolean;
   hosts?: string[];
   limits?: Partial<RuntimeConfig['limits']>;
   lifecycle?: Partial<RuntimeConfig['lifecycle']>;
@@ -330,6 +332,7 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
       host: '127.0.0.1',
       port: await freePort(),
       hosts: options.hosts ?? [],
+      ...(options.actuator === true ? { actuator: { host: '127.0.0.1', port: await freePort() } } : {}),
       ...(options.unixSocket === true ? { unixSocket: join(dataDir, 'runtime.sock') } : {}),
     },
     dataDir,

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { configHash } from '../config/hash.js';
 import { streamsSocket } from '../config/sockets.js';
 import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
+import { ActuatorService } from '../primitives/actuator/service.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
 import type { ComponentType } from '../primitives/component.js';
@@ -28,6 +29,7 @@ import { AdminServer } from './admin.js';
 import type { AdminPage } from './admin.js';
 import { CallWatch } from './calls.js';
 import { ComponentHistory } from './component-history.js';
+import { healthPush } from './health-push.js';
 import { invalidation } from './invalidations.js';
 import { BridgeMetrics } from './metrics.js';
 import type { BridgeState } from './metrics.js';
@@ -85,6 +87,7 @@ export class Bridge {
   readonly #history = new ComponentHistory();
   readonly #names: Pick<BridgeState, 'version' | 'configVersion'>;
   #renewals: NodeJS.Timeout | undefined;
+  #telling = false;
   /** The configuration that was asked for last. */
   #config: RuntimeConfig;
 
@@ -112,6 +115,7 @@ export class Bridge {
       onHealth: (health) => {
         this.#history.note(health);
         options.onHealth?.(health);
+        this.#tellHealth();
       },
       onReplaced: (component) => {
         this.#reconfigured();
@@ -124,6 +128,7 @@ export class Bridge {
     });
     const asked = { registry: this.#registry, backends, messageBytes: config.limits.messageBytes };
     const services: Service[] = [
+      new ActuatorService({ registry: this.#registry, log }),
       new BindingService(asked),
       new FileService(asked),
       new HelloService(asked),
@@ -147,6 +152,7 @@ export class Bridge {
       limits: config.limits,
       log,
       calls,
+      welcome: () => healthPush(this.#registry.health()),
       holdGreetings: true,
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
       ...(options.onTakenOver === undefined ? {} : { onTakenOver: options.onTakenOver }),
@@ -257,7 +263,18 @@ export class Bridge {
       (wanted) => this.#registry.find(wanted.primitive, wanted.name)?.config ?? wanted,
     );
     this.#names.configVersion = configHash({ ...this.#config, components });
+    this.#tellHealth();
     this.#sessions.reconfigured(this.#names.configVersion);
+  }
+
+  /** Tells filters where components stand, once for all that changes at a time. */
+  #tellHealth(): void {
+    if (this.#telling) return;
+    this.#telling = true;
+    setImmediate(() => {
+      this.#telling = false;
+      this.#sessions.push(healthPush(this.#registry.health()));
+    });
   }
 
   #startComponents(): void {

@@ -1,5 +1,6 @@
 // What a call needs of the root context it belongs to.
 
+import { LiveAnswers } from './cache/live-answers';
 import { NearCache } from './cache/near-cache';
 import { Configuration } from './config/configuration';
 import { Background, Listener, Tally } from './dialects/background';
@@ -21,6 +22,8 @@ export abstract class CallSite extends RootContext implements Background {
   refusedStreams: i64 = 0;
   /** Answers kept in Envoy; null if no component wants that. */
   cache: NearCache | null = null;
+  /** Answers that the bridge keeps up to date; null if no component wants that. */
+  live: LiveAnswers | null = null;
 
   constructor(
     id: u32,

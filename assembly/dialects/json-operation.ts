@@ -55,6 +55,8 @@ export class JsonOperation {
     readonly component: JsonPath | null,
     /** Where the keys stand that the operation writes; null if it writes none that are read by key. */
     readonly writes: JsonPath | null,
+    /** It may change what any read of the component answers. */
+    readonly writesAll: bool,
   ) {
     this.path = literal('/v1.0-layotto/' + primitive + '/' + name);
     this.primitiveName = literal(primitive);

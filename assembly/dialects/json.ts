@@ -89,6 +89,7 @@ class Perform extends JsonHandler {
       request.subject = request.component;
       return request.refuse(Code.INVALID_ARGUMENT, path.text + ': there is no ' + primitive + ' component');
     }
+    if (operation.writesAll) exchange.writesLive();
     const writes = operation.writes;
     if (writes !== null && exchange.component!.nearCacheMs > 0) request.noteWrites(writes);
     return true;

@@ -30,6 +30,22 @@ export const catalog: readonly ComponentType[] = [
     load: () => import('./components/redis/state.js'),
   },
   {
+    type: 'configuration.embedded',
+    aliases: ['configuration.in-memory', 'in-memory'],
+    primitive: 'configuration',
+    capabilities: [],
+    metadata: embedded.configurationMetadataSchema,
+    load: () => import('./components/embedded/configuration.js'),
+  },
+  {
+    type: 'configuration.redis',
+    aliases: ['redis'],
+    primitive: 'configuration',
+    capabilities: [],
+    metadata: redis.configurationMetadataSchema,
+    load: () => import('./components/redis/configuration.js'),
+  },
+  {
     type: 'bindings.http',
     aliases: ['http'],
     primitive: 'binding',

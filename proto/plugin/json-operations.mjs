@@ -6,6 +6,9 @@ import { getOption } from '@bufbuild/protobuf';
 
 const OPTION = 'layotto.bridge.v1.json';
 
+/** What stands for every key of a component. */
+const ALL = '*';
+
 /** google.protobuf.MethodOptions.IdempotencyLevel NO_SIDE_EFFECTS. */
 const NO_SIDE_EFFECTS = 1;
 
@@ -19,6 +22,7 @@ const NO_SIDE_EFFECTS = 1;
  * @property {boolean} reads it changes nothing
  * @property {Names | undefined} component where the request names its component
  * @property {Names | undefined} writes where the request names the keys that it writes
+ * @property {boolean} writesAll it may change what any read of the component answers
  */
 
 /**
@@ -64,7 +68,8 @@ function operationOf(method, option) {
       call: `layotto.bridge.v1.Json/${service}.${method.name}`,
       reads: method.idempotency === NO_SIDE_EFFECTS,
       component: names(method.input, door.component, name),
-      writes: names(method.input, door.writes, name),
+      writes: names(method.input, door.writes === ALL ? '' : door.writes, name),
+      writesAll: door.writes === ALL,
     },
   ];
 }

@@ -47,7 +47,7 @@ function filterLines(operations) {
     '',
     '/** Every operation of the JSON door. */',
     'export const JSON_OPERATIONS: StaticArray<JsonOperation> = [',
-    ...operations.flatMap(({ primitive, method, call, reads, component, writes }) => [
+    ...operations.flatMap(({ primitive, method, call, reads, component, writes, writesAll }) => [
       '  new JsonOperation(',
       `    '${primitive}',`,
       `    '${method.name}',`,
@@ -55,6 +55,7 @@ function filterLines(operations) {
       `    ${reads},`,
       `    ${pathCode(component)},`,
       `    ${pathCode(writes)},`,
+      `    ${writesAll},`,
       '  ),',
     ]),
     '];',

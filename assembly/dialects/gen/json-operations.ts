@@ -10,6 +10,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     false,
     new JsonPath('name', 'name'),
     null,
+    false,
   ),
   new JsonOperation(
     'configuration',
@@ -18,6 +19,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     false,
     new JsonPath('storeName', 'store_name'),
     null,
+    true,
   ),
   new JsonOperation(
     'configuration',
@@ -26,6 +28,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     true,
     new JsonPath('storeName', 'store_name'),
     null,
+    false,
   ),
   new JsonOperation(
     'configuration',
@@ -34,6 +37,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     false,
     new JsonPath('storeName', 'store_name'),
     null,
+    true,
   ),
   new JsonOperation(
     'file',
@@ -42,6 +46,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     false,
     new JsonPath('request.storeName', 'request.store_name'),
     null,
+    false,
   ),
   new JsonOperation(
     'file',
@@ -50,6 +55,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     true,
     new JsonPath('request.storeName', 'request.store_name'),
     null,
+    false,
   ),
   new JsonOperation(
     'file',
@@ -58,6 +64,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     true,
     new JsonPath('request.storeName', 'request.store_name'),
     null,
+    false,
   ),
   new JsonOperation(
     'hello',
@@ -66,6 +73,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     true,
     new JsonPath('serviceName', 'service_name'),
     null,
+    false,
   ),
   new JsonOperation(
     'lifecycle',
@@ -74,6 +82,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     false,
     null,
     null,
+    false,
   ),
   new JsonOperation(
     'lock',
@@ -82,6 +91,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     false,
     new JsonPath('storeName', 'store_name'),
     null,
+    false,
   ),
   new JsonOperation(
     'lock',
@@ -90,6 +100,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     false,
     new JsonPath('storeName', 'store_name'),
     null,
+    false,
   ),
   new JsonOperation(
     'lock',
@@ -98,6 +109,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     false,
     new JsonPath('storeName', 'store_name'),
     null,
+    false,
   ),
   new JsonOperation(
     'secret',
@@ -106,6 +118,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     true,
     new JsonPath('storeName', 'store_name'),
     null,
+    false,
   ),
   new JsonOperation(
     'secret',
@@ -114,6 +127,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     true,
     new JsonPath('storeName', 'store_name'),
     null,
+    false,
   ),
   new JsonOperation(
     'sequencer',
@@ -122,6 +136,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     false,
     new JsonPath('storeName', 'store_name'),
     null,
+    false,
   ),
   new JsonOperation(
     'state',
@@ -130,6 +145,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     false,
     new JsonPath('storeName', 'store_name'),
     new JsonPath('states.key', 'states.key'),
+    false,
   ),
   new JsonOperation(
     'state',
@@ -138,6 +154,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     false,
     new JsonPath('storeName', 'store_name'),
     new JsonPath('key', 'key'),
+    false,
   ),
   new JsonOperation(
     'state',
@@ -146,6 +163,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     false,
     new JsonPath('storeName', 'store_name'),
     new JsonPath('operations.request.key', 'operations.request.key'),
+    false,
   ),
   new JsonOperation(
     'state',
@@ -154,6 +172,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     true,
     new JsonPath('storeName', 'store_name'),
     null,
+    false,
   ),
   new JsonOperation(
     'state',
@@ -162,6 +181,7 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     true,
     new JsonPath('storeName', 'store_name'),
     null,
+    false,
   ),
   new JsonOperation(
     'state',
@@ -170,5 +190,6 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
     false,
     new JsonPath('storeName', 'store_name'),
     new JsonPath('states.key', 'states.key'),
+    false,
   ),
 ];

@@ -8,6 +8,9 @@ import { ActuatorService } from '../primitives/actuator/service.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
 import type { ComponentType } from '../primitives/component.js';
+import { LiveAnswers } from '../primitives/configuration/live.js';
+import { ConfigurationService } from '../primitives/configuration/service.js';
+import { Watches } from '../primitives/configuration/watches.js';
 import { FileService } from '../primitives/file/service.js';
 import type { Service } from '../primitives/handler.js';
 import { HelloService } from '../primitives/hello/service.js';
@@ -82,6 +85,8 @@ export class Bridge {
   readonly #sessions: SessionServer;
   readonly #streams: StreamServer;
   readonly #admin: AdminServer;
+  readonly #watches: Watches;
+  readonly #live: LiveAnswers;
   readonly #spans: SpanExporter | undefined;
   readonly #metrics: BridgeMetrics;
   readonly #history = new ComponentHistory();
@@ -126,10 +131,22 @@ export class Bridge {
         if (push !== undefined) this.#sessions.push(push);
       },
     });
+    this.#watches = new Watches({ registry: this.#registry, appId: config.app.id });
+    this.#live = new LiveAnswers({
+      registry: this.#registry,
+      watches: this.#watches,
+      cacheBytes: config.limits.cacheBytes,
+    });
     const asked = { registry: this.#registry, backends, messageBytes: config.limits.messageBytes };
     const services: Service[] = [
       new ActuatorService({ registry: this.#registry, log }),
       new BindingService(asked),
+      new ConfigurationService({
+        ...asked,
+        appId: owner.appId,
+        watches: this.#watches,
+        live: this.#live,
+      }),
       new FileService(asked),
       new HelloService(asked),
       new LifecycleService({
@@ -154,6 +171,7 @@ export class Bridge {
       calls,
       welcome: () => healthPush(this.#registry.health()),
       holdGreetings: true,
+      onFilter: (filter) => this.#live.join(filter),
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
       ...(options.onTakenOver === undefined ? {} : { onTakenOver: options.onTakenOver }),
     });
@@ -291,6 +309,8 @@ export class Bridge {
   async #end(): Promise<void> {
     clearInterval(this.#renewals);
     this.#metrics.stop();
+    this.#live.close();
+    this.#watches.close();
     await Promise.all([this.#registry.close(), this.#spans?.close(LAST_SPANS_MS)]);
   }
 

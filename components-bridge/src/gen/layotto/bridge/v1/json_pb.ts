@@ -42,7 +42,8 @@ export type JsonDoor = Message<"layotto.bridge.v1.JsonDoor"> & {
 
   /**
    * Where the request names the keys that it writes, so that kept answers to
-   * reads of them are forgotten. Each item of a list on the way counts.
+   * reads of them are forgotten; each item of a list on the way counts. "*":
+   * every kept answer of the component may be out of date.
    *
    * @generated from field: string writes = 3;
    */

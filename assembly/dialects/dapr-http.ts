@@ -10,7 +10,7 @@ import { Code, httpStatusOf } from './codes';
 import { Door } from './door';
 import { Exchange } from './exchange';
 import { Route, Router, splitPath } from './router';
-import { unservedHttp } from './unserved';
+import { unservedHttp, unservedText } from './unserved';
 
 const CONTENT_TYPE = literal('content-type');
 const APPLICATION_JSON = literal('application/json');
@@ -243,11 +243,7 @@ export class DaprHttpDoor extends Door {
       answerError(exchange, 404, ERR_DIRECT_INVOKE, NO_APP_ID);
       return;
     }
-    const text = exchange.writer();
-    text.text('this API is currently not implemented: ');
-    text.text(missing);
-    text.text(' is not served by this version');
-    answerError(exchange, 501, ERR_API_UNIMPLEMENTED, text.view());
+    answerError(exchange, 501, ERR_API_UNIMPLEMENTED, unservedText(exchange, missing));
   }
 
   private isInvocation(headers: HeaderPairs): bool {

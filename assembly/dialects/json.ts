@@ -10,7 +10,8 @@ import { JSON_OPERATIONS } from './gen/json-operations';
 import { Handler } from './handler';
 import { JsonOperation, JsonPath } from './json-operation';
 import { JsonRequest } from './json-request';
-import { Route, Router } from './router';
+import { Route, Router, splitPath } from './router';
+import { unservedHttp, unservedText } from './unserved';
 import { literal, View, viewEquals, viewLen } from '../wire/view';
 
 /** What paths behind this door begin with. */
@@ -142,7 +143,10 @@ export class JsonDoor extends Door {
       exchange.handler = new Perform(operation);
       return this.checkMethod(exchange, POST);
     }
-    this.refusePath(exchange, Code.NOT_FOUND, 'there is no operation ');
+    const segments = splitPath(exchange.path);
+    const missing = segments.length > 1 ? unservedHttp(segments[1]) : '';
+    if (missing.length > 0) answerCode(exchange, Code.UNIMPLEMENTED, unservedText(exchange, missing));
+    else this.refusePath(exchange, Code.NOT_FOUND, 'there is no operation ');
     return false;
   }
 

@@ -9,8 +9,8 @@ const OPTION = 'layotto.bridge.v1.json';
 /** What stands for every key of a component. */
 const ALL = '*';
 
-/** google.protobuf.MethodOptions.IdempotencyLevel NO_SIDE_EFFECTS. */
-const NO_SIDE_EFFECTS = 1;
+/** google.protobuf.MethodOptions.IdempotencyLevel IDEMPOTENCY_UNKNOWN: what a method has that says nothing. */
+const IDEMPOTENCY_UNKNOWN = 0;
 
 /**
  * One operation of the JSON door.
@@ -19,7 +19,7 @@ const NO_SIDE_EFFECTS = 1;
  * @property {string} primitive
  * @property {string} path of the HTTP request
  * @property {string} call the bridge's method that takes the request as JSON
- * @property {boolean} reads it changes nothing
+ * @property {boolean} idempotent it may be performed twice without harm
  * @property {Names | undefined} component where the request names its component
  * @property {Names | undefined} writes where the request names the keys that it writes
  * @property {boolean} writesAll it may change what any read of the component answers
@@ -66,7 +66,7 @@ function operationOf(method, option) {
       primitive: door.primitive,
       path: `/v1.0-layotto/${door.primitive}/${method.name}`,
       call: `layotto.bridge.v1.Json/${service}.${method.name}`,
-      reads: method.idempotency === NO_SIDE_EFFECTS,
+      idempotent: method.idempotency !== IDEMPOTENCY_UNKNOWN,
       component: names(method.input, door.component, name),
       writes: names(method.input, door.writes === ALL ? '' : door.writes, name),
       writesAll: door.writes === ALL,

@@ -47,12 +47,12 @@ function filterLines(operations) {
     '',
     '/** Every operation of the JSON door. */',
     'export const JSON_OPERATIONS: StaticArray<JsonOperation> = [',
-    ...operations.flatMap(({ primitive, method, call, reads, component, writes, writesAll }) => [
+    ...operations.flatMap(({ primitive, method, call, idempotent, component, writes, writesAll }) => [
       '  new JsonOperation(',
       `    '${primitive}',`,
       `    '${method.name}',`,
       `    '${call}',`,
-      `    ${reads},`,
+      `    ${idempotent},`,
       `    ${pathCode(component)},`,
       `    ${pathCode(writes)},`,
       `    ${writesAll},`,

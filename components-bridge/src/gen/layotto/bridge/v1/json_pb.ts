@@ -5,9 +5,9 @@
 // What makes a method an operation of the JSON door:
 // POST /v1.0-layotto/{primitive}/{Method} with the request message as proto3
 // JSON, answered by the response message as proto3 JSON. Methods without the
-// option are not for apps. Those that only read say so by the standard option
-// idempotency_level = NO_SIDE_EFFECTS, and are sent once more when a session
-// to the bridge breaks.
+// option are not for apps. Those that may be performed twice without harm say so
+// by the standard option idempotency_level, and are sent once more when a
+// session to the bridge breaks.
 
 import type { GenExtension, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { extDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";

@@ -99,6 +99,18 @@ describe('the JSON door of a real Envoy', () => {
     });
   });
 
+  test('carries values of a mebibyte', async () => {
+    const value = Buffer.alloc(MIB, 'v').toString('base64');
+    const saved = await call('state/SaveState', {
+      storeName: 'statestore',
+      states: [{ key: 'large', value }],
+    });
+    expect(saved).toMatchObject({ status: 200 });
+    const got = await call('state/GetState', { storeName: 'statestore', key: 'large' });
+    expect(got.status).toBe(200);
+    expect((got.json as { data: string }).data === value).toBe(true);
+  });
+
   test('says what is wrong with a request', async () => {
     const refused = async (body: string, message: RegExp, status = 400) => {
       const answer = await http1(runtime.target, 'POST', `${JSON_DOOR}state/GetState`, { body });
@@ -180,10 +192,13 @@ describe('answers kept in Envoy', () => {
       nearCacheMaxAge: '60s',
       keyPrefix: 'none',
     };
-    runtime = await Runtime.start({
-      concurrency: 2,
-      components: [redisComponent(server.port, { metadata })],
-    });
+    const configs = {
+      name: 'configs',
+      type: 'configuration.redis',
+      metadata: { redisHost: `127.0.0.1:${server.port}`, answerInEnvoy: '30s' },
+    };
+    const components = [redisComponent(server.port, { metadata }), configs];
+    runtime = await Runtime.start({ concurrency: 2, components });
     outside = new Redis(server.port, '127.0.0.1');
   });
 
@@ -193,7 +208,25 @@ describe('answers kept in Envoy', () => {
     await server?.stop();
   });
 
-  test('are not given any more, on any worker, once the JSON door has written', async () => {
+  test('of configuration are not given any more, on any worker, once the JSON door has written', async () => {
+    const save = (content: string) =>
+      httpJson(runtime.target, 'POST', `${JSON_DOOR}configuration/SaveConfiguration`, {
+        storeName: 'configs',
+        items: [{ key: 'a', content }],
+      });
+    const read = () => httpJson(runtime.target, 'GET', '/v1.0/configuration/configs?key=a');
+    for (let round = 0; round < 20; round++) {
+      expect(await save(String(round))).toMatchObject({ status: 200 });
+      for (let again = 0; again < 8; again++) {
+        expect(await read()).toMatchObject({ json: { a: { value: String(round) } } });
+      }
+    }
+    await eventually('Envoy answers', async () =>
+      /cache;desc=hit/.test(String((await read()).headers['server-timing'])),
+    );
+  });
+
+  test('of state are not given any more, on any worker, once the JSON door has written', async () => {
     const save = (text: string) =>
       httpJson(runtime.target, 'POST', `${JSON_DOOR}state/SaveState`, {
         storeName: 'statestore',

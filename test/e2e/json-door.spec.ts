@@ -78,6 +78,55 @@ describe('the JSON door of a real Envoy', () => {
     }
   });
 
+  test('the other routes answer as the document says', async () => {
+    const lock = { resourceId: 'r', lockOwner: 'o' };
+    const operations = [{ operation: 'delete', request: { key: 'k' } }];
+    const binding = { operation: 'list', metadata: {} };
+    await call('configuration/SaveConfiguration', {
+      storeName: 'configstore',
+      items: [{ key: 'colour', content: 'green' }],
+    });
+    const calls: [method: string, path: string, url: string, value: unknown, status: number][] = [
+      ['POST', '/v1.0/state/{store}', '/v1.0/state/statestore', [{ key: 'k', value: { n: 1 } }], 204],
+      ['GET', '/v1.0/state/{store}/{key}', '/v1.0/state/statestore/k', undefined, 200],
+      ['PUT', '/v1.0/state/{store}/bulk', '/v1.0/state/statestore/bulk', { keys: ['k', 'no'] }, 200],
+      ['POST', '/v1.0/state/{store}/transaction', '/v1.0/state/statestore/transaction', { operations }, 204],
+      ['DELETE', '/v1.0/state/{store}/{key}', '/v1.0/state/statestore/k', undefined, 204],
+      ['GET', '/v1.0/state/{store}/{key}', '/v1.0/state/nope/k', undefined, 400],
+      ['POST', '/v1.0-alpha1/state/{store}/query', '/v1.0-alpha1/state/statestore/query', {}, 500],
+      ['POST', '/v1.0/bindings/{name}', '/v1.0/bindings/localstorage', binding, 200],
+      ['POST', '/v1.0/bindings/{name}', '/v1.0/bindings/nope', binding, 500],
+      ['GET', '/v1.0/secrets/{store}/{name}', '/v1.0/secrets/secretstore/API_KEY', undefined, 200],
+      ['GET', '/v1.0/secrets/{store}/bulk', '/v1.0/secrets/secretstore/bulk', undefined, 200],
+      ['GET', '/v1.0/configuration/{store}', '/v1.0/configuration/configstore?key=colour', undefined, 200],
+      [
+        'POST',
+        '/v1.0-alpha1/lock/{store}',
+        '/v1.0-alpha1/lock/lockstore',
+        { ...lock, expiryInSeconds: 9 },
+        200,
+      ],
+      ['POST', '/v1.0-alpha1/unlock/{store}', '/v1.0-alpha1/unlock/lockstore', lock, 200],
+      ['GET', '/v1.0/metadata', '/v1.0/metadata', undefined, 200],
+      ['GET', '/v1.0/healthz', '/v1.0/healthz', undefined, 204],
+      ['GET', '/v1.0/healthz', '/v1.0/healthz?appid=other', undefined, 500],
+      ['GET', '/actuator/health/liveness', '/actuator/health/liveness', undefined, 200],
+      ['GET', '/actuator/health/readiness', '/actuator/health/readiness', undefined, 200],
+      ['GET', '/actuator/health/{type}', '/actuator/health/more', undefined, 500],
+      ['GET', '/actuator/info', '/actuator/info', undefined, 200],
+      ['GET', '/actuator/logger', '/actuator/logger', undefined, 200],
+      ['POST', '/actuator/logger', '/actuator/logger', { component: 'statestore', level: 'info' }, 200],
+      ['POST', '/actuator/logger', '/actuator/logger', {}, 500],
+    ];
+    for (const [method, path, url, value, expected] of calls) {
+      const operation = described().find((one) => one.path === path && one.method === method);
+      if (operation === undefined) throw new Error(`${method} ${path} is not described`);
+      const { status, json } = await httpJson(runtime.target, method, url, value);
+      expect([url, status]).toEqual([url, expected]);
+      expect([url, answerProblems(operation, status, json)]).toEqual([url, []]);
+    }
+  });
+
   test('shares its values with the other doors', async () => {
     const value = Buffer.from('{"n":1}').toString('base64');
     const saved = await call('state/SaveState', { store_name: 'statestore', states: [{ key: 'k', value }] });

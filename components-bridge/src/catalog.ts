@@ -1,4 +1,5 @@
 import * as embedded from './components/embedded/metadata.js';
+import * as etcd from './components/etcd/metadata.js';
 import * as helloworld from './components/helloworld/metadata.js';
 import * as http from './components/http/metadata.js';
 import * as local from './components/local/metadata.js';
@@ -20,6 +21,14 @@ export const catalog: readonly ComponentType[] = [
     capabilities: ['ETAG', 'TRANSACTIONAL', 'TTL'],
     metadata: embedded.metadataSchema,
     load: () => import('./components/embedded/state.js'),
+  },
+  {
+    type: 'state.etcd',
+    aliases: ['etcd'],
+    primitive: 'state',
+    capabilities: ['ETAG', 'TRANSACTIONAL', 'TTL'],
+    metadata: etcd.stateMetadataSchema,
+    load: () => import('./components/etcd/state.js'),
   },
   {
     type: 'state.redis',

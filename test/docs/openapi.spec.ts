@@ -27,18 +27,27 @@ function registered(): string[] {
     const constants = new Map(
       [...text.matchAll(/const (\w+) = ('[^']*');/g)].map(([, name = '', value = '']) => [name, value]),
     );
-    /** The text of an argument: a literal, a constant, or a sum of those. */
-    const textOf = (argument: string): string =>
+    const passed = [...text.matchAll(/\w+\(router, ('[^']*')\)/g)].map(([, value = '']) => value);
+    /** What a part of an argument may be: a literal, a constant, or a parameter by what its callers pass. */
+    const values = (part: string): string[] => {
+      if (part === 'method') return ['POST', 'PUT'];
+      if (part === 'path') return passed.map((value) => value.slice(1, -1));
+      const literal = /^'(.*)'$/.exec(constants.get(part) ?? part)?.[1];
+      return [literal ?? `not understood: ${part}`];
+    };
+    /** Every text that a sum of parts may be. */
+    const textsOf = (argument: string): string[] =>
       argument
         .split('+')
-        .map((part) => constants.get(part.trim()) ?? part.trim())
-        .map((part) => /^'(.*)'$/.exec(part)?.[1] ?? `not understood: ${part}`)
-        .join('');
+        .reduce<string[]>(
+          (begun, part) => begun.flatMap((start) => values(part.trim()).map((end) => start + end)),
+          [''],
+        );
     return [...text.matchAll(/router\.http\(([\s\S]*?)\);/g)].flatMap(([, call = '']) => {
       const [primitive = '', operation = '', method = '', path = ''] = call.split(',');
-      // A loop over both.
-      const methods = method.trim() === 'method' ? ['POST', 'PUT'] : [textOf(method)];
-      return methods.map((one) => [one, ...[path, primitive, operation].map(textOf)].join(' '));
+      return textsOf(method).flatMap((one) =>
+        textsOf(path).map((to) => [one, to, textsOf(primitive), textsOf(operation)].join(' ')),
+      );
     });
   });
 }

@@ -31,6 +31,8 @@ export type RoomComponent = Pick<ComponentConfig, 'name' | 'type'> & Partial<Com
 export interface RoomsOptions {
   messageBytes?: number;
   mayApply?: () => boolean;
+  /** Where the app listens; by default nowhere. */
+  app?: { port: number; protocol: 'http' | 'grpc' };
   /** Component types beside the catalog's. */
   types?: readonly ComponentType[];
   /** Resolve at once, without waiting until every component is ready. */
@@ -48,6 +50,7 @@ export class Rooms {
   readonly log: string[] = [];
   readonly watches: Watches;
   readonly live: LiveAnswers;
+  readonly #configuration: ConfigurationService;
   readonly #handlers = new Map<string, Handler>();
 
   private constructor(
@@ -77,9 +80,17 @@ export class Rooms {
     });
     const asked = { registry: this.registry, messageBytes: options.messageBytes ?? 4 * 1024 * 1024 };
     const lifecycle = { registry: this.registry, catalog: types, mayApply: options.mayApply ?? (() => true) };
+    this.#configuration = new ConfigurationService({
+      ...asked,
+      appId: 'app',
+      app: options.app ?? { port: 0, protocol: 'http' },
+      log: pino({ level: 'silent' }),
+      watches: this.watches,
+      live: this.live,
+    });
     const services = [
       new BindingService(asked),
-      new ConfigurationService({ ...asked, appId: 'app', watches: this.watches, live: this.live }),
+      this.#configuration,
       new FileService(asked),
       new HelloService(asked),
       new LockService({ ...asked, ...OWNER }),
@@ -135,6 +146,7 @@ export class Rooms {
   }
 
   async close(): Promise<void> {
+    this.#configuration.close();
     this.live.close();
     this.watches.close();
     await this.registry.close();

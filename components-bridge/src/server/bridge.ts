@@ -86,6 +86,7 @@ export class Bridge {
   readonly #streams: StreamServer;
   readonly #admin: AdminServer;
   readonly #watches: Watches;
+  readonly #configuration: ConfigurationService;
   readonly #live: LiveAnswers;
   readonly #spans: SpanExporter | undefined;
   readonly #metrics: BridgeMetrics;
@@ -138,15 +139,18 @@ export class Bridge {
       cacheBytes: config.limits.cacheBytes,
     });
     const asked = { registry: this.#registry, backends, messageBytes: config.limits.messageBytes };
+    this.#configuration = new ConfigurationService({
+      ...asked,
+      appId: owner.appId,
+      app: config.app,
+      log,
+      watches: this.#watches,
+      live: this.#live,
+    });
     const services: Service[] = [
       new ActuatorService({ registry: this.#registry, log }),
       new BindingService(asked),
-      new ConfigurationService({
-        ...asked,
-        appId: owner.appId,
-        watches: this.#watches,
-        live: this.#live,
-      }),
+      this.#configuration,
       new FileService(asked),
       new HelloService(asked),
       new LifecycleService({
@@ -309,6 +313,7 @@ export class Bridge {
   async #end(): Promise<void> {
     clearInterval(this.#renewals);
     this.#metrics.stop();
+    this.#configuration.close();
     this.#live.close();
     this.#watches.close();
     await Promise.all([this.#registry.close(), this.#spans?.close(LAST_SPANS_MS)]);

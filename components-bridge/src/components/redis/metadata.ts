@@ -6,8 +6,8 @@ import { parseTtl } from '../../primitives/state/ttl.js';
 import { lockKeyPrefix } from '../../primitives/lock/metadata.js';
 import { keyPrefixSchema } from '../../primitives/state/metadata.js';
 import { duration, flag, oneOf, read, text, whole } from '../fields.js';
+import { parseAddresses } from '../addresses.js';
 import { segmentShape, sequencerShape } from '../sequencer-fields.js';
-import { parseAddresses } from './fields.js';
 
 const addresses = read('host:port, or several separated by commas', parseAddresses);
 

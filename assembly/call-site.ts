@@ -16,6 +16,9 @@ export abstract class CallSite extends RootContext implements Background {
   readonly calls: CallMetrics;
   /** Messages and bodies refused for their length, either way. */
   refusedMessages: i64 = 0;
+  /** Streams that are passed on now, and those refused because there were too many. */
+  streams: i32 = 0;
+  refusedStreams: i64 = 0;
   /** Answers kept in Envoy; null if no component wants that. */
   cache: NearCache | null = null;
 
@@ -37,6 +40,9 @@ export abstract class CallSite extends RootContext implements Background {
 
   /** The bridge can be asked. */
   abstract get ready(): bool;
+
+  /** The bridge could be asked at some time. */
+  abstract get started(): bool;
 
   /** Sends an operation to the bridge. */
   abstract submit(operation: Operation): Submitted;

@@ -2,6 +2,7 @@
 
 import { NearCache } from './cache/near-cache';
 import { CallSite } from './call-site';
+import { noteHealth } from './config/component-health';
 import { Configuration } from './config/configuration';
 import { Listener } from './dialects/background';
 import { DaprHttpDoor } from './dialects/dapr-http';
@@ -110,6 +111,8 @@ export class Runtime extends CallSite implements PushListener {
     now.refusedOperations = this.budget.refusedOperations;
     now.refusedBytes = this.budget.refusedBytes;
     now.refusedMessages = this.refusedMessages;
+    now.streams = this.streams;
+    now.refusedStreams = this.refusedStreams;
     const cache = this.cache;
     if (cache !== null) {
       now.cacheHits = cache.hits;
@@ -136,6 +139,11 @@ export class Runtime extends CallSite implements PushListener {
     return session !== null && session.ready;
   }
 
+  get started(): bool {
+    const session = this.session;
+    return session !== null && session.linksOpened > 0;
+  }
+
   submit(operation: Operation): Submitted {
     const session = this.session;
     return session === null ? Submitted.NoSession : session.submit(operation);
@@ -143,15 +151,16 @@ export class Runtime extends CallSite implements PushListener {
 
   onPush(payload: View): void {
     const cache = this.cache;
-    if (cache === null) return;
     const push = new Push();
     // What cannot be read may have told of any key.
     if (!push.decode(payload)) {
-      cache.clear();
+      if (cache !== null) cache.clear();
       return;
     }
+    const health = push.health;
+    if (health !== null) noteHealth(this.configuration, health);
     const invalidation = push.invalidation;
-    if (invalidation === null) return;
+    if (cache === null || invalidation === null) return;
     const component = this.configuration.find(invalidation.primitive, invalidation.component);
     if (component === null) return;
     if (invalidation.all) cache.invalidateAll(component.index);

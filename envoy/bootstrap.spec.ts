@@ -4,6 +4,7 @@ import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { sampleCatalog } from '../test/support/sample-catalog.js';
 import { EXTENSION_FILE, renderBootstrap, toYaml } from './bootstrap.js';
 import type { BootstrapOptions } from './bootstrap.js';
+import { STREAM_PATHS } from './names.js';
 import { SAMPLE_CONFIG } from './samples.js';
 
 const options: BootstrapOptions = {
@@ -33,16 +34,18 @@ describe('the bootstrap', () => {
     const { bootstrap, extensionDir } = renderBootstrap(SAMPLE_CONFIG, options);
     expect(extensionDir).toBe('/var/lib/layotto/envoy');
     const paths = JSON.stringify(bootstrap).match(/"path":"\/[^"]*"/g) ?? [];
-    expect([...new Set(paths)].sort()).toEqual([
-      '"path":"/metrics"',
-      '"path":"/metrics/bridge"',
-      '"path":"/stats/prometheus"',
+    const actuator = ['health/liveness', 'health/readiness', 'info', 'logger'].map((it) => `/actuator/${it}`);
+    const routed = ['/metrics', '/metrics/bridge', '/stats/prometheus', ...actuator, ...STREAM_PATHS];
+    const files = new Set(paths);
+    for (const path of routed) expect(files.delete(`"path":"${path}"`)).toBe(true);
+    expect([...files].sort()).toEqual([
       '"path":"/var/lib/layotto/app.sock"',
       '"path":"/var/lib/layotto/bridge-admin.sock"',
       '"path":"/var/lib/layotto/envoy"',
       '"path":"/var/lib/layotto/envoy-admin.sock"',
       '"path":"/var/lib/layotto/envoy/runtime.ecds.yaml"',
       '"path":"/var/lib/layotto/session.sock"',
+      '"path":"/var/lib/layotto/streams.sock"',
     ]);
   });
 
@@ -55,9 +58,9 @@ describe('the bootstrap', () => {
     ]);
   });
 
-  it('listens on TCP only, and without metrics, if that is what is configured', () => {
-    const { unixSocket, ...listen } = SAMPLE_CONFIG.listen;
-    expect(unixSocket).toBeDefined();
+  it('listens on TCP only, and without metrics and actuator, if that is what is configured', () => {
+    const { unixSocket, actuator, ...listen } = SAMPLE_CONFIG.listen;
+    expect([unixSocket, actuator]).not.toContain(undefined);
     const config = {
       ...SAMPLE_CONFIG,
       listen: { ...listen, host: '0.0.0.0' },
@@ -70,8 +73,23 @@ describe('the bootstrap', () => {
     expect(clusters.map((cluster) => cluster['name'])).toEqual([
       'layotto_session',
       'layotto_session_large',
+      'layotto_streams',
       'layotto_none',
     ]);
+  });
+
+  it.each([
+    ['127.0.0.1', [], true],
+    ['::1', [], true],
+    ['0.0.0.0', [], false],
+    ['0.0.0.0', ['', 'token'], true],
+  ])('lets log levels be changed on the actuator at %s with the tokens %p: %p', (host, apiTokens, may) => {
+    const listen = { ...SAMPLE_CONFIG.listen, actuator: { host, port: 34999 } };
+    const { bootstrap } = renderBootstrap({ ...SAMPLE_CONFIG, listen }, { ...options, apiTokens });
+    const { listeners } = bootstrap['static_resources'] as { listeners: Record<string, unknown>[] };
+    const actuator = listeners.find(({ name }) => name === 'layotto_actuator');
+    expect(actuator).toHaveProperty('address.socket_address', { address: host, port_value: 34999 });
+    expect(JSON.stringify(actuator).includes('"exact":"POST"')).toBe(may);
   });
 
   it("gives every call a deadline, and keeps Envoy's limits above the filter's", () => {
@@ -94,6 +112,12 @@ describe('the bootstrap', () => {
     const reply = {
       'layotto.reply': { '@type': 'type.googleapis.com/envoy.config.route.v3.FilterConfig', disabled: true },
     };
+    const passed = {
+      cluster: 'layotto_streams',
+      timeout: '0s',
+      idle_timeout: '0s',
+      max_stream_duration: { max_stream_duration: '0s', grpc_timeout_header_max: '0s' },
+    };
     expect(manager(config)).toMatchObject({
       normalize_path: false,
       merge_slashes: false,
@@ -106,8 +130,13 @@ describe('the bootstrap', () => {
       route_config: {
         virtual_hosts: [
           {
-            // Only answers to gRPC callers pass the Lua filter.
+            // Only answers to gRPC callers pass the Lua filter, and of those only what the filter answers itself.
             routes: [
+              ...STREAM_PATHS.map((path) => ({
+                match: { path, grpc: {} },
+                route: passed,
+                typed_per_filter_config: reply,
+              })),
               { match: { prefix: '/', grpc: {} }, route },
               { match: { prefix: '/' }, route, typed_per_filter_config: reply },
             ],

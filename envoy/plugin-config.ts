@@ -73,6 +73,11 @@ export function pluginConfiguration(config: RuntimeConfig, options: PluginOption
   };
 }
 
+/** Whether callers must present a token. */
+export function isGuarded({ apiTokens }: Pick<PluginOptions, 'apiTokens'>): boolean {
+  return apiTokens.some((token) => token !== '');
+}
+
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }

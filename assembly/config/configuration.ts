@@ -5,6 +5,14 @@
 import { JsonKind, JsonReader } from '../wire/json';
 import { literal, View, viewEquals, viewLen, viewOf, viewPtr, viewToString } from '../wire/view';
 
+/** Where a component stands. */
+export enum Standing {
+  /** The bridge has not said yet, or has not tried it yet. */
+  Starting,
+  Up,
+  Down,
+}
+
 /** A configured component, as far as the filter needs to know it. */
 export class Component {
   /** Counts from 0 within a configuration. */
@@ -20,6 +28,28 @@ export class Component {
   nearCacheMs: i32 = 0;
   /** Gives ids in runs, which Envoy hands out by itself. */
   givesRuns: bool = false;
+  /** Where it stands, as the bridge said last. */
+  standing: Standing = Standing.Starting;
+  private reasonBytes: ArrayBuffer | null = null;
+
+  /** Why it is not up; no bytes if it is, or nothing is known. */
+  get reason(): View {
+    const bytes = this.reasonBytes;
+    return bytes === null ? 0 : viewOf(bytes);
+  }
+
+  /** Keeps a copy. */
+  setReason(reason: View): void {
+    const length = viewLen(reason);
+    if (viewEquals(this.reason, reason)) return;
+    if (length == 0) {
+      this.reasonBytes = null;
+      return;
+    }
+    const bytes = new ArrayBuffer(length);
+    memory.copy(changetype<usize>(bytes), viewPtr(reason), length);
+    this.reasonBytes = bytes;
+  }
 
   /** Whether the component has declared a feature, for example "TRANSACTIONAL". */
   can(capability: View): bool {
@@ -44,6 +74,7 @@ const K_LIMITS = literal('limits');
 const K_MESSAGE_BYTES = literal('messageBytes');
 const K_OPERATIONS = literal('operations');
 const K_BYTES = literal('bytes');
+const K_STREAMS = literal('streams');
 const K_DEADLINE = literal('deadlineMs');
 const K_HOSTS = literal('hosts');
 const K_TOKENS = literal('tokens');
@@ -73,6 +104,8 @@ export class Configuration {
   messageBytes: i32 = 4 * 1024 * 1024;
   /** Operations under way per root context. */
   operations: i32 = 1024;
+  /** Streams passed on at the same time per root context. */
+  streams: i32 = 100;
   /** Bytes held per root context. */
   bytes: i64 = 64 * 1024 * 1024;
   /** Bytes of answers kept per root context. */
@@ -232,6 +265,8 @@ export class Configuration {
         this.messageBytes = <i32>this.whole('limits.messageBytes', 1, 1 << 30);
       } else if (viewEquals(reader.key, K_OPERATIONS)) {
         this.operations = <i32>this.whole('limits.operations', 1, 1 << 20);
+      } else if (viewEquals(reader.key, K_STREAMS)) {
+        this.streams = <i32>this.whole('limits.streams', 1, 1 << 20);
       } else if (viewEquals(reader.key, K_BYTES)) {
         this.bytes = this.whole('limits.bytes', 1, 1 << 31);
       } else if (viewEquals(reader.key, K_CACHE_BYTES)) {

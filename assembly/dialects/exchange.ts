@@ -95,6 +95,8 @@ export class Exchange {
   body: View = 0;
   /** The session to the bridge is up. */
   ready: bool = false;
+  /** It was up at some time. */
+  started: bool = false;
   handler: Handler | null = null;
   /** What is called; null before the door has found out. */
   route: Route | null = null;
@@ -140,9 +142,10 @@ export class Exchange {
     return this.background.askAlone(method, request, listener);
   }
 
-  /** Takes the route's handler; false if nobody serves it. */
+  /** Takes the route's handler, if it is no stream; false if nobody serves it. */
   serve(route: Route): bool {
     this.route = route;
+    if (route.passing !== null) return true;
     const factory = route.factory;
     if (factory === null) return false;
     this.handler = factory();

@@ -10,6 +10,22 @@ const SLASH: u8 = 0x2f;
 /** What a call that no primitive serves is counted as. */
 export const UNKNOWN: string = 'unknown';
 
+/** Of a method whose calls are streams: they pass to the bridge as they are. */
+export class Passing {
+  readonly primitive: View;
+  readonly unserved: View;
+
+  constructor(
+    primitive: string,
+    /** google.rpc.Code where no component of the primitive is configured, and the words of that. */
+    readonly unservedCode: i32,
+    unserved: string,
+  ) {
+    this.primitive = literal(primitive);
+    this.unserved = literal(unserved);
+  }
+}
+
 /** One method behind one door: what it is called in metrics, and who serves it. */
 export class Route {
   constructor(
@@ -20,10 +36,12 @@ export class Route {
     public readonly primitive: string,
     /** The method's name, the same behind every door, for example `GetState`. */
     public readonly operation: string,
-    /** Null for what is not served. */
+    /** Null for what is not served, and for streams. */
     public readonly factory: HandlerFactory | null,
     /** What the primitive keeps, if it keeps anything. */
-    public readonly state: RoomState | null,
+    public readonly state: RoomState | null = null,
+    /** Null for what is no stream. */
+    public readonly passing: Passing | null = null,
   ) {}
 }
 
@@ -64,8 +82,8 @@ export class Router {
   private grpcEntries: Array<GrpcEntry> = [];
   private httpEntries: Array<HttpEntry> = [];
   /** For calls that no entry serves. */
-  readonly unknownGrpc: Route = new Route(0, 'grpc', UNKNOWN, UNKNOWN, null, null);
-  readonly unknownHttp: Route = new Route(1, 'dapr_http', UNKNOWN, UNKNOWN, null, null);
+  readonly unknownGrpc: Route = new Route(0, 'grpc', UNKNOWN, UNKNOWN, null);
+  readonly unknownHttp: Route = new Route(1, 'dapr_http', UNKNOWN, UNKNOWN, null);
   private size: i32 = 2;
 
   /** @param path "/package.Service/Method" @param state what the primitive keeps in this root context */
@@ -76,14 +94,27 @@ export class Router {
     factory: HandlerFactory,
     state: RoomState | null = null,
   ): void {
-    const door = path.startsWith(DAPR_SERVICES) ? 'dapr_grpc' : 'layotto_grpc';
-    const route = new Route(this.size++, door, primitive, operation, factory, state);
+    this.addGrpc(path, new Route(this.size++, doorOf(path), primitive, operation, factory, state));
+  }
+
+  /**
+   * A method whose calls are streams, which pass to the bridge as they are. Envoy must have a route for it.
+   *
+   * @param path "/package.Service/Method"
+   * @param unservedCode how a call is refused while no component of the primitive is configured
+   */
+  stream(primitive: string, operation: string, path: string, unservedCode: i32, unserved: string): void {
+    const passing = new Passing(primitive, unservedCode, unserved);
+    this.addGrpc(path, new Route(this.size++, doorOf(path), primitive, operation, null, null, passing));
+  }
+
+  private addGrpc(path: string, route: Route): void {
     this.grpcEntries.push(new GrpcEntry(literal(path), route));
   }
 
   /** @param pattern path in which "{}" stands for one segment, for example "/v1.0/state/{}" */
   http(primitive: string, operation: string, method: string, pattern: string, factory: HandlerFactory): void {
-    const route = new Route(this.size++, 'dapr_http', primitive, operation, factory, null);
+    const route = new Route(this.size++, 'dapr_http', primitive, operation, factory);
     this.httpEntries.push(new HttpEntry(literal(method), splitPath(literal(pattern)), route));
   }
 
@@ -106,6 +137,10 @@ export class Router {
     }
     return this.unknownHttp;
   }
+}
+
+function doorOf(path: string): string {
+  return path.startsWith(DAPR_SERVICES) ? 'dapr_grpc' : 'layotto_grpc';
 }
 
 function matches(pattern: Array<View>, segments: Array<View>): bool {

@@ -9,8 +9,10 @@ const LARGE_LINKS = literal('layotto_session_links;link=large');
 const LINKS_OPENED = literal('layotto_session_links_opened_total');
 const LINKS_LOST = literal('layotto_session_links_lost_total');
 const OPERATIONS = literal('layotto_operations_in_flight');
+const STREAMS = literal('layotto_streams_open');
 const BYTES = literal('layotto_bytes_held');
 const REFUSED_OPERATIONS = literal('layotto_limit_refusals_total;limit=operations');
+const REFUSED_STREAMS = literal('layotto_limit_refusals_total;limit=streams');
 const REFUSED_BYTES = literal('layotto_limit_refusals_total;limit=bytes');
 const CACHE_HITS = literal('layotto_near_cache_reads_total;result=hit');
 const CACHE_MISSES = literal('layotto_near_cache_reads_total;result=miss');
@@ -33,6 +35,9 @@ export class Snapshot {
   bytes: i64 = 0;
   refusedOperations: i64 = 0;
   refusedBytes: i64 = 0;
+  /** Streams that pass now, and those refused. */
+  streams: i32 = 0;
+  refusedStreams: i64 = 0;
   refusedMessages: i64 = 0;
   /** Reads that may be answered from Envoy's memory, and were or were not. */
   cacheHits: i64 = 0;
@@ -66,8 +71,10 @@ export class RuntimeMetrics {
   private readonly linksOpened: Total = new Total(LINKS_OPENED);
   private readonly linksLost: Total = new Total(LINKS_LOST);
   private readonly operations: Gauge = new Gauge(OPERATIONS);
+  private readonly streams: Gauge = new Gauge(STREAMS);
   private readonly bytes: Gauge = new Gauge(BYTES);
   private readonly refusedOperations: Total = new Total(REFUSED_OPERATIONS);
+  private readonly refusedStreams: Total = new Total(REFUSED_STREAMS);
   private readonly refusedBytes: Total = new Total(REFUSED_BYTES);
   private readonly refusedMessages: Total = new Total(REFUSED_MESSAGES);
   private readonly cacheHits: Total = new Total(CACHE_HITS);
@@ -85,8 +92,10 @@ export class RuntimeMetrics {
     this.linksOpened.set(now.linksOpened);
     this.linksLost.set(now.linksLost);
     this.operations.set(now.operations);
+    this.streams.set(now.streams);
     this.bytes.set(now.bytes);
     this.refusedOperations.set(now.refusedOperations);
+    this.refusedStreams.set(now.refusedStreams);
     this.refusedBytes.set(now.refusedBytes);
     this.refusedMessages.set(now.refusedMessages);
     this.cacheHits.set(now.cacheHits);
@@ -100,6 +109,7 @@ export class RuntimeMetrics {
 
   /** Takes this context's share out of what is shown as being there now. */
   leave(): void {
+    this.streams.set(0);
     this.smallLinks.set(0);
     this.largeLinks.set(0);
     this.operations.set(0);

@@ -4,6 +4,7 @@ import { Router } from '../dialects/router';
 import { registerRoot, RootContext } from '../host/context';
 import { Runtime } from '../root';
 import { installBinding } from '../primitives/binding/binding';
+import { installFile } from '../primitives/file/file';
 import { installHealth } from '../primitives/health/health';
 import { installHello } from '../primitives/hello/hello';
 import { installLifecycle } from '../primitives/lifecycle/lifecycle';
@@ -13,11 +14,12 @@ import { installSecret } from '../primitives/secret/secret';
 import { installSequencer } from '../primitives/sequencer/sequencer';
 import { installState } from '../primitives/state/state';
 
-export * from '../host/exports-answering';
+export * from '../host/exports-passing';
 
 function install(router: Router): void {
   installState(router);
   installBinding(router);
+  installFile(router);
   installHello(router);
   installLifecycle(router);
   installLock(router);

@@ -11,6 +11,7 @@ import { BindingService } from '../../components-bridge/src/primitives/binding/s
 import { Call } from '../../components-bridge/src/primitives/call.js';
 import type { ComponentType } from '../../components-bridge/src/primitives/component.js';
 import type { Handler } from '../../components-bridge/src/primitives/handler.js';
+import { FileService } from '../../components-bridge/src/primitives/file/service.js';
 import { HelloService } from '../../components-bridge/src/primitives/hello/service.js';
 import { LifecycleService } from '../../components-bridge/src/primitives/lifecycle/service.js';
 import { LockService } from '../../components-bridge/src/primitives/lock/service.js';
@@ -67,6 +68,7 @@ export class Rooms {
     const lifecycle = { registry: this.registry, catalog: types, mayApply: options.mayApply ?? (() => true) };
     const services = [
       new BindingService(asked),
+      new FileService(asked),
       new HelloService(asked),
       new LockService({ ...asked, ...OWNER }),
       new SecretService(asked),

@@ -37,6 +37,8 @@ export interface RuntimeOptions {
   hold?: boolean;
   /** Also listen on a Unix socket. */
   unixSocket?: boolean;
+  /** Also serve the actuator, on a port of 127.0.0.1. */
+  actuator?: boolean;
   hosts?: string[];
   limits?: Partial<RuntimeConfig['limits']>;
   lifecycle?: Partial<RuntimeConfig['lifecycle']>;
@@ -330,12 +332,14 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
       host: '127.0.0.1',
       port: await freePort(),
       hosts: options.hosts ?? [],
+      ...(options.actuator === true ? { actuator: { host: '127.0.0.1', port: await freePort() } } : {}),
       ...(options.unixSocket === true ? { unixSocket: join(dataDir, 'runtime.sock') } : {}),
     },
     dataDir,
     limits: {
       messageBytes: 4_194_304,
       operations: 1024,
+      streams: 100,
       bytes: 67_108_864,
       cacheBytes: 8_388_608,
       deadlineMs: 15_000,

@@ -47,6 +47,7 @@ const DEFAULTS = {
   limits: {
     messageBytes: 4 * 1024 * 1024,
     operations: 1024,
+    streams: 100,
     bytes: 64 * 1024 * 1024,
     cacheBytes: 8 * 1024 * 1024,
     deadlineMs: 15_000,
@@ -65,6 +66,7 @@ const EMBEDDED_COMPONENTS: readonly { name: string; type: string; metadata?: Rec
   { name: 'lockstore', type: 'lock.embedded' },
   { name: 'sequencer', type: 'sequencer.embedded' },
   { name: 'localstorage', type: 'bindings.localstorage' },
+  { name: 'file', type: 'file.local' },
   { name: 'helloworld', type: 'hello.helloworld' },
   { name: 'secretstore', type: 'secretstores.local.env', metadata: { prefix: 'SECRET_' } },
 ];
@@ -179,6 +181,7 @@ function assemble(
     hosts: [...(draft.listen.hosts ?? DEFAULTS.listen.hosts)],
   };
   if (draft.listen.unixSocket !== undefined) listen.unixSocket = draft.listen.unixSocket;
+  if (draft.listen.actuator !== undefined) listen.actuator = draft.listen.actuator;
   const { otlp, sampling = DEFAULTS.tracing.sampling } = draft.tracing;
   return {
     source: sources.length === 0 ? EMBEDDED : sources.join(' and '),
@@ -195,6 +198,7 @@ function assemble(
     limits: {
       messageBytes: draft.limits.messageBytes ?? DEFAULTS.limits.messageBytes,
       operations: draft.limits.operations ?? DEFAULTS.limits.operations,
+      streams: draft.limits.streams ?? DEFAULTS.limits.streams,
       bytes: draft.limits.bytes ?? DEFAULTS.limits.bytes,
       cacheBytes: draft.limits.cacheBytes ?? DEFAULTS.limits.cacheBytes,
       deadlineMs: draft.limits.deadlineMs ?? DEFAULTS.limits.deadlineMs,
@@ -218,7 +222,7 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
   const problem = (path: string[], message: string): void =>
     findings.problem(file, draft.lineOf(path), path.join('.'), message);
 
-  const { unixSocket, port } = config.listen;
+  const { unixSocket, port, actuator } = config.listen;
   if (unixSocket !== undefined && socketPathTooLong(unixSocket)) {
     problem(['listen', 'unixSocket'], tooLong(unixSocket));
   }
@@ -227,6 +231,14 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
     const message = `${tooLong(socket)}; choose a data folder with a shorter path`;
     if (options.dataDir === undefined) problem(['dataDir'], message);
     else findings.problem('', 0, '--data-dir', message);
+  }
+  const taken = [port, config.envoy.metricsPort].indexOf(actuator?.port ?? -1);
+  if (taken >= 0) {
+    const user = taken === 0 ? 'listen.port' : 'envoy.metricsPort';
+    problem(
+      ['listen', 'actuator'],
+      `expected a port of its own, found ${actuator?.port}, which ${user} uses`,
+    );
   }
   if (config.envoy.metricsPort === port) {
     problem(

@@ -12,6 +12,7 @@ import {
   asCollector,
   asCount,
   asHostName,
+  asListenAddress,
   asListenHost,
   asPort,
   asShare,
@@ -52,6 +53,9 @@ const listen = z.strictObject({
   host: field('an IP address to listen on, such as 127.0.0.1', asListenHost),
   port: field('a port from 1 to 65535', (value) => asPort(value, 1)),
   unixSocket: text,
+  actuator: field('a port, or an IP address and a port such as 0.0.0.0:34999', (value) =>
+    asListenAddress(value),
+  ),
   hosts: field('a list of host names without ports, such as [runtime.local]', (value) => {
     if (!Array.isArray(value)) return undefined;
     const names = value.map(asHostName);
@@ -64,6 +68,7 @@ const MIB = 1024 * 1024;
 const limits = z.strictObject({
   message: bytes(1024, 64 * MIB, 'from 1KiB to 64MiB'),
   operations: count(1, 1_000_000),
+  streams: count(1, 10_000),
   bytes: bytes(64 * 1024, 1024 * MIB, 'from 64KiB to 1GiB'),
   cache: bytes(64 * 1024, 1024 * MIB, 'from 64KiB to 1GiB'),
   deadline: field('a duration from 1ms to 1h with its unit, such as 15s or 500ms', (value) => {
@@ -144,6 +149,7 @@ export function readNative(
   draft.limits = {
     messageBytes: found.limits?.message,
     operations: found.limits?.operations,
+    streams: found.limits?.streams,
     bytes: found.limits?.bytes,
     cacheBytes: found.limits?.cache,
     deadlineMs: found.limits?.deadline,

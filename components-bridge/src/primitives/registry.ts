@@ -69,6 +69,8 @@ export class ComponentRegistry {
   /** Components that nobody finds any more, until they are closed. */
   readonly #leaving = new Set<ComponentSlot>();
   readonly #log: Logger;
+  /** How much components log, where that was set, by primitive and name. */
+  readonly #levels = new Map<string, string>();
 
   constructor(private readonly options: RegistryOptions) {
     this.#log = options.log;
@@ -167,6 +169,19 @@ export class ComponentRegistry {
     return this.#all().map((slot) => slot.health());
   }
 
+  /** How much each component logs, as pino names it. */
+  logLevels(): { config: ComponentConfig; level: string }[] {
+    return this.#all().map(({ config, log }) => ({ config, level: log.level }));
+  }
+
+  /** Sets how much a component logs, also by its later settings. @param level one of pino's */
+  setLogLevel(config: ComponentConfig, level: string): void {
+    const id = idOf(config);
+    this.#levels.set(id, level);
+    for (const slot of [...this.#all(), ...this.#candidates.values(), ...this.#trials])
+      if (idOf(slot.config) === id) slot.log.level = level;
+  }
+
   /** Closes every component; a failure to close is logged. */
   async close(): Promise<void> {
     const slots = [...this.#all(), ...this.#candidates.values(), ...this.#trials, ...this.#leaving];
@@ -217,7 +232,7 @@ export class ComponentRegistry {
   #slot(config: ComponentConfig): ComponentSlot {
     const { dataDir, log, secrets, metadataOf, prepare } = this.options;
     secrets?.addComponents([config]);
-    return new ComponentSlot(config, this.#types.get(config.type), {
+    const slot = new ComponentSlot(config, this.#types.get(config.type), {
       dataDir,
       log,
       ...(secrets === undefined ? {} : { secrets }),
@@ -226,6 +241,8 @@ export class ComponentRegistry {
       onChange: (slot) => this.#changed(slot),
       onInvalid: ({ config }, keys) => this.options.onInvalid?.(config, keys),
     });
+    slot.log.level = this.#levels.get(idOf(config)) ?? slot.log.level;
+    return slot;
   }
 
   #all(): ComponentSlot[] {
@@ -274,7 +291,7 @@ export class ComponentRegistry {
   #changed(slot: ComponentSlot): void {
     const { config } = slot;
     const { status, reason } = slot.health();
-    const log = this.#log.child({ component: config.name, type: config.type });
+    const { log } = slot;
     const id = idOf(config);
     if (this.#trials.has(slot)) {
       if (slot.instance === undefined) return;

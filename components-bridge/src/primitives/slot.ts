@@ -11,6 +11,7 @@ export type ComponentStatus = 'ready' | 'connecting' | 'down';
 
 /** Where one component stands. */
 export interface ComponentHealth {
+  primitive: string;
   name: string;
   type: string;
   status: ComponentStatus;
@@ -72,7 +73,8 @@ export class ComponentSlot {
   readonly settled = new Promise<void>((resolve) => {
     this.#settle = resolve;
   });
-  readonly #log: Logger;
+  /** Its own log, and the component's. */
+  readonly log: Logger;
   readonly #secrets: Secrets;
 
   /** @param type undefined if this version does not serve it: then it never becomes ready */
@@ -81,7 +83,7 @@ export class ComponentSlot {
     private readonly type: ComponentType | undefined,
     private readonly options: SlotOptions,
   ) {
-    this.#log = options.log.child({ component: config.name, type: config.type });
+    this.log = options.log.child({ component: config.name, type: config.type });
     this.#secrets = options.secrets ?? new Secrets();
   }
 
@@ -100,8 +102,8 @@ export class ComponentSlot {
   }
 
   health(): ComponentHealth {
-    const { name, type } = this.config;
-    const health: ComponentHealth = { name, type, status: this.#status };
+    const { primitive, name, type } = this.config;
+    const health: ComponentHealth = { primitive, name, type, status: this.#status };
     if (this.#reason !== undefined) health.reason = this.#reason;
     return health;
   }
@@ -123,7 +125,7 @@ export class ComponentSlot {
     } catch (error) {
       // What cannot be had now is not new; the component goes on with what it has.
       const reason = this.#secrets.redact(reasonOf(error));
-      if (reason !== this.#missing) this.#log.warn({ reason }, 'its secrets cannot be read again');
+      if (reason !== this.#missing) this.log.warn({ reason }, 'its secrets cannot be read again');
       this.#missing = reason;
       return false;
     }
@@ -183,7 +185,7 @@ export class ComponentSlot {
     this.#instance = undefined;
     this.#set('down', why);
     await instance?.close().catch((error: unknown) => {
-      this.#log.warn({ reason: reasonOf(error) }, 'component did not close cleanly');
+      this.log.warn({ reason: reasonOf(error) }, 'component did not close cleanly');
     });
   }
 
@@ -216,7 +218,7 @@ export class ComponentSlot {
       name,
       metadata,
       dataDir: this.options.dataDir,
-      log: this.#log,
+      log: this.log,
       report: (status, reason) => {
         if (opened && !this.#closed) this.#set(status, reason);
       },

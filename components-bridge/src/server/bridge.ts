@@ -2,10 +2,13 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 
 import { configHash } from '../config/hash.js';
+import { streamsSocket } from '../config/sockets.js';
 import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
+import { ActuatorService } from '../primitives/actuator/service.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
 import type { ComponentType } from '../primitives/component.js';
+import { FileService } from '../primitives/file/service.js';
 import { HelloService } from '../primitives/hello/service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
 import { LockService } from '../primitives/lock/service.js';
@@ -24,11 +27,13 @@ import { AdminServer } from './admin.js';
 import type { AdminPage } from './admin.js';
 import { CallWatch } from './calls.js';
 import { ComponentHistory } from './component-history.js';
+import { healthPush } from './health-push.js';
 import { invalidation } from './invalidations.js';
 import { BridgeMetrics } from './metrics.js';
 import type { BridgeState } from './metrics.js';
 import { Predecessor } from './predecessor.js';
 import { SessionServer } from './session.js';
+import { StreamServer } from './streams.js';
 
 /** How long filters wait for their greeting while components are opened for the first time. */
 const FIRST_TRIES_MS = 250;
@@ -51,7 +56,7 @@ export interface BridgeOptions {
   catalog: readonly ComponentType[];
   /** The runtime's version, said in the session's hello. */
   version: string;
-  /** Where sessions are served. Default: `session.sock` in the data folder. */
+  /** Where sessions are served, and streams beside it. Default: `session.sock` in the data folder. */
   socketPath?: string | undefined;
   /** Group that may connect to the sockets, besides the owner. */
   gid?: number | undefined;
@@ -73,12 +78,14 @@ export class Bridge {
   readonly socketPath: string;
   readonly #registry: ComponentRegistry;
   readonly #sessions: SessionServer;
+  readonly #streams: StreamServer;
   readonly #admin: AdminServer;
   readonly #spans: SpanExporter | undefined;
   readonly #metrics: BridgeMetrics;
   readonly #history = new ComponentHistory();
   readonly #names: Pick<BridgeState, 'version' | 'configVersion'>;
   #renewals: NodeJS.Timeout | undefined;
+  #telling = false;
   /** The configuration that was asked for last. */
   #config: RuntimeConfig;
 
@@ -106,6 +113,7 @@ export class Bridge {
       onHealth: (health) => {
         this.#history.note(health);
         options.onHealth?.(health);
+        this.#tellHealth();
       },
       onReplaced: (component) => {
         this.#reconfigured();
@@ -118,7 +126,9 @@ export class Bridge {
     });
     const asked = { registry: this.#registry, backends, messageBytes: config.limits.messageBytes };
     const services = [
+      new ActuatorService({ registry: this.#registry, log }),
       new BindingService(asked),
+      new FileService(asked),
       new HelloService(asked),
       new LifecycleService({
         registry: this.#registry,
@@ -130,6 +140,7 @@ export class Bridge {
       new SequencerService({ ...asked, ...owner }),
       new StateService({ ...asked, ...owner }),
     ];
+    const calls = new CallWatch({ log, secrets, spans: this.#spans });
     this.#sessions = new SessionServer({
       socketPath: this.socketPath,
       gid,
@@ -137,10 +148,19 @@ export class Bridge {
       hello: { name: 'bridge', ...this.#names },
       limits: config.limits,
       log,
-      calls: new CallWatch({ log, secrets, spans: this.#spans }),
+      calls,
+      welcome: () => healthPush(this.#registry.health()),
       holdGreetings: true,
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
       ...(options.onTakenOver === undefined ? {} : { onTakenOver: options.onTakenOver }),
+    });
+    this.#streams = new StreamServer({
+      socketPath: streamsSocket(this.socketPath),
+      gid,
+      services,
+      limits: config.limits,
+      log,
+      calls,
     });
     this.#admin = new AdminServer({
       socketPath: join(config.dataDir, ADMIN_SOCKET),
@@ -161,7 +181,7 @@ export class Bridge {
    * @throws SocketInUseError if another process answers on the socket; then nothing has been started
    */
   async start(): Promise<void> {
-    await this.#sessions.start();
+    await this.#listen(false);
     this.#startComponents();
     void this.#registry.firstTries(FIRST_TRIES_MS).then(() => this.#sessions.greet());
     void this.#admin.start();
@@ -181,7 +201,7 @@ export class Bridge {
       this.#sessions.greet();
       // Filters may be about to get another configuration too.
       this.#sessions.reconfigured(this.#names.configVersion);
-      await this.#sessions.start(true);
+      await this.#listen(true);
       void this.#admin.start(true);
       const refusal = await predecessor?.dismiss();
       if (refusal !== undefined) {
@@ -189,6 +209,17 @@ export class Bridge {
       }
     } finally {
       predecessor?.close();
+    }
+  }
+
+  /** Listens for streams first: filters send them from their first session on. */
+  async #listen(replace: boolean): Promise<void> {
+    await this.#streams.start(replace);
+    try {
+      await this.#sessions.start(replace);
+    } catch (error) {
+      await this.#streams.close();
+      throw error;
     }
   }
 
@@ -213,13 +244,13 @@ export class Bridge {
   async drain(graceMs: number): Promise<void> {
     // Whoever takes over needs the socket's name.
     await this.#admin.close();
-    await this.#sessions.drain(graceMs);
+    await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs)]);
     await this.#end();
   }
 
   /** Closes everything at once. */
   async close(): Promise<void> {
-    await Promise.all([this.#admin.close(), this.#sessions.close()]);
+    await Promise.all([this.#admin.close(), this.#sessions.close(), this.#streams.close()]);
     await this.#end();
   }
 
@@ -229,7 +260,18 @@ export class Bridge {
       (wanted) => this.#registry.find(wanted.primitive, wanted.name)?.config ?? wanted,
     );
     this.#names.configVersion = configHash({ ...this.#config, components });
+    this.#tellHealth();
     this.#sessions.reconfigured(this.#names.configVersion);
+  }
+
+  /** Tells filters where components stand, once for all that changes at a time. */
+  #tellHealth(): void {
+    if (this.#telling) return;
+    this.#telling = true;
+    setImmediate(() => {
+      this.#telling = false;
+      this.#sessions.push(healthPush(this.#registry.health()));
+    });
   }
 
   #startComponents(): void {
@@ -258,6 +300,8 @@ export class Bridge {
       requestBytes: sessions.runningBytes,
       answerBytes: sessions.backlog,
       components: this.#history.of(this.#registry.health()),
+      streams: this.#streams.open,
+      endedStreams: this.#streams.ended,
     };
   }
 

@@ -127,7 +127,9 @@ describe('ApplyConfiguration', () => {
       message: 'the new settings of h cannot be used, the old ones stay: connect ECONNREFUSED',
     });
     expect(await greet()).toBe('one');
-    expect(rooms.registry.health()).toEqual([{ name: 'h', type: 'hello.slow', status: 'ready' }]);
+    expect(rooms.registry.health()).toEqual([
+      { primitive: 'hello', name: 'h', type: 'hello.slow', status: 'ready' },
+    ]);
   });
 
   it('gives up before its caller does', async () => {

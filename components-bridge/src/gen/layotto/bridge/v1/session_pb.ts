@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file layotto/bridge/v1/session.proto.
  */
 export const file_layotto_bridge_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("Ch9sYXlvdHRvL2JyaWRnZS92MS9zZXNzaW9uLnByb3RvEhFsYXlvdHRvLmJyaWRnZS52MSIRCg9UYWtlT3ZlclJlcXVlc3QiEgoQVGFrZU92ZXJSZXNwb25zZSKsAQoFRnJhbWUSCgoCaWQYASABKAQSJQoEa2luZBgCIAEoDjIXLmxheW90dG8uYnJpZGdlLnYxLktpbmQSEwoLZGVhZGxpbmVfbXMYAyABKA0SDgoGbWV0aG9kGAQgASgJEhMKC3RyYWNlcGFyZW50GAUgASgJEhEKCWJyaWRnZV91cxgGIAEoDRISCgpiYWNrZW5kX3VzGAcgASgNEg8KB3BheWxvYWQYDyABKAwikgEKBUhlbGxvEhAKCHByb3RvY29sGAEgASgNEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIWCg5jb25maWdfdmVyc2lvbhgEIAEoCRIPCgdwYWlyX2lkGAUgASgGEg0KBWxhcmdlGAYgASgIEg4KBmFwcF9pZBgHIAEoCRIQCghzZXJ2aWNlcxgIIAMoCSI9CgRQdXNoEjUKDGludmFsaWRhdGlvbhgBIAEoCzIfLmxheW90dG8uYnJpZGdlLnYxLkludmFsaWRhdGlvbiJPCgxJbnZhbGlkYXRpb24SEQoJcHJpbWl0aXZlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCRIMCgRrZXlzGAMgAygJEgsKA2FsbBgEIAEoCCIoCgdGYWlsdXJlEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCSq+AQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9IRUxMTxABEhAKDEtJTkRfUkVRVUVTVBACEg8KC0tJTkRfUkVTVUxUEAMSEAoMS0lORF9GQUlMVVJFEAQSDwoLS0lORF9DQU5DRUwQBRIMCghLSU5EX0FDSxAGEg0KCUtJTkRfUFVTSBAHEg0KCUtJTkRfUElORxAIEg0KCUtJTkRfUE9ORxAJEg8KC0tJTkRfR09BV0FZEAoyoAEKBkJyaWRnZRJBCgdTZXNzaW9uEhgubGF5b3R0by5icmlkZ2UudjEuRnJhbWUaGC5sYXlvdHRvLmJyaWRnZS52MS5GcmFtZSgBMAESUwoIVGFrZU92ZXISIi5sYXlvdHRvLmJyaWRnZS52MS5UYWtlT3ZlclJlcXVlc3QaIy5sYXlvdHRvLmJyaWRnZS52MS5UYWtlT3ZlclJlc3BvbnNlYgZwcm90bzM");
+  fileDesc("Ch9sYXlvdHRvL2JyaWRnZS92MS9zZXNzaW9uLnByb3RvEhFsYXlvdHRvLmJyaWRnZS52MSIRCg9UYWtlT3ZlclJlcXVlc3QiEgoQVGFrZU92ZXJSZXNwb25zZSKsAQoFRnJhbWUSCgoCaWQYASABKAQSJQoEa2luZBgCIAEoDjIXLmxheW90dG8uYnJpZGdlLnYxLktpbmQSEwoLZGVhZGxpbmVfbXMYAyABKA0SDgoGbWV0aG9kGAQgASgJEhMKC3RyYWNlcGFyZW50GAUgASgJEhEKCWJyaWRnZV91cxgGIAEoDRISCgpiYWNrZW5kX3VzGAcgASgNEg8KB3BheWxvYWQYDyABKAwikgEKBUhlbGxvEhAKCHByb3RvY29sGAEgASgNEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIWCg5jb25maWdfdmVyc2lvbhgEIAEoCRIPCgdwYWlyX2lkGAUgASgGEg0KBWxhcmdlGAYgASgIEg4KBmFwcF9pZBgHIAEoCRIQCghzZXJ2aWNlcxgIIAMoCSJoCgRQdXNoEjUKDGludmFsaWRhdGlvbhgBIAEoCzIfLmxheW90dG8uYnJpZGdlLnYxLkludmFsaWRhdGlvbhIpCgZoZWFsdGgYBCABKAsyGS5sYXlvdHRvLmJyaWRnZS52MS5IZWFsdGgiQAoGSGVhbHRoEjYKCmNvbXBvbmVudHMYASADKAsyIi5sYXlvdHRvLmJyaWRnZS52MS5Db21wb25lbnRIZWFsdGgirAEKD0NvbXBvbmVudEhlYWx0aBIRCglwcmltaXRpdmUYASABKAkSDAoEbmFtZRgCIAEoCRI5CgZzdGF0dXMYAyABKA4yKS5sYXlvdHRvLmJyaWRnZS52MS5Db21wb25lbnRIZWFsdGguU3RhdHVzEg4KBnJlYXNvbhgEIAEoCSItCgZTdGF0dXMSDgoKQ09OTkVDVElORxAAEgkKBVJFQURZEAESCAoERE9XThACIk8KDEludmFsaWRhdGlvbhIRCglwcmltaXRpdmUYASABKAkSEQoJY29tcG9uZW50GAIgASgJEgwKBGtleXMYAyADKAkSCwoDYWxsGAQgASgIIigKB0ZhaWx1cmUSDAoEY29kZRgBIAEoBRIPCgdtZXNzYWdlGAIgASgJKr4BCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIOCgpLSU5EX0hFTExPEAESEAoMS0lORF9SRVFVRVNUEAISDwoLS0lORF9SRVNVTFQQAxIQCgxLSU5EX0ZBSUxVUkUQBBIPCgtLSU5EX0NBTkNFTBAFEgwKCEtJTkRfQUNLEAYSDQoJS0lORF9QVVNIEAcSDQoJS0lORF9QSU5HEAgSDQoJS0lORF9QT05HEAkSDwoLS0lORF9HT0FXQVkQCjKgAQoGQnJpZGdlEkEKB1Nlc3Npb24SGC5sYXlvdHRvLmJyaWRnZS52MS5GcmFtZRoYLmxheW90dG8uYnJpZGdlLnYxLkZyYW1lKAEwARJTCghUYWtlT3ZlchIiLmxheW90dG8uYnJpZGdlLnYxLlRha2VPdmVyUmVxdWVzdBojLmxheW90dG8uYnJpZGdlLnYxLlRha2VPdmVyUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message layotto.bridge.v1.TakeOverRequest
@@ -190,6 +190,14 @@ export type Push = Message<"layotto.bridge.v1.Push"> & {
    * @generated from field: layotto.bridge.v1.Invalidation invalidation = 1;
    */
   invalidation?: Invalidation | undefined;
+
+  /**
+   * Where all components stand: when a small session begins, and after each
+   * change.
+   *
+   * @generated from field: layotto.bridge.v1.Health health = 4;
+   */
+  health?: Health | undefined;
 };
 
 /**
@@ -198,6 +206,85 @@ export type Push = Message<"layotto.bridge.v1.Push"> & {
  */
 export const PushSchema: GenMessage<Push> = /*@__PURE__*/
   messageDesc(file_layotto_bridge_v1_session, 4);
+
+/**
+ * @generated from message layotto.bridge.v1.Health
+ */
+export type Health = Message<"layotto.bridge.v1.Health"> & {
+  /**
+   * @generated from field: repeated layotto.bridge.v1.ComponentHealth components = 1;
+   */
+  components: ComponentHealth[];
+};
+
+/**
+ * Describes the message layotto.bridge.v1.Health.
+ * Use `create(HealthSchema)` to create a new message.
+ */
+export const HealthSchema: GenMessage<Health> = /*@__PURE__*/
+  messageDesc(file_layotto_bridge_v1_session, 5);
+
+/**
+ * @generated from message layotto.bridge.v1.ComponentHealth
+ */
+export type ComponentHealth = Message<"layotto.bridge.v1.ComponentHealth"> & {
+  /**
+   * @generated from field: string primitive = 1;
+   */
+  primitive: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: layotto.bridge.v1.ComponentHealth.Status status = 3;
+   */
+  status: ComponentHealth_Status;
+
+  /**
+   * Why it is not ready, for people.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message layotto.bridge.v1.ComponentHealth.
+ * Use `create(ComponentHealthSchema)` to create a new message.
+ */
+export const ComponentHealthSchema: GenMessage<ComponentHealth> = /*@__PURE__*/
+  messageDesc(file_layotto_bridge_v1_session, 6);
+
+/**
+ * @generated from enum layotto.bridge.v1.ComponentHealth.Status
+ */
+export enum ComponentHealth_Status {
+  /**
+   * It was not tried yet.
+   *
+   * @generated from enum value: CONNECTING = 0;
+   */
+  CONNECTING = 0,
+
+  /**
+   * @generated from enum value: READY = 1;
+   */
+  READY = 1,
+
+  /**
+   * @generated from enum value: DOWN = 2;
+   */
+  DOWN = 2,
+}
+
+/**
+ * Describes the enum layotto.bridge.v1.ComponentHealth.Status.
+ */
+export const ComponentHealth_StatusSchema: GenEnum<ComponentHealth_Status> = /*@__PURE__*/
+  enumDesc(file_layotto_bridge_v1_session, 6, 0);
 
 /**
  * Keys of a store whose kept values may be out of date.
@@ -237,7 +324,7 @@ export type Invalidation = Message<"layotto.bridge.v1.Invalidation"> & {
  * Use `create(InvalidationSchema)` to create a new message.
  */
 export const InvalidationSchema: GenMessage<Invalidation> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 5);
+  messageDesc(file_layotto_bridge_v1_session, 7);
 
 /**
  * Why an operation failed.
@@ -265,7 +352,7 @@ export type Failure = Message<"layotto.bridge.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 6);
+  messageDesc(file_layotto_bridge_v1_session, 8);
 
 /**
  * What a frame is for.

@@ -1,5 +1,6 @@
 // What a call needs of the root context it belongs to.
 
+import { LiveAnswers } from './cache/live-answers';
 import { NearCache } from './cache/near-cache';
 import { Configuration } from './config/configuration';
 import { Background, Listener, Tally } from './dialects/background';
@@ -21,11 +22,14 @@ export abstract class CallSite extends RootContext implements Background {
   refusedStreams: i64 = 0;
   /** Answers kept in Envoy; null if no component wants that. */
   cache: NearCache | null = null;
+  /** Answers that the bridge keeps up to date; null if no component wants that. */
+  live: LiveAnswers | null = null;
 
   constructor(
     id: u32,
     readonly grpcDoor: Door,
     readonly httpDoor: Door,
+    readonly jsonDoor: Door,
     public configuration: Configuration,
     public budget: Budget,
   ) {

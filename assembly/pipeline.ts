@@ -2,11 +2,13 @@
 // again. Every call goes this way, so nothing can skip policy or limits.
 
 import { CachedCall } from './cache/cached-call';
+import { LiveCall } from './cache/live-call';
 import { CallSite } from './call-site';
 import { Code } from './dialects/codes';
 import { Door } from './dialects/door';
 import { Exchange, Step } from './dialects/exchange';
 import { isGrpc } from './dialects/grpc';
+import { JSON_PREFIX } from './dialects/json';
 import { Route } from './dialects/router';
 import { dressBody, dressHeaders, envoyReplyCode } from './envoy-replies';
 import { bytes, bytesPtr } from './host/bytes';
@@ -26,7 +28,17 @@ import { isTraceparent } from './session/frame';
 import { Operation, Waiter } from './session/operation';
 import { Submitted } from './session/session';
 import { parseTimeout, writePrefix } from './wire/grpc';
-import { literal, View, view, viewIndexOf, viewLen, viewPtr, viewSlice, viewToString } from './wire/view';
+import {
+  literal,
+  View,
+  view,
+  viewIndexOf,
+  viewLen,
+  viewPtr,
+  viewSlice,
+  viewStartsWith,
+  viewToString,
+} from './wire/view';
 
 const METHOD = literal(':method');
 const PATH = literal(':path');
@@ -35,6 +47,8 @@ const GRPC_STATUS = literal('grpc-status');
 const GRPC_MESSAGE = literal('grpc-message');
 const GRPC_TIMEOUT = literal('grpc-timeout');
 const TRACEPARENT = literal('traceparent');
+/** How old a configuration is that was read, in milliseconds. */
+const AGE = literal('layotto-configuration-age');
 const ZERO = literal('0');
 const ONE = literal('1');
 const INTERNAL = literal('13');
@@ -88,6 +102,7 @@ export class Call extends HttpContext implements Waiter {
   private bridgeUs: u32 = 0;
   private backendUs: u32 = 0;
   private readonly cached: CachedCall = new CachedCall();
+  private readonly live: LiveCall = new LiveCall();
 
   constructor(
     id: u32,
@@ -126,6 +141,7 @@ export class Call extends HttpContext implements Waiter {
     exchange.ready = this.runtime.ready;
     exchange.started = this.runtime.started;
     if (isGrpc(headers.get(CONTENT_TYPE))) this.door = this.runtime.grpcDoor;
+    else if (viewStartsWith(exchange.path, JSON_PREFIX)) this.door = this.runtime.jsonDoor;
 
     const access = checkAccess(this.runtime.configuration, headers, exchange.method, exchange.path);
     if (access != Access.Allowed) {
@@ -192,8 +208,8 @@ export class Call extends HttpContext implements Waiter {
       exchange.strayed = false;
       this.activate();
     }
-    if (step == Step.Answer || this.answerFromCache()) return this.respond();
-    return this.ask();
+    if (step == Step.Answer) return this.respond();
+    return this.answerFromCache() || this.answerLive(false) ? this.respond() : this.ask();
   }
 
   /** Answers a read out of Envoy's memory, if that is allowed and there is something good. */
@@ -204,11 +220,34 @@ export class Call extends HttpContext implements Waiter {
     if (cache === null || component === null) return false;
     this.cached.writes(cache, component, exchange.writtenKeys);
     if (exchange.cacheKey == 0) return false;
-    const message = this.cached.find(cache, component, exchange.cacheKey, this.started);
+    return this.give(this.cached.find(cache, component, exchange.cacheKey, this.started));
+  }
+
+  /** Answers a read by what the bridge keeps up to date. @param substitute the bridge cannot answer */
+  private answerLive(substitute: bool): bool {
+    const live = this.runtime.live;
+    const exchange = this.exchange;
+    const component = exchange.component;
+    if (live === null || component === null || exchange.liveRequest == 0) return false;
+    const now = monotonicUs();
+    if (!this.give(this.live.find(live, component, exchange.liveRequest, now, substitute))) return false;
+    this.tellAge(this.live.ageMs);
+    return true;
+  }
+
+  /** Answers with a message out of Envoy's memory; false if there is none. */
+  private give(message: View): bool {
     if (message == 0) return false;
+    const exchange = this.exchange;
     if (this.charge(viewLen(message))) exchange.handler!.onResult(exchange, message);
     else exchange.handler!.onFailure(exchange, Code.RESOURCE_EXHAUSTED, BUSY);
     return true;
+  }
+
+  private tellAge(ms: i64): void {
+    const w = this.exchange.writer();
+    w.decimal(ms);
+    this.exchange.reply.headers.add(AGE, w.view());
   }
 
   private ask(): Action {
@@ -273,6 +312,7 @@ export class Call extends HttpContext implements Waiter {
   }
 
   private fail(code: i32, message: View): Action {
+    if (code == Code.UNAVAILABLE && this.answerLive(true)) return this.respond();
     this.exchange.handler!.onFailure(this.exchange, code, message);
     return this.respond();
   }
@@ -296,6 +336,7 @@ export class Call extends HttpContext implements Waiter {
     } else if (!this.charge(size)) this.fail(Code.RESOURCE_EXHAUSTED, BUSY);
     else {
       this.exchange.handler!.onResult(this.exchange, message);
+      if (this.exchange.liveRequest != 0) this.tellAge(0);
       this.respond();
     }
   }
@@ -315,6 +356,8 @@ export class Call extends HttpContext implements Waiter {
     const cache = this.runtime.cache;
     const component = this.exchange.component;
     if (cache !== null && component !== null) this.cached.written(cache, component);
+    const live = this.runtime.live;
+    if (live !== null && component !== null && this.exchange.liveWrite) live.written(component.index);
     return operation.keepable;
   }
 
@@ -335,7 +378,7 @@ export class Call extends HttpContext implements Waiter {
     const elapsed = this.count(reply.grpcStatus >= 0 ? reply.grpcStatus : reply.status);
     if (reply.grpcStatus < 0) {
       const w = this.exchange.writer();
-      writeServerTiming(w, elapsed, this.bridgeUs, this.backendUs, this.cached.hit);
+      writeServerTiming(w, elapsed, this.bridgeUs, this.backendUs, this.cached.hit || this.live.hit);
       reply.headers.add(SERVER_TIMING, w.view());
     }
     const body = reply.isMessage ? 0 : reply.body;
@@ -376,7 +419,7 @@ export class Call extends HttpContext implements Waiter {
         }
         removeHeader(HeaderMap.ResponseHeaders, GRPC_STATUS);
       }
-    } else if (this.door == this.runtime.httpDoor && !endOfStream) {
+    } else if (this.door != this.runtime.grpcDoor && !endOfStream) {
       this.stage = Stage.Dressing;
       dressHeaders(this.replied);
     }
@@ -389,7 +432,7 @@ export class Call extends HttpContext implements Waiter {
     if (!dressing && !(this.stage == Stage.Answering && reply.isMessage)) return Action.Continue;
     if (!endOfStream) return Action.Pause;
     if (dressing) {
-      dressBody(this.exchange, size, this.replied);
+      dressBody(this.door, this.exchange, size, this.replied);
       return Action.Continue;
     }
     const at = viewPtr(reply.body) - <usize>PREFIX_LENGTH;
@@ -417,6 +460,7 @@ export class Call extends HttpContext implements Waiter {
     this.waiting = 0;
     this.exchange.free();
     this.cached.release();
+    this.live.release();
     this.runtime.retire(this);
   }
 }

@@ -1,5 +1,6 @@
 // The root context: what one plugin configuration runs.
 
+import { LiveAnswers } from './cache/live-answers';
 import { NearCache } from './cache/near-cache';
 import { CallSite } from './call-site';
 import { noteHealth } from './config/component-health';
@@ -8,6 +9,7 @@ import { Listener } from './dialects/background';
 import { DaprHttpDoor } from './dialects/dapr-http';
 import { takeRequest } from './dialects/exchange';
 import { GrpcDoor } from './dialects/grpc';
+import { JsonDoor } from './dialects/json';
 import { Router } from './dialects/router';
 import { HttpContext } from './host/context';
 import { LogLevel } from './host/enums';
@@ -19,7 +21,7 @@ import { Budget } from './session/budget';
 import { Operation, Waiter } from './session/operation';
 import { PushListener, Session, SessionOptions, Submitted } from './session/session';
 import { ByteWriter } from './wire/bytes';
-import { Push } from './wire/gen/layotto/bridge/v1/session';
+import { Invalidation, LiveAnswer, Push } from './wire/gen/layotto/bridge/v1/session';
 import { View } from './wire/view';
 
 /** While no session is up, the tick looks for one this often (milliseconds). */
@@ -55,7 +57,14 @@ export class Runtime extends CallSite implements PushListener {
   constructor(id: u32, install: Install) {
     const router = new Router();
     install(router);
-    super(id, new GrpcDoor(router), new DaprHttpDoor(router), new Configuration(), new Budget(0, 0));
+    super(
+      id,
+      new GrpcDoor(router),
+      new DaprHttpDoor(router),
+      new JsonDoor(router),
+      new Configuration(),
+      new Budget(0, 0),
+    );
   }
 
   onConfigure(size: u32): bool {
@@ -76,6 +85,7 @@ export class Runtime extends CallSite implements PushListener {
     this.budget = new Budget(configuration.bytes, configuration.operations);
     this.session = new Session(this, options, this.budget, this);
     if (configuration.keepsAnswers) this.cache = new NearCache(configuration);
+    if (configuration.answersInEnvoy) this.live = new LiveAnswers(configuration);
     this.metrics = new RuntimeMetrics();
     this.setTickPeriod(FIRST_TICK_MS);
     return true;
@@ -123,6 +133,13 @@ export class Runtime extends CallSite implements PushListener {
     now.idsOfRuns = this.tally.idsOfRuns;
     now.idsOfBridge = this.tally.idsOfBridge;
     now.runs = this.tally.runs;
+    const live = this.live;
+    if (live !== null) {
+      now.liveHits = live.hits;
+      now.liveMisses = live.misses;
+      now.liveSubstitutes = live.substitutes;
+      now.liveBytes = live.bytes;
+    }
     metrics.tell(now);
   }
 
@@ -150,16 +167,39 @@ export class Runtime extends CallSite implements PushListener {
   }
 
   onPush(payload: View): void {
-    const cache = this.cache;
     const push = new Push();
-    // What cannot be read may have told of any key.
+    // What cannot be read may have told of anything.
     if (!push.decode(payload)) {
-      if (cache !== null) cache.clear();
+      this.forgetAnswers();
       return;
     }
     const health = push.health;
     if (health !== null) noteHealth(this.configuration, health);
-    const invalidation = push.invalidation;
+    this.onInvalidation(push.invalidation);
+    this.onLiveAnswer(push.answer);
+    const live = this.live;
+    const freshness = push.freshness;
+    if (live !== null && freshness !== null) live.fresh(freshness.answers, freshness.ageUs);
+  }
+
+  private forgetAnswers(): void {
+    const cache = this.cache;
+    if (cache !== null) cache.clear();
+    const live = this.live;
+    if (live !== null) live.clear();
+  }
+
+  private onLiveAnswer(answer: LiveAnswer | null): void {
+    const live = this.live;
+    if (live === null || answer === null) return;
+    const component = this.configuration.find(answer.primitive, answer.component);
+    if (component === null || component.answerInEnvoyMs == 0) return;
+    if (answer.withdrawn) live.withdraw(component.index, answer.request);
+    else live.put(component.index, answer.request, answer.response, answer.id, answer.ageUs);
+  }
+
+  private onInvalidation(invalidation: Invalidation | null): void {
+    const cache = this.cache;
     if (cache === null || invalidation === null) return;
     const component = this.configuration.find(invalidation.primitive, invalidation.component);
     if (component === null) return;
@@ -171,6 +211,8 @@ export class Runtime extends CallSite implements PushListener {
   onPushesBegin(): void {
     const cache = this.cache;
     if (cache !== null) cache.clear();
+    const live = this.live;
+    if (live !== null) live.begin();
   }
 
   askAlone(method: View, request: ByteWriter, listener: Listener): bool {

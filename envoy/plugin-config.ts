@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 
+import { answerStaleness } from '../components-bridge/src/config/answer-in-envoy.js';
 import { configHash } from '../components-bridge/src/config/hash.js';
 import { nearCacheAge } from '../components-bridge/src/config/near-cache.js';
 import { segmentStep } from '../components-bridge/src/config/sequences.js';
@@ -43,6 +44,8 @@ export interface PluginComponent {
   nearCacheMs?: number;
   /** Ids may be taken in runs, to be handed out by Envoy; absent: each is asked for. */
   segments?: true;
+  /** How stale an answer may be that Envoy gives by itself; absent: it gives none. */
+  answerInEnvoyMs?: number;
 }
 
 /** Everything the filter must know before a session exists: policy, limits, and the components' names. */
@@ -60,6 +63,7 @@ export function pluginConfiguration(config: RuntimeConfig, options: PluginOption
     components: config.components.map((component) => {
       const { name, type, version, primitive } = component;
       const nearCacheMs = nearCacheAge(component);
+      const answerInEnvoyMs = answerStaleness(component);
       return {
         name,
         type,
@@ -68,6 +72,7 @@ export function pluginConfiguration(config: RuntimeConfig, options: PluginOption
         capabilities: [...(capabilities.get(type) ?? [])],
         ...(nearCacheMs === undefined ? {} : { nearCacheMs }),
         ...(segmentStep(component) === undefined ? {} : { segments: true as const }),
+        ...(answerInEnvoyMs === undefined ? {} : { answerInEnvoyMs }),
       };
     }),
   };

@@ -50,6 +50,8 @@ export class Component {
     memory.copy(changetype<usize>(bytes), viewPtr(reason), length);
     this.reasonBytes = bytes;
   }
+  /** How stale an answer may be that Envoy gives by itself, in milliseconds; 0: it gives none. */
+  answerInEnvoyMs: i32 = 0;
 
   /** Whether the component has declared a feature, for example "TRANSACTIONAL". */
   can(capability: View): bool {
@@ -85,6 +87,7 @@ const K_PRIMITIVE = literal('primitive');
 const K_CACHE_BYTES = literal('cacheBytes');
 const K_NEAR_CACHE_MS = literal('nearCacheMs');
 const K_SEGMENTS = literal('segments');
+const K_ANSWER_IN_ENVOY_MS = literal('answerInEnvoyMs');
 const K_CAPABILITIES = literal('capabilities');
 
 /** SHA-256 as hexadecimal digits. */
@@ -134,6 +137,12 @@ export class Configuration {
   /** Whether any component wants answers kept. */
   get keepsAnswers(): bool {
     for (let i = 0; i < this.components.length; i++) if (this.components[i].nearCacheMs > 0) return true;
+    return false;
+  }
+
+  /** Whether any component wants reads answered in Envoy. */
+  get answersInEnvoy(): bool {
+    for (let i = 0; i < this.components.length; i++) if (this.components[i].answerInEnvoyMs > 0) return true;
     return false;
   }
 
@@ -307,6 +316,8 @@ export class Configuration {
         else if (viewEquals(key, K_NEAR_CACHE_MS))
           component.nearCacheMs = <i32>this.whole('components[].nearCacheMs', 0, 1 << 30);
         else if (viewEquals(key, K_SEGMENTS)) component.givesRuns = this.flag('components[].segments');
+        else if (viewEquals(key, K_ANSWER_IN_ENVOY_MS))
+          component.answerInEnvoyMs = <i32>this.whole('components[].answerInEnvoyMs', 0, 1 << 30);
         else reader.skip();
       }
       if ((component.name == 0 || component.primitive == 0) && this.problem.length == 0) {

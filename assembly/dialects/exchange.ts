@@ -113,6 +113,10 @@ export class Exchange {
   cacheKey: View = 0;
   /** For a write to a component whose answers are kept: the keys it writes; views into the request. */
   readonly writtenKeys: Array<View> = [];
+  /** For a read that Envoy may answer by itself: its request message. */
+  liveRequest: View = 0;
+  /** It writes to a component whose reads Envoy answers. */
+  liveWrite: bool = false;
   /** Its request message, if it is not the caller's own (`body`). */
   private built: ByteWriter | null = null;
 
@@ -171,6 +175,18 @@ export class Exchange {
     if (component !== null && component.nearCacheMs > 0) this.writtenKeys.push(key);
   }
 
+  /** A read that Envoy may answer by itself. @param request the bridge's request message, good until it answers */
+  readsLive(request: View): void {
+    const component = this.component;
+    if (component !== null && component.answerInEnvoyMs > 0) this.liveRequest = request;
+  }
+
+  /** A write after which no read may be answered from before it. */
+  writesLive(): void {
+    const component = this.component;
+    this.liveWrite = component !== null && component.answerInEnvoyMs > 0;
+  }
+
   /** Takes over the buffer that `body` is in. */
   own(buffer: View): void {
     release(this.buffer);
@@ -220,6 +236,13 @@ export class Exchange {
     return writer;
   }
 
+  /** The message that was built, good until `free` and while an operation has it; no bytes if it was too long. */
+  get builtMessage(): View {
+    const writer = this.built;
+    const whole = writer === null ? 0 : writer.view();
+    return whole == 0 ? 0 : viewSlice(whole, <i32>HEADROOM, viewLen(whole));
+  }
+
   /** A request was built: the caller's own is not what is sent. */
   get hasBuilt(): bool {
     return this.built !== null;
@@ -265,6 +288,8 @@ export class Exchange {
     this.idempotent = false;
     this.cacheKey = 0;
     this.writtenKeys.length = 0;
+    this.liveRequest = 0;
+    this.liveWrite = false;
     this.reply.reset();
   }
 }

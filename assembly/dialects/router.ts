@@ -31,17 +31,17 @@ export class Route {
   constructor(
     /** Counts from 0 within a router. */
     public readonly index: i32,
-    /** `layotto_grpc`, `dapr_grpc` or `dapr_http`. */
+    /** `layotto_grpc`, `dapr_grpc`, `dapr_http` or `json`. */
     public readonly door: string,
     public readonly primitive: string,
     /** The method's name, the same behind every door, for example `GetState`. */
     public readonly operation: string,
-    /** Null for what is not served, and for streams. */
+    /** Null for what is not served, for streams, and behind the JSON door, where all is served alike. */
     public readonly factory: HandlerFactory | null,
-    /** What the primitive keeps, if it keeps anything. */
-    public readonly state: RoomState | null = null,
     /** Null for what is no stream. */
-    public readonly passing: Passing | null = null,
+    public readonly passing: Passing | null,
+    /** What the primitive keeps, if it keeps anything. */
+    public readonly state: RoomState | null,
   ) {}
 }
 
@@ -82,9 +82,10 @@ export class Router {
   private grpcEntries: Array<GrpcEntry> = [];
   private httpEntries: Array<HttpEntry> = [];
   /** For calls that no entry serves. */
-  readonly unknownGrpc: Route = new Route(0, 'grpc', UNKNOWN, UNKNOWN, null);
-  readonly unknownHttp: Route = new Route(1, 'dapr_http', UNKNOWN, UNKNOWN, null);
-  private size: i32 = 2;
+  readonly unknownGrpc: Route = new Route(0, 'grpc', UNKNOWN, UNKNOWN, null, null, null);
+  readonly unknownHttp: Route = new Route(1, 'dapr_http', UNKNOWN, UNKNOWN, null, null, null);
+  readonly unknownJson: Route = new Route(2, 'json', UNKNOWN, UNKNOWN, null, null, null);
+  private size: i32 = 3;
 
   /** @param path "/package.Service/Method" @param state what the primitive keeps in this root context */
   grpc(
@@ -94,7 +95,7 @@ export class Router {
     factory: HandlerFactory,
     state: RoomState | null = null,
   ): void {
-    this.addGrpc(path, new Route(this.size++, doorOf(path), primitive, operation, factory, state));
+    this.addGrpc(path, new Route(this.size++, doorOf(path), primitive, operation, factory, null, state));
   }
 
   /**
@@ -105,7 +106,7 @@ export class Router {
    */
   stream(primitive: string, operation: string, path: string, unservedCode: i32, unserved: string): void {
     const passing = new Passing(primitive, unservedCode, unserved);
-    this.addGrpc(path, new Route(this.size++, doorOf(path), primitive, operation, null, null, passing));
+    this.addGrpc(path, new Route(this.size++, doorOf(path), primitive, operation, null, passing, null));
   }
 
   private addGrpc(path: string, route: Route): void {
@@ -114,8 +115,21 @@ export class Router {
 
   /** @param pattern path in which "{}" stands for one segment, for example "/v1.0/state/{}" */
   http(primitive: string, operation: string, method: string, pattern: string, factory: HandlerFactory): void {
-    const route = new Route(this.size++, 'dapr_http', primitive, operation, factory);
+    const route = new Route(this.size++, 'dapr_http', primitive, operation, factory, null, null);
     this.httpEntries.push(new HttpEntry(literal(method), splitPath(literal(pattern)), route));
+  }
+
+  /** A route behind the JSON door, which finds its way by itself. */
+  json(primitive: string, operation: string): Route {
+    return new Route(this.size++, 'json', primitive, operation, null, null, null);
+  }
+
+  /** Whether something of a primitive is entered. */
+  serves(primitive: string): bool {
+    for (let i = 0; i < this.grpcEntries.length; i++) {
+      if (this.grpcEntries[i].route.primitive == primitive) return true;
+    }
+    return false;
   }
 
   findGrpc(path: View): Route {

@@ -21,6 +21,10 @@ const CACHE_BYTES = literal('layotto_near_cache_bytes');
 const IDS_OF_RUNS = literal('layotto_sequencer_weak_ids_total;source=envoy');
 const IDS_OF_BRIDGE = literal('layotto_sequencer_weak_ids_total;source=bridge');
 const RUNS = literal('layotto_sequencer_segments_total');
+const LIVE_HITS = literal('layotto_live_reads_total;result=hit');
+const LIVE_MISSES = literal('layotto_live_reads_total;result=miss');
+const LIVE_SUBSTITUTES = literal('layotto_live_reads_total;result=substitute');
+const LIVE_BYTES = literal('layotto_live_bytes');
 const REFUSED_MESSAGES = literal('layotto_limit_refusals_total;limit=message');
 
 /** Numbers of one root context since it began, or now; the tick hands them to the host. */
@@ -48,6 +52,11 @@ export class Snapshot {
   idsOfRuns: i64 = 0;
   idsOfBridge: i64 = 0;
   runs: i64 = 0;
+  /** Reads that Envoy may answer by itself: it did, it did not, and it did only because the bridge could not. */
+  liveHits: i64 = 0;
+  liveMisses: i64 = 0;
+  liveSubstitutes: i64 = 0;
+  liveBytes: i64 = 0;
 }
 
 /** A counter that is told its total. */
@@ -84,6 +93,10 @@ export class RuntimeMetrics {
   private readonly idsOfRuns: Total = new Total(IDS_OF_RUNS);
   private readonly idsOfBridge: Total = new Total(IDS_OF_BRIDGE);
   private readonly runs: Total = new Total(RUNS);
+  private readonly liveHits: Total = new Total(LIVE_HITS);
+  private readonly liveMisses: Total = new Total(LIVE_MISSES);
+  private readonly liveSubstitutes: Total = new Total(LIVE_SUBSTITUTES);
+  private readonly liveBytes: Gauge = new Gauge(LIVE_BYTES);
 
   /** Hands over what has changed. */
   tell(now: Snapshot): void {
@@ -105,6 +118,10 @@ export class RuntimeMetrics {
     this.idsOfRuns.set(now.idsOfRuns);
     this.idsOfBridge.set(now.idsOfBridge);
     this.runs.set(now.runs);
+    this.liveHits.set(now.liveHits);
+    this.liveMisses.set(now.liveMisses);
+    this.liveSubstitutes.set(now.liveSubstitutes);
+    this.liveBytes.set(now.liveBytes);
   }
 
   /** Takes this context's share out of what is shown as being there now. */
@@ -115,5 +132,6 @@ export class RuntimeMetrics {
     this.operations.set(0);
     this.bytes.set(0);
     this.cacheBytes.set(0);
+    this.liveBytes.set(0);
   }
 }

@@ -4,6 +4,7 @@ import { Router } from '../dialects/router';
 import { registerRoot, RootContext } from '../host/context';
 import { Runtime } from '../root';
 import { installBinding } from '../primitives/binding/binding';
+import { installConfiguration } from '../primitives/configuration/configuration';
 import { installFile } from '../primitives/file/file';
 import { installHealth } from '../primitives/health/health';
 import { installHello } from '../primitives/hello/hello';
@@ -19,6 +20,7 @@ export * from '../host/exports-passing';
 function install(router: Router): void {
   installState(router);
   installBinding(router);
+  installConfiguration(router);
   installFile(router);
   installHello(router);
   installLifecycle(router);

@@ -55,7 +55,7 @@ export function sequencerConformance(
 
     function bridge(more: Record<string, string> = {}, wait = true): Promise<Rooms> {
       const { component, other } = backend;
-      const runs = segments ? { segmentCacheEnable: 'true', segmentStep: '100' } : {};
+      const runs: Record<string, string> = segments ? { segmentCacheEnable: 'true', segmentStep: '100' } : {};
       const metadata = { ...component.metadata, ...runs, ...more };
       return Rooms.open(
         [

@@ -8,8 +8,13 @@ import { ActuatorService } from '../primitives/actuator/service.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
 import type { ComponentType } from '../primitives/component.js';
+import { LiveAnswers } from '../primitives/configuration/live.js';
+import { ConfigurationService } from '../primitives/configuration/service.js';
+import { Watches } from '../primitives/configuration/watches.js';
 import { FileService } from '../primitives/file/service.js';
+import type { Service } from '../primitives/handler.js';
 import { HelloService } from '../primitives/hello/service.js';
+import { JsonService } from '../primitives/json/service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
 import { LockService } from '../primitives/lock/service.js';
 import { ComponentRegistry } from '../primitives/registry.js';
@@ -80,6 +85,9 @@ export class Bridge {
   readonly #sessions: SessionServer;
   readonly #streams: StreamServer;
   readonly #admin: AdminServer;
+  readonly #watches: Watches;
+  readonly #configuration: ConfigurationService;
+  readonly #live: LiveAnswers;
   readonly #spans: SpanExporter | undefined;
   readonly #metrics: BridgeMetrics;
   readonly #history = new ComponentHistory();
@@ -124,10 +132,25 @@ export class Bridge {
         if (push !== undefined) this.#sessions.push(push);
       },
     });
+    this.#watches = new Watches({ registry: this.#registry, appId: config.app.id });
+    this.#live = new LiveAnswers({
+      registry: this.#registry,
+      watches: this.#watches,
+      cacheBytes: config.limits.cacheBytes,
+    });
     const asked = { registry: this.#registry, backends, messageBytes: config.limits.messageBytes };
-    const services = [
+    this.#configuration = new ConfigurationService({
+      ...asked,
+      appId: owner.appId,
+      app: config.app,
+      log,
+      watches: this.#watches,
+      live: this.#live,
+    });
+    const services: Service[] = [
       new ActuatorService({ registry: this.#registry, log }),
       new BindingService(asked),
+      this.#configuration,
       new FileService(asked),
       new HelloService(asked),
       new LifecycleService({
@@ -140,6 +163,7 @@ export class Bridge {
       new SequencerService({ ...asked, ...owner }),
       new StateService({ ...asked, ...owner }),
     ];
+    services.push(new JsonService({ services: [...services], messageBytes: config.limits.messageBytes }));
     const calls = new CallWatch({ log, secrets, spans: this.#spans });
     this.#sessions = new SessionServer({
       socketPath: this.socketPath,
@@ -151,6 +175,7 @@ export class Bridge {
       calls,
       welcome: () => healthPush(this.#registry.health()),
       holdGreetings: true,
+      onFilter: (filter) => this.#live.join(filter),
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
       ...(options.onTakenOver === undefined ? {} : { onTakenOver: options.onTakenOver }),
     });
@@ -288,6 +313,9 @@ export class Bridge {
   async #end(): Promise<void> {
     clearInterval(this.#renewals);
     this.#metrics.stop();
+    this.#configuration.close();
+    this.#live.close();
+    this.#watches.close();
     await Promise.all([this.#registry.close(), this.#spans?.close(LAST_SPANS_MS)]);
   }
 

@@ -10,14 +10,16 @@ import type { ComponentConfig } from '../../components-bridge/src/config/types.j
 import { BindingService } from '../../components-bridge/src/primitives/binding/service.js';
 import { Call } from '../../components-bridge/src/primitives/call.js';
 import type { ComponentType } from '../../components-bridge/src/primitives/component.js';
-import type { Handler } from '../../components-bridge/src/primitives/handler.js';
+import type { Handler, Service } from '../../components-bridge/src/primitives/handler.js';
 import { FileService } from '../../components-bridge/src/primitives/file/service.js';
 import { HelloService } from '../../components-bridge/src/primitives/hello/service.js';
 import { LifecycleService } from '../../components-bridge/src/primitives/lifecycle/service.js';
 import { ComponentRegistry } from '../../components-bridge/src/primitives/registry.js';
 import { SecretReferences } from '../../components-bridge/src/primitives/secret/references.js';
 import { SecretService } from '../../components-bridge/src/primitives/secret/service.js';
+import type { StreamHandler } from '../../components-bridge/src/primitives/stream.js';
 import { Secrets } from '../../components-bridge/src/telemetry/secrets.js';
+import { TestStream } from './message-stream.js';
 import { eventually } from './wait.js';
 
 export type RoomComponent = Pick<ComponentConfig, 'name' | 'type'> & Partial<ComponentConfig>;
@@ -38,6 +40,7 @@ export class Rooms {
   /** What was logged, a JSON object per line. */
   readonly log: string[] = [];
   readonly #handlers = new Map<string, Handler>();
+  readonly #streams = new Map<string, StreamHandler>();
 
   private constructor(
     readonly dataDir: string,
@@ -59,15 +62,16 @@ export class Rooms {
     });
     const asked = { registry: this.registry, messageBytes: options.messageBytes ?? 4 * 1024 * 1024 };
     const lifecycle = { registry: this.registry, catalog: types, mayApply: options.mayApply ?? (() => true) };
-    const services = [
+    const services: Service[] = [
       new BindingService(asked),
       new FileService(asked),
       new HelloService(asked),
       new SecretService(asked),
       new LifecycleService(lifecycle),
     ];
-    for (const { handlers } of services) {
+    for (const { handlers, streams = new Map<string, StreamHandler>() } of services) {
       for (const [method, handler] of handlers) this.#handlers.set(method, handler);
+      for (const [path, handler] of streams) this.#streams.set(path, handler);
     }
   }
 
@@ -111,6 +115,13 @@ export class Rooms {
     const call = new Call(method, traceparent, performance.now());
     call.deadline = call.arrived + deadlineMs;
     return fromBinary(output, await handler(toBinary(input, create(input, request)), call));
+  }
+
+  /** Begins a call of a streaming method. @param path as callers know it */
+  stream(path: string): TestStream {
+    const handler = this.#streams.get(path);
+    if (handler === undefined) throw new Error(`no stream handler for ${path}`);
+    return new TestStream(path, handler);
   }
 
   async close(): Promise<void> {

@@ -4,7 +4,7 @@ import type { ComponentConfig } from '../config/types.js';
 import type { Secrets } from '../telemetry/secrets.js';
 import type { ComponentType } from './component.js';
 import { ComponentSlot } from './slot.js';
-import type { ComponentHealth, MetadataOf } from './slot.js';
+import type { ComponentHealth, MetadataOf, Prepare } from './slot.js';
 
 /** How long calls may go on using a component whose place another has taken. */
 const RETIRE_MS = 15_000;
@@ -18,6 +18,7 @@ export interface RegistryOptions {
   secrets?: Secrets;
   /** Completes the metadata of components that keep some of it in secret stores. */
   metadataOf?: MetadataOf;
+  prepare?: Prepare;
   /** Told after each change of a component's status or reason, as long as calls find it. */
   onHealth?: (health: ComponentHealth) => void;
   /** Told when a component's new settings have taken the place of the old ones. */
@@ -67,7 +68,10 @@ export class ComponentRegistry {
   readonly #trials = new Set<ComponentSlot>();
   /** Components that nobody finds any more, until they are closed. */
   readonly #leaving = new Set<ComponentSlot>();
+  readonly #listeners = new Set<(primitive: string, name: string) => void>();
   readonly #log: Logger;
+  /** How much components log, where that was set, by primitive and name. */
+  readonly #levels = new Map<string, string>();
 
   constructor(private readonly options: RegistryOptions) {
     this.#log = options.log;
@@ -162,8 +166,31 @@ export class ComponentRegistry {
     return this.#found.get(primitive)?.get(name);
   }
 
+  /**
+   * Listens for whatever may change what `find` returns, or the status of it: another status, other settings, removal.
+   *
+   * @returns stops it
+   */
+  onChange(listener: (primitive: string, name: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   health(): ComponentHealth[] {
     return this.#all().map((slot) => slot.health());
+  }
+
+  /** How much each component logs, as pino names it. */
+  logLevels(): { config: ComponentConfig; level: string }[] {
+    return this.#all().map(({ config, log }) => ({ config, level: log.level }));
+  }
+
+  /** Sets how much a component logs, also by its later settings. @param level one of pino's */
+  setLogLevel(config: ComponentConfig, level: string): void {
+    const id = idOf(config);
+    this.#levels.set(id, level);
+    for (const slot of [...this.#all(), ...this.#candidates.values(), ...this.#trials])
+      if (idOf(slot.config) === id) slot.log.level = level;
   }
 
   /** Closes every component; a failure to close is logged. */
@@ -207,6 +234,7 @@ export class ComponentRegistry {
       this.#dropCandidate(id);
       this.#dropTrials(id);
       this.#found.get(primitive)?.delete(name);
+      this.#announce(slot.config);
       this.#retire(slot);
       removed.push({ primitive, name, outcome: 'removed' });
     }
@@ -214,16 +242,19 @@ export class ComponentRegistry {
   }
 
   #slot(config: ComponentConfig): ComponentSlot {
-    const { dataDir, log, secrets, metadataOf } = this.options;
+    const { dataDir, log, secrets, metadataOf, prepare } = this.options;
     secrets?.addComponents([config]);
-    return new ComponentSlot(config, this.#types.get(config.type), {
+    const slot = new ComponentSlot(config, this.#types.get(config.type), {
       dataDir,
       log,
       ...(secrets === undefined ? {} : { secrets }),
       ...(metadataOf === undefined ? {} : { metadataOf }),
+      ...(prepare === undefined ? {} : { prepare }),
       onChange: (slot) => this.#changed(slot),
       onInvalid: ({ config }, keys) => this.options.onInvalid?.(config, keys),
     });
+    slot.log.level = this.#levels.get(idOf(config)) ?? slot.log.level;
+    return slot;
   }
 
   #all(): ComponentSlot[] {
@@ -241,6 +272,7 @@ export class ComponentRegistry {
     const { primitive, name } = slot.config;
     const before = this.find(primitive, name);
     this.#place(slot);
+    this.#announce(slot.config);
     if (before === undefined) return;
     this.options.onInvalid?.(slot.config, 'all');
     this.#retire(before);
@@ -272,7 +304,7 @@ export class ComponentRegistry {
   #changed(slot: ComponentSlot): void {
     const { config } = slot;
     const { status, reason } = slot.health();
-    const log = this.#log.child({ component: config.name, type: config.type });
+    const { log } = slot;
     const id = idOf(config);
     if (this.#trials.has(slot)) {
       if (slot.instance === undefined) return;
@@ -295,6 +327,11 @@ export class ComponentRegistry {
     if (status === 'ready') log.info('component is ready');
     else if (!slot.closed) log.warn({ status, reason }, 'component is not ready');
     this.options.onHealth?.(slot.health());
+    this.#announce(config);
+  }
+
+  #announce({ primitive, name }: ComponentConfig): void {
+    for (const listener of this.#listeners) listener(primitive, name);
   }
 }
 

@@ -20,7 +20,7 @@ import { refused } from './state-client.js';
 
 const UPLOADS = '.layotto-uploads';
 
-fileConformance('a folder', async () => {
+fileConformance({ backend: 'local', setup: 'a folder' }, async () => {
   const rootPath = await mkdtemp(join(tmpdir(), 'files-'));
   return {
     component: { type: 'file.local', metadata: { rootPath } },

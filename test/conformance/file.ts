@@ -5,6 +5,8 @@ import { Code } from '../../components-bridge/src/primitives/errors.js';
 import { Rooms } from '../support/rooms.js';
 import type { RoomComponent } from '../support/rooms.js';
 import type { TestStream } from '../support/message-stream.js';
+import { conformance } from './backends.js';
+import type { Subject } from './backends.js';
 import { refused } from './state-client.js';
 
 /** A backend that a file store is tested on. */
@@ -95,8 +97,8 @@ export class FileCalls {
 }
 
 /** What every file store must do, whatever it is made of. A new store is one call of this. */
-export function fileConformance(name: string, start: () => Promise<FileBackend>): void {
-  describe(`files in ${name}`, () => {
+export function fileConformance(subject: Subject, start: () => Promise<FileBackend>): void {
+  conformance('file', subject, () => {
     let backend: FileBackend;
     let rooms: Rooms;
     let files: FileCalls;
@@ -167,6 +169,20 @@ export function fileConformance(name: string, start: () => Promise<FileBackend>)
       expect((await files.get('kept')).toString()).toBe('old');
       expect(await refused(files.list('never'))).toMatchObject({ code: Code.NOT_FOUND });
       expect(await backend.unfinished()).toBe(0);
+    });
+
+    it('has a file for whoever asks when its put has been sent, though not answered', async () => {
+      const turn = () => new Promise((resolve) => setImmediate(resolve));
+      for (let i = 0; i < 20; i++) {
+        const put = files.begin(`sent/${i}`, 'x').end();
+        await turn();
+        expect((await files.get(`sent/${i}`)).toString()).toBe('x');
+        const longer = files.begin(`sent/${i}`, 'longer').end();
+        await turn();
+        expect((await files.meta(`sent/${i}`)).size).toBe(6n);
+        expect((await files.list('sent')).files).toHaveLength(i + 1);
+        for (const one of [put, longer]) expect(await one.answer()).toHaveLength(0);
+      }
     });
 
     it('lets two put the same file, of which one wins as a whole', async () => {

@@ -11,7 +11,9 @@ export class TestStream implements MessageStream {
   readonly #leaving = new AbortController();
   readonly #requests: Uint8Array[] = [];
   readonly #answers: Uint8Array[] = [];
-  #ended = false;
+  #onEnded: () => void = () => undefined;
+  readonly ended = new Promise<void>((resolve) => (this.#onEnded = resolve));
+  #hasEnded = false;
   #over = false;
   #changed: () => void = () => undefined;
   #change = new Promise<void>(() => undefined);
@@ -38,7 +40,7 @@ export class TestStream implements MessageStream {
     for (;;) {
       this.signal.throwIfAborted();
       const message = this.#requests.shift();
-      if (message !== undefined || this.#ended) return message;
+      if (message !== undefined || this.#hasEnded) return message;
       await this.#change;
     }
   }
@@ -62,7 +64,8 @@ export class TestStream implements MessageStream {
 
   /** The caller has sent its last message. */
   end(): this {
-    this.#ended = true;
+    this.#hasEnded = true;
+    this.#onEnded();
     this.#notify();
     return this;
   }

@@ -1,7 +1,7 @@
 # Targets for people; what they do stands in scripts/ and tools/.
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help install build demo example test test-java fuzz lint format generate bench profile clean
+.PHONY: help install build demo example test test-java conformance fuzz lint format generate bench profile clean
 
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
@@ -11,6 +11,7 @@ PORT ?= 34904
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  options: STORE=redis and PORT=N for demo and example, NAME=x for example'
+	@echo '           BACKEND=redis for conformance'
 	@echo '           DOOR=x, SEED=N, COUNT=N, FROM=N and SECONDS=N for fuzz'
 
 install: ## install the npm packages, if the lock file asks for others than are there
@@ -31,6 +32,9 @@ test: build ## every check and test; ends with "N passed, N failed"
 
 test-java: install ## Apollo's own Java clients against our stand-in for Apollo; needs a JDK and Maven
 	@node --no-warnings --import ./scripts/lib/typescript.mjs scripts/test-java.mjs
+
+conformance: build ## run the conformance suites, of one backend or of all
+	@node --no-warnings scripts/conformance.mjs "$(BACKEND)"
 
 fuzz: build ## storm every door with hostile input, a million each
 	@node --no-warnings --import ./scripts/lib/typescript.mjs test/fuzz/main.ts

@@ -6,6 +6,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
+import './lib/typescript.mjs';
+import { outdated, rowsOf } from './lib/conformance.mjs';
 import { root } from './lib/tree.mjs';
 
 const NODE = process.execPath;
@@ -48,8 +50,12 @@ const PHASES = [
 // What npm scripts have on their path: buf finds its plugins there.
 process.env.PATH = `${bin('.bin')}${delimiter}${process.env.PATH}`;
 
+const { BACKENDS } = await import('../test/conformance/backends.ts');
+
 let passed = 0;
 let failed = 0;
+/** What each phase found, as jest reports it. */
+const reports = [];
 
 for (const [name, command] of CHECKS) {
   const ok = timed(name, () => run(command).status === 0);
@@ -59,6 +65,8 @@ mkdirSync(join(root, 'test/.results'), { recursive: true });
 for (const [index, [name, options]] of PHASES.entries()) {
   timed(name, () => jest(options, join(root, `test/.results/${index + 1}.json`)));
 }
+const current = timed('conformance results', conformanceResults);
+count(current ? 1 : 0, current ? 0 : 1);
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed > 0 || passed === 0 ? 1 : 0);
 
@@ -79,6 +87,7 @@ function jest(options, resultFile) {
     return false;
   }
   const result = JSON.parse(readFileSync(resultFile, 'utf8'));
+  reports.push(result);
   const skipped = result.numPendingTests + result.numTodoTests;
   if (skipped > 0) console.error(`${skipped} tests were skipped; that counts as failed`);
   // A suite that could not be loaded has no tests to count; a run can also fail as a whole.
@@ -86,6 +95,15 @@ function jest(options, resultFile) {
   if (bad === 0 && status !== 0) bad = 1;
   count(result.numPassedTests, bad);
   return bad === 0;
+}
+
+/** Whether the committed conformance results and the README's table say what this run found. */
+function conformanceResults() {
+  const rows = rowsOf({ testResults: reports.flatMap(({ testResults }) => testResults) });
+  const wrong = outdated(rows, BACKENDS);
+  for (const file of wrong)
+    console.error(`${file} differs from what passed; run 'make conformance' and commit it`);
+  return wrong.length === 0;
 }
 
 function run(args, env = process.env, stdout = 'inherit') {

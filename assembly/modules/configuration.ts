@@ -6,7 +6,7 @@ import { Runtime } from '../root';
 import { installConfiguration } from '../primitives/configuration/configuration';
 import { installHealth } from '../primitives/health/health';
 
-export * from '../host/exports-answering';
+export * from '../host/exports-passing';
 
 function install(router: Router): void {
   installConfiguration(router);

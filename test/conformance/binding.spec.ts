@@ -43,8 +43,8 @@ async function folder(): Promise<BindingBackend> {
   };
 }
 
-bindingConformance('an HTTP server', http);
-bindingConformance('a folder', folder);
+bindingConformance({ backend: 'http', setup: 'HTTP/1.1' }, http);
+bindingConformance({ backend: 'localstorage', setup: 'a folder' }, folder);
 
 describe('bindings.http', () => {
   let server: TestHttpServer;

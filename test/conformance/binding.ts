@@ -2,6 +2,8 @@ import * as pb from '../../components-bridge/src/gen/layotto/bridge/v1/binding_p
 import { Code } from '../../components-bridge/src/primitives/errors.js';
 import { Rooms } from '../support/rooms.js';
 import type { RoomComponent } from '../support/rooms.js';
+import { conformance } from './backends.js';
+import type { Subject } from './backends.js';
 import { refused } from './state-client.js';
 import type { Refusal } from './state-client.js';
 
@@ -44,8 +46,8 @@ export async function invoke(
 }
 
 /** What every output binding must do, whatever it is made of. A new binding is one call of this. */
-export function bindingConformance(name: string, start: () => Promise<BindingBackend>): void {
-  describe(`output binding to ${name}`, () => {
+export function bindingConformance(subject: Subject, start: () => Promise<BindingBackend>): void {
+  conformance('binding', subject, () => {
     let backend: BindingBackend;
     let rooms: Rooms;
 

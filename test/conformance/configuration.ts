@@ -6,6 +6,8 @@ import type { Following } from '../../components-bridge/src/primitives/configura
 import { Rooms } from '../support/rooms.js';
 import type { RoomComponent } from '../support/rooms.js';
 import { eventually, sleep } from '../support/wait.js';
+import { conformance } from './backends.js';
+import type { Subject } from './backends.js';
 import { refused } from './state-client.js';
 
 /** A backend that a configuration store is tested on. It starts empty. */
@@ -111,8 +113,8 @@ class Recorder implements Follower {
 }
 
 /** What every configuration store must do, whatever it is made of. A new store is one call of this. */
-export function configurationConformance(name: string, start: () => Promise<ConfigurationBackend>): void {
-  describe(`configuration in ${name}`, () => {
+export function configurationConformance(subject: Subject, start: () => Promise<ConfigurationBackend>): void {
+  conformance('configuration', subject, () => {
     let backend: ConfigurationBackend;
     let rooms: Rooms;
     let store: Client;
@@ -273,9 +275,15 @@ export function configurationConformance(name: string, start: () => Promise<Conf
     });
 
     it('refuses to write without a key, or to any group or label', async () => {
-      await refused(store.save({ key: '', content: 'x' }), Code.INVALID_ARGUMENT);
-      await refused(store.save({ key: 'k', content: 'x', group: '*' }), Code.INVALID_ARGUMENT);
-      await refused(store.delete({ keys: ['k'], label: '*' }), Code.INVALID_ARGUMENT);
+      expect(await refused(store.save({ key: '', content: 'x' }))).toMatchObject({
+        code: Code.INVALID_ARGUMENT,
+      });
+      expect(await refused(store.save({ key: 'k', content: 'x', group: '*' }))).toMatchObject({
+        code: Code.INVALID_ARGUMENT,
+      });
+      expect(await refused(store.delete({ keys: ['k'], label: '*' }))).toMatchObject({
+        code: Code.INVALID_ARGUMENT,
+      });
     });
 
     it('tells what is added, changed and deleted, whoever did it, and nothing else', async () => {
@@ -356,7 +364,7 @@ export function configurationConformance(name: string, start: () => Promise<Conf
       const everything = await follow({});
       await connection.cut();
       await eventually('the loss is known', async () => !(await rooms.watches.confirm('configs')));
-      await refused(store.get({ keys: ['c1'] }), Code.UNAVAILABLE);
+      expect(await refused(store.get({ keys: ['c1'] }))).toMatchObject({ code: Code.UNAVAILABLE });
       for (const content of ['lost', 'latest']) await other.save({ key: 'c1', content });
       await other.delete({ keys: ['c2'] });
       await other.save({ key: 'c4', content: 'added' });

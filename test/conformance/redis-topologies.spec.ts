@@ -39,6 +39,6 @@ async function cluster(): Promise<Backend> {
 
 const ALL = ['ETAG', 'TRANSACTIONAL', 'TTL'] as const;
 
-stateConformance('Valkey over TLS', overTls, ALL);
-stateConformance('Valkey by Sentinel', bySentinel, ALL);
-stateConformance('Valkey Cluster', cluster, ALL, { hashTags: true });
+stateConformance({ backend: 'redis', setup: 'Valkey over TLS' }, overTls, ALL);
+stateConformance({ backend: 'redis', setup: 'Valkey by Sentinel' }, bySentinel, ALL);
+stateConformance({ backend: 'redis', setup: 'Valkey Cluster' }, cluster, ALL, { hashTags: true });

@@ -115,11 +115,11 @@ async function kubelet(): Promise<SecretBackend> {
   };
 }
 
-secretConformance('a file', () => file(false));
-secretConformance('a file, several entries each', () => file(true));
-secretConformance('the environment', environment);
-secretConformance('a folder', plainFolder);
-secretConformance('a folder that the kubelet mounts', kubelet);
+secretConformance({ backend: 'localfile', setup: 'one entry each' }, () => file(false));
+secretConformance({ backend: 'localfile', setup: 'several entries each' }, () => file(true));
+secretConformance({ backend: 'localenv', setup: 'variables' }, environment);
+secretConformance({ backend: 'mounted', setup: 'plain folder' }, plainFolder);
+secretConformance({ backend: 'mounted', setup: 'as the kubelet mounts it' }, kubelet);
 
 describe('secretstores.mounted', () => {
   it('never mixes two versions of a secret', async () => {

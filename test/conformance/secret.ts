@@ -2,6 +2,8 @@ import * as pb from '../../components-bridge/src/gen/layotto/bridge/v1/secret_pb
 import { Code } from '../../components-bridge/src/primitives/errors.js';
 import { Rooms } from '../support/rooms.js';
 import type { RoomComponent } from '../support/rooms.js';
+import { conformance } from './backends.js';
+import type { Subject } from './backends.js';
 import { refused } from './state-client.js';
 
 /** Secrets by name, each with its entries. */
@@ -23,8 +25,8 @@ const GET = [pb.GetSecretRequestSchema, pb.GetSecretResponseSchema] as const;
 const GET_BULK = [pb.GetBulkSecretRequestSchema, pb.GetBulkSecretResponseSchema] as const;
 
 /** What every secret store must do, whatever it is made of. A new store is one call of this. */
-export function secretConformance(name: string, start: () => Promise<SecretBackend>): void {
-  describe(`secrets in ${name}`, () => {
+export function secretConformance(subject: Subject, start: () => Promise<SecretBackend>): void {
+  conformance('secret', subject, () => {
     let backend: SecretBackend;
     let rooms: Rooms;
 

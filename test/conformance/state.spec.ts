@@ -25,6 +25,8 @@ async function server(kind: 'redis' | 'valkey'): Promise<Backend> {
   };
 }
 
-stateConformance('the embedded store', embedded, ['ETAG', 'TRANSACTIONAL', 'TTL']);
-stateConformance('Redis', () => server('redis'), ['ETAG', 'TRANSACTIONAL', 'TTL']);
-stateConformance('Valkey', () => server('valkey'), ['ETAG', 'TRANSACTIONAL', 'TTL']);
+const ALL = ['ETAG', 'TRANSACTIONAL', 'TTL'] as const;
+
+stateConformance({ backend: 'embedded', setup: 'one process' }, embedded, ALL);
+stateConformance({ backend: 'redis', setup: 'Redis' }, () => server('redis'), ALL);
+stateConformance({ backend: 'redis', setup: 'Valkey' }, () => server('valkey'), ALL);

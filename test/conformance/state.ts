@@ -1,5 +1,7 @@
 import { Code } from '../../components-bridge/src/primitives/errors.js';
 import type { StateFeature } from '../../components-bridge/src/primitives/state/store.js';
+import { conformance } from './backends.js';
+import type { Subject } from './backends.js';
 import { item, refused, StateClient, STRONG } from './state-client.js';
 import type { ClientOptions } from './state-client.js';
 import { etagTests } from './state-etags.js';
@@ -24,17 +26,17 @@ export interface Quirks {
 /**
  * What every state store must do, whatever it is made of. A new store is one call of this.
  *
- * @param name of the store, for the test's title
+ * @param subject what it runs on
  * @param start starts a backend that holds nothing
  * @param features what the store declares; what it does not declare is not tested
  */
 export function stateConformance(
-  name: string,
+  subject: Subject,
   start: () => Promise<Backend>,
   features: readonly StateFeature[],
   { hashTags = false }: Quirks = {},
 ): void {
-  describe(`state on ${name}`, () => {
+  conformance('state', subject, () => {
     let backend: Backend;
     let client: StateClient;
     /** Another client of the same store, with a connection of its own where that is possible. */

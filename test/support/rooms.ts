@@ -72,7 +72,7 @@ export class Rooms {
     const lifecycle = { registry: this.registry, catalog: types, mayApply: options.mayApply ?? (() => true) };
     const services = [
       new BindingService(asked),
-      new ConfigurationService({ ...asked, appId: 'app', live: this.live }),
+      new ConfigurationService({ ...asked, appId: 'app', watches: this.watches, live: this.live }),
       new FileService(asked),
       new HelloService(asked),
       new SecretService(asked),

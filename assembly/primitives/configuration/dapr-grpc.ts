@@ -10,10 +10,18 @@ import * as dapr from '../../wire/gen/dapr/proto/runtime/v1/configuration';
 import {
   GetConfigurationRequest,
   GetConfigurationResponse,
+  UnsubscribeConfigurationRequest,
 } from '../../wire/gen/layotto/bridge/v1/configuration';
 import { View } from '../../wire/view';
-import { ERR_CONFIGURATION_GET, getFailure, refusalReason, refusalText, shownKeys } from './dapr-texts';
-import { checkStore, GET_CONFIGURATION, Refusal, refusalCode } from './operations';
+import {
+  ERR_CONFIGURATION_GET,
+  ERR_CONFIGURATION_UNSUBSCRIBE,
+  getFailure,
+  refusalReason,
+  refusalText,
+  shownKeys,
+} from './dapr-texts';
+import { checkStore, GET_CONFIGURATION, Refusal, refusalCode, UNSUBSCRIBE_CONFIGURATION } from './operations';
 
 class GetConfiguration extends Handler {
   /** For error texts. */
@@ -26,7 +34,7 @@ class GetConfiguration extends Handler {
     const refusal = decoded ? checkStore(exchange, asked.storeName) : Refusal.Malformed;
     if (refusal != Refusal.None) {
       const text = refusalText(exchange, refusal, clip(asked.storeName));
-      this.fail(exchange, refusalCode(refusal), text, refusalReason(refusal));
+      fail(exchange, refusalCode(refusal), text, refusalReason(refusal));
       return Step.Answer;
     }
     this.store = exchange.keep(clip(asked.storeName));
@@ -67,18 +75,43 @@ class GetConfiguration extends Handler {
 
   onFailure(exchange: Exchange, code: i32, message: View): void {
     const text = getFailure(exchange, this.keys, this.store, clip(message));
-    this.fail(exchange, code, text, ERR_CONFIGURATION_GET);
-  }
-
-  private fail(exchange: Exchange, code: i32, text: View, reason: View): void {
-    const details = new DaprDetails(code, text);
-    details.errorInfo(reason);
-    addDetails(exchange, details.encode(exchange));
-    exchange.reply.grpcError(code, text);
+    fail(exchange, code, text, ERR_CONFIGURATION_GET);
   }
 }
 
+class UnsubscribeConfiguration extends Handler {
+  start(exchange: Exchange): Step {
+    const request = new UnsubscribeConfigurationRequest();
+    const decoded = request.decode(exchange.body);
+    const refusal = decoded ? checkStore(exchange, request.storeName) : Refusal.Malformed;
+    if (refusal != Refusal.None) {
+      const text = refusalText(exchange, refusal, clip(request.storeName));
+      fail(exchange, refusalCode(refusal), text, refusalReason(refusal));
+      return Step.Answer;
+    }
+    exchange.operation = UNSUBSCRIBE_CONFIGURATION;
+    return Step.Ask;
+  }
+
+  /** Dapr's message is the bridge's. */
+  onResult(exchange: Exchange, payload: View): void {
+    exchange.reply.message(payload);
+  }
+
+  onFailure(exchange: Exchange, code: i32, message: View): void {
+    fail(exchange, code, clip(message), ERR_CONFIGURATION_UNSUBSCRIBE);
+  }
+}
+
+function fail(exchange: Exchange, code: i32, text: View, reason: View): void {
+  const details = new DaprDetails(code, text);
+  details.errorInfo(reason);
+  addDetails(exchange, details.encode(exchange));
+  exchange.reply.grpcError(code, text);
+}
+
 const P = 'configuration';
+const NOT_CONFIGURED = 'configuration stores not configured';
 const SERVICE = '/dapr.proto.runtime.v1.Dapr/';
 
 /** Enters Dapr's configuration methods. */
@@ -86,4 +119,10 @@ export function installDaprConfiguration(router: Router): void {
   const get = (): Handler => new GetConfiguration();
   router.grpc(P, 'GetConfiguration', SERVICE + 'GetConfiguration', get);
   router.grpc(P, 'GetConfiguration', SERVICE + 'GetConfigurationAlpha1', get);
+  const unsubscribe = (): Handler => new UnsubscribeConfiguration();
+  router.grpc(P, 'UnsubscribeConfiguration', SERVICE + 'UnsubscribeConfiguration', unsubscribe);
+  router.grpc(P, 'UnsubscribeConfiguration', SERVICE + 'UnsubscribeConfigurationAlpha1', unsubscribe);
+  const name = 'SubscribeConfiguration';
+  router.stream(P, name, SERVICE + name, Code.FAILED_PRECONDITION, NOT_CONFIGURED);
+  router.stream(P, name, SERVICE + name + 'Alpha1', Code.FAILED_PRECONDITION, NOT_CONFIGURED);
 }

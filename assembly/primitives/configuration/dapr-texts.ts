@@ -7,6 +7,7 @@ import { Refusal } from './operations';
 export const ERR_CONFIGURATION_STORE_NOT_CONFIGURED = literal('ERR_CONFIGURATION_STORE_NOT_CONFIGURED');
 export const ERR_CONFIGURATION_STORE_NOT_FOUND = literal('ERR_CONFIGURATION_STORE_NOT_FOUND');
 export const ERR_CONFIGURATION_GET = literal('ERR_CONFIGURATION_GET');
+export const ERR_CONFIGURATION_UNSUBSCRIBE = literal('ERR_CONFIGURATION_UNSUBSCRIBE');
 export const ERR_MALFORMED_REQUEST = literal('ERR_MALFORMED_REQUEST');
 
 /** Keys that an error text repeats, and bytes of each. */

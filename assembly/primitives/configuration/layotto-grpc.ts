@@ -1,6 +1,7 @@
 // Configuration as Layotto's gRPC API spells it (spec.proto.runtime.v1.Runtime).
 // Its messages are the bridge's, so a request is checked and forwarded as it came.
 
+import { Code } from '../../dialects/codes';
 import { clip, Exchange, Step } from '../../dialects/exchange';
 import { Handler } from '../../dialects/handler';
 import { Router } from '../../dialects/router';
@@ -101,5 +102,12 @@ export function installLayottoConfiguration(router: Router): void {
     'DeleteConfiguration',
     SERVICE + 'DeleteConfiguration',
     (): Handler => new DeleteConfiguration(),
+  );
+  router.stream(
+    P,
+    'SubscribeConfiguration',
+    SERVICE + 'SubscribeConfiguration',
+    Code.INVALID_ARGUMENT,
+    'no configuration store is configured; add a component of a type that starts with configuration.',
   );
 }

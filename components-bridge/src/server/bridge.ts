@@ -130,7 +130,12 @@ export class Bridge {
     const asked = { registry: this.#registry, backends, messageBytes: config.limits.messageBytes };
     const services = [
       new BindingService(asked),
-      new ConfigurationService({ ...asked, appId: owner.appId, live: this.#live }),
+      new ConfigurationService({
+        ...asked,
+        appId: owner.appId,
+        watches: this.#watches,
+        live: this.#live,
+      }),
       new FileService(asked),
       new HelloService(asked),
       new LifecycleService({

@@ -10,8 +10,11 @@ import { Code, OperationError } from '../errors.js';
 import type { Handler, Service } from '../handler.js';
 import type { ComponentRegistry } from '../registry.js';
 import type { ComponentSlot } from '../slot.js';
+import type { StreamHandler } from '../stream.js';
 import { encodeItems } from './encode.js';
 import type { LiveAnswers } from './live.js';
+import { ConfigurationStreams } from './streams.js';
+import type { Watches } from './watches.js';
 import { checkKeys, inOrder, orDefault, queryFor } from './query.js';
 import { ANY, ConfigurationError } from './store.js';
 import type { ConfigurationStore } from './store.js';
@@ -24,6 +27,8 @@ export interface ConfigurationServiceOptions {
   messageBytes: number;
   /** The app that the runtime serves. */
   appId: string;
+  /** What subscriptions follow. */
+  watches: Watches;
   /** What Envoy answers by itself; undefined: nothing. */
   live?: LiveAnswers;
 }
@@ -34,19 +39,26 @@ const MOST_ITEMS = 1_000;
 /** What a store is asked to do, as metrics and traces name it. */
 type Asking = 'get' | 'save' | 'delete';
 
-/** The configuration primitive's calls; its streams are in subscriptions.ts. */
+/** The configuration primitive. */
 export class ConfigurationService implements Service {
   readonly name = pb.Configuration.typeName;
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly #backends: Backends;
+  readonly #streams: ConfigurationStreams;
 
   constructor(private readonly options: ConfigurationServiceOptions) {
+    this.#streams = new ConfigurationStreams(options);
     this.#backends = options.backends ?? new Backends();
     this.handlers = new Map<string, Handler>([
       [`${this.name}/GetConfiguration`, (payload, call) => this.#get(payload, call)],
       [`${this.name}/SaveConfiguration`, (payload, call) => this.#save(payload, call)],
       [`${this.name}/DeleteConfiguration`, (payload, call) => this.#delete(payload, call)],
+      [`${this.name}/UnsubscribeConfiguration`, (payload) => this.#unsubscribe(payload)],
     ]);
+  }
+
+  get streams(): ReadonlyMap<string, StreamHandler> {
+    return this.#streams.handlers;
   }
 
   async #get(payload: Uint8Array, call: Call): Promise<Uint8Array> {
@@ -94,6 +106,16 @@ export class ConfigurationService implements Service {
       if (request.keys.length > 0) await store.delete(queryFor(store, request, this.options.appId));
     });
     return toBinary(pb.DeleteConfigurationResponseSchema, create(pb.DeleteConfigurationResponseSchema));
+  }
+
+  async #unsubscribe(payload: Uint8Array): Promise<Uint8Array> {
+    const { storeName, id } = decode(pb.UnsubscribeConfigurationRequestSchema, payload);
+    const ok = this.#streams.unsubscribe(storeName, id);
+    const message = ok
+      ? ''
+      : `there is no subscription ${id.slice(0, 100)} of configuration store ${storeName}`;
+    const response = create(pb.UnsubscribeConfigurationResponseSchema, { ok, message });
+    return toBinary(pb.UnsubscribeConfigurationResponseSchema, response);
   }
 
   #appIdOr(appId: string): string {

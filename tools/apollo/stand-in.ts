@@ -35,20 +35,20 @@ export class ApolloStandIn {
   readonly portal: Service;
   /** Tokens of the open API, with the apps that each may change. */
   readonly tokens = new Map<string, string[]>([[TOKEN, []]]);
-  /** Which config services the meta service names; by default those that run. */
-  announced: () => readonly string[];
+  /** Which config services one of them names when it is asked as the meta service; by default those that run. */
+  announced: (asked: Service) => readonly string[];
 
   private constructor(options: ApolloOptions) {
     const { configServices = 1, configPorts = [], holdMs = HOLD_MS, messageDelayMs = 100 } = options;
     const now = options.now ?? (() => new Date());
     const database = new Database(now, messageDelayMs);
     this.database = database;
-    const services = () => ({ config: this.announced(), admin: [this.admin.url] });
-    const config = new ConfigService({ database, holdMs, services });
-    this.configServices = Array.from(
-      { length: configServices },
-      (_, index) => new Service((exchange) => config.handle(exchange), now, configPorts[index]),
-    );
+    this.configServices = Array.from({ length: configServices }, (_, index) => {
+      const services = () => ({ config: this.announced(service), admin: [this.admin.url] });
+      const config = new ConfigService({ database, holdMs, services });
+      const service: Service = new Service((exchange) => config.handle(exchange), now, configPorts[index]);
+      return service;
+    });
     this.announced = () => this.configServices.filter(({ running }) => running).map(({ url }) => url);
     const admin = new AdminService(database);
     this.admin = new Service((exchange) => admin.handle(exchange), now);

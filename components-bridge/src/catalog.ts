@@ -1,5 +1,6 @@
 import * as apollo from './components/apollo/metadata.js';
 import * as embedded from './components/embedded/metadata.js';
+import * as etcd from './components/etcd/metadata.js';
 import * as helloworld from './components/helloworld/metadata.js';
 import * as http from './components/http/metadata.js';
 import * as local from './components/local/metadata.js';
@@ -21,6 +22,14 @@ export const catalog: readonly ComponentType[] = [
     capabilities: ['ETAG', 'TRANSACTIONAL', 'TTL'],
     metadata: embedded.metadataSchema,
     load: () => import('./components/embedded/state.js'),
+  },
+  {
+    type: 'state.etcd',
+    aliases: ['etcd'],
+    primitive: 'state',
+    capabilities: ['ETAG', 'TRANSACTIONAL', 'TTL'],
+    metadata: etcd.stateMetadataSchema,
+    load: () => import('./components/etcd/state.js'),
   },
   {
     type: 'state.redis',
@@ -85,6 +94,46 @@ export const catalog: readonly ComponentType[] = [
     capabilities: [],
     metadata: helloworld.metadataSchema,
     load: () => import('./components/helloworld/hello.js'),
+  },
+  {
+    type: 'lock.embedded',
+    aliases: ['lock.in-memory', 'in-memory'],
+    primitive: 'lock',
+    capabilities: [],
+    metadata: embedded.lockMetadataSchema,
+    load: () => import('./components/embedded/lock.js'),
+  },
+  {
+    type: 'lock.redis',
+    aliases: ['redis'],
+    primitive: 'lock',
+    capabilities: [],
+    metadata: redis.lockMetadataSchema,
+    load: () => import('./components/redis/lock.js'),
+  },
+  {
+    type: 'lock.redis_cluster',
+    aliases: ['redis_cluster'],
+    primitive: 'lock',
+    capabilities: [],
+    metadata: redis.clusterLockMetadataSchema,
+    load: () => import('./components/redis/lock-cluster.js'),
+  },
+  {
+    type: 'sequencer.embedded',
+    aliases: ['sequencer.in-memory', 'in-memory'],
+    primitive: 'sequencer',
+    capabilities: [],
+    metadata: embedded.sequencerMetadataSchema,
+    load: () => import('./components/embedded/sequencer.js'),
+  },
+  {
+    type: 'sequencer.redis',
+    aliases: ['redis'],
+    primitive: 'sequencer',
+    capabilities: [],
+    metadata: redis.sequencerMetadataSchema,
+    load: () => import('./components/redis/sequencer.js'),
   },
   {
     type: 'secretstores.local.env',

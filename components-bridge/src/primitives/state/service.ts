@@ -10,8 +10,8 @@ import type { Handler, Service } from '../handler.js';
 import type { ComponentRegistry } from '../registry.js';
 import type { ComponentSlot } from '../slot.js';
 import { encodeGetStateResponse } from './encode.js';
-import { keyPrefix, storedKey } from './keys.js';
-import type { KeyOwner } from './keys.js';
+import { keyPrefix, storedKey } from '../keys.js';
+import type { KeyOwner } from '../keys.js';
 import { StateError } from './store.js';
 import type { StateOperation, StateRemoval, StateStore, StateValue, StateWrite } from './store.js';
 import { ttlOf } from './ttl.js';
@@ -251,6 +251,8 @@ function asOperationError(error: StateError, slot: ComponentSlot): OperationErro
       return new OperationError(Code.INTERNAL, `failed to set key ${error.key ?? ''}: ${message}`);
     case 'apart':
       return new OperationError(Code.INVALID_ARGUMENT, message);
+    case 'too-large':
+      return new OperationError(Code.RESOURCE_EXHAUSTED, message);
     case 'unavailable':
       return notReady(slot, message);
     case 'unconfirmed':

@@ -116,7 +116,7 @@ export class ConfigClient {
           : `secret is not an access key of the app, or the clocks differ by more than a minute`;
       return new ApolloFailure('refused', `${server} does not let app ${appId} read (${status}): ${why}`);
     }
-    if (status >= 300 && status < 400)
+    if (status >= 300 && status < 400 && status !== 304)
       return new ApolloFailure('away', `${server} redirects (${status}): address must be Apollo's own`);
     const said = messageIn(text);
     const what = status === 200 ? 'something that is no answer of Apollo' : `${status}${said && `: ${said}`}`;

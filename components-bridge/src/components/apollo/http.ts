@@ -19,7 +19,7 @@ export interface HttpRequest {
   timeoutMs: number;
   /** Longest answer, in bytes. */
   mostBytes: number;
-  /** Ends it. */
+  /** Ends it. Such a request waits for something, and is never sent twice: its server may be another one by then. */
   signal?: AbortSignal;
 }
 
@@ -45,7 +45,8 @@ export class HttpClient {
       } catch (error) {
         // An idle connection that the server has closed says nothing of the server.
         const closed = request.reusedSocket && (error as NodeJS.ErrnoException).code === 'ECONNRESET';
-        if (closed && attempt === 1 && sent.method !== 'POST' && !this.#closed) continue;
+        const repeatable = sent.method !== 'POST' && sent.signal === undefined;
+        if (closed && attempt === 1 && repeatable && !this.#closed) continue;
         throw new ApolloFailure('away', `${server}: ${reasonOf(error)}`, { cause: error });
       } finally {
         this.#open.delete(request);

@@ -169,7 +169,8 @@ export class Namespaces {
     const others = [...this.#namespaces.values()].filter(
       ({ name, listeners }) => listeners.size === 0 && !names.includes(name),
     );
-    for (const { name } of others.slice(0, others.length - MOST_OTHERS + 1)) this.#namespaces.delete(name);
+    for (const { name } of others.slice(0, Math.max(0, others.length - MOST_OTHERS + 1)))
+      this.#namespaces.delete(name);
   }
 
   /** Waits for changes until it is closed; never throws. */
@@ -321,9 +322,12 @@ export class Namespaces {
   #setBack(): void {
     if (this.#away === undefined || this.#closed) return;
     this.#away = undefined;
+    this.#forgetSeen();
     this.options.log.info('Apollo is back');
     this.options.onChange(undefined);
-    for (const { listeners } of this.#namespaces.values()) for (const changed of [...listeners]) changed();
+    // Whoever is told may read at once, which changes the order of namespaces.
+    const listeners = [...this.#namespaces.values()].flatMap((namespace) => [...namespace.listeners]);
+    for (const changed of new Set(listeners)) changed();
   }
 
   #warnOfNothing(): void {

@@ -1,3 +1,8 @@
+import { join } from 'node:path';
+
+import { configFolder } from '../../../../test/support/config-files.js';
+import { catalog } from '../../catalog.js';
+import { loadConfig } from '../../config/index.js';
 import { metadataSchema } from './metadata.js';
 
 const NEEDED = { address: 'apollo:8080', app_id: 'shop' };
@@ -47,4 +52,33 @@ it.each([
   expect(issues.map(({ path, message }) => [path[0], message])).toEqual([
     [key, expect.stringContaining(expected) as string],
   ]);
+});
+
+it("loads from Layotto's own file", async () => {
+  const folder = await configFolder();
+  const metadata = {
+    app_id: 'testApplication_yang',
+    cluster: 'default',
+    namespace_name: 'dubbo,product.joe,application',
+    is_backup_config: 'true',
+    secret: 's',
+    open_api_token: 't',
+    open_api_address: 'http://localhost:8070',
+    open_api_user: 'apollo',
+  };
+  const config_store = { config_demo: { type: 'apollo', address: ['http://127.0.0.1:8080'], metadata } };
+  await folder.write({ 'config.json': JSON.stringify({ grpc_config: { config_store } }) });
+  const result = await loadConfig({ catalog, file: join(folder.path, 'config.json') });
+  await folder.remove();
+  expect(result).toMatchObject({
+    config: {
+      components: [
+        {
+          name: 'config_demo',
+          type: 'configuration.apollo',
+          metadata: { ...metadata, address: 'http://127.0.0.1:8080' },
+        },
+      ],
+    },
+  });
 });

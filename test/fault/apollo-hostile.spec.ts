@@ -182,7 +182,7 @@ describe('access keys', () => {
 describe('changes that Apollo refuses', () => {
   const place = { group: 'application', label: '', tags: {}, metadata: {} };
   const save = ({ store }: OpenedStore, fields: object = {}): Promise<string> =>
-    reasonFor(store.save('', [{ ...place, key: 'fruit', content: 'apple', ...fields }], {}));
+    reasonFor(store.save('', [{ ...place, key: 'fruit', content: 'apple', ...fields }]));
 
   it.each([
     ['a token', { open_api_token: 'wrong' }, {}, /\(401\): .*open_api_token is not known there/],
@@ -226,7 +226,7 @@ describe('changes that Apollo refuses', () => {
     expect(await contentsOf(opened)).toEqual({ greeting: 'hello', fruit: 'apple' });
     await apollo.portal.stop();
     const failure = await opened.store
-      .save('', [{ ...place, key: 'k', content: 'x' }], {})
+      .save('', [{ ...place, key: 'k', content: 'x' }])
       .catch((e: unknown) => e);
     expect(failure).toMatchObject({ kind: 'unavailable' });
   });

@@ -33,6 +33,7 @@ export class Stores {
     const log: OpenedStore['log'] = [];
     const store = await open({
       name,
+      version: 'v1',
       metadata,
       dataDir: this.dataDir,
       log: pino({}, { write: (line: string) => void log.push(JSON.parse(line) as OpenedStore['log'][0]) }),

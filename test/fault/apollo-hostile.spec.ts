@@ -24,7 +24,12 @@ afterEach(async () => {
   await apollo.stop();
 });
 
-const metadata = (): Record<string, string> => ({ ...metadataFor(apollo), requestTimeout: '400ms' });
+const metadata = (requestTimeout = '400ms'): Record<string, string> => {
+  return { ...metadataFor(apollo), requestTimeout };
+};
+
+/** Long enough for a flood to become too much, and short where time itself is the matter. */
+const timeoutFor = (name: string): string => (name === 'a flood' ? '10s' : '400ms');
 
 /** Answers everything with this. */
 const always =
@@ -79,15 +84,15 @@ const HOSTILE: [string, Misbehaviour, string][] = [
 ];
 
 describe('a server that answers', () => {
-  it.each(HOSTILE)('%s is not begun with', async (_, misbehave, message) => {
+  it.each(HOSTILE)('%s is not begun with', async (name, misbehave, message) => {
     for (const service of apollo.configServices) service.misbehave = misbehave;
-    expect(await reasonFor(stores.open(metadata()))).toContain(message);
+    expect(await reasonFor(stores.open(metadata(timeoutFor(name))))).toContain(message);
   });
 
   // To whom something is known, not modified is an answer.
   const toTheKnowing = HOSTILE.filter(([name]) => name !== 'an unasked not modified');
-  it.each(toTheKnowing)('%s loses nothing of what is known', async (_, misbehave, message) => {
-    const opened = await stores.open(metadata());
+  it.each(toTheKnowing)('%s loses nothing of what is known', async (name, misbehave, message) => {
+    const opened = await stores.open(metadata(timeoutFor(name)));
     const follower = new Follower(opened);
     await follower.knows({ greeting: 'hello' }, 2_000);
     for (const service of apollo.configServices) service.misbehave = misbehave;

@@ -245,15 +245,19 @@ export class Namespaces {
 
   /** Reads anew, together with others who ask before the request leaves. @throws ApolloFailure */
   #fresh(namespace: Namespace): Promise<Configuration> {
-    const start = (): Promise<Configuration> =>
-      (namespace.running = this.#readOne(namespace).finally(() => (namespace.running = undefined)));
+    const start = (): Promise<Configuration> => {
+      const running = this.#readOne(namespace).finally(() => (namespace.running = undefined));
+      namespace.running = running;
+      return running;
+    };
     if (namespace.running === undefined) return start();
     // What is on its way may have left before the change that the caller wants to see.
     namespace.next ??= namespace.running
       .catch(() => undefined)
       .then(() => {
         namespace.next = undefined;
-        return start();
+        // Never two at once: the answer of the earlier one could come last.
+        return namespace.running ?? start();
       });
     return namespace.next;
   }

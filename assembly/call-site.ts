@@ -1,5 +1,6 @@
 // What a call needs of the root context it belongs to.
 
+import { LiveAnswers } from './cache/live-answers';
 import { NearCache } from './cache/near-cache';
 import { Configuration } from './config/configuration';
 import { Door } from './dialects/door';
@@ -13,8 +14,13 @@ export abstract class CallSite extends RootContext {
   readonly calls: CallMetrics;
   /** Messages and bodies refused for their length, either way. */
   refusedMessages: i64 = 0;
+  /** Streams that are passed on now, and those refused because there were too many. */
+  streams: i32 = 0;
+  refusedStreams: i64 = 0;
   /** Answers kept in Envoy; null if no component wants that. */
   cache: NearCache | null = null;
+  /** Answers that the bridge keeps up to date; null if no component wants that. */
+  live: LiveAnswers | null = null;
 
   constructor(
     id: u32,

@@ -2,23 +2,27 @@
 // again. Every call goes this way, so nothing can skip policy or limits.
 
 import { CachedCall } from './cache/cached-call';
+import { LiveCall } from './cache/live-call';
 import { CallSite } from './call-site';
-import { Code, codeOfHttp } from './dialects/codes';
-import { errorBody, errorCodeOf } from './dialects/dapr-http';
+import { Code } from './dialects/codes';
 import { Door } from './dialects/door';
-import { clip, Exchange, Step } from './dialects/exchange';
+import { Exchange, Step } from './dialects/exchange';
 import { isGrpc } from './dialects/grpc';
+import { Route } from './dialects/router';
+import { dressBody, dressHeaders, envoyReplyCode } from './envoy-replies';
 import { bytes, bytesPtr } from './host/bytes';
 import { monotonicUs } from './host/clock';
-import { HttpContext } from './host/context';
+import { handOver, HttpContext } from './host/context';
 import { Action, Buffer, HeaderMap, LogLevel } from './host/enums';
-import { addHeader, getHeader, removeHeader, replaceHeader } from './host/headers';
+import { addHeader, removeHeader, replaceHeader } from './host/headers';
 import { log, succeeded } from './host/log';
 import { release } from './host/memory';
 import { getBuffer, GRPC_STATUS_NONE, replaceBuffer, sendLocalResponse } from './host/stream';
 import { NO_COMPONENT, UNKNOWN_COMPONENT } from './metrics/call-metrics';
 import { SERVER_TIMING, writeServerTiming } from './metrics/server-timing';
+import { mayPass, PassedStream } from './passed-stream';
 import { Access, checkAccess } from './policy/access';
+import { BUSY, NO_REPLY_FILTER, NO_SESSION, refuseAccess, RESULT_TOO_LARGE } from './refusals';
 import { isTraceparent } from './session/frame';
 import { Operation, Waiter } from './session/operation';
 import { Submitted } from './session/session';
@@ -27,32 +31,18 @@ import { literal, View, view, viewIndexOf, viewLen, viewPtr, viewSlice, viewToSt
 
 const METHOD = literal(':method');
 const PATH = literal(':path');
-const STATUS = literal(':status');
 const CONTENT_TYPE = literal('content-type');
-const CONTENT_LENGTH = literal('content-length');
 const GRPC_STATUS = literal('grpc-status');
 const GRPC_MESSAGE = literal('grpc-message');
 const GRPC_TIMEOUT = literal('grpc-timeout');
 const TRACEPARENT = literal('traceparent');
-const APPLICATION_JSON = literal('application/json');
+/** How old a configuration is that was read, in milliseconds. */
+const AGE = literal('layotto-configuration-age');
 const ZERO = literal('0');
 const ONE = literal('1');
 const INTERNAL = literal('13');
-const REQUEST_TIMEOUT = literal('408');
 /** Tells the Lua filter to hold this request until its body is here. */
 const HOLD = literal('x-layotto-hold');
-
-const FROM_BROWSER = literal('requests from web pages (those with an Origin header) are refused');
-const FOREIGN_HOST = literal(
-  'this host name is not allowed: use localhost or an IP address, or add the name to listen.hosts',
-);
-const UNAUTHORIZED = literal('Unauthorized');
-const NO_SESSION = literal('the components bridge is not connected; calls are refused until it is back');
-const BUSY = literal('too busy: limits.operations or limits.bytes is reached; try again later');
-const NO_REPLY_FILTER = literal(
-  'no Lua filter layotto.reply follows the filter layotto.runtime, so gRPC answers cannot be sent',
-);
-const RESULT_TOO_LARGE = literal('the answer is larger than limits.message');
 
 const QUESTION_MARK: u8 = 0x3f;
 const PREFIX_LENGTH: i32 = 5;
@@ -101,6 +91,7 @@ export class Call extends HttpContext implements Waiter {
   private bridgeUs: u32 = 0;
   private backendUs: u32 = 0;
   private readonly cached: CachedCall = new CachedCall();
+  private readonly live: LiveCall = new LiveCall();
 
   constructor(
     id: u32,
@@ -141,12 +132,11 @@ export class Call extends HttpContext implements Waiter {
 
     const access = checkAccess(this.runtime.configuration, headers, exchange.method, exchange.path);
     if (access != Access.Allowed) {
-      if (access == Access.BadToken) this.door.refuse(exchange, Code.UNAUTHENTICATED, UNAUTHORIZED);
-      else if (access == Access.FromBrowser) this.door.refuse(exchange, Code.PERMISSION_DENIED, FROM_BROWSER);
-      else this.door.refuse(exchange, Code.PERMISSION_DENIED, FOREIGN_HOST);
+      refuseAccess(this.door, exchange, access);
       return this.respond();
     }
     if (!this.door.route(exchange)) return this.respond();
+    if (exchange.route!.passing !== null) return this.pass(exchange.route!);
     if (endOfStream) return this.receive();
     const waiting = exchange.headers.size + CALL_BYTES;
     if (!this.runtime.budget.takeWaiting(waiting)) {
@@ -156,6 +146,15 @@ export class Call extends HttpContext implements Waiter {
     this.waiting = waiting;
     if (!this.runtime.configuration.hold) return Action.Pause;
     addHeader(HeaderMap.RequestHeaders, HOLD, ONE);
+    return Action.Continue;
+  }
+
+  /** Lets a stream pass, if it may. From then on this call has nothing to do with it. */
+  private pass(route: Route): Action {
+    if (!mayPass(this.runtime, this.door, this.exchange, route)) return this.respond();
+    handOver(new PassedStream(this.id, this.runtime, route, this.started));
+    this.exchange.free();
+    this.runtime.retire(this);
     return Action.Continue;
   }
 
@@ -191,8 +190,8 @@ export class Call extends HttpContext implements Waiter {
     exchange.own(body);
     if (this.received > DRAIN_OVER) replaceBuffer(Buffer.RequestBody, this.received, 0);
     if (!this.door.open(exchange, body)) return this.respond();
-    if (exchange.handler!.start(exchange) == Step.Answer || this.answerFromCache()) return this.respond();
-    return this.ask();
+    if (exchange.handler!.start(exchange) == Step.Answer) return this.respond();
+    return this.answerFromCache() || this.answerLive(false) ? this.respond() : this.ask();
   }
 
   /** Answers a read out of Envoy's memory, if that is allowed and there is something good. */
@@ -203,11 +202,34 @@ export class Call extends HttpContext implements Waiter {
     if (cache === null || component === null) return false;
     this.cached.writes(cache, component, exchange.writtenKeys);
     if (exchange.cacheKey == 0) return false;
-    const message = this.cached.find(cache, component, exchange.cacheKey, this.started);
+    return this.give(this.cached.find(cache, component, exchange.cacheKey, this.started));
+  }
+
+  /** Answers a read by what the bridge keeps up to date. @param substitute the bridge cannot answer */
+  private answerLive(substitute: bool): bool {
+    const live = this.runtime.live;
+    const exchange = this.exchange;
+    const component = exchange.component;
+    if (live === null || component === null || exchange.liveRequest == 0) return false;
+    const now = monotonicUs();
+    if (!this.give(this.live.find(live, component, exchange.liveRequest, now, substitute))) return false;
+    this.tellAge(this.live.ageMs);
+    return true;
+  }
+
+  /** Answers with a message out of Envoy's memory; false if there is none. */
+  private give(message: View): bool {
     if (message == 0) return false;
+    const exchange = this.exchange;
     if (this.charge(viewLen(message))) exchange.handler!.onResult(exchange, message);
     else exchange.handler!.onFailure(exchange, Code.RESOURCE_EXHAUSTED, BUSY);
     return true;
+  }
+
+  private tellAge(ms: i64): void {
+    const w = this.exchange.writer();
+    w.decimal(ms);
+    this.exchange.reply.headers.add(AGE, w.view());
   }
 
   private ask(): Action {
@@ -272,6 +294,7 @@ export class Call extends HttpContext implements Waiter {
   }
 
   private fail(code: i32, message: View): Action {
+    if (code == Code.UNAVAILABLE && this.answerLive(true)) return this.respond();
     this.exchange.handler!.onFailure(this.exchange, code, message);
     return this.respond();
   }
@@ -295,6 +318,7 @@ export class Call extends HttpContext implements Waiter {
     } else if (!this.charge(size)) this.fail(Code.RESOURCE_EXHAUSTED, BUSY);
     else {
       this.exchange.handler!.onResult(this.exchange, message);
+      if (this.exchange.liveRequest != 0) this.tellAge(0);
       this.respond();
     }
   }
@@ -314,6 +338,8 @@ export class Call extends HttpContext implements Waiter {
     const cache = this.runtime.cache;
     const component = this.exchange.component;
     if (cache !== null && component !== null) this.cached.written(cache, component);
+    const live = this.runtime.live;
+    if (live !== null && component !== null && this.exchange.liveWrite) live.written(component.index);
     return operation.keepable;
   }
 
@@ -334,7 +360,7 @@ export class Call extends HttpContext implements Waiter {
     const elapsed = this.count(reply.grpcStatus >= 0 ? reply.grpcStatus : reply.status);
     if (reply.grpcStatus < 0) {
       const w = this.exchange.writer();
-      writeServerTiming(w, elapsed, this.bridgeUs, this.backendUs, this.cached.hit);
+      writeServerTiming(w, elapsed, this.bridgeUs, this.backendUs, this.cached.hit || this.live.hit);
       reply.headers.add(SERVER_TIMING, w.view());
     }
     const body = reply.isMessage ? 0 : reply.body;
@@ -361,7 +387,7 @@ export class Call extends HttpContext implements Waiter {
 
   onResponseHeaders(count: u32, endOfStream: bool): Action {
     if (this.stage != Stage.Answering) {
-      this.replied = this.replyCode();
+      this.replied = envoyReplyCode(this.door == this.runtime.grpcDoor);
       this.count(this.replied);
     }
     if (this.stage == Stage.Answering) {
@@ -377,9 +403,7 @@ export class Call extends HttpContext implements Waiter {
       }
     } else if (this.door == this.runtime.httpDoor && !endOfStream) {
       this.stage = Stage.Dressing;
-      if (this.replied == 408) replaceHeader(HeaderMap.ResponseHeaders, STATUS, REQUEST_TIMEOUT);
-      replaceHeader(HeaderMap.ResponseHeaders, CONTENT_TYPE, APPLICATION_JSON);
-      removeHeader(HeaderMap.ResponseHeaders, CONTENT_LENGTH);
+      dressHeaders(this.replied);
     }
     return Action.Continue;
   }
@@ -390,7 +414,7 @@ export class Call extends HttpContext implements Waiter {
     if (!dressing && !(this.stage == Stage.Answering && reply.isMessage)) return Action.Continue;
     if (!endOfStream) return Action.Pause;
     if (dressing) {
-      this.dress(size);
+      dressBody(this.exchange, size, this.replied);
       return Action.Continue;
     }
     const at = viewPtr(reply.body) - <usize>PREFIX_LENGTH;
@@ -401,26 +425,6 @@ export class Call extends HttpContext implements Waiter {
     // The host has its copy; only the byte count stays, until the caller has read it.
     this.exchange.own(0);
     return Action.Continue;
-  }
-
-  /** Puts the text of one of Envoy's own replies in the door's error shape; its status stays. */
-  private dress(size: u32): void {
-    const exchange = this.exchange;
-    const text = getBuffer(Buffer.ResponseBody, 0, size);
-    const body = exchange.writer();
-    errorBody(body, errorCodeOf(codeOfHttp(this.replied)), clip(text), 0);
-    replaceBuffer(Buffer.ResponseBody, size, body.view());
-    release(text);
-  }
-
-  /** What one of Envoy's own replies says. */
-  private replyCode(): i32 {
-    const name = this.door == this.runtime.grpcDoor ? GRPC_STATUS : STATUS;
-    const text = getHeader(HeaderMap.ResponseHeaders, name);
-    const code = <i32>parseInt(viewToString(text));
-    release(text);
-    // Past the deadline Envoy says 504 if it had the whole request and 408 if not; to a caller that is one thing.
-    return code == 504 ? 408 : code;
   }
 
   onDone(): void {
@@ -435,6 +439,7 @@ export class Call extends HttpContext implements Waiter {
     this.waiting = 0;
     this.exchange.free();
     this.cached.release();
+    this.live.release();
     this.runtime.retire(this);
   }
 }

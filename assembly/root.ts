@@ -1,5 +1,6 @@
 // The root context: what one plugin configuration runs.
 
+import { LiveAnswers } from './cache/live-answers';
 import { NearCache } from './cache/near-cache';
 import { CallSite } from './call-site';
 import { Configuration } from './config/configuration';
@@ -15,7 +16,7 @@ import { Call } from './pipeline';
 import { Budget } from './session/budget';
 import { Operation } from './session/operation';
 import { PushListener, Session, SessionOptions, Submitted } from './session/session';
-import { Push } from './wire/gen/layotto/bridge/v1/session';
+import { Invalidation, LiveAnswer, Push } from './wire/gen/layotto/bridge/v1/session';
 import { View } from './wire/view';
 
 /** While no session is up, the tick looks for one this often (milliseconds). */
@@ -58,6 +59,7 @@ export class Runtime extends CallSite implements PushListener {
     this.budget = new Budget(configuration.bytes, configuration.operations);
     this.session = new Session(this, options, this.budget, this);
     if (configuration.keepsAnswers) this.cache = new NearCache(configuration);
+    if (configuration.answersInEnvoy) this.live = new LiveAnswers(configuration);
     this.metrics = new RuntimeMetrics();
     this.setTickPeriod(FIRST_TICK_MS);
     return true;
@@ -93,12 +95,21 @@ export class Runtime extends CallSite implements PushListener {
     now.refusedOperations = this.budget.refusedOperations;
     now.refusedBytes = this.budget.refusedBytes;
     now.refusedMessages = this.refusedMessages;
+    now.streams = this.streams;
+    now.refusedStreams = this.refusedStreams;
     const cache = this.cache;
     if (cache !== null) {
       now.cacheHits = cache.hits;
       now.cacheMisses = cache.misses;
       now.cacheInvalidations = cache.invalidations;
       now.cacheBytes = cache.bytes;
+    }
+    const live = this.live;
+    if (live !== null) {
+      now.liveHits = live.hits;
+      now.liveMisses = live.misses;
+      now.liveSubstitutes = live.substitutes;
+      now.liveBytes = live.bytes;
     }
     metrics.tell(now);
   }
@@ -122,16 +133,38 @@ export class Runtime extends CallSite implements PushListener {
   }
 
   onPush(payload: View): void {
-    const cache = this.cache;
-    if (cache === null) return;
     const push = new Push();
-    // What cannot be read may have told of any key.
+    // What cannot be read may have told of anything.
     if (!push.decode(payload)) {
-      cache.clear();
+      this.forgetAnswers();
       return;
     }
-    const invalidation = push.invalidation;
-    if (invalidation === null) return;
+    this.onInvalidation(push.invalidation);
+    this.onLiveAnswer(push.answer);
+    const live = this.live;
+    const freshness = push.freshness;
+    if (live !== null && freshness !== null) live.fresh(freshness.answers, freshness.ageUs);
+  }
+
+  private forgetAnswers(): void {
+    const cache = this.cache;
+    if (cache !== null) cache.clear();
+    const live = this.live;
+    if (live !== null) live.clear();
+  }
+
+  private onLiveAnswer(answer: LiveAnswer | null): void {
+    const live = this.live;
+    if (live === null || answer === null) return;
+    const component = this.configuration.find(answer.primitive, answer.component);
+    if (component === null || component.answerInEnvoyMs == 0) return;
+    if (answer.withdrawn) live.withdraw(component.index, answer.request);
+    else live.put(component.index, answer.request, answer.response, answer.id, answer.ageUs);
+  }
+
+  private onInvalidation(invalidation: Invalidation | null): void {
+    const cache = this.cache;
+    if (cache === null || invalidation === null) return;
     const component = this.configuration.find(invalidation.primitive, invalidation.component);
     if (component === null) return;
     if (invalidation.all) cache.invalidateAll(component.index);
@@ -142,6 +175,8 @@ export class Runtime extends CallSite implements PushListener {
   onPushesBegin(): void {
     const cache = this.cache;
     if (cache !== null) cache.clear();
+    const live = this.live;
+    if (live !== null) live.begin();
   }
 
   forget(operation: Operation): void {

@@ -4,6 +4,7 @@ import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { sampleCatalog } from '../test/support/sample-catalog.js';
 import { EXTENSION_FILE, renderBootstrap, toYaml } from './bootstrap.js';
 import type { BootstrapOptions } from './bootstrap.js';
+import { STREAM_PATHS } from './names.js';
 import { SAMPLE_CONFIG } from './samples.js';
 
 const options: BootstrapOptions = {
@@ -70,6 +71,7 @@ describe('the bootstrap', () => {
     expect(clusters.map((cluster) => cluster['name'])).toEqual([
       'layotto_session',
       'layotto_session_large',
+      'layotto_streams',
       'layotto_none',
     ]);
   });
@@ -94,6 +96,12 @@ describe('the bootstrap', () => {
     const reply = {
       'layotto.reply': { '@type': 'type.googleapis.com/envoy.config.route.v3.FilterConfig', disabled: true },
     };
+    const passed = {
+      cluster: 'layotto_streams',
+      timeout: '0s',
+      idle_timeout: '0s',
+      max_stream_duration: { max_stream_duration: '0s', grpc_timeout_header_max: '0s' },
+    };
     expect(manager(config)).toMatchObject({
       normalize_path: false,
       merge_slashes: false,
@@ -106,8 +114,13 @@ describe('the bootstrap', () => {
       route_config: {
         virtual_hosts: [
           {
-            // Only answers to gRPC callers pass the Lua filter.
+            // Only answers to gRPC callers pass the Lua filter, and of those only what the filter answers itself.
             routes: [
+              ...STREAM_PATHS.map((path) => ({
+                match: { path, grpc: {} },
+                route: passed,
+                typed_per_filter_config: reply,
+              })),
               { match: { prefix: '/', grpc: {} }, route },
               { match: { prefix: '/' }, route, typed_per_filter_config: reply },
             ],

@@ -4,6 +4,8 @@ export const CLUSTERS = {
   session: 'layotto_session',
   /** The same socket over a connection of its own, so that large messages hold up no small ones. */
   large: 'layotto_session_large',
+  /** Where the bridge serves streams. */
+  streams: 'layotto_streams',
   /** Has no endpoint: every route that the filter answers leads here, so nothing leaves Envoy unanswered. */
   none: 'layotto_none',
   /** Envoy's admin interface, for the metrics listener of the standalone bootstrap. */
@@ -22,6 +24,15 @@ export const FILTERS = {
   reply: 'layotto.reply',
   router: 'envoy.filters.http.router',
 } as const;
+
+/** Methods whose messages pass to the bridge as they are, as paths. The filter's router knows the same ones. */
+export const STREAM_PATHS: readonly string[] = [
+  '/spec.proto.runtime.v1.Runtime/GetFile',
+  '/spec.proto.runtime.v1.Runtime/PutFile',
+  '/spec.proto.runtime.v1.Runtime/SubscribeConfiguration',
+  '/dapr.proto.runtime.v1.Dapr/SubscribeConfigurationAlpha1',
+  '/dapr.proto.runtime.v1.Dapr/SubscribeConfiguration',
+];
 
 /** Type URLs of what the generator prints. */
 export const TYPES = {

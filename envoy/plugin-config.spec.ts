@@ -18,6 +18,7 @@ describe('the plugin configuration', () => {
       limits: {
         messageBytes: 4194304,
         operations: 1024,
+        streams: 100,
         bytes: 67108864,
         cacheBytes: 8388608,
         deadlineMs: 15000,

@@ -1,5 +1,6 @@
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
-import { CLUSTERS, FILTERS, TYPES } from './names.js';
+import { streamsSocket } from '../components-bridge/src/config/sockets.js';
+import { CLUSTERS, FILTERS, STREAM_PATHS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { replyShim } from './reply-shim.js';
 import { tracingParts } from './tracing.js';
@@ -10,6 +11,8 @@ const MIB = 1024 * 1024;
 const MAX_WINDOW = 2 ** 31 - 1;
 /** Window of a session's streams and connections: several of the largest messages at once. */
 const SESSION_WINDOW = 16 * MIB;
+/** What Envoy takes of one passing stream from the bridge before its caller has read it, and holds towards the bridge. */
+const PASSING_WINDOW = 256 * 1024;
 
 /** Seconds as protobuf's JSON writes a duration. */
 export function seconds(milliseconds: number): string {
@@ -101,7 +104,10 @@ function connectionManager(
         {
           name: 'layotto',
           domains: ['*'],
-          routes: answeredRoutes(config, hold).map((route) => ({ ...route, ...tracing?.route })),
+          routes: [...passingRoutes(), ...answeredRoutes(config, hold)].map((route) => ({
+            ...route,
+            ...tracing?.route,
+          })),
         },
       ],
     },
@@ -112,8 +118,32 @@ function connectionManager(
         name: FILTERS.reply,
         typed_config: { '@type': TYPES.lua, default_source_code: { inline_string: replyShim(hold) } },
       },
-      { name: FILTERS.router, typed_config: { '@type': TYPES.router } },
+      { name: FILTERS.router, typed_config: { '@type': TYPES.router, suppress_envoy_headers: true } },
     ],
+  };
+}
+
+/**
+ * Streams go to the bridge, with nothing held back on the way: neither filter waits for a body there. They may last and
+ * be silent as long as they like, unless the caller gives a deadline: Envoy heeds that, and nobody behind it needs to.
+ */
+function passingRoutes(): EnvoyObject[] {
+  return STREAM_PATHS.map((path) => ({
+    match: { path, grpc: {} },
+    request_headers_to_remove: ['grpc-timeout', 'dapr-api-token'],
+    route: {
+      cluster: CLUSTERS.streams,
+      timeout: '0s',
+      idle_timeout: '0s',
+      max_stream_duration: { max_stream_duration: '0s', grpc_timeout_header_max: '0s' },
+    },
+    ...withoutReplyFilter(),
+  }));
+}
+
+function withoutReplyFilter(): EnvoyObject {
+  return {
+    typed_per_filter_config: { [FILTERS.reply]: { '@type': TYPES.filterConfig, disabled: true } },
   };
 }
 
@@ -123,12 +153,9 @@ function connectionManager(
  */
 function answeredRoutes(config: RuntimeConfig, hold: boolean): EnvoyObject[] {
   if (hold) return [answeredRoute(config, { prefix: '/' })];
-  const withoutReply = {
-    typed_per_filter_config: { [FILTERS.reply]: { '@type': TYPES.filterConfig, disabled: true } },
-  };
   return [
     answeredRoute(config, { prefix: '/', grpc: {} }),
-    { ...answeredRoute(config, { prefix: '/' }), ...withoutReply },
+    { ...answeredRoute(config, { prefix: '/' }), ...withoutReplyFilter() },
   ];
 }
 
@@ -161,6 +188,7 @@ export function runtimeClusters(config: RuntimeConfig, bridgeSocket: string): En
   return [
     sessionCluster(CLUSTERS.session, bridgeSocket),
     sessionCluster(CLUSTERS.large, bridgeSocket),
+    streamsCluster(streamsSocket(bridgeSocket)),
     {
       name: CLUSTERS.none,
       type: 'STATIC',
@@ -169,6 +197,36 @@ export function runtimeClusters(config: RuntimeConfig, bridgeSocket: string): En
     },
     ...(tracing === undefined ? [] : [tracing.cluster]),
   ];
+}
+
+function streamsCluster(socket: string): EnvoyObject {
+  return {
+    name: CLUSTERS.streams,
+    type: 'STATIC',
+    connect_timeout: '1s',
+    load_assignment: socketEndpoint(CLUSTERS.streams, socket),
+    per_connection_buffer_limit_bytes: PASSING_WINDOW,
+    // The filter bounds streams; a stream is never sent twice, so nothing is kept of it to repeat.
+    circuit_breakers: {
+      thresholds: [
+        { max_connections: 4096, max_pending_requests: 4096, max_requests: 65536, max_retries: 0 },
+      ],
+    },
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': TYPES.upstreamHttp,
+        common_http_protocol_options: { idle_timeout: '60s' },
+        explicit_http_config: {
+          http2_protocol_options: {
+            // A bridge that stands still is noticed, one that is busy is not taken for it.
+            connection_keepalive: { interval: '5s', timeout: '5s' },
+            initial_stream_window_size: PASSING_WINDOW,
+            initial_connection_window_size: SESSION_WINDOW,
+          },
+        },
+      },
+    },
+  };
 }
 
 function sessionCluster(name: string, socket: string): EnvoyObject {

@@ -18,6 +18,7 @@ export const SAMPLE_CONFIG: RuntimeConfig = {
   limits: {
     messageBytes: 4 * 1024 * 1024,
     operations: 1024,
+    streams: 100,
     bytes: 64 * 1024 * 1024,
     cacheBytes: 8_388_608,
     deadlineMs: 15_000,

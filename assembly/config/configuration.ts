@@ -18,6 +18,8 @@ export class Component {
   capabilities: Array<View> = [];
   /** How old an answer kept in Envoy may be, in milliseconds; 0: none are kept. */
   nearCacheMs: i32 = 0;
+  /** How stale an answer may be that Envoy gives by itself, in milliseconds; 0: it gives none. */
+  answerInEnvoyMs: i32 = 0;
 
   /** Whether the component has declared a feature, for example "TRANSACTIONAL". */
   can(capability: View): bool {
@@ -42,6 +44,7 @@ const K_LIMITS = literal('limits');
 const K_MESSAGE_BYTES = literal('messageBytes');
 const K_OPERATIONS = literal('operations');
 const K_BYTES = literal('bytes');
+const K_STREAMS = literal('streams');
 const K_DEADLINE = literal('deadlineMs');
 const K_HOSTS = literal('hosts');
 const K_TOKENS = literal('tokens');
@@ -51,6 +54,7 @@ const K_TYPE = literal('type');
 const K_PRIMITIVE = literal('primitive');
 const K_CACHE_BYTES = literal('cacheBytes');
 const K_NEAR_CACHE_MS = literal('nearCacheMs');
+const K_ANSWER_IN_ENVOY_MS = literal('answerInEnvoyMs');
 const K_CAPABILITIES = literal('capabilities');
 
 /** SHA-256 as hexadecimal digits. */
@@ -70,6 +74,8 @@ export class Configuration {
   messageBytes: i32 = 4 * 1024 * 1024;
   /** Operations under way per root context. */
   operations: i32 = 1024;
+  /** Streams passed on at the same time per root context. */
+  streams: i32 = 100;
   /** Bytes held per root context. */
   bytes: i64 = 64 * 1024 * 1024;
   /** Bytes of answers kept per root context. */
@@ -98,6 +104,12 @@ export class Configuration {
   /** Whether any component wants answers kept. */
   get keepsAnswers(): bool {
     for (let i = 0; i < this.components.length; i++) if (this.components[i].nearCacheMs > 0) return true;
+    return false;
+  }
+
+  /** Whether any component wants reads answered in Envoy. */
+  get answersInEnvoy(): bool {
+    for (let i = 0; i < this.components.length; i++) if (this.components[i].answerInEnvoyMs > 0) return true;
     return false;
   }
 
@@ -229,6 +241,8 @@ export class Configuration {
         this.messageBytes = <i32>this.whole('limits.messageBytes', 1, 1 << 30);
       } else if (viewEquals(reader.key, K_OPERATIONS)) {
         this.operations = <i32>this.whole('limits.operations', 1, 1 << 20);
+      } else if (viewEquals(reader.key, K_STREAMS)) {
+        this.streams = <i32>this.whole('limits.streams', 1, 1 << 20);
       } else if (viewEquals(reader.key, K_BYTES)) {
         this.bytes = this.whole('limits.bytes', 1, 1 << 31);
       } else if (viewEquals(reader.key, K_CACHE_BYTES)) {
@@ -268,6 +282,8 @@ export class Configuration {
           component.capabilities = this.texts('components[].capabilities');
         else if (viewEquals(key, K_NEAR_CACHE_MS))
           component.nearCacheMs = <i32>this.whole('components[].nearCacheMs', 0, 1 << 30);
+        else if (viewEquals(key, K_ANSWER_IN_ENVOY_MS))
+          component.answerInEnvoyMs = <i32>this.whole('components[].answerInEnvoyMs', 0, 1 << 30);
         else reader.skip();
       }
       if ((component.name == 0 || component.primitive == 0) && this.problem.length == 0) {

@@ -110,6 +110,10 @@ export class Exchange {
   cacheKey: View = 0;
   /** For a write to a component whose answers are kept: the keys it writes; views into the request. */
   readonly writtenKeys: Array<View> = [];
+  /** For a read that Envoy may answer by itself: its request message. */
+  liveRequest: View = 0;
+  /** It writes to a component whose reads Envoy answers. */
+  liveWrite: bool = false;
   /** Its request message, if it is not the caller's own (`body`). */
   private built: ByteWriter | null = null;
 
@@ -122,9 +126,10 @@ export class Exchange {
 
   constructor(public configuration: Configuration) {}
 
-  /** Takes the route's handler; false if nobody serves it. */
+  /** Takes the route's handler, if it is no stream; false if nobody serves it. */
   serve(route: Route): bool {
     this.route = route;
+    if (route.passing !== null) return true;
     const factory = route.factory;
     if (factory === null) return false;
     this.handler = factory();
@@ -148,6 +153,18 @@ export class Exchange {
   writes(key: View): void {
     const component = this.component;
     if (component !== null && component.nearCacheMs > 0) this.writtenKeys.push(key);
+  }
+
+  /** A read that Envoy may answer by itself. @param request the bridge's request message, good until it answers */
+  readsLive(request: View): void {
+    const component = this.component;
+    if (component !== null && component.answerInEnvoyMs > 0) this.liveRequest = request;
+  }
+
+  /** A write after which no read may be answered from before it. */
+  writesLive(): void {
+    const component = this.component;
+    this.liveWrite = component !== null && component.answerInEnvoyMs > 0;
   }
 
   /** Takes over the buffer that `body` is in. */
@@ -200,6 +217,13 @@ export class Exchange {
     return writer;
   }
 
+  /** The message that was built, good until `free` and while an operation has it; no bytes if it was too long. */
+  get builtMessage(): View {
+    const writer = this.built;
+    const whole = writer === null ? 0 : writer.view();
+    return whole == 0 ? 0 : viewSlice(whole, <i32>HEADROOM, viewLen(whole));
+  }
+
   /** A request was built: the caller's own is not what is sent. */
   get hasBuilt(): bool {
     return this.built !== null;
@@ -246,6 +270,8 @@ export class Exchange {
     this.idempotent = false;
     this.cacheKey = 0;
     this.writtenKeys.length = 0;
+    this.liveRequest = 0;
+    this.liveWrite = false;
     this.reply.reset();
   }
 }

@@ -9,6 +9,22 @@ const SLASH: u8 = 0x2f;
 /** What a call that no primitive serves is counted as. */
 export const UNKNOWN: string = 'unknown';
 
+/** Of a method whose calls are streams: they pass to the bridge as they are. */
+export class Passing {
+  readonly primitive: View;
+  readonly unserved: View;
+
+  constructor(
+    primitive: string,
+    /** google.rpc.Code where no component of the primitive is configured, and the words of that. */
+    readonly unservedCode: i32,
+    unserved: string,
+  ) {
+    this.primitive = literal(primitive);
+    this.unserved = literal(unserved);
+  }
+}
+
 /** One method behind one door: what it is called in metrics, and who serves it. */
 export class Route {
   constructor(
@@ -19,8 +35,10 @@ export class Route {
     public readonly primitive: string,
     /** The method's name, the same behind every door, for example `GetState`. */
     public readonly operation: string,
-    /** Null for what is not served. */
+    /** Null for what is not served, and for streams. */
     public readonly factory: HandlerFactory | null,
+    /** Null for what is no stream. */
+    public readonly passing: Passing | null = null,
   ) {}
 }
 
@@ -67,8 +85,21 @@ export class Router {
 
   /** @param path "/package.Service/Method" */
   grpc(primitive: string, operation: string, path: string, factory: HandlerFactory): void {
-    const door = path.startsWith(DAPR_SERVICES) ? 'dapr_grpc' : 'layotto_grpc';
-    const route = new Route(this.size++, door, primitive, operation, factory);
+    this.addGrpc(path, new Route(this.size++, doorOf(path), primitive, operation, factory));
+  }
+
+  /**
+   * A method whose calls are streams, which pass to the bridge as they are. Envoy must have a route for it.
+   *
+   * @param path "/package.Service/Method"
+   * @param unservedCode how a call is refused while no component of the primitive is configured
+   */
+  stream(primitive: string, operation: string, path: string, unservedCode: i32, unserved: string): void {
+    const passing = new Passing(primitive, unservedCode, unserved);
+    this.addGrpc(path, new Route(this.size++, doorOf(path), primitive, operation, null, passing));
+  }
+
+  private addGrpc(path: string, route: Route): void {
     this.grpcEntries.push(new GrpcEntry(literal(path), route));
   }
 
@@ -97,6 +128,10 @@ export class Router {
     }
     return this.unknownHttp;
   }
+}
+
+function doorOf(path: string): string {
+  return path.startsWith(DAPR_SERVICES) ? 'dapr_grpc' : 'layotto_grpc';
 }
 
 function matches(pattern: Array<View>, segments: Array<View>): bool {

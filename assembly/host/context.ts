@@ -105,6 +105,14 @@ export abstract class HttpContext {
   }
 }
 
+/** HTTP streams of this VM by id; the dispatcher routes their callbacks. */
+export const httpStreams = new Map<u32, HttpContext>();
+
+/** From now on the callbacks of a stream go to another context, which has its id. */
+export function handOver(to: HttpContext): void {
+  httpStreams.set(to.id, to);
+}
+
 /** Streams of this VM by token; the dispatcher routes their callbacks. */
 export const grpcStreams = new Map<u32, GrpcStream>();
 

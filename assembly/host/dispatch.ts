@@ -6,10 +6,9 @@
 // proxy_on_done: it comes right before proxy_on_delete and says nothing else.
 
 import { Action } from './enums';
-import { createRoot, GrpcStream, grpcStreams, HttpContext, RootContext } from './context';
+import { createRoot, GrpcStream, grpcStreams, httpStreams, RootContext } from './context';
 
 const roots = new Map<u32, RootContext>();
-const streams = new Map<u32, HttpContext>();
 
 export function proxy_abi_version_0_2_1(): void {}
 
@@ -21,7 +20,7 @@ export function proxy_on_context_create(id: u32, parent: u32): void {
   if (parent == 0) {
     roots.set(id, createRoot(id));
   } else if (roots.has(parent)) {
-    streams.set(id, roots.get(parent).createHttpContext(id));
+    httpStreams.set(id, roots.get(parent).createHttpContext(id));
   }
 }
 
@@ -34,33 +33,37 @@ export function proxy_on_tick(root: u32): void {
 }
 
 export function proxy_on_request_headers(id: u32, count: u32, endOfStream: u32): u32 {
-  return streams.has(id) ? streams.get(id).onRequestHeaders(count, endOfStream != 0) : Action.Continue;
+  return httpStreams.has(id)
+    ? httpStreams.get(id).onRequestHeaders(count, endOfStream != 0)
+    : Action.Continue;
 }
 
 export function proxy_on_request_body(id: u32, size: u32, endOfStream: u32): u32 {
-  return streams.has(id) ? streams.get(id).onRequestBody(size, endOfStream != 0) : Action.Continue;
+  return httpStreams.has(id) ? httpStreams.get(id).onRequestBody(size, endOfStream != 0) : Action.Continue;
 }
 
 export function proxy_on_request_trailers(id: u32, count: u32): u32 {
-  return streams.has(id) ? streams.get(id).onRequestTrailers(count) : Action.Continue;
+  return httpStreams.has(id) ? httpStreams.get(id).onRequestTrailers(count) : Action.Continue;
 }
 
 export function proxy_on_response_headers(id: u32, count: u32, endOfStream: u32): u32 {
-  return streams.has(id) ? streams.get(id).onResponseHeaders(count, endOfStream != 0) : Action.Continue;
+  return httpStreams.has(id)
+    ? httpStreams.get(id).onResponseHeaders(count, endOfStream != 0)
+    : Action.Continue;
 }
 
 export function proxy_on_response_body(id: u32, size: u32, endOfStream: u32): u32 {
-  return streams.has(id) ? streams.get(id).onResponseBody(size, endOfStream != 0) : Action.Continue;
+  return httpStreams.has(id) ? httpStreams.get(id).onResponseBody(size, endOfStream != 0) : Action.Continue;
 }
 
 export function proxy_on_response_trailers(id: u32, count: u32): u32 {
-  return streams.has(id) ? streams.get(id).onResponseTrailers(count) : Action.Continue;
+  return httpStreams.has(id) ? httpStreams.get(id).onResponseTrailers(count) : Action.Continue;
 }
 
 export function proxy_on_delete(id: u32): void {
-  if (streams.has(id)) {
-    const stream = streams.get(id);
-    streams.delete(id);
+  if (httpStreams.has(id)) {
+    const stream = httpStreams.get(id);
+    httpStreams.delete(id);
     stream.onDone();
   } else if (roots.has(id)) {
     const root = roots.get(id);

@@ -2,9 +2,5 @@
 // that the host finds its callbacks. A module that answers every stream itself
 // takes exports-answering.ts instead: each exported callback costs a call.
 
-export * from './exports-answering';
-export {
-  proxy_on_grpc_receive_initial_metadata,
-  proxy_on_grpc_receive_trailing_metadata,
-  proxy_on_response_trailers,
-} from './dispatch';
+export * from './exports-passing';
+export { proxy_on_grpc_receive_initial_metadata, proxy_on_grpc_receive_trailing_metadata } from './dispatch';

@@ -9,13 +9,19 @@ const LARGE_LINKS = literal('layotto_session_links;link=large');
 const LINKS_OPENED = literal('layotto_session_links_opened_total');
 const LINKS_LOST = literal('layotto_session_links_lost_total');
 const OPERATIONS = literal('layotto_operations_in_flight');
+const STREAMS = literal('layotto_streams_open');
 const BYTES = literal('layotto_bytes_held');
 const REFUSED_OPERATIONS = literal('layotto_limit_refusals_total;limit=operations');
+const REFUSED_STREAMS = literal('layotto_limit_refusals_total;limit=streams');
 const REFUSED_BYTES = literal('layotto_limit_refusals_total;limit=bytes');
 const CACHE_HITS = literal('layotto_near_cache_reads_total;result=hit');
 const CACHE_MISSES = literal('layotto_near_cache_reads_total;result=miss');
 const CACHE_INVALIDATIONS = literal('layotto_near_cache_invalidations_total');
 const CACHE_BYTES = literal('layotto_near_cache_bytes');
+const LIVE_HITS = literal('layotto_live_reads_total;result=hit');
+const LIVE_MISSES = literal('layotto_live_reads_total;result=miss');
+const LIVE_SUBSTITUTES = literal('layotto_live_reads_total;result=substitute');
+const LIVE_BYTES = literal('layotto_live_bytes');
 const REFUSED_MESSAGES = literal('layotto_limit_refusals_total;limit=message');
 
 /** Numbers of one root context since it began, or now; the tick hands them to the host. */
@@ -30,12 +36,20 @@ export class Snapshot {
   bytes: i64 = 0;
   refusedOperations: i64 = 0;
   refusedBytes: i64 = 0;
+  /** Streams that pass now, and those refused. */
+  streams: i32 = 0;
+  refusedStreams: i64 = 0;
   refusedMessages: i64 = 0;
   /** Reads that may be answered from Envoy's memory, and were or were not. */
   cacheHits: i64 = 0;
   cacheMisses: i64 = 0;
   cacheInvalidations: i64 = 0;
   cacheBytes: i64 = 0;
+  /** Reads that Envoy may answer by itself: it did, it did not, and it did only because the bridge could not. */
+  liveHits: i64 = 0;
+  liveMisses: i64 = 0;
+  liveSubstitutes: i64 = 0;
+  liveBytes: i64 = 0;
 }
 
 /** A counter that is told its total. */
@@ -59,14 +73,20 @@ export class RuntimeMetrics {
   private readonly linksOpened: Total = new Total(LINKS_OPENED);
   private readonly linksLost: Total = new Total(LINKS_LOST);
   private readonly operations: Gauge = new Gauge(OPERATIONS);
+  private readonly streams: Gauge = new Gauge(STREAMS);
   private readonly bytes: Gauge = new Gauge(BYTES);
   private readonly refusedOperations: Total = new Total(REFUSED_OPERATIONS);
+  private readonly refusedStreams: Total = new Total(REFUSED_STREAMS);
   private readonly refusedBytes: Total = new Total(REFUSED_BYTES);
   private readonly refusedMessages: Total = new Total(REFUSED_MESSAGES);
   private readonly cacheHits: Total = new Total(CACHE_HITS);
   private readonly cacheMisses: Total = new Total(CACHE_MISSES);
   private readonly cacheInvalidations: Total = new Total(CACHE_INVALIDATIONS);
   private readonly cacheBytes: Gauge = new Gauge(CACHE_BYTES);
+  private readonly liveHits: Total = new Total(LIVE_HITS);
+  private readonly liveMisses: Total = new Total(LIVE_MISSES);
+  private readonly liveSubstitutes: Total = new Total(LIVE_SUBSTITUTES);
+  private readonly liveBytes: Gauge = new Gauge(LIVE_BYTES);
 
   /** Hands over what has changed. */
   tell(now: Snapshot): void {
@@ -75,21 +95,29 @@ export class RuntimeMetrics {
     this.linksOpened.set(now.linksOpened);
     this.linksLost.set(now.linksLost);
     this.operations.set(now.operations);
+    this.streams.set(now.streams);
     this.bytes.set(now.bytes);
     this.refusedOperations.set(now.refusedOperations);
+    this.refusedStreams.set(now.refusedStreams);
     this.refusedBytes.set(now.refusedBytes);
     this.refusedMessages.set(now.refusedMessages);
     this.cacheHits.set(now.cacheHits);
     this.cacheMisses.set(now.cacheMisses);
     this.cacheInvalidations.set(now.cacheInvalidations);
     this.cacheBytes.set(now.cacheBytes);
+    this.liveHits.set(now.liveHits);
+    this.liveMisses.set(now.liveMisses);
+    this.liveSubstitutes.set(now.liveSubstitutes);
+    this.liveBytes.set(now.liveBytes);
   }
   /** Takes this context's share out of what is shown as being there now. */
   leave(): void {
+    this.streams.set(0);
     this.smallLinks.set(0);
     this.largeLinks.set(0);
     this.operations.set(0);
     this.bytes.set(0);
     this.cacheBytes.set(0);
+    this.liveBytes.set(0);
   }
 }

@@ -4,6 +4,8 @@ import { Router } from '../dialects/router';
 import { registerRoot, RootContext } from '../host/context';
 import { Runtime } from '../root';
 import { installBinding } from '../primitives/binding/binding';
+import { installConfiguration } from '../primitives/configuration/configuration';
+import { installFile } from '../primitives/file/file';
 import { installHealth } from '../primitives/health/health';
 import { installHello } from '../primitives/hello/hello';
 import { installLifecycle } from '../primitives/lifecycle/lifecycle';
@@ -11,11 +13,13 @@ import { installMetadata } from '../primitives/metadata/metadata';
 import { installSecret } from '../primitives/secret/secret';
 import { installState } from '../primitives/state/state';
 
-export * from '../host/exports-answering';
+export * from '../host/exports-passing';
 
 function install(router: Router): void {
   installState(router);
   installBinding(router);
+  installConfiguration(router);
+  installFile(router);
   installHello(router);
   installLifecycle(router);
   installMetadata(router);

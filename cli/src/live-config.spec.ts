@@ -25,7 +25,7 @@ function config(...components: ComponentConfig[]): RuntimeConfig {
     app: { id: 'shop', port: 0, protocol: 'http' },
     listen: { host: '127.0.0.1', port: 34904, hosts: [] },
     dataDir: '/data',
-    limits: { messageBytes: 1, operations: 2, bytes: 3, cacheBytes: 4, deadlineMs: 5 },
+    limits: { messageBytes: 1, operations: 2, streams: 6, bytes: 3, cacheBytes: 4, deadlineMs: 5 },
     envoy: { concurrency: 2, metricsPort: 0 },
     lifecycle: { apply: true },
     components,

@@ -2,6 +2,7 @@ import * as embedded from './components/embedded/metadata.js';
 import * as etcd from './components/etcd/metadata.js';
 import * as helloworld from './components/helloworld/metadata.js';
 import * as http from './components/http/metadata.js';
+import * as local from './components/local/metadata.js';
 import * as localenv from './components/localenv/metadata.js';
 import * as localfile from './components/localfile/metadata.js';
 import * as localstorage from './components/localstorage/metadata.js';
@@ -38,6 +39,22 @@ export const catalog: readonly ComponentType[] = [
     load: () => import('./components/redis/state.js'),
   },
   {
+    type: 'configuration.embedded',
+    aliases: ['configuration.in-memory', 'in-memory'],
+    primitive: 'configuration',
+    capabilities: [],
+    metadata: embedded.configurationMetadataSchema,
+    load: () => import('./components/embedded/configuration.js'),
+  },
+  {
+    type: 'configuration.redis',
+    aliases: ['redis'],
+    primitive: 'configuration',
+    capabilities: [],
+    metadata: redis.configurationMetadataSchema,
+    load: () => import('./components/redis/configuration.js'),
+  },
+  {
     type: 'bindings.http',
     aliases: ['http'],
     primitive: 'binding',
@@ -52,6 +69,14 @@ export const catalog: readonly ComponentType[] = [
     capabilities: [],
     metadata: localstorage.metadataSchema,
     load: () => import('./components/localstorage/binding.js'),
+  },
+  {
+    type: 'file.local',
+    aliases: ['local'],
+    primitive: 'file',
+    capabilities: [],
+    metadata: local.metadataSchema,
+    load: () => import('./components/local/file.js'),
   },
   {
     type: 'hello.helloworld',

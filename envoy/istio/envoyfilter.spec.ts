@@ -48,16 +48,17 @@ describe('the EnvoyFilter', () => {
     expect(found.map(({ applyTo, patch }) => [applyTo, patch.operation, patch.value['name']])).toEqual([
       ['CLUSTER', 'ADD', 'layotto_session'],
       ['CLUSTER', 'ADD', 'layotto_session_large'],
+      ['CLUSTER', 'ADD', 'layotto_streams'],
       ['CLUSTER', 'ADD', 'layotto_none'],
       ['LISTENER', 'ADD', 'layotto_runtime'],
       ['EXTENSION_CONFIG', 'ADD', 'layotto.runtime'],
     ]);
     expect(found.every(({ match }) => 'context' in match && match.context === 'SIDECAR_OUTBOUND')).toBe(true);
-    expect(found[3]?.patch.value['address']).toEqual({
+    expect(found[4]?.patch.value['address']).toEqual({
       socket_address: { address: '127.0.0.1', port_value: 34904 },
     });
     // The sidecar has no place for the app's socket.
-    expect(found[3]?.patch.value).not.toHaveProperty('additional_addresses');
+    expect(found[4]?.patch.value).not.toHaveProperty('additional_addresses');
   });
 
   it('reloads the VM after a trap, in both modes', () => {

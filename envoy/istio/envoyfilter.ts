@@ -1,4 +1,5 @@
 import { MAX_SOCKET_PATH, socketPathTooLong } from '../../components-bridge/src/config/limits.js';
+import { streamsSocket } from '../../components-bridge/src/config/sockets.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import type { EnvoyObject } from '../names.js';
 import { pluginConfiguration } from '../plugin-config.js';
@@ -69,8 +70,10 @@ export function envoyFilterProblems(config: RuntimeConfig, options: EnvoyFilterO
     );
   }
   const socket = options.bridgeSocket ?? DEFAULT_SOCKET;
-  const fits = socket.startsWith('/') && !socketPathTooLong(socket);
-  expect(fits, 'bridge socket', `an absolute path of at most ${MAX_SOCKET_PATH} bytes`, socket);
+  // The socket for streams is named after it.
+  const longest = MAX_SOCKET_PATH - (streamsSocket(socket).length - socket.length);
+  const fits = socket.startsWith('/') && !socketPathTooLong(streamsSocket(socket));
+  expect(fits, 'bridge socket', `an absolute path of at most ${longest} bytes`, socket);
   return problems;
 }
 

@@ -77,6 +77,7 @@ const DEFAULTS: Readonly<Record<string, (shown: string, config: RuntimeConfig) =
   dataDir: (shown, { dataDir }) => dataDir === join(process.cwd(), shown),
   'limits.message': (shown, { limits }) => parseBytes(shown) === limits.messageBytes,
   'limits.operations': (shown, { limits }) => Number(shown) === limits.operations,
+  'limits.streams': (shown, { limits }) => Number(shown) === limits.streams,
   'limits.bytes': (shown, { limits }) => parseBytes(shown) === limits.bytes,
   'limits.deadline': (shown, { limits }) => parseDuration(shown) === limits.deadlineMs,
   'envoy.concurrency': (shown, { envoy }) => Number(shown) === envoy.concurrency,

@@ -20,6 +20,7 @@ export function configuration(overrides: Partial<PluginConfiguration> = {}): Plu
     limits: {
       messageBytes: 4_194_304,
       operations: 1024,
+      streams: 100,
       bytes: 67_108_864,
       cacheBytes: 8_388_608,
       deadlineMs: 15_000,

@@ -9,8 +9,12 @@ import { catalog } from '../../components-bridge/src/catalog.js';
 import type { ComponentConfig } from '../../components-bridge/src/config/types.js';
 import { BindingService } from '../../components-bridge/src/primitives/binding/service.js';
 import { Call } from '../../components-bridge/src/primitives/call.js';
+import { LiveAnswers } from '../../components-bridge/src/primitives/configuration/live.js';
+import { ConfigurationService } from '../../components-bridge/src/primitives/configuration/service.js';
+import { Watches } from '../../components-bridge/src/primitives/configuration/watches.js';
 import type { ComponentType } from '../../components-bridge/src/primitives/component.js';
 import type { Handler } from '../../components-bridge/src/primitives/handler.js';
+import { FileService } from '../../components-bridge/src/primitives/file/service.js';
 import { HelloService } from '../../components-bridge/src/primitives/hello/service.js';
 import { LifecycleService } from '../../components-bridge/src/primitives/lifecycle/service.js';
 import { ComponentRegistry } from '../../components-bridge/src/primitives/registry.js';
@@ -36,6 +40,8 @@ export class Rooms {
   readonly secrets = new Secrets();
   /** What was logged, a JSON object per line. */
   readonly log: string[] = [];
+  readonly watches: Watches;
+  readonly live: LiveAnswers;
   readonly #handlers = new Map<string, Handler>();
 
   private constructor(
@@ -56,10 +62,18 @@ export class Rooms {
       secrets: this.secrets,
       metadataOf: (config) => references.metadataOf(config),
     });
+    this.watches = new Watches({ registry: this.registry, appId: 'app' });
+    this.live = new LiveAnswers({
+      registry: this.registry,
+      watches: this.watches,
+      cacheBytes: 8 * 1024 * 1024,
+    });
     const asked = { registry: this.registry, messageBytes: options.messageBytes ?? 4 * 1024 * 1024 };
     const lifecycle = { registry: this.registry, catalog: types, mayApply: options.mayApply ?? (() => true) };
     const services = [
       new BindingService(asked),
+      new ConfigurationService({ ...asked, appId: 'app', watches: this.watches, live: this.live }),
+      new FileService(asked),
       new HelloService(asked),
       new SecretService(asked),
       new LifecycleService(lifecycle),
@@ -112,6 +126,8 @@ export class Rooms {
   }
 
   async close(): Promise<void> {
+    this.live.close();
+    this.watches.close();
     await this.registry.close();
     await rm(this.dataDir, { recursive: true, force: true });
   }

@@ -336,6 +336,7 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
     limits: {
       messageBytes: 4_194_304,
       operations: 1024,
+      streams: 100,
       bytes: 67_108_864,
       cacheBytes: 8_388_608,
       deadlineMs: 15_000,

@@ -25,7 +25,7 @@ export interface Changes {
 export const FILTER_SETTINGS: readonly string[] = ['listen.hosts', 'limits.cacheBytes', 'lifecycle.apply'];
 
 /** Settings that filter and bridge heed and Envoy's own configuration does not need: a new bridge can have others. */
-export const BRIDGE_SETTINGS: readonly string[] = ['limits.operations', 'limits.bytes'];
+export const BRIDGE_SETTINGS: readonly string[] = ['limits.operations', 'limits.streams', 'limits.bytes'];
 
 /** Where the resolved configuration has another name for a setting than the file. */
 const FILE_NAMES: Readonly<Record<string, string>> = {

@@ -21,6 +21,7 @@ describe('loadConfig', () => {
       limits: {
         messageBytes: 4194304,
         operations: 1024,
+        streams: 100,
         bytes: 67108864,
         cacheBytes: 8388608,
         deadlineMs: 15000,

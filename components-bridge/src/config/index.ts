@@ -47,6 +47,7 @@ const DEFAULTS = {
   limits: {
     messageBytes: 4 * 1024 * 1024,
     operations: 1024,
+    streams: 100,
     bytes: 64 * 1024 * 1024,
     cacheBytes: 8 * 1024 * 1024,
     deadlineMs: 15_000,
@@ -62,7 +63,9 @@ const EMBEDDED = 'embedded default';
 
 const EMBEDDED_COMPONENTS: readonly { name: string; type: string; metadata?: Record<string, string> }[] = [
   { name: 'statestore', type: 'state.embedded' },
+  { name: 'configstore', type: 'configuration.embedded' },
   { name: 'localstorage', type: 'bindings.localstorage' },
+  { name: 'file', type: 'file.local' },
   { name: 'helloworld', type: 'hello.helloworld' },
   { name: 'secretstore', type: 'secretstores.local.env', metadata: { prefix: 'SECRET_' } },
 ];
@@ -193,6 +196,7 @@ function assemble(
     limits: {
       messageBytes: draft.limits.messageBytes ?? DEFAULTS.limits.messageBytes,
       operations: draft.limits.operations ?? DEFAULTS.limits.operations,
+      streams: draft.limits.streams ?? DEFAULTS.limits.streams,
       bytes: draft.limits.bytes ?? DEFAULTS.limits.bytes,
       cacheBytes: draft.limits.cacheBytes ?? DEFAULTS.limits.cacheBytes,
       deadlineMs: draft.limits.deadlineMs ?? DEFAULTS.limits.deadlineMs,

@@ -21,7 +21,7 @@ describe('the native form', () => {
 app: {id: shop, port: 8080, protocol: grpc}
 listen: {host: localhost, port: 35000, unixSocket: ./app.sock, hosts: [Runtime.local]}
 dataDir: ../data
-limits: {message: 1MiB, operations: 10, bytes: 8 MiB, cache: 2MiB, deadline: 500ms}
+limits: {message: 1MiB, operations: 10, streams: 20, bytes: 8 MiB, cache: 2MiB, deadline: 500ms}
 envoy: {concurrency: 1, metricsPort: 0}
 tracing: {otlp: "http://localhost:4318/", sampling: 0.1}
 components:
@@ -42,7 +42,14 @@ components:
         hosts: ['runtime.local'],
       },
       dataDir: join(folder.path, 'data'),
-      limits: { messageBytes: 1048576, operations: 10, bytes: 8388608, cacheBytes: 2097152, deadlineMs: 500 },
+      limits: {
+        messageBytes: 1048576,
+        operations: 10,
+        streams: 20,
+        bytes: 8388608,
+        cacheBytes: 2097152,
+        deadlineMs: 500,
+      },
       envoy: { concurrency: 1, metricsPort: 0 },
       lifecycle: { apply: true },
       tracing: { otlp: 'http://localhost:4318', sampling: 0.1 },

@@ -64,6 +64,7 @@ const MIB = 1024 * 1024;
 const limits = z.strictObject({
   message: bytes(1024, 64 * MIB, 'from 1KiB to 64MiB'),
   operations: count(1, 1_000_000),
+  streams: count(1, 10_000),
   bytes: bytes(64 * 1024, 1024 * MIB, 'from 64KiB to 1GiB'),
   cache: bytes(64 * 1024, 1024 * MIB, 'from 64KiB to 1GiB'),
   deadline: field('a duration from 1ms to 1h with its unit, such as 15s or 500ms', (value) => {
@@ -144,6 +145,7 @@ export function readNative(
   draft.limits = {
     messageBytes: found.limits?.message,
     operations: found.limits?.operations,
+    streams: found.limits?.streams,
     bytes: found.limits?.bytes,
     cacheBytes: found.limits?.cache,
     deadlineMs: found.limits?.deadline,

@@ -17,10 +17,12 @@ export interface RuntimeConfig {
   listen: { host: string; port: number; unixSocket?: string; hosts: string[] };
   /** Absolute folder of data, sockets and generated files. */
   dataDir: string;
-  /** Bounds of one call (`messageBytes`, `deadlineMs`) and of one filter (`operations`, `bytes`, `cacheBytes`). */
+  /** Bounds of one call (`messageBytes`, `deadlineMs`) and of one filter (the others). */
   limits: {
     messageBytes: number;
     operations: number;
+    /** Streams of one filter that are open at the same time. */
+    streams: number;
     bytes: number;
     /** Answers kept in Envoy, for components that ask for it. */
     cacheBytes: number;

@@ -1,4 +1,5 @@
 import type { Call } from './call.js';
+import type { StreamHandler } from './stream.js';
 
 /**
  * Performs one method of a primitive.
@@ -18,4 +19,9 @@ export interface Service {
   readonly name: string;
   /** Handlers by full method name, such as `layotto.bridge.v1.State/GetState`. */
   readonly handlers: ReadonlyMap<string, Handler>;
+  /**
+   * Handlers of its streaming methods, by path as callers know them, such as `/spec.proto.runtime.v1.Runtime/GetFile`:
+   * these pass Envoy as they are. Envoy has a route for each path, see `STREAM_PATHS` in envoy/names.ts.
+   */
+  readonly streams?: ReadonlyMap<string, StreamHandler>;
 }

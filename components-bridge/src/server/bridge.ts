@@ -2,10 +2,15 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 
 import { configHash } from '../config/hash.js';
+import { streamsSocket } from '../config/sockets.js';
 import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
 import type { ComponentType } from '../primitives/component.js';
+import { LiveAnswers } from '../primitives/configuration/live.js';
+import { ConfigurationService } from '../primitives/configuration/service.js';
+import { Watches } from '../primitives/configuration/watches.js';
+import { FileService } from '../primitives/file/service.js';
 import { HelloService } from '../primitives/hello/service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
 import { ComponentRegistry } from '../primitives/registry.js';
@@ -26,6 +31,7 @@ import { BridgeMetrics } from './metrics.js';
 import type { BridgeState } from './metrics.js';
 import { Predecessor } from './predecessor.js';
 import { SessionServer } from './session.js';
+import { StreamServer } from './streams.js';
 
 /** How long filters wait for their greeting while components are opened for the first time. */
 const FIRST_TRIES_MS = 250;
@@ -48,7 +54,7 @@ export interface BridgeOptions {
   catalog: readonly ComponentType[];
   /** The runtime's version, said in the session's hello. */
   version: string;
-  /** Where sessions are served. Default: `session.sock` in the data folder. */
+  /** Where sessions are served, and streams beside it. Default: `session.sock` in the data folder. */
   socketPath?: string | undefined;
   /** Group that may connect to the sockets, besides the owner. */
   gid?: number | undefined;
@@ -70,7 +76,10 @@ export class Bridge {
   readonly socketPath: string;
   readonly #registry: ComponentRegistry;
   readonly #sessions: SessionServer;
+  readonly #streams: StreamServer;
   readonly #admin: AdminServer;
+  readonly #watches: Watches;
+  readonly #live: LiveAnswers;
   readonly #spans: SpanExporter | undefined;
   readonly #metrics: BridgeMetrics;
   readonly #history = new ComponentHistory();
@@ -112,9 +121,22 @@ export class Bridge {
         if (push !== undefined) this.#sessions.push(push);
       },
     });
+    this.#watches = new Watches({ registry: this.#registry, appId: config.app.id });
+    this.#live = new LiveAnswers({
+      registry: this.#registry,
+      watches: this.#watches,
+      cacheBytes: config.limits.cacheBytes,
+    });
     const asked = { registry: this.#registry, backends, messageBytes: config.limits.messageBytes };
     const services = [
       new BindingService(asked),
+      new ConfigurationService({
+        ...asked,
+        appId: owner.appId,
+        watches: this.#watches,
+        live: this.#live,
+      }),
+      new FileService(asked),
       new HelloService(asked),
       new LifecycleService({
         registry: this.#registry,
@@ -124,6 +146,7 @@ export class Bridge {
       new SecretService(asked),
       new StateService({ ...asked, ...owner }),
     ];
+    const calls = new CallWatch({ log, secrets, spans: this.#spans });
     this.#sessions = new SessionServer({
       socketPath: this.socketPath,
       gid,
@@ -131,10 +154,19 @@ export class Bridge {
       hello: { name: 'bridge', ...this.#names },
       limits: config.limits,
       log,
-      calls: new CallWatch({ log, secrets, spans: this.#spans }),
+      calls,
       holdGreetings: true,
+      onFilter: (filter) => this.#live.join(filter),
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
       ...(options.onTakenOver === undefined ? {} : { onTakenOver: options.onTakenOver }),
+    });
+    this.#streams = new StreamServer({
+      socketPath: streamsSocket(this.socketPath),
+      gid,
+      services,
+      limits: config.limits,
+      log,
+      calls,
     });
     this.#admin = new AdminServer({
       socketPath: join(config.dataDir, ADMIN_SOCKET),
@@ -155,7 +187,7 @@ export class Bridge {
    * @throws SocketInUseError if another process answers on the socket; then nothing has been started
    */
   async start(): Promise<void> {
-    await this.#sessions.start();
+    await this.#listen(false);
     this.#startComponents();
     void this.#registry.firstTries(FIRST_TRIES_MS).then(() => this.#sessions.greet());
     void this.#admin.start();
@@ -175,7 +207,7 @@ export class Bridge {
       this.#sessions.greet();
       // Filters may be about to get another configuration too.
       this.#sessions.reconfigured(this.#names.configVersion);
-      await this.#sessions.start(true);
+      await this.#listen(true);
       void this.#admin.start(true);
       const refusal = await predecessor?.dismiss();
       if (refusal !== undefined) {
@@ -183,6 +215,17 @@ export class Bridge {
       }
     } finally {
       predecessor?.close();
+    }
+  }
+
+  /** Listens for streams first: filters send them from their first session on. */
+  async #listen(replace: boolean): Promise<void> {
+    await this.#streams.start(replace);
+    try {
+      await this.#sessions.start(replace);
+    } catch (error) {
+      await this.#streams.close();
+      throw error;
     }
   }
 
@@ -207,13 +250,13 @@ export class Bridge {
   async drain(graceMs: number): Promise<void> {
     // Whoever takes over needs the socket's name.
     await this.#admin.close();
-    await this.#sessions.drain(graceMs);
+    await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs)]);
     await this.#end();
   }
 
   /** Closes everything at once. */
   async close(): Promise<void> {
-    await Promise.all([this.#admin.close(), this.#sessions.close()]);
+    await Promise.all([this.#admin.close(), this.#sessions.close(), this.#streams.close()]);
     await this.#end();
   }
 
@@ -240,6 +283,8 @@ export class Bridge {
   async #end(): Promise<void> {
     clearInterval(this.#renewals);
     this.#metrics.stop();
+    this.#live.close();
+    this.#watches.close();
     await Promise.all([this.#registry.close(), this.#spans?.close(LAST_SPANS_MS)]);
   }
 
@@ -252,6 +297,8 @@ export class Bridge {
       requestBytes: sessions.runningBytes,
       answerBytes: sessions.backlog,
       components: this.#history.of(this.#registry.health()),
+      streams: this.#streams.open,
+      endedStreams: this.#streams.ended,
     };
   }
 

@@ -6,6 +6,7 @@ import { Code } from '../primitives/errors.js';
 import { Exposition } from '../telemetry/exposition.js';
 import type { SpanExporter } from '../telemetry/otlp.js';
 import type { ComponentRecord } from './component-history.js';
+import type { EndedStreams } from './streams.js';
 
 /** How often the event loop is looked at: each time wakes the process. */
 const LOOP_STEP_MS = 20;
@@ -20,6 +21,9 @@ export interface BridgeState {
   requestBytes: number;
   answerBytes: number;
   components: readonly ComponentRecord[];
+  /** Streams that are open, and those that have ended. */
+  streams: number;
+  endedStreams: Iterable<EndedStreams>;
 }
 
 /** Writes the bridge's metrics. Labels are names and types from the configuration, and a few fixed words. */
@@ -44,6 +48,8 @@ export class BridgeMetrics {
     gauge('operations', 'Operations at work.', state.operations);
     gauge('request_bytes', 'Bytes of the requests at work.', state.requestBytes);
     gauge('answer_bytes', 'Bytes of answers that filters have not taken yet.', state.answerBytes);
+    gauge('streams', 'Streams that are open.', state.streams);
+    writeStreams(to, state.endedStreams);
     writeComponents(to, state.components);
     this.#writeBackends(to);
     if (this.spans !== undefined) writeSpans(to, this.spans);
@@ -87,6 +93,13 @@ export class BridgeMetrics {
     to.sample(name, late(this.#loop.max), { quantile: '1' });
     this.#loop.reset();
   }
+}
+
+function writeStreams(to: Exposition, ended: Iterable<EndedStreams>): void {
+  const name = 'layotto_bridge_streams_total';
+  to.family(name, 'counter', 'Streams that have ended, by what their callers were told.');
+  for (const { method, code, count } of ended)
+    to.sample(name, count, { method, code: code === 0 ? 'OK' : Code[code] });
 }
 
 function writeComponents(to: Exposition, components: readonly ComponentRecord[]): void {

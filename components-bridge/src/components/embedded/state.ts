@@ -1,6 +1,4 @@
-import { mkdir, open as openFile } from 'node:fs/promises';
-import { endianness } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 
 import { ABORT, open as openLmdb } from 'lmdb';
 import type { Database, RootDatabase } from 'lmdb';
@@ -17,6 +15,7 @@ import type {
   StateValue,
   StateWrite,
 } from '../../primitives/state/store.js';
+import { DATA_FILE, storeFolder } from './folder.js';
 import { metadataSchema } from './metadata.js';
 import { decodeRecord, encodeRecord, expiryKey, expiryOf, recordKey, splitExpiryKey } from './record.js';
 import type { RecordKey, StoredRecord } from './record.js';
@@ -33,37 +32,7 @@ const EMPTY = Buffer.alloc(0);
 /** Opens the store in its folder, which is made if it is not there. */
 export async function open(context: ComponentContext): Promise<EmbeddedStateStore> {
   const { path } = metadataSchema.parse(context.metadata);
-  // A component may be called "..", and its name becomes a folder here.
-  const folder = context.name.replace(/^\.+$/, (dots) => '%2E'.repeat(dots.length));
-  const dir = path === undefined ? join(context.dataDir, 'state', folder) : resolve(path);
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  await checkFile(join(dir, DATA_FILE));
-  return new EmbeddedStateStore(dir, context);
-}
-
-const DATA_FILE = 'data.mdb';
-
-/** lmdb's magic number, at byte 24 of its files. */
-const MAGIC = 0xbeefc0de;
-
-/** @throws Error if the file is there and is not lmdb's: lmdb itself would crash the process over it */
-async function checkFile(path: string): Promise<void> {
-  const file = await openFile(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (file === undefined) return;
-  try {
-    const head = Buffer.alloc(28);
-    const { bytesRead } = await file.read(head, 0, head.length, 0);
-    if (bytesRead === 0) return;
-    const magic = endianness() === 'LE' ? head.readUInt32LE(24) : head.readUInt32BE(24);
-    if (bytesRead < head.length || magic !== MAGIC) {
-      throw new Error(`${path} is not a store of this runtime; move it away, or set another path`);
-    }
-  } finally {
-    await file.close();
-  }
+  return new EmbeddedStateStore(await storeFolder(context, 'state', path), context);
 }
 
 /** Operations to do together or not at all, and whom to tell. */

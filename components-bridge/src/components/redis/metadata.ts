@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { NEAR_CACHE_EXPECTED, parseNearCacheAge } from '../../config/near-cache.js';
+import { answerInEnvoySchema } from '../../primitives/configuration/metadata.js';
 import { parseTtl } from '../../primitives/state/ttl.js';
 import { keyPrefixSchema } from '../../primitives/state/metadata.js';
 import { duration, flag, oneOf, read, text, whole } from '../fields.js';
@@ -61,6 +62,20 @@ export const metadataSchema = z
     for (const [key, message] of contradictions(metadata)) {
       context.addIssue({ code: 'custom', path: [key], message });
     }
+  });
+
+/** Metadata of `configuration.redis`. */
+export const configurationMetadataSchema = z
+  .strictObject({ ...connectionShape, answerInEnvoy: answerInEnvoySchema() })
+  .superRefine((metadata, context) => {
+    for (const [key, message] of contradictions(metadata)) {
+      context.addIssue({ code: 'custom', path: [key], message });
+    }
+    if (metadata.redisType !== 'cluster') return;
+    // The nodes of a cluster tell of changes each for itself, and its commands take keys of one slot only.
+    const message =
+      'expected node: a Redis Cluster cannot hold configuration; use a single server or Sentinels';
+    context.addIssue({ code: 'custom', path: ['redisType'], message });
   });
 
 export type RedisStateMetadata = z.output<typeof metadataSchema>;

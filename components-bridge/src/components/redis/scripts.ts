@@ -107,6 +107,23 @@ end
 return false
 `;
 
+/**
+ * For the configuration store, whose form is told in configuration-keys.ts. KEYS: item, its tags. ARGV: value, what
+ * else is kept of it (empty: nothing). Gives the item another version, one more than the last if that was a number.
+ */
+const SAVE_CONFIGURATION = `
+local old = redis.call('GET', KEYS[1])
+local last = old and string.match(old, '.*||(%d+)$')
+local version = string.format('%.0f', (tonumber(last) or 0) + 1)
+redis.call('SET', KEYS[1], ARGV[1] .. '||' .. version)
+if ARGV[2] == '' then
+  redis.call('DEL', KEYS[2])
+else
+  redis.call('SET', KEYS[2], version .. '||' .. #ARGV[1] .. '||' .. ARGV[2])
+end
+return version
+`;
+
 /** A script, and the name by which a server that has seen it knows it. */
 export interface Script {
   lua: string;
@@ -121,6 +138,7 @@ export const SCRIPTS = {
   save: script(SAVE),
   delete: script(DELETE),
   transact: script(TRANSACT),
+  saveConfiguration: script(SAVE_CONFIGURATION),
 } as const;
 
 /**

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file layotto/bridge/v1/session.proto.
  */
 export const file_layotto_bridge_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("Ch9sYXlvdHRvL2JyaWRnZS92MS9zZXNzaW9uLnByb3RvEhFsYXlvdHRvLmJyaWRnZS52MSIRCg9UYWtlT3ZlclJlcXVlc3QiEgoQVGFrZU92ZXJSZXNwb25zZSKsAQoFRnJhbWUSCgoCaWQYASABKAQSJQoEa2luZBgCIAEoDjIXLmxheW90dG8uYnJpZGdlLnYxLktpbmQSEwoLZGVhZGxpbmVfbXMYAyABKA0SDgoGbWV0aG9kGAQgASgJEhMKC3RyYWNlcGFyZW50GAUgASgJEhEKCWJyaWRnZV91cxgGIAEoDRISCgpiYWNrZW5kX3VzGAcgASgNEg8KB3BheWxvYWQYDyABKAwikgEKBUhlbGxvEhAKCHByb3RvY29sGAEgASgNEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIWCg5jb25maWdfdmVyc2lvbhgEIAEoCRIPCgdwYWlyX2lkGAUgASgGEg0KBWxhcmdlGAYgASgIEg4KBmFwcF9pZBgHIAEoCRIQCghzZXJ2aWNlcxgIIAMoCSI9CgRQdXNoEjUKDGludmFsaWRhdGlvbhgBIAEoCzIfLmxheW90dG8uYnJpZGdlLnYxLkludmFsaWRhdGlvbiJPCgxJbnZhbGlkYXRpb24SEQoJcHJpbWl0aXZlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCRIMCgRrZXlzGAMgAygJEgsKA2FsbBgEIAEoCCIoCgdGYWlsdXJlEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCSq+AQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9IRUxMTxABEhAKDEtJTkRfUkVRVUVTVBACEg8KC0tJTkRfUkVTVUxUEAMSEAoMS0lORF9GQUlMVVJFEAQSDwoLS0lORF9DQU5DRUwQBRIMCghLSU5EX0FDSxAGEg0KCUtJTkRfUFVTSBAHEg0KCUtJTkRfUElORxAIEg0KCUtJTkRfUE9ORxAJEg8KC0tJTkRfR09BV0FZEAoyoAEKBkJyaWRnZRJBCgdTZXNzaW9uEhgubGF5b3R0by5icmlkZ2UudjEuRnJhbWUaGC5sYXlvdHRvLmJyaWRnZS52MS5GcmFtZSgBMAESUwoIVGFrZU92ZXISIi5sYXlvdHRvLmJyaWRnZS52MS5UYWtlT3ZlclJlcXVlc3QaIy5sYXlvdHRvLmJyaWRnZS52MS5UYWtlT3ZlclJlc3BvbnNlYgZwcm90bzM");
+  fileDesc("Ch9sYXlvdHRvL2JyaWRnZS92MS9zZXNzaW9uLnByb3RvEhFsYXlvdHRvLmJyaWRnZS52MSIRCg9UYWtlT3ZlclJlcXVlc3QiEgoQVGFrZU92ZXJSZXNwb25zZSKsAQoFRnJhbWUSCgoCaWQYASABKAQSJQoEa2luZBgCIAEoDjIXLmxheW90dG8uYnJpZGdlLnYxLktpbmQSEwoLZGVhZGxpbmVfbXMYAyABKA0SDgoGbWV0aG9kGAQgASgJEhMKC3RyYWNlcGFyZW50GAUgASgJEhEKCWJyaWRnZV91cxgGIAEoDRISCgpiYWNrZW5kX3VzGAcgASgNEg8KB3BheWxvYWQYDyABKAwikgEKBUhlbGxvEhAKCHByb3RvY29sGAEgASgNEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIWCg5jb25maWdfdmVyc2lvbhgEIAEoCRIPCgdwYWlyX2lkGAUgASgGEg0KBWxhcmdlGAYgASgIEg4KBmFwcF9pZBgHIAEoCRIQCghzZXJ2aWNlcxgIIAMoCSKdAQoEUHVzaBI1CgxpbnZhbGlkYXRpb24YASABKAsyHy5sYXlvdHRvLmJyaWRnZS52MS5JbnZhbGlkYXRpb24SLQoGYW5zd2VyGAIgASgLMh0ubGF5b3R0by5icmlkZ2UudjEuTGl2ZUFuc3dlchIvCglmcmVzaG5lc3MYAyABKAsyHC5sYXlvdHRvLmJyaWRnZS52MS5GcmVzaG5lc3MihAEKCkxpdmVBbnN3ZXISEQoJcHJpbWl0aXZlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCRIPCgdyZXF1ZXN0GAMgASgMEhAKCHJlc3BvbnNlGAQgASgMEg4KBmFnZV91cxgFIAEoBBIKCgJpZBgGIAEoDRIRCgl3aXRoZHJhd24YByABKAgiUgoJRnJlc2huZXNzEhEKCXByaW1pdGl2ZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkSDgoGYWdlX3VzGAMgASgEEg8KB2Fuc3dlcnMYBCADKA0iTwoMSW52YWxpZGF0aW9uEhEKCXByaW1pdGl2ZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkSDAoEa2V5cxgDIAMoCRILCgNhbGwYBCABKAgiKAoHRmFpbHVyZRIMCgRjb2RlGAEgASgFEg8KB21lc3NhZ2UYAiABKAkqvgEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg4KCktJTkRfSEVMTE8QARIQCgxLSU5EX1JFUVVFU1QQAhIPCgtLSU5EX1JFU1VMVBADEhAKDEtJTkRfRkFJTFVSRRAEEg8KC0tJTkRfQ0FOQ0VMEAUSDAoIS0lORF9BQ0sQBhINCglLSU5EX1BVU0gQBxINCglLSU5EX1BJTkcQCBINCglLSU5EX1BPTkcQCRIPCgtLSU5EX0dPQVdBWRAKMqABCgZCcmlkZ2USQQoHU2Vzc2lvbhIYLmxheW90dG8uYnJpZGdlLnYxLkZyYW1lGhgubGF5b3R0by5icmlkZ2UudjEuRnJhbWUoATABElMKCFRha2VPdmVyEiIubGF5b3R0by5icmlkZ2UudjEuVGFrZU92ZXJSZXF1ZXN0GiMubGF5b3R0by5icmlkZ2UudjEuVGFrZU92ZXJSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * @generated from message layotto.bridge.v1.TakeOverRequest
@@ -190,6 +190,20 @@ export type Push = Message<"layotto.bridge.v1.Push"> & {
    * @generated from field: layotto.bridge.v1.Invalidation invalidation = 1;
    */
   invalidation?: Invalidation | undefined;
+
+  /**
+   * An answer that the filter may give by itself.
+   *
+   * @generated from field: layotto.bridge.v1.LiveAnswer answer = 2;
+   */
+  answer?: LiveAnswer | undefined;
+
+  /**
+   * Which of those are still what the store would answer.
+   *
+   * @generated from field: layotto.bridge.v1.Freshness freshness = 3;
+   */
+  freshness?: Freshness | undefined;
 };
 
 /**
@@ -198,6 +212,104 @@ export type Push = Message<"layotto.bridge.v1.Push"> & {
  */
 export const PushSchema: GenMessage<Push> = /*@__PURE__*/
   messageDesc(file_layotto_bridge_v1_session, 4);
+
+/**
+ * The answer to one request, kept up to date by the bridge: it sends another
+ * LiveAnswer when it changes.
+ *
+ * @generated from message layotto.bridge.v1.LiveAnswer
+ */
+export type LiveAnswer = Message<"layotto.bridge.v1.LiveAnswer"> & {
+  /**
+   * The primitive, for example "configuration", and the component's name.
+   *
+   * @generated from field: string primitive = 1;
+   */
+  primitive: string;
+
+  /**
+   * @generated from field: string component = 2;
+   */
+  component: string;
+
+  /**
+   * The request message as a filter sent it.
+   *
+   * @generated from field: bytes request = 3;
+   */
+  request: Uint8Array;
+
+  /**
+   * The response message.
+   *
+   * @generated from field: bytes response = 4;
+   */
+  response: Uint8Array;
+
+  /**
+   * Microseconds since the response was known to be what the store would answer.
+   *
+   * @generated from field: uint64 age_us = 5;
+   */
+  ageUs: bigint;
+
+  /**
+   * What Freshness calls it; means something within this session only.
+   *
+   * @generated from field: uint32 id = 6;
+   */
+  id: number;
+
+  /**
+   * There is no such answer any more: the filter must forget the one it has.
+   *
+   * @generated from field: bool withdrawn = 7;
+   */
+  withdrawn: boolean;
+};
+
+/**
+ * Describes the message layotto.bridge.v1.LiveAnswer.
+ * Use `create(LiveAnswerSchema)` to create a new message.
+ */
+export const LiveAnswerSchema: GenMessage<LiveAnswer> = /*@__PURE__*/
+  messageDesc(file_layotto_bridge_v1_session, 5);
+
+/**
+ * Live answers of a component that were known to be right at one moment.
+ *
+ * @generated from message layotto.bridge.v1.Freshness
+ */
+export type Freshness = Message<"layotto.bridge.v1.Freshness"> & {
+  /**
+   * @generated from field: string primitive = 1;
+   */
+  primitive: string;
+
+  /**
+   * @generated from field: string component = 2;
+   */
+  component: string;
+
+  /**
+   * Microseconds since that moment.
+   *
+   * @generated from field: uint64 age_us = 3;
+   */
+  ageUs: bigint;
+
+  /**
+   * @generated from field: repeated uint32 answers = 4;
+   */
+  answers: number[];
+};
+
+/**
+ * Describes the message layotto.bridge.v1.Freshness.
+ * Use `create(FreshnessSchema)` to create a new message.
+ */
+export const FreshnessSchema: GenMessage<Freshness> = /*@__PURE__*/
+  messageDesc(file_layotto_bridge_v1_session, 6);
 
 /**
  * Keys of a store whose kept values may be out of date.
@@ -237,7 +349,7 @@ export type Invalidation = Message<"layotto.bridge.v1.Invalidation"> & {
  * Use `create(InvalidationSchema)` to create a new message.
  */
 export const InvalidationSchema: GenMessage<Invalidation> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 5);
+  messageDesc(file_layotto_bridge_v1_session, 7);
 
 /**
  * Why an operation failed.
@@ -265,7 +377,7 @@ export type Failure = Message<"layotto.bridge.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 6);
+  messageDesc(file_layotto_bridge_v1_session, 8);
 
 /**
  * What a frame is for.

@@ -1,0 +1,16 @@
+// file.wasm: the file primitive alone.
+
+import { Router } from '../dialects/router';
+import { registerRoot, RootContext } from '../host/context';
+import { Runtime } from '../root';
+import { installFile } from '../primitives/file/file';
+import { installHealth } from '../primitives/health/health';
+
+export * from '../host/exports-passing';
+
+function install(router: Router): void {
+  installFile(router);
+  installHealth(router);
+}
+
+registerRoot((id: u32): RootContext => new Runtime(id, install));

@@ -1,0 +1,10 @@
+import { basename, dirname, join } from 'node:path';
+
+/**
+ * Where a bridge serves streams: beside its sessions, `streams.sock` for `session.sock`. For a socket of another name it
+ * is that name with `.streams` behind, so that two bridges in one folder do not meet.
+ */
+export function streamsSocket(sessionSocket: string): string {
+  const name = basename(sessionSocket);
+  return join(dirname(sessionSocket), name === 'session.sock' ? 'streams.sock' : `${name}.streams`);
+}

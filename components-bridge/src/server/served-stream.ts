@@ -1,0 +1,144 @@
+import type { ServerInterceptingCallInterface, ServerListener } from '@grpc/grpc-js';
+
+import type { Call } from '../primitives/call.js';
+import { Code, OperationError } from '../primitives/errors.js';
+import type { MessageStream, StreamHandler } from '../primitives/stream.js';
+import type { CallWatch } from './calls.js';
+
+export interface ServedStreamOptions {
+  /** Method as a path. */
+  path: string;
+  handler: StreamHandler;
+  /** Largest message sent, in bytes. */
+  messageBytes: number;
+  leaving: AbortSignal;
+  watch: CallWatch;
+  /** Told once, when the call is over. */
+  onEnd: (stream: ServedStream, code: Code | 0) => void;
+}
+
+interface Waiting<Value> {
+  resolve: (value: Value) => void;
+  reject: (reason: unknown) => void;
+}
+
+/**
+ * One streaming call on grpc-js. It listens where interceptors do, below grpc-js's own stream objects: those read up to
+ * 16 messages ahead, which may be as large as all messages may be, while here each is asked for.
+ */
+export class ServedStream implements MessageStream {
+  readonly #abort = new AbortController();
+  #call: Call;
+  #reading: Waiting<Uint8Array | undefined> | undefined;
+  #sending: Waiting<void> | undefined;
+  #read = false;
+  #over = false;
+
+  constructor(
+    private readonly grpc: ServerInterceptingCallInterface,
+    private readonly options: ServedStreamOptions,
+  ) {
+    this.#call = options.watch.begin(options.path.slice(1), '', performance.now());
+  }
+
+  get call(): Call {
+    return this.#call;
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  get leaving(): AbortSignal {
+    return this.options.leaving;
+  }
+
+  /** What grpc-js tells of the call. None of it is handed on, so the handler that is registered there is never run. */
+  readonly listener: ServerListener = {
+    onReceiveMetadata: (metadata) => {
+      const [traceparent] = metadata.get('traceparent');
+      const { path, watch } = this.options;
+      this.#call = watch.begin(path.slice(1), String(traceparent ?? ''), performance.now());
+      void this.#serve();
+    },
+    onReceiveMessage: (message: Uint8Array) => this.#received(message),
+    onReceiveHalfClose: () => this.#halfClosed(),
+    onCancel: () => this.abort(new OperationError(Code.CANCELLED, 'the call was cancelled')),
+  };
+
+  async read(): Promise<Uint8Array | undefined> {
+    this.signal.throwIfAborted();
+    if (this.#read) return undefined;
+    return new Promise((resolve, reject) => {
+      this.#reading = { resolve, reject };
+      this.grpc.startRead();
+    });
+  }
+
+  async send(message: Uint8Array): Promise<void> {
+    this.signal.throwIfAborted();
+    if (message.length > this.options.messageBytes) {
+      const text = `a message of ${message.length} bytes is larger than limits.message (${this.options.messageBytes} bytes)`;
+      throw new OperationError(Code.RESOURCE_EXHAUSTED, text);
+    }
+    await new Promise<void>((resolve, reject) => {
+      this.#sending = { resolve, reject };
+      this.grpc.sendMessage(message, () => {
+        this.#sending = undefined;
+        resolve();
+      });
+    });
+  }
+
+  /** Nobody waits for it any more. */
+  abort(reason: OperationError): void {
+    if (this.signal.aborted) return;
+    this.#abort.abort(reason);
+    this.#reading?.reject(reason);
+    this.#sending?.reject(reason);
+    this.#reading = this.#sending = undefined;
+  }
+
+  /** Ends it now, whatever its handler does. */
+  end(reason: OperationError): void {
+    this.#end(reason.code, reason.message);
+    this.abort(reason);
+  }
+
+  /**
+   * The end of a stream and its reset look alike here: Node ends what can be read of a stream whose reset says NO_ERROR,
+   * and Envoy resets so when its caller is gone. Only after a reset, though, the stream is closed already; asked to read
+   * on, grpc-js notices that, and `onCancel` comes before the next turn. A broken upload must not pass for a whole one.
+   */
+  #halfClosed(): void {
+    this.#read = true;
+    this.grpc.startRead();
+    setImmediate(() => this.#received(undefined));
+  }
+
+  #received(message: Uint8Array | undefined): void {
+    const reading = this.#reading;
+    this.#reading = undefined;
+    reading?.resolve(message);
+  }
+
+  async #serve(): Promise<void> {
+    const { handler, watch } = this.options;
+    try {
+      await handler(this);
+      this.#end(0, '');
+    } catch (error) {
+      const { code, message } = watch.failed(this.call, error, performance.now());
+      this.#end(code, message);
+    }
+    watch.ended(this.call);
+  }
+
+  #end(code: Code | 0, message: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    // A half of a surrogate pair cannot be encoded.
+    this.grpc.sendStatus({ code: code as number, details: Buffer.from(message).toString() });
+    this.options.onEnd(this, code);
+  }
+}

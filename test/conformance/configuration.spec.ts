@@ -1,3 +1,4 @@
+import { apolloBackend } from '../support/apollo/backend.js';
 import { startStore } from '../support/store-servers.js';
 import { configurationConformance } from './configuration.js';
 import type { ConfigurationBackend } from './configuration.js';
@@ -41,3 +42,7 @@ configurationConformance('a Redis that does not tell of changes', async () => {
   const backend = await redis('redis', ['--rename-command', 'CONFIG', '']);
   return { ...backend, noticeMs: 2_500 };
 });
+
+configurationConformance('Apollo', () => apolloBackend({ is_backup_config: 'false' }));
+
+configurationConformance('Apollo, what was read kept on disk', () => apolloBackend());

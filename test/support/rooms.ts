@@ -30,6 +30,8 @@ export interface RoomsOptions {
   mayApply?: () => boolean;
   /** Component types beside the catalog's. */
   types?: readonly ComponentType[];
+  /** A copy of the folder of another one; by default a new folder. Removed in the end. */
+  dataDir?: string;
   /** Resolve at once, without waiting until every component is ready. */
   wait?: boolean;
 }
@@ -84,7 +86,8 @@ export class Rooms {
   }
 
   static async open(components: readonly RoomComponent[], options: RoomsOptions = {}): Promise<Rooms> {
-    const rooms = new Rooms(await mkdtemp(join(tmpdir(), 'rooms-')), components, options);
+    const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'rooms-')));
+    const rooms = new Rooms(dataDir, components, options);
     rooms.registry.start();
     if (options.wait !== false) await rooms.ready();
     return rooms;

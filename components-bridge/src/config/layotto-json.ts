@@ -272,6 +272,13 @@ class LayottoReader {
     return known?.primitive === primitive || type.startsWith(`${primitive}.`) ? type : `${primitive}.${type}`;
   }
 
+  /** A text, or a list of texts, such as the addresses of a configuration store, separated by commas. */
+  #textOf(path: Path, value: unknown): string | undefined {
+    if (!Array.isArray(value)) return this.document.textOf(path);
+    const parts = value.map((_, index) => this.document.textOf([...path, index]));
+    return parts.every((part) => part !== undefined) ? parts.join(',') : undefined;
+  }
+
   /** A component's metadata, and what else stands there: a setting of the type may also stand beside its metadata. */
   #settings(value: Record<string, unknown>, path: Path, type: string): Settings {
     const { document, findings } = this;
@@ -283,7 +290,7 @@ class LayottoReader {
       const inner = [...path, key];
       const empty = Array.isArray(value[key]) && value[key].length === 0;
       if (empty) continue;
-      const written = document.textOf(inner);
+      const written = this.#textOf(inner, value[key]);
       if (key === 'secret_ref') settings.secretRefs = readLayottoSecretRefs(document, inner, findings);
       else if (key === 'access') {
         const access = readAccess(document, inner, NATIVE_ACCESS, findings);

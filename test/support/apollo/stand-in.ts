@@ -13,6 +13,8 @@ export interface StandInOptions {
   port?: number;
   /** How many config services there are, all of the same content. */
   configServices?: number;
+  /** What the meta service says instead of where the config services are. */
+  announce?: readonly string[];
 }
 
 /** What the open API must be shown. */
@@ -31,10 +33,10 @@ export class ApolloStandIn {
 
   private constructor(
     readonly model: ApolloModel,
-    { holdMs = 60_000, configServices = 1 }: StandInOptions,
+    { holdMs = 60_000, configServices = 1, announce }: StandInOptions,
   ) {
     const urlsOf = (service: string): string[] | undefined => {
-      if (service === 'config') return this.configServices.map(({ url }) => url);
+      if (service === 'config') return [...(announce ?? this.configServices.map(({ url }) => url))];
       return service === 'admin' ? [this.admin.url] : undefined;
     };
     const routes = configServiceRoutes({ model, holdMs, urlsOf });
@@ -43,7 +45,7 @@ export class ApolloStandIn {
     this.openApi = new Service(openApiRoutes({ model, token: TOKEN, env: ENV }));
   }
 
-  /** @param model what it holds, of one that was stopped before */
+  /** @param model what it holds: of one that was stopped before, or that is to hold the same */
   static async start(options: StandInOptions = {}, model?: ApolloModel): Promise<ApolloStandIn> {
     const standIn = new ApolloStandIn(model ?? new ApolloModel(options.delayMs ?? 0), options);
     for (const [index, service] of standIn.#all.entries()) {

@@ -3,14 +3,17 @@
 import { LiveAnswers } from './cache/live-answers';
 import { NearCache } from './cache/near-cache';
 import { Configuration } from './config/configuration';
+import { Background, Listener, Tally } from './dialects/background';
 import { Door } from './dialects/door';
 import { HttpContext, RootContext } from './host/context';
+import { ByteWriter } from './wire/bytes';
 import { CallMetrics } from './metrics/call-metrics';
 import { Budget } from './session/budget';
 import { Operation } from './session/operation';
 import { Submitted } from './session/session';
+import { View } from './wire/view';
 
-export abstract class CallSite extends RootContext {
+export abstract class CallSite extends RootContext implements Background {
   readonly calls: CallMetrics;
   /** Messages and bodies refused for their length, either way. */
   refusedMessages: i64 = 0;
@@ -33,8 +36,16 @@ export abstract class CallSite extends RootContext {
     this.calls = new CallMetrics(configuration);
   }
 
+  readonly tally: Tally = new Tally();
+
+  /** Asks the bridge for something that no call waits for. */
+  abstract askAlone(method: View, request: ByteWriter, listener: Listener): bool;
+
   /** The bridge can be asked. */
   abstract get ready(): bool;
+
+  /** The bridge could be asked at some time. */
+  abstract get started(): bool;
 
   /** Sends an operation to the bridge. */
   abstract submit(operation: Operation): Submitted;

@@ -98,7 +98,7 @@ export class Call extends HttpContext implements Waiter {
     private readonly runtime: CallSite,
   ) {
     super(id);
-    this.exchange = new Exchange(runtime.configuration);
+    this.exchange = new Exchange(runtime.configuration, runtime);
     this.door = runtime.httpDoor;
   }
 
@@ -128,6 +128,7 @@ export class Call extends HttpContext implements Waiter {
     exchange.path = mark < 0 ? target : viewSlice(target, 0, mark);
     exchange.query = mark < 0 ? 0 : viewSlice(target, mark + 1, viewLen(target));
     exchange.ready = this.runtime.ready;
+    exchange.started = this.runtime.started;
     if (isGrpc(headers.get(CONTENT_TYPE))) this.door = this.runtime.grpcDoor;
 
     const access = checkAccess(this.runtime.configuration, headers, exchange.method, exchange.path);
@@ -190,7 +191,12 @@ export class Call extends HttpContext implements Waiter {
     exchange.own(body);
     if (this.received > DRAIN_OVER) replaceBuffer(Buffer.RequestBody, this.received, 0);
     if (!this.door.open(exchange, body)) return this.respond();
-    if (exchange.handler!.start(exchange) == Step.Answer) return this.respond();
+    const step = exchange.handler!.start(exchange);
+    if (exchange.strayed) {
+      exchange.strayed = false;
+      this.activate();
+    }
+    if (step == Step.Answer) return this.respond();
     return this.answerFromCache() || this.answerLive(false) ? this.respond() : this.ask();
   }
 
@@ -432,7 +438,10 @@ export class Call extends HttpContext implements Waiter {
       this.count(this.door == this.runtime.grpcDoor ? <i32>Code.CANCELLED : CLIENT_CLOSED_REQUEST);
     const operation = this.operation;
     this.operation = null;
-    if (operation !== null) this.runtime.forget(operation);
+    if (operation !== null) {
+      this.exchange.handler!.onGone();
+      this.runtime.forget(operation);
+    }
     this.runtime.budget.give(this.charged);
     this.charged = 0;
     this.runtime.budget.giveWaiting(this.waiting);

@@ -3,8 +3,11 @@
 import { LiveAnswers } from './cache/live-answers';
 import { NearCache } from './cache/near-cache';
 import { CallSite } from './call-site';
+import { noteHealth } from './config/component-health';
 import { Configuration } from './config/configuration';
+import { Listener } from './dialects/background';
 import { DaprHttpDoor } from './dialects/dapr-http';
+import { takeRequest } from './dialects/exchange';
 import { GrpcDoor } from './dialects/grpc';
 import { Router } from './dialects/router';
 import { HttpContext } from './host/context';
@@ -14,8 +17,9 @@ import { release } from './host/memory';
 import { RuntimeMetrics, Snapshot } from './metrics/runtime-metrics';
 import { Call } from './pipeline';
 import { Budget } from './session/budget';
-import { Operation } from './session/operation';
+import { Operation, Waiter } from './session/operation';
 import { PushListener, Session, SessionOptions, Submitted } from './session/session';
+import { ByteWriter } from './wire/bytes';
 import { Invalidation, LiveAnswer, Push } from './wire/gen/layotto/bridge/v1/session';
 import { View } from './wire/view';
 
@@ -27,6 +31,20 @@ export type Install = (router: Router) => void;
 
 /** Calls kept for the next streams: with everything a call needs, making one is a good part of what it costs here. */
 const SPARE_CALLS: i32 = 256;
+
+/** Hands the answer to something asked in the background on to whoever wants it. */
+class LoneWaiter implements Waiter {
+  constructor(private readonly listener: Listener) {}
+
+  onResult(buffer: View, payload: View): void {
+    this.listener.onResult(payload);
+    release(buffer);
+  }
+
+  onFailure(code: i32, message: View): void {
+    this.listener.onFailure();
+  }
+}
 
 /** What one plugin configuration runs: its router, its session, its budget. */
 export class Runtime extends CallSite implements PushListener {
@@ -104,6 +122,9 @@ export class Runtime extends CallSite implements PushListener {
       now.cacheInvalidations = cache.invalidations;
       now.cacheBytes = cache.bytes;
     }
+    now.idsOfRuns = this.tally.idsOfRuns;
+    now.idsOfBridge = this.tally.idsOfBridge;
+    now.runs = this.tally.runs;
     const live = this.live;
     if (live !== null) {
       now.liveHits = live.hits;
@@ -127,6 +148,11 @@ export class Runtime extends CallSite implements PushListener {
     return session !== null && session.ready;
   }
 
+  get started(): bool {
+    const session = this.session;
+    return session !== null && session.linksOpened > 0;
+  }
+
   submit(operation: Operation): Submitted {
     const session = this.session;
     return session === null ? Submitted.NoSession : session.submit(operation);
@@ -139,6 +165,8 @@ export class Runtime extends CallSite implements PushListener {
       this.forgetAnswers();
       return;
     }
+    const health = push.health;
+    if (health !== null) noteHealth(this.configuration, health);
     this.onInvalidation(push.invalidation);
     this.onLiveAnswer(push.answer);
     const live = this.live;
@@ -177,6 +205,15 @@ export class Runtime extends CallSite implements PushListener {
     if (cache !== null) cache.clear();
     const live = this.live;
     if (live !== null) live.begin();
+  }
+
+  askAlone(method: View, request: ByteWriter, listener: Listener): bool {
+    const payload = takeRequest(request);
+    const waiter = new LoneWaiter(listener);
+    const operation = new Operation(waiter, method, payload, payload, true, this.configuration.deadlineMs, 0);
+    if (payload != 0 && this.submit(operation) == Submitted.Sent) return true;
+    operation.drop();
+    return false;
   }
 
   forget(operation: Operation): void {

@@ -5,10 +5,10 @@ import { stringify } from 'yaml';
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { CLUSTERS, FILTERS, SOCKET_MODE, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
-import { pluginConfiguration } from './plugin-config.js';
+import { isGuarded, pluginConfiguration } from './plugin-config.js';
 import type { PluginOptions } from './plugin-config.js';
 import { discoveredFilter, extensionConfig, inlineFilter } from './runtime-filter.js';
-import { runtimeClusters, runtimeListener, socketEndpoint } from './runtime-listener.js';
+import { actuatorListener, runtimeClusters, runtimeListener, socketEndpoint } from './runtime-listener.js';
 import { statsConfig } from './stats.js';
 
 /** File of the runtime's filter config, in {@link BootstrapOptions.extensionDir}. */
@@ -80,6 +80,16 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
           hold: options.hold,
           envoyVersion: options.envoyVersion,
         }),
+        ...(config.listen.actuator === undefined
+          ? []
+          : [
+              actuatorListener(config, {
+                address: config.listen.actuator,
+                filter,
+                hold: options.hold,
+                guarded: isGuarded(options),
+              }),
+            ]),
         ...(metrics ? [metricsListener(config.envoy.metricsPort)] : []),
       ],
       clusters: [

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { answerStaleness } from '../components-bridge/src/config/answer-in-envoy.js';
 import { configHash } from '../components-bridge/src/config/hash.js';
 import { nearCacheAge } from '../components-bridge/src/config/near-cache.js';
+import { segmentStep } from '../components-bridge/src/config/sequences.js';
 import type { CatalogEntry, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { CLUSTERS } from './names.js';
 
@@ -41,6 +42,8 @@ export interface PluginComponent {
   capabilities: string[];
   /** How old an answer kept in Envoy may be; absent: none are kept. */
   nearCacheMs?: number;
+  /** Ids may be taken in runs, to be handed out by Envoy; absent: each is asked for. */
+  segments?: true;
   /** How stale an answer may be that Envoy gives by itself; absent: it gives none. */
   answerInEnvoyMs?: number;
 }
@@ -68,10 +71,16 @@ export function pluginConfiguration(config: RuntimeConfig, options: PluginOption
         primitive,
         capabilities: [...(capabilities.get(type) ?? [])],
         ...(nearCacheMs === undefined ? {} : { nearCacheMs }),
+        ...(segmentStep(component) === undefined ? {} : { segments: true as const }),
         ...(answerInEnvoyMs === undefined ? {} : { answerInEnvoyMs }),
       };
     }),
   };
+}
+
+/** Whether callers must present a token. */
+export function isGuarded({ apiTokens }: Pick<PluginOptions, 'apiTokens'>): boolean {
+  return apiTokens.some((token) => token !== '');
 }
 
 function sha256(text: string): string {

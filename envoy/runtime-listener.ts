@@ -1,4 +1,4 @@
-import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
+import type { ListenAddress, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { streamsSocket } from '../components-bridge/src/config/sockets.js';
 import { CLUSTERS, FILTERS, STREAM_PATHS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
@@ -55,6 +55,64 @@ export function runtimeListener(
       },
     ],
   };
+}
+
+/** What the actuator answers, and its methods. */
+const ACTUATOR_READS = ['/actuator/health/liveness', '/actuator/health/readiness', '/actuator/info'];
+const LOGGER = '/actuator/logger';
+
+/**
+ * The listener of {@link RuntimeConfig.listen}.actuator: the same filter, and the actuator's routes only. What has no
+ * route does not reach the filter.
+ *
+ * @param guarded whether callers must present a token; else log levels can be changed from this machine only
+ */
+export function actuatorListener(
+  config: RuntimeConfig,
+  options: { address: ListenAddress; filter: EnvoyObject; hold: boolean; guarded: boolean },
+): EnvoyObject {
+  const { host, port } = options.address;
+  const changes = options.guarded || isLoopback(host);
+  const withMethod = (method: string) => [{ name: ':method', string_match: { exact: method } }];
+  const answered = [
+    ...[...ACTUATOR_READS, LOGGER].map((path) => ({ path, headers: withMethod('GET') })),
+    ...(changes ? [{ path: LOGGER, headers: withMethod('POST') }] : []),
+  ];
+  const withoutFilters = {
+    typed_per_filter_config: Object.fromEntries(
+      [FILTERS.runtime, FILTERS.reply].map((name) => [name, { '@type': TYPES.filterConfig, disabled: true }]),
+    ),
+  };
+  const routes = [
+    ...answered.map((match) => answeredRoute(config, match)),
+    { match: { prefix: '/' }, direct_response: { status: 404 }, ...withoutFilters },
+  ];
+  const manager = connectionManager(config, options, undefined);
+  return {
+    name: 'layotto_actuator',
+    address: { socket_address: { address: host, port_value: port } },
+    filter_chains: [
+      {
+        filters: [
+          {
+            name: 'envoy.filters.network.http_connection_manager',
+            typed_config: {
+              ...manager,
+              stat_prefix: 'layotto_actuator',
+              route_config: {
+                name: 'layotto_actuator',
+                virtual_hosts: [{ name: 'actuator', domains: ['*'], routes }],
+              },
+            },
+          },
+        ],
+      },
+    ],
+  };
+}
+
+function isLoopback(host: string): boolean {
+  return host === '::1' || host.startsWith('127.');
 }
 
 /**

@@ -12,6 +12,7 @@ export const SAMPLE_CONFIG: RuntimeConfig = {
     host: '127.0.0.1',
     port: 34904,
     unixSocket: '/var/lib/layotto/app.sock',
+    actuator: { host: '0.0.0.0', port: 34999 },
     hosts: ['runtime.local'],
   },
   dataDir: '/var/lib/layotto',

@@ -5,6 +5,14 @@
 import { JsonKind, JsonReader } from '../wire/json';
 import { literal, View, viewEquals, viewLen, viewOf, viewPtr, viewToString } from '../wire/view';
 
+/** Where a component stands. */
+export enum Standing {
+  /** The bridge has not said yet, or has not tried it yet. */
+  Starting,
+  Up,
+  Down,
+}
+
 /** A configured component, as far as the filter needs to know it. */
 export class Component {
   /** Counts from 0 within a configuration. */
@@ -18,6 +26,30 @@ export class Component {
   capabilities: Array<View> = [];
   /** How old an answer kept in Envoy may be, in milliseconds; 0: none are kept. */
   nearCacheMs: i32 = 0;
+  /** Gives ids in runs, which Envoy hands out by itself. */
+  givesRuns: bool = false;
+  /** Where it stands, as the bridge said last. */
+  standing: Standing = Standing.Starting;
+  private reasonBytes: ArrayBuffer | null = null;
+
+  /** Why it is not up; no bytes if it is, or nothing is known. */
+  get reason(): View {
+    const bytes = this.reasonBytes;
+    return bytes === null ? 0 : viewOf(bytes);
+  }
+
+  /** Keeps a copy. */
+  setReason(reason: View): void {
+    const length = viewLen(reason);
+    if (viewEquals(this.reason, reason)) return;
+    if (length == 0) {
+      this.reasonBytes = null;
+      return;
+    }
+    const bytes = new ArrayBuffer(length);
+    memory.copy(changetype<usize>(bytes), viewPtr(reason), length);
+    this.reasonBytes = bytes;
+  }
   /** How stale an answer may be that Envoy gives by itself, in milliseconds; 0: it gives none. */
   answerInEnvoyMs: i32 = 0;
 
@@ -54,6 +86,7 @@ const K_TYPE = literal('type');
 const K_PRIMITIVE = literal('primitive');
 const K_CACHE_BYTES = literal('cacheBytes');
 const K_NEAR_CACHE_MS = literal('nearCacheMs');
+const K_SEGMENTS = literal('segments');
 const K_ANSWER_IN_ENVOY_MS = literal('answerInEnvoyMs');
 const K_CAPABILITIES = literal('capabilities');
 
@@ -282,6 +315,7 @@ export class Configuration {
           component.capabilities = this.texts('components[].capabilities');
         else if (viewEquals(key, K_NEAR_CACHE_MS))
           component.nearCacheMs = <i32>this.whole('components[].nearCacheMs', 0, 1 << 30);
+        else if (viewEquals(key, K_SEGMENTS)) component.givesRuns = this.flag('components[].segments');
         else if (viewEquals(key, K_ANSWER_IN_ENVOY_MS))
           component.answerInEnvoyMs = <i32>this.whole('components[].answerInEnvoyMs', 0, 1 << 30);
         else reader.skip();

@@ -10,6 +10,7 @@ import { Code, httpStatusOf } from './codes';
 import { Door } from './door';
 import { Exchange } from './exchange';
 import { Route, Router, splitPath } from './router';
+import { unservedHttp } from './unserved';
 
 const CONTENT_TYPE = literal('content-type');
 const APPLICATION_JSON = literal('application/json');
@@ -17,7 +18,6 @@ const TEXT_PLAIN = literal('text/plain; charset=utf-8');
 const BAD_REQUEST = literal('400 Bad Request');
 const BAD_TOKEN = literal('invalid api token\n');
 const NO_APP_ID = literal('failed getting app id either from the URL path or the header dapr-app-id');
-const NOT_IMPLEMENTED = literal('this API is currently not implemented');
 const ERR_DIRECT_INVOKE = literal('ERR_DIRECT_INVOKE');
 const ERR_API_UNIMPLEMENTED = literal('ERR_API_UNIMPLEMENTED');
 const ERR_MALFORMED_REQUEST = literal('ERR_MALFORMED_REQUEST');
@@ -30,24 +30,8 @@ const APP_ID_HEADER = literal('dapr-app-id');
 const METADATA_PREFIX = literal('metadata.');
 const CONSISTENCY = literal('consistency');
 const CONCURRENCY = literal('concurrency');
+const ACTUATOR = literal('actuator');
 const VERSION_PREFIX = literal('v1.0');
-
-/** Families of Dapr's API this runtime knows of and does not serve (yet): they say so, and do not look like a typing error. */
-const OTHER_FAMILIES: StaticArray<View> = [
-  literal('invoke'),
-  literal('publish'),
-  literal('configuration'),
-  literal('lock'),
-  literal('unlock'),
-  literal('actors'),
-  literal('reminders'),
-  literal('workflows'),
-  literal('jobs'),
-  literal('crypto'),
-  literal('subtlecrypto'),
-  literal('conversation'),
-  literal('shutdown'),
-];
 
 /** Writes Dapr's plain error body: {"errorCode":…,"message":…} plus, if given, the raw JSON of "details". */
 export function errorBody(w: ByteWriter, errorCode: View, message: View, details: View): void {
@@ -242,15 +226,28 @@ export class DaprHttpDoor extends Door {
     return true;
   }
 
-  /** Dapr sends what matches nothing to service invocation, which then misses the app id. */
+  /**
+   * Dapr sends what matches nothing to service invocation, which then misses the app id; Layotto's actuator has no
+   * words for what it does not know.
+   */
   private refuseUnknown(exchange: Exchange, segments: Array<View>): void {
-    let known = this.isInvocation(exchange.headers);
-    if (!known && segments.length >= 2 && viewStartsWith(segments[0], VERSION_PREFIX)) {
-      for (let i = 0; i < OTHER_FAMILIES.length && !known; i++)
-        known = viewEquals(segments[1], OTHER_FAMILIES[i]);
+    if (segments.length > 0 && viewEquals(segments[0], ACTUATOR)) {
+      exchange.reply.http(404, 0);
+      return;
     }
-    if (known) answerError(exchange, 501, ERR_API_UNIMPLEMENTED, NOT_IMPLEMENTED);
-    else answerError(exchange, 404, ERR_DIRECT_INVOKE, NO_APP_ID);
+    let missing = '';
+    if (segments.length >= 2 && viewStartsWith(segments[0], VERSION_PREFIX))
+      missing = unservedHttp(segments[1]);
+    if (missing.length == 0 && this.isInvocation(exchange.headers)) missing = 'service invocation';
+    if (missing.length == 0) {
+      answerError(exchange, 404, ERR_DIRECT_INVOKE, NO_APP_ID);
+      return;
+    }
+    const text = exchange.writer();
+    text.text('this API is currently not implemented: ');
+    text.text(missing);
+    text.text(' is not served by this version');
+    answerError(exchange, 501, ERR_API_UNIMPLEMENTED, text.view());
   }
 
   private isInvocation(headers: HeaderPairs): bool {

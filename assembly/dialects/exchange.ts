@@ -6,6 +6,7 @@ import { allocate, HEADROOM, release } from '../host/memory';
 import { Arena } from '../wire/arena';
 import { ByteWriter } from '../wire/bytes';
 import { View, view, viewLen, viewPtr, viewSlice } from '../wire/view';
+import { Background, Listener, Tally } from './background';
 import { Code } from './codes';
 import { Handler } from './handler';
 import { Route } from './router';
@@ -94,6 +95,8 @@ export class Exchange {
   body: View = 0;
   /** The session to the bridge is up. */
   ready: bool = false;
+  /** It was up at some time. */
+  started: bool = false;
   handler: Handler | null = null;
   /** What is called; null before the door has found out. */
   route: Route | null = null;
@@ -124,7 +127,24 @@ export class Exchange {
   /** Texts beyond those. */
   private readonly more: Arena = new Arena();
 
-  constructor(public configuration: Configuration) {}
+  /** The root context was made the effective one while this call was being handled. */
+  strayed: bool = false;
+
+  constructor(
+    public configuration: Configuration,
+    private readonly background: Background,
+  ) {}
+
+  /** What primitives count. */
+  get tally(): Tally {
+    return this.background.tally;
+  }
+
+  /** Asks the bridge for something that no call waits for; see Background. */
+  askAlone(method: View, request: ByteWriter, listener: Listener): bool {
+    this.strayed = true;
+    return this.background.askAlone(method, request, listener);
+  }
 
   /** Takes the route's handler, if it is no stream; false if nobody serves it. */
   serve(route: Route): bool {
@@ -211,8 +231,7 @@ export class Exchange {
    * `limits.message`; what does not fit shows in `takeRequest`.
    */
   requestWriter(): ByteWriter {
-    const writer = new ByteWriter(256, <i32>HEADROOM + this.configuration.messageBytes);
-    writer.raw(view(NOTHING, <i32>HEADROOM));
+    const writer = requestWriter(this.configuration.messageBytes);
     this.built = writer;
     return writer;
   }
@@ -234,8 +253,7 @@ export class Exchange {
     const writer = this.built;
     if (writer === null) return 0;
     this.built = null;
-    const whole = writer.take();
-    return viewSlice(whole, <i32>HEADROOM, viewLen(whole));
+    return takeRequest(writer);
   }
 
   /** Copies bytes to a buffer of the host layer, as a gRPC answer needs. */
@@ -277,3 +295,16 @@ export class Exchange {
 }
 
 const NOTHING: usize = memory.data(192);
+
+/** Something to build a request message of at most so many bytes in, with room for the session's header in front. */
+export function requestWriter(messageBytes: i32): ByteWriter {
+  const writer = new ByteWriter(256, <i32>HEADROOM + messageBytes);
+  writer.raw(view(NOTHING, <i32>HEADROOM));
+  return writer;
+}
+
+/** What was built there, as buffer for the session (`release` frees it); no bytes if it was too long. */
+export function takeRequest(writer: ByteWriter): View {
+  const whole = writer.take();
+  return viewSlice(whole, <i32>HEADROOM, viewLen(whole));
+}

@@ -7,6 +7,7 @@ import { clip, Exchange } from './exchange';
 import { Code } from './codes';
 import { Door } from './door';
 import { Route, Router } from './router';
+import { unservedGrpc } from './unserved';
 
 const PREFIX_LENGTH: i32 = 5;
 const APPLICATION_GRPC = literal('application/grpc');
@@ -41,6 +42,12 @@ export class GrpcDoor extends Door {
     text.text('method ');
     text.raw(clip(exchange.path));
     text.text(' is not implemented by this runtime');
+    const missing = unservedGrpc(exchange.path);
+    if (missing.length > 0) {
+      text.text(': ');
+      text.text(missing);
+      text.text(' is not served by this version');
+    }
     this.refuse(exchange, Code.UNIMPLEMENTED, text.view());
     return false;
   }

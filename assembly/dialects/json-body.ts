@@ -3,9 +3,10 @@
 // the wrong type is remembered in its words.
 
 import { JsonKind, JsonReader } from '../wire/json';
+import { isInteger, toInteger } from '../wire/number';
 import { MAX_ELEMENTS } from '../wire/proto';
 import { StringMap } from '../wire/string-map';
-import { View, viewEqualsIgnoreCase, viewLen, viewPtr } from '../wire/view';
+import { View, viewEqualsIgnoreCase, viewLen, viewPtr, viewToString } from '../wire/view';
 import { Exchange } from './exchange';
 
 /** Reads a body and remembers the first thing that is wrong. */
@@ -52,6 +53,26 @@ export class JsonBody {
     if (kind == JsonKind.STRING) return this.lasting(this.reader.string());
     if (kind == JsonKind.NULL) this.reader.skip();
     else this.wrong(field, 'string');
+    return 0;
+  }
+
+  /** A whole number of 32 bits, also as a text, as protojson reads it; 0 for null. */
+  int32(field: string): i32 {
+    const kind = this.reader.peek();
+    if (kind != JsonKind.NUMBER && kind != JsonKind.STRING) {
+      if (kind == JsonKind.NULL) this.reader.skip();
+      else this.wrong(field, 'int32');
+      return 0;
+    }
+    const text = kind == JsonKind.NUMBER ? this.reader.number() : this.reader.string();
+    if (!this.reader.ok) return 0;
+    // 5.0 and 5e0 are whole numbers too.
+    const value: f64 =
+      isInteger(text) || kind == JsonKind.STRING ? <f64>toInteger(text) : parseFloat(viewToString(text));
+    const whole = kind == JsonKind.NUMBER || isInteger(text);
+    if (whole && value >= i32.MIN_VALUE && value <= i32.MAX_VALUE && Math.floor(value) == value)
+      return <i32>value;
+    if (this.wrongType.length == 0) this.wrongType = 'invalid value for int32 field ' + field;
     return 0;
   }
 

@@ -9,8 +9,10 @@ import { installFile } from '../primitives/file/file';
 import { installHealth } from '../primitives/health/health';
 import { installHello } from '../primitives/hello/hello';
 import { installLifecycle } from '../primitives/lifecycle/lifecycle';
+import { installLock } from '../primitives/lock/lock';
 import { installMetadata } from '../primitives/metadata/metadata';
 import { installSecret } from '../primitives/secret/secret';
+import { installSequencer } from '../primitives/sequencer/sequencer';
 import { installState } from '../primitives/state/state';
 
 export * from '../host/exports-passing';
@@ -22,8 +24,10 @@ function install(router: Router): void {
   installFile(router);
   installHello(router);
   installLifecycle(router);
+  installLock(router);
   installMetadata(router);
   installSecret(router);
+  installSequencer(router);
   installHealth(router);
 }
 

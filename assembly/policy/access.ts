@@ -24,6 +24,8 @@ const DOT_LOCALHOST = literal('.localhost');
 const GET = literal('GET');
 const HEALTHZ = literal('/v1.0/healthz');
 const HEALTHZ_OUTBOUND = literal('/v1.0/healthz/outbound');
+const LIVENESS = literal('/actuator/health/liveness');
+const READINESS = literal('/actuator/health/readiness');
 
 export enum Access {
   Allowed,
@@ -52,7 +54,13 @@ export function checkAccess(
 
 /** Health probes carry no token (reference: Dapr HTTP API, authentication). */
 function isExempt(method: View, path: View): bool {
-  return viewEquals(method, GET) && (viewEquals(path, HEALTHZ) || viewEquals(path, HEALTHZ_OUTBOUND));
+  if (!viewEquals(method, GET)) return false;
+  return (
+    viewEquals(path, HEALTHZ) ||
+    viewEquals(path, HEALTHZ_OUTBOUND) ||
+    viewEquals(path, LIVENESS) ||
+    viewEquals(path, READINESS)
+  );
 }
 
 function holdsToken(configuration: Configuration, token: View): bool {

@@ -56,10 +56,14 @@ function fieldSize(value: View): i32 {
   return length == 0 ? 0 : 1 + varintSize(length) + length;
 }
 
+/** Ends where a payload of no bytes would begin. */
+const NOWHERE: usize = memory.data(192) + 192;
+
 /**
  * Writes a frame around a payload that has headroom in front of it.
  *
- * @param payload the frame's payload, in memory with at least HEADROOM writable bytes before it
+ * @param payload the frame's payload, in memory with at least HEADROOM writable bytes before it; for one of no bytes,
+ *   which is nowhere in memory, the frame is good until the next one is made
  * @param deadlineMs milliseconds the caller still waits; 0 for none
  * @param method full method name, at most MAX_METHOD_LENGTH bytes
  * @param traceparent empty, or one for which `isTraceparent` holds
@@ -77,7 +81,7 @@ export function frameAround(
   let size = 1 + varintSize(id) + 2 + fieldSize(method) + fieldSize(traceparent);
   if (deadlineMs != 0) size += 1 + varintSize(deadlineMs);
   if (length != 0) size += 1 + varintSize(length);
-  const start = viewPtr(payload) - <usize>size;
+  const start = (length == 0 ? NOWHERE : viewPtr(payload)) - <usize>size;
   let at = start;
   store<u8>(at++, 0x08);
   at = putVarint(at, id);

@@ -245,7 +245,9 @@ export class Session implements LinkOwner {
   }
 
   onPush(link: Link, payload: View): void {
-    if (link == this.links.small) this.listener.onPush(payload);
+    // Those of the next links tell where components stand before they are asked; what else they tell does no harm.
+    const next = this.next;
+    if (link == this.links.small || (next !== null && link == next.small)) this.listener.onPush(payload);
   }
 
   onReady(link: Link): void {

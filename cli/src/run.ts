@@ -90,6 +90,10 @@ function metricsPort(values: Values, { listen, envoy }: RuntimeConfig): number {
 
 async function expectPortsFree({ listen, envoy }: RuntimeConfig): Promise<void> {
   await expectFree(listen.host, listen.port, 'choose another with --port, or stop what listens there');
+  if (listen.actuator !== undefined) {
+    const { host, port } = listen.actuator;
+    await expectFree(host, port, 'choose another in listen.actuator, or stop what listens there');
+  }
   if (envoy.metricsPort === 0) return;
   const advice = 'choose another for metrics with --metrics-port (0: none), or stop what listens there';
   await expectFree('127.0.0.1', envoy.metricsPort, advice);
@@ -133,12 +137,17 @@ function shortPath(path: string): string {
   return below === '' || below.startsWith('..') ? path : below;
 }
 
+function addressOf({ host, port }: { host: string; port: number }): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
 function banner(config: RuntimeConfig, version: string, envoyVersion: string, ms: number): string {
-  const { host, port, unixSocket } = config.listen;
+  const { unixSocket, actuator } = config.listen;
   const components = config.components.map(({ name, type }) => `${name} (${type})`).join(', ') || 'none';
   const rows = [
-    ['Layotto gRPC, Dapr gRPC, Dapr HTTP', `${host.includes(':') ? `[${host}]` : host}:${port}`],
+    ['Layotto gRPC, Dapr gRPC, Dapr HTTP', addressOf(config.listen)],
     ...(unixSocket === undefined ? [] : [['the same on a Unix socket', unixSocket]]),
+    ...(actuator === undefined ? [] : [['actuator', `http://${addressOf(actuator)}/actuator`]]),
     ...(config.envoy.metricsPort === 0
       ? []
       : [['metrics', `http://127.0.0.1:${config.envoy.metricsPort}/metrics`]]),

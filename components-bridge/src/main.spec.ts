@@ -176,7 +176,7 @@ describe('the bridge process', () => {
     await start();
     const { code, stderr } = await run();
     expect(code).toBe(2);
-    expect(stderr).toContain(`another bridge answers on ${join(dir, '.layotto', 'session.sock')}`);
+    expect(stderr).toContain(`another bridge answers on ${join(dir, '.layotto', 'streams.sock')}`);
     expect(stderr.trim().split('\n')).toHaveLength(1);
   });
 

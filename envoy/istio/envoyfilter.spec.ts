@@ -51,11 +51,15 @@ describe('the EnvoyFilter', () => {
       ['CLUSTER', 'ADD', 'layotto_streams'],
       ['CLUSTER', 'ADD', 'layotto_none'],
       ['LISTENER', 'ADD', 'layotto_runtime'],
+      ['LISTENER', 'ADD', 'layotto_actuator'],
       ['EXTENSION_CONFIG', 'ADD', 'layotto.runtime'],
     ]);
     expect(found.every(({ match }) => 'context' in match && match.context === 'SIDECAR_OUTBOUND')).toBe(true);
     expect(found[4]?.patch.value['address']).toEqual({
       socket_address: { address: '127.0.0.1', port_value: 34904 },
+    });
+    expect(found[5]?.patch.value['address']).toEqual({
+      socket_address: { address: '0.0.0.0', port_value: 34999 },
     });
     // The sidecar has no place for the app's socket.
     expect(found[4]?.patch.value).not.toHaveProperty('additional_addresses');

@@ -2,11 +2,11 @@ import { MAX_SOCKET_PATH, socketPathTooLong } from '../../components-bridge/src/
 import { streamsSocket } from '../../components-bridge/src/config/sockets.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import type { EnvoyObject } from '../names.js';
-import { pluginConfiguration } from '../plugin-config.js';
+import { isGuarded, pluginConfiguration } from '../plugin-config.js';
 import type { PluginOptions } from '../plugin-config.js';
 import { discoveredFilter, extensionConfig } from '../runtime-filter.js';
 import type { ModuleSource } from '../runtime-filter.js';
-import { runtimeClusters, runtimeListener } from '../runtime-listener.js';
+import { actuatorListener, runtimeClusters, runtimeListener } from '../runtime-listener.js';
 
 /** What an EnvoyFilter needs beside the resolved configuration. */
 export interface EnvoyFilterOptions extends PluginOptions {
@@ -88,10 +88,12 @@ export function renderEnvoyFilter(config: RuntimeConfig, options: EnvoyFilterOpt
   const problems = envoyFilterProblems(config, options);
   if (problems.length > 0) throw new TypeError(problems.join('\n'));
   const plugin = pluginConfiguration(config, options);
+  // 0s: the listener waits for the filter's config, however long the first download takes.
+  const filter = discoveredFilter({ ads: {}, initial_fetch_timeout: '0s' });
+  const { actuator } = config.listen;
   const listener = runtimeListener(config, {
     address: { socket_address: { address: '127.0.0.1', port_value: config.listen.port } },
-    // 0s: the listener waits for the filter's config, however long the first download takes.
-    filter: discoveredFilter({ ads: {}, initial_fetch_timeout: '0s' }),
+    filter,
     hold: options.hold,
   });
   return {
@@ -105,6 +107,19 @@ export function renderEnvoyFilter(config: RuntimeConfig, options: EnvoyFilterOpt
           add('CLUSTER', cluster),
         ),
         add('LISTENER', listener),
+        ...(actuator === undefined
+          ? []
+          : [
+              add(
+                'LISTENER',
+                actuatorListener(config, {
+                  address: actuator,
+                  filter,
+                  hold: options.hold,
+                  guarded: isGuarded(options),
+                }),
+              ),
+            ]),
         add('EXTENSION_CONFIG', extensionConfig(options.module, plugin)),
       ],
     },

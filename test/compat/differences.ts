@@ -28,6 +28,8 @@ const REASONS = {
   transactionDelete:
     'A transaction may delete a key without an ETag; the peer compares with the empty ETag and fails.',
   afterTransaction: 'The transaction before it succeeded here, so the key is gone.',
+  keepAlive:
+    'The call works here, and says that the lock is not there; the peer has no implementation of it.',
   unknownHello:
     'The request is wrong, so the code says INVALID_ARGUMENT, as for any other unknown component.',
   inOrder:
@@ -149,6 +151,7 @@ export const differences: Record<string, Record<string, KnownDifference>> = {
             id: 'bench',
             runtimeVersion: '0.1.0',
             components: [
+              { name: 'lockstore', type: 'lock.redis', version: 'v1' },
               {
                 name: 'statestore',
                 type: 'state.redis',
@@ -228,6 +231,7 @@ export const differences: Record<string, Record<string, KnownDifference>> = {
           ours: {
             id: 'bench',
             components: [
+              { name: 'lockstore', type: 'lock.redis', version: 'v1' },
               {
                 name: 'statestore',
                 type: 'state.redis',
@@ -296,6 +300,7 @@ export const differences: Record<string, Record<string, KnownDifference>> = {
       fields: { response: { peer: { data: 'eA==', etag: '1' }, ours: {} } },
       reason: REASONS.afterDelete,
     },
+    keepalive: { fields: { code: { peer: 13, ours: 0 } }, reason: REASONS.keepAlive },
     'hello unknown': { fields: { code: { peer: 2, ours: 3 } }, reason: REASONS.unknownHello },
   },
 };

@@ -29,7 +29,10 @@ describe.each(RECORDINGS)('$name', ({ name, form, keyPrefix }) => {
     const metadata = { redisHost: `127.0.0.1:${server.port}`, keyPrefix };
     runtime = await Runtime.start({
       appId: 'bench',
-      components: [redisComponent(server.port, { form, metadata })],
+      components: [
+        { name: 'lockstore', type: 'lock.redis', form, metadata: { redisHost: metadata.redisHost } },
+        redisComponent(server.port, { form, metadata }),
+      ],
     });
     // The peer had this entry when its metadata was recorded.
     await http1(runtime.target, 'PUT', '/v1.0/metadata/k1', { body: 'v1' });

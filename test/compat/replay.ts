@@ -10,9 +10,21 @@ import {
   SayHelloResponseSchema,
 } from '../../components-bridge/src/gen/layotto/bridge/v1/hello_pb.js';
 import {
+  LockKeepAliveRequestSchema,
+  LockKeepAliveResponseSchema,
+  TryLockRequestSchema,
+  TryLockResponseSchema,
+  UnlockRequestSchema,
+  UnlockResponseSchema,
+} from '../../components-bridge/src/gen/layotto/bridge/v1/lock_pb.js';
+import {
   GetSecretRequestSchema,
   GetSecretResponseSchema,
 } from '../../components-bridge/src/gen/layotto/bridge/v1/secret_pb.js';
+import {
+  GetNextIdRequestSchema,
+  GetNextIdResponseSchema,
+} from '../../components-bridge/src/gen/layotto/bridge/v1/sequencer_pb.js';
 import {
   DeleteBulkStateRequestSchema,
   DeleteStateRequestSchema,
@@ -60,6 +72,12 @@ const SCHEMAS: Record<string, [DescMessage, DescMessage]> = {
   GetMetadata: [EmptySchema, GetMetadataResponseSchema],
   GetSecret: [GetSecretRequestSchema, GetSecretResponseSchema],
   InvokeBinding: [InvokeBindingRequestSchema, InvokeBindingResponseSchema],
+  TryLock: [TryLockRequestSchema, TryLockResponseSchema],
+  TryLockAlpha1: [TryLockRequestSchema, TryLockResponseSchema],
+  Unlock: [UnlockRequestSchema, UnlockResponseSchema],
+  UnlockAlpha1: [UnlockRequestSchema, UnlockResponseSchema],
+  LockKeepAlive: [LockKeepAliveRequestSchema, LockKeepAliveResponseSchema],
+  GetNextId: [GetNextIdRequestSchema, GetNextIdResponseSchema],
   SayHello: [SayHelloRequestSchema, SayHelloResponseSchema],
 };
 
@@ -69,13 +87,21 @@ const JSON_NAMES: Record<string, string> = {
   extendedMetadata: 'extended',
 };
 
+/** Members of Dapr's requests that have another name in the bridge's messages, with the same number. */
+const REQUEST_NAMES: Record<string, string> = { expiry_in_seconds: 'expire' };
+
+function renamed(members: object, names: Record<string, string>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(members).map(([name, value]) => [names[name] ?? name, value]));
+}
+
 /** Makes a recorded gRPC call again, and puts the answer in the form of the recordings. */
 export async function replayGrpc(client: RawClient, row: GrpcRow): Promise<GrpcOutcome> {
   if (row.waitMs !== undefined) await sleep(row.waitMs);
   const schemas = SCHEMAS[row.method.split('/')[1] ?? ''];
   if (schemas === undefined) throw new Error(`no schema for ${row.method}`);
   const [input, output] = schemas;
-  const message = fromJson(input, row.request as never, { ignoreUnknownFields: true });
+  const request = renamed(row.request as object, REQUEST_NAMES);
+  const message = fromJson(input, request as never, { ignoreUnknownFields: true });
   const answer = await client.send({ path: `/${row.method}`, body: [grpcFrame(toBinary(input, message))] });
   if (answer.grpcStatus !== 0) {
     const details = (answer.details?.details ?? []).map(({ typeUrl, value }) => ({
@@ -85,12 +111,9 @@ export async function replayGrpc(client: RawClient, row: GrpcRow): Promise<GrpcO
     return { error: { code: answer.grpcStatus, message: answer.grpcMessage, details } };
   }
   const response = fromBinary(output, answer.messages[0] ?? new Uint8Array());
-  const json = toJson(output, response) as Record<string, unknown>;
-  return {
-    response: Object.fromEntries(
-      Object.entries(json).map(([name, value]) => [JSON_NAMES[name] ?? name, value]),
-    ),
-  };
+  // Each API has its own names for what became of a lock.
+  const enumAsInteger = /lock/i.test(row.method);
+  return { response: renamed(toJson(output, response, { enumAsInteger }) as object, JSON_NAMES) };
 }
 
 /** Makes a recorded HTTP call again. */

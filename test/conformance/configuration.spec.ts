@@ -30,15 +30,15 @@ async function redis(kind: 'redis' | 'valkey', args: readonly string[] = []): Pr
   };
 }
 
-configurationConformance('the embedded store', async () => {
+configurationConformance({ backend: 'embedded', setup: 'one process' }, async () => {
   return { component: { type: 'configuration.embedded' }, defaults: DEFAULTS, stop: async () => undefined };
 });
 
-configurationConformance('Redis', () => redis('redis'));
+configurationConformance({ backend: 'redis', setup: 'Redis' }, () => redis('redis'));
 
-configurationConformance('Valkey', () => redis('valkey'));
+configurationConformance({ backend: 'redis', setup: 'Valkey' }, () => redis('valkey'));
 
-configurationConformance('a Redis that does not tell of changes', async () => {
+configurationConformance({ backend: 'redis', setup: 'without notifications' }, async () => {
   const backend = await redis('redis', ['--rename-command', 'CONFIG', '']);
   return { ...backend, noticeMs: 2_500 };
 });

@@ -6,6 +6,8 @@ import type { Following } from '../../components-bridge/src/primitives/configura
 import { Rooms } from '../support/rooms.js';
 import type { RoomComponent } from '../support/rooms.js';
 import { eventually, sleep } from '../support/wait.js';
+import { conformance } from './backends.js';
+import type { Subject } from './backends.js';
 import { refused } from './state-client.js';
 
 /** A backend that a configuration store is tested on. It starts empty. */
@@ -115,8 +117,8 @@ class Recorder implements Follower {
 }
 
 /** What every configuration store must do, whatever it is made of. A new store is one call of this. */
-export function configurationConformance(name: string, start: () => Promise<ConfigurationBackend>): void {
-  describe(`configuration in ${name}`, () => {
+export function configurationConformance(subject: Subject, start: () => Promise<ConfigurationBackend>): void {
+  conformance('configuration', subject, () => {
     let backend: ConfigurationBackend;
     let rooms: Rooms;
     let store: Client;

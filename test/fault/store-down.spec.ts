@@ -4,8 +4,9 @@ import { freePort } from '../support/ports.js';
 import { startStore } from '../support/store-servers.js';
 import { eventually } from '../support/wait.js';
 
-/** Long enough for a loaded machine, and far below the deadline of a call that hangs. */
-const AT_ONCE_MS = 2000;
+/** What a refusal may take; of several tries one has to, because the machine may be busy with something else. */
+const AT_ONCE_MS = 100;
+const TRIES = 5;
 
 async function doorsOf(runtime: Runtime): Promise<StateDoor[]> {
   const client = await runtime.connect();
@@ -16,13 +17,17 @@ async function doorsOf(runtime: Runtime): Promise<StateDoor[]> {
   ];
 }
 
-/** A refusal at once, as each door says "unavailable", with the store's name. */
-async function expectRefused(door: StateDoor): Promise<void> {
-  const started = performance.now();
-  const { code, message } = await door.get('redis', 'k');
-  expect(performance.now() - started).toBeLessThan(AT_ONCE_MS);
-  expect([14, 500, 503]).toContain(code);
-  expect(message).toContain('redis');
+/** A refusal at once, as each door says "unavailable", with the store's name and the reason. */
+async function expectRefused(door: StateDoor, port: number): Promise<void> {
+  let fastest = Infinity;
+  for (let time = 0; time < TRIES; time++) {
+    const started = performance.now();
+    const { code, message } = await door.get('redis', 'k');
+    fastest = Math.min(fastest, performance.now() - started);
+    expect([14, 503]).toContain(code);
+    expect(message).toMatch(new RegExp(`redis is not ready: 127\\.0\\.0\\.1:${port}: .+`));
+  }
+  expect(fastest).toBeLessThan(AT_ONCE_MS);
 }
 
 test('a backend that is down hurts nobody else, and is served when it is there', async () => {
@@ -35,7 +40,7 @@ test('a backend that is down hurts nobody else, and is served when it is there',
     // Never there so far.
     for (const door of doors) {
       await eventually('the other store is served', async () => (await door.get('embedded', 'k')).code === 0);
-      await expectRefused(door);
+      await expectRefused(door, port);
       expect(await door.save('embedded', [{ key: 'k', value: '1' }])).toMatchObject({ code: 0 });
     }
     server = await startStore('redis', [], port);
@@ -48,7 +53,7 @@ test('a backend that is down hurts nobody else, and is served when it is there',
     server = undefined;
     for (const door of doors) {
       await eventually('the loss is noticed', async () => (await door.get('redis', 'k')).code !== 0);
-      await expectRefused(door);
+      await expectRefused(door, port);
       expect(await door.get('embedded', 'k')).toMatchObject({ code: 0, value: '1' });
     }
     server = await startStore('redis', [], port);

@@ -12,6 +12,7 @@ const MODULES: Record<string, [path: string, code: number]> = {
   file: [`${RUNTIME}/ListFile`, 3],
   hello: [`${RUNTIME}/SayHello`, 3],
   lifecycle: ['/spec.proto.runtime.v1.Lifecycle/ApplyConfiguration', 3],
+  lock: [`${RUNTIME}/TryLock`, 9],
   secret: [`${RUNTIME}/GetSecret`, 9],
   state: [`${RUNTIME}/GetState`, 3],
 };

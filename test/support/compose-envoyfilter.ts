@@ -51,8 +51,10 @@ export function composeEnvoyFilter(document: unknown, options: ComposeOptions): 
     (listener) => rewrite(listener, extensions, options) as Json,
   );
   for (const listener of listeners) {
-    const address = listener['address'] as { socket_address: { port_value: number } };
-    address.socket_address.port_value = options.port;
+    const { socket_address: socket } = listener['address'] as {
+      socket_address: { address: string; port_value: number };
+    };
+    if (listener['name'] !== 'layotto_actuator') socket.port_value = options.port;
   }
   return {
     node: { id: 'sidecar', cluster: 'mesh' },

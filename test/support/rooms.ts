@@ -17,9 +17,12 @@ import type { Handler } from '../../components-bridge/src/primitives/handler.js'
 import { FileService } from '../../components-bridge/src/primitives/file/service.js';
 import { HelloService } from '../../components-bridge/src/primitives/hello/service.js';
 import { LifecycleService } from '../../components-bridge/src/primitives/lifecycle/service.js';
+import { LockService } from '../../components-bridge/src/primitives/lock/service.js';
 import { ComponentRegistry } from '../../components-bridge/src/primitives/registry.js';
 import { SecretReferences } from '../../components-bridge/src/primitives/secret/references.js';
 import { SecretService } from '../../components-bridge/src/primitives/secret/service.js';
+import { heedBiggerThan } from '../../components-bridge/src/primitives/sequencer/bigger-than.js';
+import { SequencerService } from '../../components-bridge/src/primitives/sequencer/service.js';
 import { Secrets } from '../../components-bridge/src/telemetry/secrets.js';
 import { eventually } from './wait.js';
 
@@ -28,6 +31,8 @@ export type RoomComponent = Pick<ComponentConfig, 'name' | 'type'> & Partial<Com
 export interface RoomsOptions {
   messageBytes?: number;
   mayApply?: () => boolean;
+  /** Where the app listens; by default nowhere. */
+  app?: { port: number; protocol: 'http' | 'grpc' };
   /** Component types beside the catalog's. */
   types?: readonly ComponentType[];
   /** A copy of the folder of another one; by default a new folder. Removed in the end. */
@@ -35,6 +40,9 @@ export interface RoomsOptions {
   /** Resolve at once, without waiting until every component is ready. */
   wait?: boolean;
 }
+
+/** Who the keys belong to. */
+const OWNER = { appId: 'app', namespace: '' };
 
 /** Components and the services that use them: a bridge without its sockets. */
 export class Rooms {
@@ -44,6 +52,7 @@ export class Rooms {
   readonly log: string[] = [];
   readonly watches: Watches;
   readonly live: LiveAnswers;
+  readonly #configuration: ConfigurationService;
   readonly #handlers = new Map<string, Handler>();
 
   private constructor(
@@ -63,6 +72,7 @@ export class Rooms {
       log: pino({ level: 'trace' }, { write: (line: string) => void this.log.push(line) }),
       secrets: this.secrets,
       metadataOf: (config) => references.metadataOf(config),
+      prepare: (config, instance) => heedBiggerThan(config, instance, OWNER),
     });
     this.watches = new Watches({ registry: this.registry, appId: 'app' });
     this.live = new LiveAnswers({
@@ -72,12 +82,22 @@ export class Rooms {
     });
     const asked = { registry: this.registry, messageBytes: options.messageBytes ?? 4 * 1024 * 1024 };
     const lifecycle = { registry: this.registry, catalog: types, mayApply: options.mayApply ?? (() => true) };
+    this.#configuration = new ConfigurationService({
+      ...asked,
+      appId: 'app',
+      app: options.app ?? { port: 0, protocol: 'http' },
+      log: pino({ level: 'silent' }),
+      watches: this.watches,
+      live: this.live,
+    });
     const services = [
       new BindingService(asked),
-      new ConfigurationService({ ...asked, appId: 'app', watches: this.watches, live: this.live }),
+      this.#configuration,
       new FileService(asked),
       new HelloService(asked),
+      new LockService({ ...asked, ...OWNER }),
       new SecretService(asked),
+      new SequencerService({ ...asked, ...OWNER }),
       new LifecycleService(lifecycle),
     ];
     for (const { handlers } of services) {
@@ -129,6 +149,7 @@ export class Rooms {
   }
 
   async close(): Promise<void> {
+    this.#configuration.close();
     this.live.close();
     this.watches.close();
     await this.registry.close();

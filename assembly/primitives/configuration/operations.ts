@@ -9,6 +9,7 @@ export const GET_CONFIGURATION = literal('layotto.bridge.v1.Configuration/GetCon
 export const SAVE_CONFIGURATION = literal('layotto.bridge.v1.Configuration/SaveConfiguration');
 export const DELETE_CONFIGURATION = literal('layotto.bridge.v1.Configuration/DeleteConfiguration');
 
+export const CALL_APP = literal('layotto.bridge.v1.Configuration/CallApp');
 export const UNSUBSCRIBE_CONFIGURATION = literal('layotto.bridge.v1.Configuration/UnsubscribeConfiguration');
 
 const CONFIGURATION = literal('configuration');

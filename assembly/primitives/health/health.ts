@@ -1,5 +1,5 @@
-// Health, answered inside Envoy: a worker is healthy when it can reach the
-// bridge, because then it can serve.
+// Health in Dapr's HTTP API, answered inside Envoy: a worker is healthy when it
+// can reach the bridge, because then it can serve. Layotto's is the actuator's.
 
 import { answerEmpty, answerError } from '../../dialects/dapr-http';
 import { Exchange, Step } from '../../dialects/exchange';
@@ -7,6 +7,7 @@ import { Handler } from '../../dialects/handler';
 import { QueryReader } from '../../wire/percent';
 import { Router } from '../../dialects/router';
 import { literal, viewEquals } from '../../wire/view';
+import { installActuator } from '../actuator/actuator';
 
 const APP_ID = literal('appid');
 const NOT_READY = literal('dapr is not ready');
@@ -44,8 +45,9 @@ class OutboundHealthz extends Handler {
   }
 }
 
-/** Enters the health routes of Dapr's HTTP API. */
+/** Enters the health routes of Dapr's HTTP API, and Layotto's actuator. */
 export function installHealth(router: Router): void {
+  installActuator(router);
   router.http('health', 'Healthz', 'GET', '/v1.0/healthz', (): Handler => new Healthz());
   router.http(
     'health',

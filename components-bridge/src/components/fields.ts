@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { parseFlag } from '../config/units.js';
 import { parseGoDuration } from './durations.js';
 
 /** Longest pause or wait that can be configured: an hour. Timers overflow at 24 days. */
@@ -44,9 +45,7 @@ export function duration(): z.ZodType<number | undefined> {
 
 /** Go's spellings, as Dapr and Layotto take them. */
 export function flag(): z.ZodType<boolean | undefined> {
-  return read('true or false', (value) =>
-    /^(1|t|true|y|yes|on)$/i.test(value) ? true : /^(0|f|false|n|no|off)$/i.test(value) ? false : undefined,
-  );
+  return read('true or false', parseFlag);
 }
 
 export function oneOf<Choice extends string>(...choices: readonly Choice[]): z.ZodType<Choice | undefined> {

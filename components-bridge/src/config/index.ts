@@ -64,6 +64,8 @@ const EMBEDDED = 'embedded default';
 const EMBEDDED_COMPONENTS: readonly { name: string; type: string; metadata?: Record<string, string> }[] = [
   { name: 'statestore', type: 'state.embedded' },
   { name: 'configstore', type: 'configuration.embedded' },
+  { name: 'lockstore', type: 'lock.embedded' },
+  { name: 'sequencer', type: 'sequencer.embedded' },
   { name: 'localstorage', type: 'bindings.localstorage' },
   { name: 'file', type: 'file.local' },
   { name: 'helloworld', type: 'hello.helloworld' },
@@ -180,6 +182,7 @@ function assemble(
     hosts: [...(draft.listen.hosts ?? DEFAULTS.listen.hosts)],
   };
   if (draft.listen.unixSocket !== undefined) listen.unixSocket = draft.listen.unixSocket;
+  if (draft.listen.actuator !== undefined) listen.actuator = draft.listen.actuator;
   const { otlp, sampling = DEFAULTS.tracing.sampling } = draft.tracing;
   return {
     source: sources.length === 0 ? EMBEDDED : sources.join(' and '),
@@ -220,7 +223,7 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
   const problem = (path: string[], message: string): void =>
     findings.problem(file, draft.lineOf(path), path.join('.'), message);
 
-  const { unixSocket, port } = config.listen;
+  const { unixSocket, port, actuator } = config.listen;
   if (unixSocket !== undefined && socketPathTooLong(unixSocket)) {
     problem(['listen', 'unixSocket'], tooLong(unixSocket));
   }
@@ -229,6 +232,14 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
     const message = `${tooLong(socket)}; choose a data folder with a shorter path`;
     if (options.dataDir === undefined) problem(['dataDir'], message);
     else findings.problem('', 0, '--data-dir', message);
+  }
+  const taken = [port, config.envoy.metricsPort].indexOf(actuator?.port ?? -1);
+  if (taken >= 0) {
+    const user = taken === 0 ? 'listen.port' : 'envoy.metricsPort';
+    problem(
+      ['listen', 'actuator'],
+      `expected a port of its own, found ${actuator?.port}, which ${user} uses`,
+    );
   }
   if (config.envoy.metricsPort === port) {
     problem(

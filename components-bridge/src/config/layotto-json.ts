@@ -7,14 +7,14 @@ import type { ConfigDocument } from './document.js';
 import { emptyDraft } from './draft.js';
 import type { Draft, DraftComponent } from './draft.js';
 import { SECTIONS } from './layotto-sections.js';
-import { appIdProblem, asListenHost, asPort, componentNameProblem } from './limits.js';
+import { appIdProblem, asListenAddress, asPort, componentNameProblem } from './limits.js';
 import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
 import { readMetadata } from './native.js';
 import { keysOf } from './schema.js';
 import { readLayottoSecretRefs } from './secret-refs.js';
 import { nearest } from './suggest.js';
-import type { CatalogEntry } from './types.js';
+import type { CatalogEntry, ListenAddress } from './types.js';
 
 type Path = readonly PropertyKey[];
 
@@ -103,7 +103,8 @@ class LayottoReader {
         const path = [...serverPath, 'listeners', l];
         const map = this.#map(listener, path);
         const filter = this.#grpcFilter(map, path);
-        if (filter === undefined)
+        if (filter === undefined && this.#isActuator(map, path)) this.#actuator(map, path);
+        else if (filter === undefined)
           this.#notice(path, `the listener ${describe(map['name'])} is not served by this version`);
         else if (found) this.#notice(path, 'a second runtime listener; only the first is used');
         else {
@@ -164,16 +165,27 @@ class LayottoReader {
       this.#draft.listen.unixSocket = resolve(this.folder, address);
       return;
     }
-    const match = /^(.*):(\d{1,5})$/.exec(address);
-    const host = asListenHost((match?.[1] || '0.0.0.0').replace(/^\[(.*)\]$/, '$1'));
-    const port = asPort(match?.[2], 1);
-    if (match === null || host === undefined || port === undefined) {
-      const expected = 'expected "host:port" with an IP address and a port from 1 to 65535';
-      this.#problem(addressPath, `${expected}, found ${describe(address)}`);
-      return;
-    }
-    this.#draft.listen.host = host;
-    this.#draft.listen.port = port;
+    const { host, port } = this.#listenAddress(address, addressPath) ?? {};
+    if (host !== undefined) this.#draft.listen.host = host;
+    if (port !== undefined) this.#draft.listen.port = port;
+  }
+
+  #listenAddress(value: unknown, path: Path): ListenAddress | undefined {
+    const address =
+      typeof value === 'string' && value.includes(':') ? asListenAddress(value, true) : undefined;
+    const expected = 'expected "host:port" with an IP address and a port from 1 to 65535';
+    if (address === undefined) this.#problem(path, `${expected}, found ${describe(value)}`);
+    return address;
+  }
+
+  #isActuator(listener: Record<string, unknown>, path: Path): boolean {
+    const filters = this.#list(listener['stream_filters'], [...path, 'stream_filters']);
+    return filters.some((filter) => isRecord(filter) && filter['type'] === 'actuator_filter');
+  }
+
+  #actuator(listener: Record<string, unknown>, path: Path): void {
+    const address = this.#listenAddress(listener['address'], [...path, 'address']);
+    if (address !== undefined) this.#draft.listen.actuator = address;
   }
 
   #grpcConfig(value: unknown, path: Path): void {
@@ -272,8 +284,12 @@ class LayottoReader {
     return known?.primitive === primitive || type.startsWith(`${primitive}.`) ? type : `${primitive}.${type}`;
   }
 
-  /** A text, or a list of texts, such as the addresses of a configuration store, separated by commas. */
+  /**
+   * A setting as metadata has it: a list of texts, such as the addresses of a configuration store, separated by
+   * commas; a map, such as biggerThan, as JSON.
+   */
   #textOf(path: Path, value: unknown): string | undefined {
+    if (isRecord(value)) return JSON.stringify(value);
     if (!Array.isArray(value)) return this.document.textOf(path);
     const parts = value.map((_, index) => this.document.textOf([...path, index]));
     return parts.every((part) => part !== undefined) ? parts.join(',') : undefined;

@@ -1,5 +1,7 @@
 import { isIP } from 'node:net';
 
+import type { ListenAddress } from './types.js';
+
 /** Bytes of a Unix socket path that Linux takes: 108 with the closing zero. macOS takes 103. */
 export const MAX_SOCKET_PATH = 107;
 
@@ -40,6 +42,22 @@ export function asCollector(value: unknown): string | undefined {
 export function asListenHost(value: unknown): string | undefined {
   if (value === 'localhost') return '127.0.0.1';
   return typeof value === 'string' && isIP(value) !== 0 ? value : undefined;
+}
+
+/**
+ * An address to listen on: `host:port` with an IP address, in brackets if it has colons, or a port alone, which is on
+ * 127.0.0.1.
+ *
+ * @param everywhere an address without a host, such as `:34904`, is every address; else it is none
+ */
+export function asListenAddress(value: unknown, everywhere = false): ListenAddress | undefined {
+  const alone = asPort(value, 1);
+  if (alone !== undefined) return { host: '127.0.0.1', port: alone };
+  const match = typeof value === 'string' ? /^(.*):(\d{1,5})$/.exec(value) : null;
+  const written = match?.[1] ?? '';
+  const host = asListenHost(everywhere && written === '' ? '0.0.0.0' : written.replace(/^\[(.*)\]$/, '$1'));
+  const port = asPort(match?.[2], 1);
+  return host === undefined || port === undefined ? undefined : { host, port };
 }
 
 /** A host name as it stands in a Host header, without port; in lower case. */

@@ -19,7 +19,7 @@ describe('the native form', () => {
     await folder.write({
       'conf/layotto.yaml': `
 app: {id: shop, port: 8080, protocol: grpc}
-listen: {host: localhost, port: 35000, unixSocket: ./app.sock, hosts: [Runtime.local]}
+listen: {host: localhost, port: 35000, unixSocket: ./app.sock, actuator: '[::1]:35001', hosts: [Runtime.local]}
 dataDir: ../data
 limits: {message: 1MiB, operations: 10, streams: 20, bytes: 8 MiB, cache: 2MiB, deadline: 500ms}
 envoy: {concurrency: 1, metricsPort: 0}
@@ -39,6 +39,7 @@ components:
         host: '127.0.0.1',
         port: 35000,
         unixSocket: join(folder.path, 'conf/app.sock'),
+        actuator: { host: '::1', port: 35001 },
         hosts: ['runtime.local'],
       },
       dataDir: join(folder.path, 'data'),
@@ -202,6 +203,14 @@ components:
         "layotto.yaml:1 tracing.otlp: expected a collector's address as http://HOST:PORT",
       ],
     ),
+    [
+      'listen: {actuator: "localhost:34904"}',
+      'layotto.yaml:1 listen.actuator: expected a port of its own, found 34904, which listen.port uses',
+    ],
+    [
+      'listen: {actuator: 34903}',
+      'layotto.yaml:1 listen.actuator: expected a port of its own, found 34903, which envoy.metricsPort uses',
+    ],
     ['listen: {port: 34903}', 'layotto.yaml:1 envoy.metricsPort: expected a port of its own, found 34903'],
     ['app: {port: 34904}', "layotto.yaml:1 app.port: expected the app's own port, found 34904"],
     [

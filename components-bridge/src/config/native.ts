@@ -12,6 +12,7 @@ import {
   asCollector,
   asCount,
   asHostName,
+  asListenAddress,
   asListenHost,
   asPort,
   asShare,
@@ -52,6 +53,9 @@ const listen = z.strictObject({
   host: field('an IP address to listen on, such as 127.0.0.1', asListenHost),
   port: field('a port from 1 to 65535', (value) => asPort(value, 1)),
   unixSocket: text,
+  actuator: field('a port, or an IP address and a port such as 0.0.0.0:34999', (value) =>
+    asListenAddress(value),
+  ),
   hosts: field('a list of host names without ports, such as [runtime.local]', (value) => {
     if (!Array.isArray(value)) return undefined;
     const names = value.map(asHostName);

@@ -10,7 +10,14 @@ import { hint } from './suggest.js';
 type Path = readonly PropertyKey[];
 
 /** Metadata that is read before a component is opened, or elsewhere, and so cannot come from a secret store. */
-const NEVER_SECRET: ReadonlySet<string> = new Set(['keyPrefix', 'nearCacheMaxAge', 'answerInEnvoy']);
+const NEVER_SECRET: ReadonlySet<string> = new Set([
+  'keyPrefix',
+  'nearCacheMaxAge',
+  'answerInEnvoy',
+  'biggerThan',
+  'segmentCacheEnable',
+  'segmentStep',
+]);
 
 /** The native form's `{secret: {store: NAME, name: NAME, key: KEY}}` in the place of a metadata value. */
 export function isNativeSecretRef(value: unknown): boolean {

@@ -13,8 +13,17 @@ export interface RuntimeConfig {
   source: string;
   /** The app beside the runtime. `id` defaults to `app`; `port` 0 means that it serves none. */
   app: { id: string; port: number; protocol: 'http' | 'grpc' };
-  /** Where the runtime listens. `hosts` are the names allowed in Host beside localhost and IP addresses. */
-  listen: { host: string; port: number; unixSocket?: string; hosts: string[] };
+  /**
+   * Where the runtime listens. `hosts` are the names allowed in Host beside localhost and IP addresses; `actuator` is
+   * an address that has the actuator's routes only.
+   */
+  listen: {
+    host: string;
+    port: number;
+    unixSocket?: string;
+    actuator?: ListenAddress;
+    hosts: string[];
+  };
   /** Absolute folder of data, sockets and generated files. */
   dataDir: string;
   /** Bounds of one call (`messageBytes`, `deadlineMs`) and of one filter (the others). */
@@ -35,6 +44,12 @@ export interface RuntimeConfig {
   /** Where spans go: a collector's base address (OTLP over HTTP), and which part of new traces is recorded. */
   tracing?: { otlp: string; sampling: number };
   components: ComponentConfig[];
+}
+
+/** An IP address and a port to listen on. */
+export interface ListenAddress {
+  host: string;
+  port: number;
 }
 
 /** One component of the resolved configuration. */

@@ -20,3 +20,9 @@ export function parseBytes(value: unknown): number | undefined {
 export function parseDuration(value: unknown): number | undefined {
   return typeof value === 'string' ? amount(value, TIME_UNITS) : undefined;
 }
+
+/** Go's spellings of true and false, as Dapr and Layotto take them; undefined for any other text. */
+export function parseFlag(text: string): boolean | undefined {
+  if (/^(1|t|true|y|yes|on)$/i.test(text)) return true;
+  return /^(0|f|false|n|no|off)$/i.test(text) ? false : undefined;
+}

@@ -48,7 +48,9 @@ describe('ComponentRegistry', () => {
     const component = closing();
     const open = jest.fn((_: ComponentContext) => Promise.resolve(component));
     build(open);
-    expect(registry.health()).toEqual([{ name: 'one', type: 'state.test', status: 'connecting' }]);
+    expect(registry.health()).toEqual([
+      { primitive: 'state', name: 'one', type: 'state.test', status: 'connecting' },
+    ]);
     registry.start();
     registry.start();
     expect(registry.find('state', 'one')?.instance).toBeUndefined();

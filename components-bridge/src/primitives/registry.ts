@@ -4,7 +4,7 @@ import type { ComponentConfig } from '../config/types.js';
 import type { Secrets } from '../telemetry/secrets.js';
 import type { ComponentType } from './component.js';
 import { ComponentSlot } from './slot.js';
-import type { ComponentHealth, MetadataOf } from './slot.js';
+import type { ComponentHealth, MetadataOf, Prepare } from './slot.js';
 
 /** How long calls may go on using a component whose place another has taken. */
 const RETIRE_MS = 15_000;
@@ -18,6 +18,7 @@ export interface RegistryOptions {
   secrets?: Secrets;
   /** Completes the metadata of components that keep some of it in secret stores. */
   metadataOf?: MetadataOf;
+  prepare?: Prepare;
   /** Told after each change of a component's status or reason, as long as calls find it. */
   onHealth?: (health: ComponentHealth) => void;
   /** Told when a component's new settings have taken the place of the old ones. */
@@ -69,6 +70,8 @@ export class ComponentRegistry {
   readonly #leaving = new Set<ComponentSlot>();
   readonly #listeners = new Set<(primitive: string, name: string) => void>();
   readonly #log: Logger;
+  /** How much components log, where that was set, by primitive and name. */
+  readonly #levels = new Map<string, string>();
 
   constructor(private readonly options: RegistryOptions) {
     this.#log = options.log;
@@ -177,6 +180,19 @@ export class ComponentRegistry {
     return this.#all().map((slot) => slot.health());
   }
 
+  /** How much each component logs, as pino names it. */
+  logLevels(): { config: ComponentConfig; level: string }[] {
+    return this.#all().map(({ config, log }) => ({ config, level: log.level }));
+  }
+
+  /** Sets how much a component logs, also by its later settings. @param level one of pino's */
+  setLogLevel(config: ComponentConfig, level: string): void {
+    const id = idOf(config);
+    this.#levels.set(id, level);
+    for (const slot of [...this.#all(), ...this.#candidates.values(), ...this.#trials])
+      if (idOf(slot.config) === id) slot.log.level = level;
+  }
+
   /** Closes every component; a failure to close is logged. */
   async close(): Promise<void> {
     const slots = [...this.#all(), ...this.#candidates.values(), ...this.#trials, ...this.#leaving];
@@ -226,16 +242,19 @@ export class ComponentRegistry {
   }
 
   #slot(config: ComponentConfig): ComponentSlot {
-    const { dataDir, log, secrets, metadataOf } = this.options;
+    const { dataDir, log, secrets, metadataOf, prepare } = this.options;
     secrets?.addComponents([config]);
-    return new ComponentSlot(config, this.#types.get(config.type), {
+    const slot = new ComponentSlot(config, this.#types.get(config.type), {
       dataDir,
       log,
       ...(secrets === undefined ? {} : { secrets }),
       ...(metadataOf === undefined ? {} : { metadataOf }),
+      ...(prepare === undefined ? {} : { prepare }),
       onChange: (slot) => this.#changed(slot),
       onInvalid: ({ config }, keys) => this.options.onInvalid?.(config, keys),
     });
+    slot.log.level = this.#levels.get(idOf(config)) ?? slot.log.level;
+    return slot;
   }
 
   #all(): ComponentSlot[] {
@@ -285,7 +304,7 @@ export class ComponentRegistry {
   #changed(slot: ComponentSlot): void {
     const { config } = slot;
     const { status, reason } = slot.health();
-    const log = this.#log.child({ component: config.name, type: config.type });
+    const { log } = slot;
     const id = idOf(config);
     if (this.#trials.has(slot)) {
       if (slot.instance === undefined) return;

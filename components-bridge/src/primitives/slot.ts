@@ -11,6 +11,7 @@ export type ComponentStatus = 'ready' | 'connecting' | 'down';
 
 /** Where one component stands. */
 export interface ComponentHealth {
+  primitive: string;
   name: string;
   type: string;
   status: ComponentStatus;
@@ -21,6 +22,13 @@ export interface ComponentHealth {
 /** Pause before the next try to open a component: doubled each time, with jitter. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
+
+/**
+ * What a primitive does with a component before the first call finds it.
+ *
+ * @throws Error that says why it cannot serve; it is then closed, and opened again after a pause
+ */
+export type Prepare = (config: ComponentConfig, instance: Component) => Promise<void>;
 
 /** Completes a component's metadata. @throws Error that says what is missing */
 export type MetadataOf = (config: ComponentConfig) => Promise<Record<string, string>>;
@@ -33,6 +41,7 @@ export interface SlotOptions {
   secrets?: Secrets;
   /** The component's metadata with what it keeps in secret stores. */
   metadataOf?: MetadataOf;
+  prepare?: Prepare;
   /** Told after each change of its status or reason. */
   onChange: (slot: ComponentSlot) => void;
   /** Told of stored keys whose values, read before, may be out of date. */
@@ -64,7 +73,8 @@ export class ComponentSlot {
   readonly settled = new Promise<void>((resolve) => {
     this.#settle = resolve;
   });
-  readonly #log: Logger;
+  /** Its own log, and the component's. */
+  readonly log: Logger;
   readonly #secrets: Secrets;
 
   /** @param type undefined if this version does not serve it: then it never becomes ready */
@@ -73,7 +83,7 @@ export class ComponentSlot {
     private readonly type: ComponentType | undefined,
     private readonly options: SlotOptions,
   ) {
-    this.#log = options.log.child({ component: config.name, type: config.type });
+    this.log = options.log.child({ component: config.name, type: config.type });
     this.#secrets = options.secrets ?? new Secrets();
   }
 
@@ -92,8 +102,8 @@ export class ComponentSlot {
   }
 
   health(): ComponentHealth {
-    const { name, type } = this.config;
-    const health: ComponentHealth = { name, type, status: this.#status };
+    const { primitive, name, type } = this.config;
+    const health: ComponentHealth = { primitive, name, type, status: this.#status };
     if (this.#reason !== undefined) health.reason = this.#reason;
     return health;
   }
@@ -115,7 +125,7 @@ export class ComponentSlot {
     } catch (error) {
       // What cannot be had now is not new; the component goes on with what it has.
       const reason = this.#secrets.redact(reasonOf(error));
-      if (reason !== this.#missing) this.#log.warn({ reason }, 'its secrets cannot be read again');
+      if (reason !== this.#missing) this.log.warn({ reason }, 'its secrets cannot be read again');
       this.#missing = reason;
       return false;
     }
@@ -175,7 +185,7 @@ export class ComponentSlot {
     this.#instance = undefined;
     this.#set('down', why);
     await instance?.close().catch((error: unknown) => {
-      this.#log.warn({ reason: reasonOf(error) }, 'component did not close cleanly');
+      this.log.warn({ reason: reasonOf(error) }, 'component did not close cleanly');
     });
   }
 
@@ -209,12 +219,18 @@ export class ComponentSlot {
       version,
       metadata,
       dataDir: this.options.dataDir,
-      log: this.#log,
+      log: this.log,
       report: (status, reason) => {
         if (opened && !this.#closed) this.#set(status, reason);
       },
       invalidate: (keys) => this.options.onInvalid?.(this, keys),
     });
+    try {
+      await this.options.prepare?.(this.config, instance);
+    } catch (error) {
+      await instance.close().catch(() => undefined);
+      throw error;
+    }
     opened = true;
     this.#metadata = metadata;
     return instance;

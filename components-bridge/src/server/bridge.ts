@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { configHash } from '../config/hash.js';
 import { streamsSocket } from '../config/sockets.js';
 import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
+import { ActuatorService } from '../primitives/actuator/service.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
 import type { ComponentType } from '../primitives/component.js';
@@ -13,10 +14,13 @@ import { Watches } from '../primitives/configuration/watches.js';
 import { FileService } from '../primitives/file/service.js';
 import { HelloService } from '../primitives/hello/service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
+import { LockService } from '../primitives/lock/service.js';
 import { ComponentRegistry } from '../primitives/registry.js';
 import type { Applied, ApplyOptions } from '../primitives/registry.js';
 import { SecretReferences } from '../primitives/secret/references.js';
 import { SecretService } from '../primitives/secret/service.js';
+import { heedBiggerThan } from '../primitives/sequencer/bigger-than.js';
+import { SequencerService } from '../primitives/sequencer/service.js';
 import type { ComponentHealth } from '../primitives/slot.js';
 import { StateService } from '../primitives/state/service.js';
 import { Exposition } from '../telemetry/exposition.js';
@@ -26,6 +30,7 @@ import { AdminServer } from './admin.js';
 import type { AdminPage } from './admin.js';
 import { CallWatch } from './calls.js';
 import { ComponentHistory } from './component-history.js';
+import { healthPush } from './health-push.js';
 import { invalidation } from './invalidations.js';
 import { BridgeMetrics } from './metrics.js';
 import type { BridgeState } from './metrics.js';
@@ -79,12 +84,14 @@ export class Bridge {
   readonly #streams: StreamServer;
   readonly #admin: AdminServer;
   readonly #watches: Watches;
+  readonly #configuration: ConfigurationService;
   readonly #live: LiveAnswers;
   readonly #spans: SpanExporter | undefined;
   readonly #metrics: BridgeMetrics;
   readonly #history = new ComponentHistory();
   readonly #names: Pick<BridgeState, 'version' | 'configVersion'>;
   #renewals: NodeJS.Timeout | undefined;
+  #telling = false;
   /** The configuration that was asked for last. */
   #config: RuntimeConfig;
 
@@ -103,6 +110,7 @@ export class Bridge {
     });
     this.#registry = new ComponentRegistry({
       metadataOf: (component) => references.metadataOf(component),
+      prepare: (component, instance) => heedBiggerThan(component, instance, owner),
       components: config.components,
       types: options.catalog,
       dataDir: config.dataDir,
@@ -111,6 +119,7 @@ export class Bridge {
       onHealth: (health) => {
         this.#history.note(health);
         options.onHealth?.(health);
+        this.#tellHealth();
       },
       onReplaced: (component) => {
         this.#reconfigured();
@@ -128,14 +137,18 @@ export class Bridge {
       cacheBytes: config.limits.cacheBytes,
     });
     const asked = { registry: this.#registry, backends, messageBytes: config.limits.messageBytes };
+    this.#configuration = new ConfigurationService({
+      ...asked,
+      appId: owner.appId,
+      app: config.app,
+      log,
+      watches: this.#watches,
+      live: this.#live,
+    });
     const services = [
+      new ActuatorService({ registry: this.#registry, log }),
       new BindingService(asked),
-      new ConfigurationService({
-        ...asked,
-        appId: owner.appId,
-        watches: this.#watches,
-        live: this.#live,
-      }),
+      this.#configuration,
       new FileService(asked),
       new HelloService(asked),
       new LifecycleService({
@@ -143,7 +156,9 @@ export class Bridge {
         catalog: options.catalog,
         mayApply: () => this.#config.lifecycle.apply,
       }),
+      new LockService({ ...asked, ...owner }),
       new SecretService(asked),
+      new SequencerService({ ...asked, ...owner }),
       new StateService({ ...asked, ...owner }),
     ];
     const calls = new CallWatch({ log, secrets, spans: this.#spans });
@@ -155,6 +170,7 @@ export class Bridge {
       limits: config.limits,
       log,
       calls,
+      welcome: () => healthPush(this.#registry.health()),
       holdGreetings: true,
       onFilter: (filter) => this.#live.join(filter),
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
@@ -266,7 +282,18 @@ export class Bridge {
       (wanted) => this.#registry.find(wanted.primitive, wanted.name)?.config ?? wanted,
     );
     this.#names.configVersion = configHash({ ...this.#config, components });
+    this.#tellHealth();
     this.#sessions.reconfigured(this.#names.configVersion);
+  }
+
+  /** Tells filters where components stand, once for all that changes at a time. */
+  #tellHealth(): void {
+    if (this.#telling) return;
+    this.#telling = true;
+    setImmediate(() => {
+      this.#telling = false;
+      this.#sessions.push(healthPush(this.#registry.health()));
+    });
   }
 
   #startComponents(): void {
@@ -283,6 +310,7 @@ export class Bridge {
   async #end(): Promise<void> {
     clearInterval(this.#renewals);
     this.#metrics.stop();
+    this.#configuration.close();
     this.#live.close();
     this.#watches.close();
     await Promise.all([this.#registry.close(), this.#spans?.close(LAST_SPANS_MS)]);

@@ -3,6 +3,7 @@ import type { ComponentHealth } from '../primitives/slot.js';
 import { ComponentHistory } from './component-history.js';
 
 const health = (status: ComponentHealth['status'], name = 's'): ComponentHealth => ({
+  primitive: 'state',
   name,
   type: 'state.redis',
   status,

@@ -3,8 +3,8 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { nearCacheAge } from '../config/near-cache.js';
 import type { ComponentConfig } from '../config/types.js';
 import { PushSchema } from '../gen/layotto/bridge/v1/session_pb.js';
-import { calledKeys } from '../primitives/state/keys.js';
-import type { KeyOwner } from '../primitives/state/keys.js';
+import { calledKeys } from '../primitives/keys.js';
+import type { KeyOwner } from '../primitives/keys.js';
 
 /** Keys in one push; a push of more says `all`, which is shorter and no less true. */
 const MOST_KEYS = 1_000;

@@ -47,6 +47,8 @@ export interface SessionServerOptions extends SocketAccess {
   log: Logger;
   /** Follows the calls; by default it only logs those that failed. */
   calls?: CallWatch;
+  /** A Push message for each filter that comes; by default none. */
+  welcome?: () => Uint8Array;
   /** Sends no hello before `greet` is called: a filter sends no calls until it has one. */
   holdGreetings?: boolean;
   /** Told how many session streams are open, when that changes. */
@@ -344,6 +346,8 @@ export class SessionServer implements StreamEvents {
     pair.add(member.stream, large);
     member.filter = { name, version, configVersion, appId, large, pair: pairId.toString(16) };
     this.options.log.debug({ filter: member.filter }, 'session open');
+    if (!large && this.options.welcome !== undefined)
+      member.stream.send(0, Kind.PUSH, this.options.welcome());
     if (this.#followers === undefined) this.#greeting.compare(member.filter);
     if (this.#draining) member.stream.send(0, Kind.GOAWAY, NO_BYTES);
     if (!large) this.#announce(member, pair);

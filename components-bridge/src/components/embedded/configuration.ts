@@ -1,9 +1,3 @@
-import { createHash } from 'node:crypto';
-import { join } from 'node:path';
-
-import { open as openLmdb } from 'lmdb';
-import type { Database, RootDatabase } from 'lmdb';
-
 import type { BackendPlace, ComponentContext } from '../../primitives/component.js';
 import { covers, Notices } from '../../primitives/configuration/notices.js';
 import type { Place } from '../../primitives/configuration/notices.js';
@@ -16,80 +10,78 @@ import type {
   ConfigurationWrite,
 } from '../../primitives/configuration/store.js';
 import { reasonOf } from '../../primitives/errors.js';
-import { DATA_FILE, storeFolder } from './folder.js';
+import { EmbeddedDatabase, EmbeddedError } from './database.js';
 import { configurationMetadataSchema } from './metadata.js';
+import { recordKey } from './record.js';
+import type { RecordKey, StoredRecord } from './record.js';
 
 /** How often it is looked whether another process has written. */
 const LOOK_EVERY_MS = 100;
 
-/** What lmdb takes as a key on 4 KiB pages is a little more. */
-const LONGEST_PLAIN_KEY = 1_900;
-
-/** In front of keys that are kept as they are, and of those kept by their hash. */
-const PLAIN = 0;
-const HASHED = 1;
+/** What a record holds beside its version; where it stands is in it, because keys may be kept by their hash. */
+type Kept = Omit<ConfigurationItem, 'version'>;
 
 /** Opens the store in its folder, which is made if it is not there. */
 export async function open(context: ComponentContext): Promise<EmbeddedConfigurationStore> {
   const { path } = configurationMetadataSchema.parse(context.metadata);
-  return new EmbeddedConfigurationStore(await storeFolder(context, 'configuration', path));
+  return new EmbeddedConfigurationStore(await EmbeddedDatabase.open(context, 'configuration', path));
 }
 
 /**
- * Configuration in the bridge's own process, on lmdb: each item a JSON text under `[group,label,key]`, so that those
- * of a group and label stand together. A write is acknowledged once it is on disk. Apps are not kept apart.
+ * Configuration in the bridge's own process, see EmbeddedDatabase: each item a JSON text under `[group,label,key]`, so
+ * that those of a group and label stand together. Apps are not kept apart.
  */
 export class EmbeddedConfigurationStore implements ConfigurationStore {
   readonly defaults = { group: 'default', label: 'default' };
   readonly place: BackendPlace = { system: 'lmdb' };
-  readonly #root: RootDatabase<Buffer, Buffer>;
-  readonly #items: Database<Buffer, Buffer>;
   readonly #notices = new Notices();
   readonly #looking: NodeJS.Timeout;
-  /** The last transaction whose changes were told. */
+  /** The last commit whose changes were told. */
   #seen: number;
   #closed = false;
 
-  constructor(dir: string) {
-    // A commit must be on disk when its promise resolves, so it may not overlap with the next one.
-    const options = { keyEncoding: 'binary', encoding: 'binary', overlappingSync: false } as const;
-    this.#root = openLmdb<Buffer, Buffer>(join(dir, DATA_FILE), { ...options, maxDbs: 4, noSubdir: true });
-    this.#items = this.#root.openDB<Buffer, Buffer>('items', options);
-    this.#seen = this.#lastCommit();
+  constructor(private readonly database: EmbeddedDatabase) {
+    this.#seen = database.lastCommit;
     this.#looking = setInterval(() => this.#look(), LOOK_EVERY_MS);
     this.#looking.unref();
   }
 
   async get(query: ConfigurationQuery): Promise<ConfigurationItem[]> {
     this.#checkOpen();
-    // Another bridge may have it open too, while it takes over; what lmdb keeps of an earlier look may be old.
-    this.#root.resetReadTxn();
+    const { group, label, keys } = query;
     try {
-      const { group, label, keys } = query;
       if (keys.length > 0 && group !== ANY && label !== ANY) {
-        return keys.flatMap((key) => this.#read({ group, label, key }) ?? []);
+        return keys.flatMap((key) => itemOf(this.database.get(keyOf({ group, label, key }))) ?? []);
       }
       return this.#scan(query);
     } catch (error) {
-      throw new ConfigurationError('failed', reasonOf(error), { cause: error });
+      throw configurationError(error);
     }
   }
 
   async save(_appId: string, items: readonly ConfigurationWrite[]): Promise<void> {
-    await this.#change(items, () => {
-      for (const item of items) {
-        const version = String(Number(this.#read(item)?.version ?? 0) + 1);
-        const { key, content, group, label, tags, metadata } = item;
-        const stored: ConfigurationItem = { key, content, group, label, tags, metadata, version };
-        void this.#items.put(keyOf(item), Buffer.from(JSON.stringify(stored)));
-      }
+    const writes = items.map((item) => {
+      const { key, content, group, label, tags, metadata } = item;
+      const kept: Kept = { key, content, group, label, tags, metadata };
+      return { key: keyOf(item), data: Buffer.from(JSON.stringify(kept)) };
     });
+    const bytes = writes.reduce((sum, { data }) => sum + data.length, 0);
+    await this.#change(
+      items,
+      () => {
+        for (const { key, data } of writes) {
+          const before = this.database.read(key);
+          this.database.put(key, before, { version: (before?.version ?? 0) + 1, expiresAt: 0, data });
+        }
+      },
+      bytes,
+    );
   }
 
   async delete({ group, label, keys }: ConfigurationQuery): Promise<void> {
     const places = keys.map((key) => ({ group, label, key }));
     await this.#change(places, () => {
-      for (const place of places) void this.#items.remove(keyOf(place));
+      for (const place of places) this.database.remove(keyOf(place));
     });
   }
 
@@ -106,19 +98,19 @@ export class EmbeddedConfigurationStore implements ConfigurationStore {
     this.#closed = true;
     clearInterval(this.#looking);
     this.#notices.clear();
-    await this.#root.close();
+    await this.database.close();
   }
 
   #checkOpen(): void {
     if (this.#closed) throw new ConfigurationError('unavailable', 'the store is closed');
   }
 
-  async #change(places: readonly Place[], perform: () => void): Promise<void> {
+  async #change(places: readonly Place[], perform: () => void, bytes = 0): Promise<void> {
     this.#checkOpen();
     try {
-      await this.#root.transaction(perform);
+      await this.database.write(perform, bytes);
     } catch (error) {
-      throw new ConfigurationError('failed', `the commit failed: ${reasonOf(error)}`, { cause: error });
+      throw configurationError(error);
     }
     for (const place of places) this.#notices.changed(place);
   }
@@ -126,52 +118,39 @@ export class EmbeddedConfigurationStore implements ConfigurationStore {
   /** Tells everybody if something was committed since the last look, by whomever. */
   #look(): void {
     if (this.#closed) return;
-    const last = this.#lastCommit();
+    const last = this.database.lastCommit;
     if (last === this.#seen) return;
     this.#seen = last;
     this.#notices.allChanged();
   }
 
-  #lastCommit(): number {
-    return (this.#root.getStats() as { lastTxnId: number }).lastTxnId;
-  }
-
-  #read(place: Place): ConfigurationItem | undefined {
-    const bytes = this.#items.getBinary(keyOf(place));
-    return bytes === undefined ? undefined : itemOf(bytes);
-  }
-
   #scan(query: ConfigurationQuery): ConfigurationItem[] {
     const { group, label } = query;
-    const prefix = group === ANY ? '[' : label === ANY ? prefixOf([group]) : prefixOf([group, label]);
-    const start = Buffer.concat([Buffer.of(PLAIN), Buffer.from(prefix)]);
-    // Above every text that begins with the prefix: no UTF-8 has this byte.
-    const end = Buffer.concat([start, Buffer.of(0xff)]);
+    const start = group === ANY ? '[' : label === ANY ? startOf([group]) : startOf([group, label]);
     const items: ConfigurationItem[] = [];
-    for (const range of [
-      { start, end },
-      { start: Buffer.of(HASHED), end: Buffer.of(HASHED + 1) },
-    ]) {
-      for (const { value } of this.#items.getRange(range)) {
-        const item = itemOf(value);
-        if (covers(query, item)) items.push(item);
-      }
+    for (const record of this.database.scan(start)) {
+      const item = itemOf(record);
+      if (item !== undefined && covers(query, item)) items.push(item);
     }
     return items;
   }
 }
 
 /** What the JSON texts of all lists begin with that begin with these names. */
-function prefixOf(names: readonly string[]): string {
+function startOf(names: readonly string[]): string {
   return `${JSON.stringify(names).slice(0, -1)},`;
 }
 
-function keyOf({ group, label, key }: Place): Buffer {
-  const text = Buffer.from(JSON.stringify([group, label, key]));
-  if (text.length <= LONGEST_PLAIN_KEY) return Buffer.concat([Buffer.of(PLAIN), text]);
-  return Buffer.concat([Buffer.of(HASHED), createHash('sha256').update(text).digest()]);
+function keyOf({ group, label, key }: Place): RecordKey {
+  return recordKey(JSON.stringify([group, label, key]));
 }
 
-function itemOf(bytes: Buffer): ConfigurationItem {
-  return JSON.parse(bytes.toString()) as ConfigurationItem;
+function itemOf(record: StoredRecord | undefined): ConfigurationItem | undefined {
+  if (record === undefined) return undefined;
+  return { ...(JSON.parse(record.data.toString()) as Kept), version: String(record.version) };
+}
+
+function configurationError(error: unknown): ConfigurationError {
+  const kind = error instanceof EmbeddedError ? error.kind : 'failed';
+  return new ConfigurationError(kind, reasonOf(error), { cause: error });
 }

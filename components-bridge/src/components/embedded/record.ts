@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 
 /**
- * How the embedded store keeps a key and its value:
+ * How the embedded stores keep a key and its value:
  *
- *     key     0x00 key | 0x01 SHA-256 of a key too long for lmdb
+ *     key     0x00 key | 0x01 SHA-256 of a key too long for lmdb | 0x02 name of something of the store's own
  *     record  format (1 byte) flags (1) version (6) [expiry, ms since 1970 (6)] [length (4) full key] data
  *     expiry  expiry (6, big-endian, so that it sorts by time) key
  *
@@ -32,17 +32,40 @@ export interface RecordKey {
   full: Buffer | undefined;
 }
 
+/** In front of keys that stand as they are, and of those kept by their hash. */
+const PLAIN = 0;
+const HASHED = 1;
+
+/**
+ * Between which keys those stand that begin with a text; those kept by their hash stand together, and may begin with
+ * any text.
+ */
+export function rangesOf(start: string): readonly { start: Buffer; end: Buffer }[] {
+  const from = Buffer.concat([Buffer.of(PLAIN), Buffer.from(start)]);
+  // No UTF-8 has this byte.
+  const to = Buffer.concat([from, Buffer.of(0xff)]);
+  return [
+    { start: from, end: to },
+    { start: Buffer.of(HASHED), end: Buffer.of(HASHED + 1) },
+  ];
+}
+
 export function recordKey(key: string): RecordKey {
   const length = Buffer.byteLength(key);
   if (length <= LONGEST_PLAIN_KEY) {
     const bytes = Buffer.allocUnsafeSlow(length + 1);
-    bytes[0] = 0;
+    bytes[0] = PLAIN;
     bytes.write(key, 1, 'utf8');
     return { bytes, full: undefined };
   }
   const full = Buffer.from(key, 'utf8');
   const hash = createHash('sha256').update(full).digest();
-  return { bytes: Buffer.concat([Buffer.of(1), hash]), full };
+  return { bytes: Buffer.concat([Buffer.of(HASHED), hash]), full };
+}
+
+/** The key of something that the store keeps for itself. */
+export function ownKey(name: string): RecordKey {
+  return { bytes: Buffer.from(`\u0002${name}`), full: undefined };
 }
 
 export function encodeRecord(key: RecordKey, version: number, expiresAt: number, data: Uint8Array): Buffer {
@@ -65,6 +88,18 @@ export function encodeRecord(key: RecordKey, version: number, expiresAt: number,
  * @throws Error if it was not written by this version
  */
 export function decodeRecord(key: RecordKey, bytes: Buffer): StoredRecord | undefined {
+  const { record, full } = decodeAnyRecord(bytes);
+  if (full !== undefined && (key.full === undefined || key.full.compare(full) !== 0)) return undefined;
+  return record;
+}
+
+/**
+ * A record, whatever its key.
+ *
+ * @returns also the whole key, if it is kept by its hash
+ * @throws Error if it was not written by this version
+ */
+export function decodeAnyRecord(bytes: Buffer): { record: StoredRecord; full: Buffer | undefined } {
   if (bytes.length < FIXED || bytes[0] !== FORMAT) {
     throw new Error(`the stored record has the unknown format ${bytes[0] ?? 'of no bytes'}`);
   }
@@ -76,13 +111,13 @@ export function decodeRecord(key: RecordKey, bytes: Buffer): StoredRecord | unde
     expiresAt = bytes.readUIntLE(at, EXPIRY);
     at += EXPIRY;
   }
+  let full: Buffer | undefined;
   if ((flags & HAS_KEY) !== 0) {
     const end = at + 4 + bytes.readUInt32LE(at);
-    if (key.full === undefined || bytes.compare(key.full, 0, key.full.length, at + 4, end) !== 0)
-      return undefined;
+    full = bytes.subarray(at + 4, end);
     at = end;
   }
-  return { version, expiresAt, data: bytes.subarray(at) };
+  return { record: { version, expiresAt, data: bytes.subarray(at) }, full };
 }
 
 /** When a record expires, without reading the rest of it; 0: never. */

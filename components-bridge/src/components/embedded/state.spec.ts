@@ -96,8 +96,8 @@ describe('EmbeddedStateStore', () => {
     );
     const outcomes = await Promise.all(saves);
     expect(outcomes.filter((done) => !done)).toHaveLength(100);
-    expect(target.size).toBe(400);
-    expect(target.commits).toBeLessThan(5);
+    expect(target.database.size).toBe(400);
+    expect(target.database.commits).toBeLessThan(5);
   });
 
   it('takes more than one commit holds', async () => {
@@ -106,7 +106,7 @@ describe('EmbeddedStateStore', () => {
     const keys = Array.from({ length: 10 }, (_, index) => `k${index}`);
     await Promise.all(keys.map((key) => target.set({ key, value, firstWrite: false })));
     for (const key of keys) expect((await target.get(key))?.data.length).toBe(value.length);
-    expect(target.commits).toBeGreaterThan(2);
+    expect(target.database.commits).toBeGreaterThan(2);
   });
 
   it('removes what has expired in bounded steps, and nothing else', async () => {
@@ -124,10 +124,10 @@ describe('EmbeddedStateStore', () => {
     await put(target, 'kept', 'y', 0);
     await target.delete({ key: 'deleted' });
     const later = Date.now() + 5_000;
-    expect(await target.sweepStep(later)).toBe(256);
-    expect(await target.sweepStep(later)).toBe(count - 256);
-    expect(await target.sweepStep(later)).toBe(0);
-    expect(target.size).toBe(4);
+    expect(await target.database.sweepStep(later)).toBe(256);
+    expect(await target.database.sweepStep(later)).toBe(count - 256);
+    expect(await target.database.sweepStep(later)).toBe(0);
+    expect(target.database.size).toBe(4);
     for (const key of ['stays', 'long', 'renewed', 'kept']) expect(await target.get(key)).toBeDefined();
   });
 
@@ -135,7 +135,7 @@ describe('EmbeddedStateStore', () => {
     const target = await store();
     await put(target, 'a', 'x', 1);
     await put(target, 'k'.repeat(5_000), 'x', 1);
-    expect(target.size).toBe(2);
-    await eventually('both are removed', () => target.size === 0);
+    expect(target.database.size).toBe(2);
+    await eventually('both are removed', () => target.database.size === 0);
   });
 });

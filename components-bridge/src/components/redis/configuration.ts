@@ -19,7 +19,8 @@ import { serverOptions, settingsOf } from './options.js';
 import type { Endpoint } from './options.js';
 import { primaryOptions } from './primary-connector.js';
 import { PrimaryWatch } from './primary-watch.js';
-import { evaluate, SCRIPTS } from './scripts.js';
+import { SAVE_CONFIGURATION } from './configuration-script.js';
+import { evaluate } from './script.js';
 
 /** Subscribers are told within two seconds of what they missed, so a lost connection is tried again sooner than that. */
 const LONGEST_PAUSE_MS = 500;
@@ -80,7 +81,7 @@ export class RedisConfigurationStore implements ConfigurationStore {
     try {
       for (const { key, content, more } of writes) {
         await this.connection.run(key, (next) =>
-          evaluate(next, SCRIPTS.saveConfiguration, [key, tagsKey(key)], [content, more]),
+          evaluate(next, SAVE_CONFIGURATION, [key, tagsKey(key)], [content, more]),
         );
       }
     } catch (error) {

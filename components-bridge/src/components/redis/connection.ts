@@ -1,4 +1,4 @@
-import type { ComponentContext } from '../../primitives/component.js';
+import type { BackendPlace, ComponentContext } from '../../primitives/component.js';
 import { RedisCluster } from './cluster.js';
 import type { RedisConnectionMetadata } from './metadata.js';
 import { RedisNode } from './node.js';
@@ -49,6 +49,16 @@ export async function openConnection(
   const settings = await settingsOf(metadata);
   if (settings.topology === 'cluster') return RedisCluster.open(settings, context, track);
   return SingleConnection.open(settings, context, track);
+}
+
+/** The first address that was configured, as traces show it. */
+export function placeOf({ redisHost, redisHosts }: RedisConnectionMetadata): BackendPlace {
+  const [{ host, port } = {}] = redisHost ?? redisHosts ?? [];
+  return {
+    system: 'redis',
+    ...(host === undefined ? {} : { address: host }),
+    ...(port === undefined ? {} : { port }),
+  };
 }
 
 /** One server, or the primary that Sentinels name. */

@@ -45,6 +45,13 @@ export function failureOf(error: unknown, address: string, lostReason: () => str
   return error;
 }
 
+/** What a server answered, for people, with the fix where there is one. */
+export function refusalText(error: unknown): string {
+  const advice =
+    answerCode(error) === 'MOVED' ? '; this server is part of a cluster, set redisType: cluster' : '';
+  return reasonOf(error) + advice;
+}
+
 const UNTRUSTED = new Set([
   'SELF_SIGNED_CERT_IN_CHAIN',
   'DEPTH_ZERO_SELF_SIGNED_CERT',

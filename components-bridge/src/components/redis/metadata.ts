@@ -3,9 +3,11 @@ import { z } from 'zod';
 import { NEAR_CACHE_EXPECTED, parseNearCacheAge } from '../../config/near-cache.js';
 import { answerInEnvoySchema } from '../../primitives/configuration/metadata.js';
 import { parseTtl } from '../../primitives/state/ttl.js';
+import { lockKeyPrefix } from '../../primitives/lock/metadata.js';
 import { keyPrefixSchema } from '../../primitives/state/metadata.js';
 import { duration, flag, oneOf, read, text, whole } from '../fields.js';
 import { parseAddresses } from '../addresses.js';
+import { segmentShape, sequencerShape } from '../sequencer-fields.js';
 
 const addresses = read('host:port, or several separated by commas', parseAddresses);
 
@@ -41,7 +43,7 @@ export const connectionShape = {
   maxRetryBackoff: duration().describe('Longest pause between tries to reconnect. Default 2s.'),
   redisMaxRetryInterval: duration().describe('The same as maxRetryBackoff.'),
   strongReplicas: whole(0, 100).describe(
-    'How many replicas confirm a write with STRONG consistency. Default: all that are connected.',
+    'How many replicas confirm a STRONG write, a lock or an id. Default: all that are connected.',
   ),
   strongTimeout: duration().describe('How long that may take. Default 2s.'),
 };
@@ -58,19 +60,34 @@ export const metadataSchema = z
       'Keep answers to eventual reads in Envoy, up to this age. Default: off.',
     ),
   })
-  .superRefine((metadata, context) => {
-    for (const [key, message] of contradictions(metadata)) {
-      context.addIssue({ code: 'custom', path: [key], message });
-    }
-  });
+  .superRefine(refuseContradictions);
+
+/** Metadata of `lock.redis`. */
+export const lockMetadataSchema = z
+  .strictObject({ ...connectionShape, keyPrefix: lockKeyPrefix() })
+  .superRefine(refuseContradictions);
+
+const { redisType: _, ...clusterShape } = connectionShape;
+
+/** Metadata of `lock.redis_cluster`. */
+export const clusterLockMetadataSchema = z
+  .strictObject({
+    ...clusterShape,
+    keyPrefix: lockKeyPrefix(),
+    concurrency: whole(0, 1_000_000).describe('Accepted; every call is sent at once here.'),
+  })
+  .superRefine((metadata, context) => refuseContradictions({ ...metadata, redisType: 'cluster' }, context));
+
+/** Metadata of `sequencer.redis`. */
+export const sequencerMetadataSchema = z
+  .strictObject({ ...connectionShape, ...sequencerShape, ...segmentShape })
+  .superRefine(refuseContradictions);
 
 /** Metadata of `configuration.redis`. */
 export const configurationMetadataSchema = z
   .strictObject({ ...connectionShape, answerInEnvoy: answerInEnvoySchema() })
   .superRefine((metadata, context) => {
-    for (const [key, message] of contradictions(metadata)) {
-      context.addIssue({ code: 'custom', path: [key], message });
-    }
+    refuseContradictions(metadata, context);
     if (metadata.redisType !== 'cluster') return;
     // The nodes of a cluster tell of changes each for itself, and its commands take keys of one slot only.
     const message =
@@ -80,6 +97,12 @@ export const configurationMetadataSchema = z
 
 export type RedisStateMetadata = z.output<typeof metadataSchema>;
 export type RedisConnectionMetadata = Pick<RedisStateMetadata, keyof typeof connectionShape>;
+
+function refuseContradictions(metadata: RedisConnectionMetadata, context: z.RefinementCtx): void {
+  for (const [key, message] of contradictions(metadata)) {
+    context.addIssue({ code: 'custom', path: [key], message });
+  }
+}
 
 /** Keys that do not go together, each with what was expected. */
 function* contradictions(

@@ -28,6 +28,28 @@ function slotOfBytes(bytes: Uint8Array): number {
   return crc % SLOTS;
 }
 
+/** By slot: a short text that is in it. Made when it is first needed. */
+let tags: readonly string[] | undefined;
+
+/** A short text of letters and digits, always the same, that is in a slot. */
+export function tagOf(slot: number): string {
+  tags ??= allTags();
+  return tags[slot] ?? '';
+}
+
+/** The first number in base 36 that is in each slot. */
+function allTags(): string[] {
+  const found = new Array<string>(SLOTS).fill('');
+  for (let number = 0, left = SLOTS; left > 0; number++) {
+    const text = number.toString(36);
+    const slot = slotOf(text);
+    if (found[slot] !== '') continue;
+    found[slot] = text;
+    left--;
+  }
+  return found;
+}
+
 /** A range of slots as CLUSTER SLOTS tells it. */
 export interface SlotRange {
   from: number;

@@ -11,27 +11,22 @@ import type {
   StateValue,
   StateWrite,
 } from '../../primitives/state/store.js';
-import { openConnection } from './connection.js';
+import { openConnection, placeOf } from './connection.js';
 import type { RedisConnection } from './connection.js';
-import { answerCode, RedisUnavailable, RedisUnconfirmed } from './failure.js';
+import { answerCode, RedisUnavailable, RedisUnconfirmed, refusalText } from './failure.js';
 import { metadataSchema } from './metadata.js';
 import type { Command } from './node.js';
-import { evaluate, SCRIPTS } from './scripts.js';
-import type { Script } from './scripts.js';
+import { evaluate } from './script.js';
+import type { Script } from './script.js';
+import { SCRIPTS } from './state-scripts.js';
 
 export async function open(context: ComponentContext): Promise<RedisStateStore> {
   const metadata = metadataSchema.parse(context.metadata);
   const connection = await openConnection(metadata, context, metadata.nearCacheMaxAge !== undefined);
-  const [{ host, port } = {}] = metadata.redisHost ?? metadata.redisHosts ?? [];
-  const place: BackendPlace = {
-    system: 'redis',
-    ...(host === undefined ? {} : { address: host }),
-    ...(port === undefined ? {} : { port }),
-  };
-  return new RedisStateStore(connection, metadata.ttlInSeconds, place);
+  return new RedisStateStore(connection, metadata.ttlInSeconds, placeOf(metadata));
 }
 
-/** State on Redis or Valkey, in the form in which Dapr and Layotto keep it; see scripts.ts. */
+/** State on Redis or Valkey, in the form in which Dapr and Layotto keep it; see state-scripts.ts. */
 export class RedisStateStore implements StateStore {
   readonly features: ReadonlySet<StateFeature> = new Set(['ETAG', 'TRANSACTIONAL', 'TTL']);
 
@@ -151,7 +146,7 @@ function demandText(demand: Demand): string {
   return demand === undefined ? '' : demand === 'absent' ? '+' : demand.version;
 }
 
-/** A script's refusal; see scripts.ts. */
+/** A script's refusal; see state-scripts.ts. */
 function refusal(answer: string, key: string, demand: Demand): StateError {
   if (answer === '+') return exists(key);
   return mismatch(key, typeof demand === 'object' ? demand.version : '', answer.slice(1));
@@ -171,7 +166,5 @@ function stateError(error: unknown): StateError {
   const reason = reasonOf(error);
   if (error instanceof RedisUnavailable) return new StateError('unavailable', reason);
   if (error instanceof RedisUnconfirmed) return new StateError('unconfirmed', reason);
-  const code = answerCode(error);
-  const advice = code === 'MOVED' ? '; this server is part of a cluster, set redisType: cluster' : '';
-  return new StateError('failed', reason + advice);
+  return new StateError('failed', refusalText(error));
 }

@@ -27,6 +27,14 @@ export class Outbox<Subject> {
     this.#wake();
   }
 
+  /** Has changes told again that `next` gave and nobody took, except where something newer has come. */
+  putBack(subject: Subject, changes: readonly Change[]): void {
+    const newer = [...(this.#pending.get(subject)?.values() ?? [])];
+    this.#pending.delete(subject);
+    this.put(subject, changes);
+    if (newer.length > 0) this.put(subject, newer);
+  }
+
   /** Nothing more comes: `next` throws this. */
   fail(error: unknown): void {
     if (this.#failed) return;

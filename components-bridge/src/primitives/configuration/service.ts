@@ -1,4 +1,5 @@
 import { create, toBinary } from '@bufbuild/protobuf';
+import type { Logger } from 'pino';
 
 import { answerStaleness } from '../../config/answer-in-envoy.js';
 import * as pb from '../../gen/layotto/bridge/v1/configuration_pb.js';
@@ -11,6 +12,8 @@ import type { Handler, Service } from '../handler.js';
 import type { ComponentRegistry } from '../registry.js';
 import type { ComponentSlot } from '../slot.js';
 import type { StreamHandler } from '../stream.js';
+import { AppCalls } from './app-calls.js';
+import type { AppAddress } from './app-calls.js';
 import { encodeItems } from './encode.js';
 import type { LiveAnswers } from './live.js';
 import { ConfigurationStreams } from './streams.js';
@@ -27,6 +30,9 @@ export interface ConfigurationServiceOptions {
   messageBytes: number;
   /** The app that the runtime serves. */
   appId: string;
+  /** Where the app is called for its subscriptions; by default it is not. */
+  app?: AppAddress;
+  log: Logger;
   /** What subscriptions follow. */
   watches: Watches;
   /** What Envoy answers by itself; undefined: nothing. */
@@ -45,14 +51,18 @@ export class ConfigurationService implements Service {
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly #backends: Backends;
   readonly #streams: ConfigurationStreams;
+  readonly #appCalls: AppCalls;
 
   constructor(private readonly options: ConfigurationServiceOptions) {
+    const { watches, log, app = { port: 0, protocol: 'http' } } = options;
     this.#streams = new ConfigurationStreams(options);
+    this.#appCalls = new AppCalls({ watches, log, app });
     this.#backends = options.backends ?? new Backends();
     this.handlers = new Map<string, Handler>([
       [`${this.name}/GetConfiguration`, (payload, call) => this.#get(payload, call)],
       [`${this.name}/SaveConfiguration`, (payload, call) => this.#save(payload, call)],
       [`${this.name}/DeleteConfiguration`, (payload, call) => this.#delete(payload, call)],
+      [`${this.name}/CallApp`, (payload) => this.#callApp(payload)],
       [`${this.name}/UnsubscribeConfiguration`, (payload) => this.#unsubscribe(payload)],
     ]);
   }
@@ -108,9 +118,22 @@ export class ConfigurationService implements Service {
     return toBinary(pb.DeleteConfigurationResponseSchema, create(pb.DeleteConfigurationResponseSchema));
   }
 
+  /** Ends the calls to the app. */
+  close(): void {
+    this.#appCalls.close();
+  }
+
+  async #callApp(payload: Uint8Array): Promise<Uint8Array> {
+    const { storeName, keys, metadata } = decode(pb.CallAppRequestSchema, payload);
+    this.#slot(storeName, 'get');
+    checkKeys(keys);
+    const id = await this.#appCalls.subscribe(storeName, { appId: '', group: '', label: '', keys, metadata });
+    return toBinary(pb.CallAppResponseSchema, create(pb.CallAppResponseSchema, { id }));
+  }
+
   async #unsubscribe(payload: Uint8Array): Promise<Uint8Array> {
     const { storeName, id } = decode(pb.UnsubscribeConfigurationRequestSchema, payload);
-    const ok = this.#streams.unsubscribe(storeName, id);
+    const ok = [this.#streams, this.#appCalls].some((known) => known.unsubscribe(storeName, id));
     const message = ok
       ? ''
       : `there is no subscription ${id.slice(0, 100)} of configuration store ${storeName}`;

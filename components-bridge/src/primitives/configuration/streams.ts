@@ -1,4 +1,5 @@
 import { create, toBinary } from '@bufbuild/protobuf';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { randomUUID } from 'node:crypto';
 
 import * as dapr from '../../gen/dapr/proto/runtime/v1/configuration_pb.js';
@@ -28,8 +29,14 @@ export interface ConfigurationStreamsOptions {
 /** A subscription of Layotto's, as its pushes name it. */
 type Subject = Pick<pb.SubscribeConfigurationRequest, 'storeName' | 'appId'>;
 
+/** Whose subscriptions are known by ids. */
+export interface KnownById {
+  /** Ends one. @returns false if there is none of that store and id */
+  unsubscribe(storeName: string, id: string): boolean;
+}
+
 /** Subscriptions as streams, as Layotto's and Dapr's APIs have them. */
-export class ConfigurationStreams {
+export class ConfigurationStreams implements KnownById {
   readonly handlers: ReadonlyMap<string, StreamHandler> = new Map<string, StreamHandler>([
     [`${LAYOTTO}SubscribeConfiguration`, (stream) => this.#layotto(stream)],
     [`${DAPR}SubscribeConfiguration`, (stream) => this.#dapr(stream)],
@@ -40,7 +47,6 @@ export class ConfigurationStreams {
 
   constructor(private readonly options: ConfigurationStreamsOptions) {}
 
-  /** Ends one of Dapr's subscriptions. @returns false if there is none of that id */
   unsubscribe(storeName: string, id: string): boolean {
     const found = this.#ends.get(id);
     if (found?.storeName !== storeName) return false;
@@ -162,9 +168,12 @@ function itemOfLayotto({ item, deleted }: Change): pb.ConfigurationItem {
   return create(pb.ConfigurationItemSchema, { key, group, label });
 }
 
-/** A deleted item is an empty one. */
+/** What Dapr says of an item; nothing if it was deleted. */
+export function daprItem({ item, deleted }: Change): MessageInitShape<typeof dapr.ConfigurationItemSchema> {
+  const { content, version, metadata } = item;
+  return deleted ? {} : { value: content, version, metadata: { ...metadata } };
+}
+
 function entryOfDapr({ item, deleted }: Change): dapr.ConfigurationEntry {
-  const { key, content, version, metadata } = item;
-  const value = deleted ? {} : { value: content, version, metadata: { ...metadata } };
-  return create(dapr.ConfigurationEntrySchema, { key, value });
+  return create(dapr.ConfigurationEntrySchema, { key: item.key, value: daprItem({ item, deleted }) });
 }

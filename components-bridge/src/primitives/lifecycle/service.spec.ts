@@ -23,6 +23,7 @@ describe('ApplyConfiguration', () => {
     metadata: z.strictObject({
       hello: z.string(),
       nearCacheMaxAge: z.string().optional(),
+      segmentCacheEnable: z.string().optional(),
       level: z.string().regex(/^\d$/, 'expected a digit').optional(),
     }),
     load: () => Promise.resolve({ open }),
@@ -107,6 +108,10 @@ describe('ApplyConfiguration', () => {
       { hello: 'x', nearCacheMaxAge: '5s' },
       /^metadata\.nearCacheMaxAge: can only be changed in the configuration/,
     ],
+    [
+      { hello: 'x', segmentCacheEnable: 'true' },
+      /^metadata\.segmentCacheEnable: can only be changed in the configuration/,
+    ],
   ])('changes nothing for settings that are wrong: %p', async (metadata, message) => {
     await start();
     const refusal = await refused(apply(metadata));
@@ -122,7 +127,9 @@ describe('ApplyConfiguration', () => {
       message: 'the new settings of h cannot be used, the old ones stay: connect ECONNREFUSED',
     });
     expect(await greet()).toBe('one');
-    expect(rooms.registry.health()).toEqual([{ name: 'h', type: 'hello.slow', status: 'ready' }]);
+    expect(rooms.registry.health()).toEqual([
+      { primitive: 'hello', name: 'h', type: 'hello.slow', status: 'ready' },
+    ]);
   });
 
   it('gives up before its caller does', async () => {

@@ -3,6 +3,7 @@ import type { DraftComponent } from '../../config/draft.js';
 import { SECTIONS } from '../../config/layotto-sections.js';
 import { answerStaleness } from '../../config/answer-in-envoy.js';
 import { nearCacheAge } from '../../config/near-cache.js';
+import { segmentStep } from '../../config/sequences.js';
 import { Findings, formatProblem } from '../../config/problems.js';
 import type { CatalogEntry, ComponentConfig } from '../../config/types.js';
 import * as pb from '../../gen/layotto/bridge/v1/lifecycle_pb.js';
@@ -78,6 +79,11 @@ export class LifecycleService implements Service {
     if (answerStaleness(after) !== answerStaleness(before)) {
       throw invalid(
         'metadata.answerInEnvoy: can only be changed in the configuration, which Envoy heeds too',
+      );
+    }
+    if ((segmentStep(after) === undefined) !== (segmentStep(before) === undefined)) {
+      throw invalid(
+        'metadata.segmentCacheEnable: can only be changed in the configuration, which Envoy heeds too',
       );
     }
     const { form, access, origin } = before;

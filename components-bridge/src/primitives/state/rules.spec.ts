@@ -1,6 +1,6 @@
 import { Code } from '../errors.js';
 import { check, demandOfRemoval, demandOfWrite } from './etag.js';
-import { keyPrefix, storedKey } from './keys.js';
+import { keyPrefix, storedKey } from '../keys.js';
 import { parseTtl, ttlOf } from './ttl.js';
 
 /** What toThrow compares an error with. */

@@ -299,10 +299,7 @@ export class GetSegmentRequest {
 
 /** layotto.bridge.v1.GetSegmentResponse */
 export class GetSegmentResponse {
-  /**
-   * First and last id of the run; both 0 if the store gives none, and each id
-   * must be asked for.
-   */
+  /** First and last id of the run, which has at least one. */
   from: i64 = 0;
   to: i64 = 0;
   /** What `byteSize` found last. */

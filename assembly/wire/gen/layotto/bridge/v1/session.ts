@@ -391,6 +391,11 @@ export class Push {
   answer: LiveAnswer | null = null;
   /** Which of those are still what the store would answer. */
   freshness: Freshness | null = null;
+  /**
+   * Where all components stand: when a small session begins, and after each
+   * change.
+   */
+  health: Health | null = null;
   /** What `byteSize` found last. */
   encodedSize: i32 = 0;
 
@@ -399,6 +404,7 @@ export class Push {
     this.invalidation = null;
     this.answer = null;
     this.freshness = null;
+    this.health = null;
   }
 
   /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
@@ -448,6 +454,17 @@ export class Push {
           r.leave(outer);
           break;
         }
+        case 34: {
+          let value = this.health;
+          if (value === null) {
+            value = new Health();
+            this.health = value;
+          }
+          const outer = r.enter();
+          value.merge(r);
+          r.leave(outer);
+          break;
+        }
         default:
           r.skip();
       }
@@ -470,6 +487,8 @@ export class Push {
     if (answer_ !== null) size += 1 + delimitedSize(answer_.byteSize());
     const freshness_ = this.freshness;
     if (freshness_ !== null) size += 1 + delimitedSize(freshness_.byteSize());
+    const health_ = this.health;
+    if (health_ !== null) size += 1 + delimitedSize(health_.byteSize());
     this.encodedSize = size;
     return size;
   }
@@ -493,6 +512,12 @@ export class Push {
       w.u8(26);
       w.varint(freshness_.encodedSize);
       freshness_.write(w);
+    }
+    const health_ = this.health;
+    if (health_ !== null) {
+      w.u8(34);
+      w.varint(health_.encodedSize);
+      health_.write(w);
     }
   }
 }
@@ -728,6 +753,169 @@ export class Freshness {
       for (let i = 0, n = this.answers.length; i < n; i++) w.varint(<u64>unchecked(this.answers[i]));
     }
   }
+}
+
+/** layotto.bridge.v1.Health */
+export class Health {
+  components: Array<ComponentHealth> = [];
+  /** What `byteSize` found last. */
+  encodedSize: i32 = 0;
+
+  /** Sets every field to its default. */
+  reset(): void {
+    this.components.length = 0;
+  }
+
+  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
+  decode(v: View): bool {
+    this.reset();
+    const r = sharedReader;
+    r.reset(v);
+    if (this.merge(r)) return true;
+    this.reset();
+    return false;
+  }
+
+  /** Reads fields to the end of the reader on top of those that are set. */
+  merge(r: ProtoReader): bool {
+    while (r.next()) {
+      switch (r.tag) {
+        case 10: {
+          const outer = r.enter();
+          if (r.ok) {
+            const value = new ComponentHealth();
+            value.merge(r);
+            this.components.push(value);
+          }
+          r.leave(outer);
+          break;
+        }
+        default:
+          r.skip();
+      }
+    }
+    return r.ok;
+  }
+
+  /** Writes the message. */
+  encode(w: ByteWriter): void {
+    this.byteSize();
+    this.write(w);
+  }
+
+  /** Bytes that `encode` writes. */
+  byteSize(): i32 {
+    let size = 0;
+    for (let i = 0, n = this.components.length; i < n; i++) size += 1 + delimitedSize(unchecked(this.components[i]).byteSize());
+    this.encodedSize = size;
+    return size;
+  }
+
+  /** Writes the message; `byteSize` must have run since the last change, for the lengths of nested messages. */
+  write(w: ByteWriter): void {
+    for (let i = 0, n = this.components.length; i < n; i++) {
+      const value = unchecked(this.components[i]);
+      w.u8(10);
+      w.varint(value.encodedSize);
+      value.write(w);
+    }
+  }
+}
+
+/** layotto.bridge.v1.ComponentHealth */
+export class ComponentHealth {
+  primitive: View = 0;
+  name: View = 0;
+  status: i32 = 0;
+  /** Why it is not ready, for people. */
+  reason: View = 0;
+  /** What `byteSize` found last. */
+  encodedSize: i32 = 0;
+
+  /** Sets every field to its default. */
+  reset(): void {
+    this.primitive = 0;
+    this.name = 0;
+    this.status = 0;
+    this.reason = 0;
+  }
+
+  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
+  decode(v: View): bool {
+    this.reset();
+    const r = sharedReader;
+    r.reset(v);
+    if (this.merge(r)) return true;
+    this.reset();
+    return false;
+  }
+
+  /** Reads fields to the end of the reader on top of those that are set. */
+  merge(r: ProtoReader): bool {
+    while (r.next()) {
+      switch (r.tag) {
+        case 10:
+          this.primitive = r.string();
+          break;
+        case 18:
+          this.name = r.string();
+          break;
+        case 24:
+          this.status = <i32>r.varint();
+          break;
+        case 34:
+          this.reason = r.string();
+          break;
+        default:
+          r.skip();
+      }
+    }
+    return r.ok;
+  }
+
+  /** Writes the message. */
+  encode(w: ByteWriter): void {
+    this.byteSize();
+    this.write(w);
+  }
+
+  /** Bytes that `encode` writes. */
+  byteSize(): i32 {
+    let size = 0;
+    if (viewLen(this.primitive) != 0) size += 1 + delimitedSize(viewLen(this.primitive));
+    if (viewLen(this.name) != 0) size += 1 + delimitedSize(viewLen(this.name));
+    if (this.status != 0) size += 1 + varintSize(<u64>(<i64>this.status));
+    if (viewLen(this.reason) != 0) size += 1 + delimitedSize(viewLen(this.reason));
+    this.encodedSize = size;
+    return size;
+  }
+
+  /** Writes the message; `byteSize` must have run since the last change, for the lengths of nested messages. */
+  write(w: ByteWriter): void {
+    if (viewLen(this.primitive) != 0) {
+      w.u8(10);
+      w.delimited(this.primitive);
+    }
+    if (viewLen(this.name) != 0) {
+      w.u8(18);
+      w.delimited(this.name);
+    }
+    if (this.status != 0) {
+      w.u8(24);
+      w.varint(<u64>(<i64>this.status));
+    }
+    if (viewLen(this.reason) != 0) {
+      w.u8(34);
+      w.delimited(this.reason);
+    }
+  }
+}
+
+/** layotto.bridge.v1.ComponentHealth.Status; a number that is not listed here may arrive too. */
+export enum ComponentHealth_Status {
+  CONNECTING = 0,
+  READY = 1,
+  DOWN = 2,
 }
 
 /** Keys of a store whose kept values may be out of date. */

@@ -138,8 +138,7 @@ export const GetSegmentRequestSchema: GenMessage<GetSegmentRequest> = /*@__PURE_
  */
 export type GetSegmentResponse = Message<"layotto.bridge.v1.GetSegmentResponse"> & {
   /**
-   * First and last id of the run; both 0 if the store gives none, and each id
-   * must be asked for.
+   * First and last id of the run, which has at least one.
    *
    * @generated from field: int64 from = 1;
    */

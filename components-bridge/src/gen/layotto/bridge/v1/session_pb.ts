@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file layotto/bridge/v1/session.proto.
  */
 export const file_layotto_bridge_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("Ch9sYXlvdHRvL2JyaWRnZS92MS9zZXNzaW9uLnByb3RvEhFsYXlvdHRvLmJyaWRnZS52MSIRCg9UYWtlT3ZlclJlcXVlc3QiEgoQVGFrZU92ZXJSZXNwb25zZSKsAQoFRnJhbWUSCgoCaWQYASABKAQSJQoEa2luZBgCIAEoDjIXLmxheW90dG8uYnJpZGdlLnYxLktpbmQSEwoLZGVhZGxpbmVfbXMYAyABKA0SDgoGbWV0aG9kGAQgASgJEhMKC3RyYWNlcGFyZW50GAUgASgJEhEKCWJyaWRnZV91cxgGIAEoDRISCgpiYWNrZW5kX3VzGAcgASgNEg8KB3BheWxvYWQYDyABKAwikgEKBUhlbGxvEhAKCHByb3RvY29sGAEgASgNEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIWCg5jb25maWdfdmVyc2lvbhgEIAEoCRIPCgdwYWlyX2lkGAUgASgGEg0KBWxhcmdlGAYgASgIEg4KBmFwcF9pZBgHIAEoCRIQCghzZXJ2aWNlcxgIIAMoCSKdAQoEUHVzaBI1CgxpbnZhbGlkYXRpb24YASABKAsyHy5sYXlvdHRvLmJyaWRnZS52MS5JbnZhbGlkYXRpb24SLQoGYW5zd2VyGAIgASgLMh0ubGF5b3R0by5icmlkZ2UudjEuTGl2ZUFuc3dlchIvCglmcmVzaG5lc3MYAyABKAsyHC5sYXlvdHRvLmJyaWRnZS52MS5GcmVzaG5lc3MihAEKCkxpdmVBbnN3ZXISEQoJcHJpbWl0aXZlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCRIPCgdyZXF1ZXN0GAMgASgMEhAKCHJlc3BvbnNlGAQgASgMEg4KBmFnZV91cxgFIAEoBBIKCgJpZBgGIAEoDRIRCgl3aXRoZHJhd24YByABKAgiUgoJRnJlc2huZXNzEhEKCXByaW1pdGl2ZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkSDgoGYWdlX3VzGAMgASgEEg8KB2Fuc3dlcnMYBCADKA0iTwoMSW52YWxpZGF0aW9uEhEKCXByaW1pdGl2ZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkSDAoEa2V5cxgDIAMoCRILCgNhbGwYBCABKAgiKAoHRmFpbHVyZRIMCgRjb2RlGAEgASgFEg8KB21lc3NhZ2UYAiABKAkqvgEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg4KCktJTkRfSEVMTE8QARIQCgxLSU5EX1JFUVVFU1QQAhIPCgtLSU5EX1JFU1VMVBADEhAKDEtJTkRfRkFJTFVSRRAEEg8KC0tJTkRfQ0FOQ0VMEAUSDAoIS0lORF9BQ0sQBhINCglLSU5EX1BVU0gQBxINCglLSU5EX1BJTkcQCBINCglLSU5EX1BPTkcQCRIPCgtLSU5EX0dPQVdBWRAKMqABCgZCcmlkZ2USQQoHU2Vzc2lvbhIYLmxheW90dG8uYnJpZGdlLnYxLkZyYW1lGhgubGF5b3R0by5icmlkZ2UudjEuRnJhbWUoATABElMKCFRha2VPdmVyEiIubGF5b3R0by5icmlkZ2UudjEuVGFrZU92ZXJSZXF1ZXN0GiMubGF5b3R0by5icmlkZ2UudjEuVGFrZU92ZXJSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("Ch9sYXlvdHRvL2JyaWRnZS92MS9zZXNzaW9uLnByb3RvEhFsYXlvdHRvLmJyaWRnZS52MSIRCg9UYWtlT3ZlclJlcXVlc3QiEgoQVGFrZU92ZXJSZXNwb25zZSKsAQoFRnJhbWUSCgoCaWQYASABKAQSJQoEa2luZBgCIAEoDjIXLmxheW90dG8uYnJpZGdlLnYxLktpbmQSEwoLZGVhZGxpbmVfbXMYAyABKA0SDgoGbWV0aG9kGAQgASgJEhMKC3RyYWNlcGFyZW50GAUgASgJEhEKCWJyaWRnZV91cxgGIAEoDRISCgpiYWNrZW5kX3VzGAcgASgNEg8KB3BheWxvYWQYDyABKAwikgEKBUhlbGxvEhAKCHByb3RvY29sGAEgASgNEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIWCg5jb25maWdfdmVyc2lvbhgEIAEoCRIPCgdwYWlyX2lkGAUgASgGEg0KBWxhcmdlGAYgASgIEg4KBmFwcF9pZBgHIAEoCRIQCghzZXJ2aWNlcxgIIAMoCSLIAQoEUHVzaBI1CgxpbnZhbGlkYXRpb24YASABKAsyHy5sYXlvdHRvLmJyaWRnZS52MS5JbnZhbGlkYXRpb24SLQoGYW5zd2VyGAIgASgLMh0ubGF5b3R0by5icmlkZ2UudjEuTGl2ZUFuc3dlchIvCglmcmVzaG5lc3MYAyABKAsyHC5sYXlvdHRvLmJyaWRnZS52MS5GcmVzaG5lc3MSKQoGaGVhbHRoGAQgASgLMhkubGF5b3R0by5icmlkZ2UudjEuSGVhbHRoIoQBCgpMaXZlQW5zd2VyEhEKCXByaW1pdGl2ZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkSDwoHcmVxdWVzdBgDIAEoDBIQCghyZXNwb25zZRgEIAEoDBIOCgZhZ2VfdXMYBSABKAQSCgoCaWQYBiABKA0SEQoJd2l0aGRyYXduGAcgASgIIlIKCUZyZXNobmVzcxIRCglwcmltaXRpdmUYASABKAkSEQoJY29tcG9uZW50GAIgASgJEg4KBmFnZV91cxgDIAEoBBIPCgdhbnN3ZXJzGAQgAygNIkAKBkhlYWx0aBI2Cgpjb21wb25lbnRzGAEgAygLMiIubGF5b3R0by5icmlkZ2UudjEuQ29tcG9uZW50SGVhbHRoIqwBCg9Db21wb25lbnRIZWFsdGgSEQoJcHJpbWl0aXZlGAEgASgJEgwKBG5hbWUYAiABKAkSOQoGc3RhdHVzGAMgASgOMikubGF5b3R0by5icmlkZ2UudjEuQ29tcG9uZW50SGVhbHRoLlN0YXR1cxIOCgZyZWFzb24YBCABKAkiLQoGU3RhdHVzEg4KCkNPTk5FQ1RJTkcQABIJCgVSRUFEWRABEggKBERPV04QAiJPCgxJbnZhbGlkYXRpb24SEQoJcHJpbWl0aXZlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCRIMCgRrZXlzGAMgAygJEgsKA2FsbBgEIAEoCCIoCgdGYWlsdXJlEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCSq+AQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9IRUxMTxABEhAKDEtJTkRfUkVRVUVTVBACEg8KC0tJTkRfUkVTVUxUEAMSEAoMS0lORF9GQUlMVVJFEAQSDwoLS0lORF9DQU5DRUwQBRIMCghLSU5EX0FDSxAGEg0KCUtJTkRfUFVTSBAHEg0KCUtJTkRfUElORxAIEg0KCUtJTkRfUE9ORxAJEg8KC0tJTkRfR09BV0FZEAoyoAEKBkJyaWRnZRJBCgdTZXNzaW9uEhgubGF5b3R0by5icmlkZ2UudjEuRnJhbWUaGC5sYXlvdHRvLmJyaWRnZS52MS5GcmFtZSgBMAESUwoIVGFrZU92ZXISIi5sYXlvdHRvLmJyaWRnZS52MS5UYWtlT3ZlclJlcXVlc3QaIy5sYXlvdHRvLmJyaWRnZS52MS5UYWtlT3ZlclJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message layotto.bridge.v1.TakeOverRequest
@@ -204,6 +204,14 @@ export type Push = Message<"layotto.bridge.v1.Push"> & {
    * @generated from field: layotto.bridge.v1.Freshness freshness = 3;
    */
   freshness?: Freshness | undefined;
+
+  /**
+   * Where all components stand: when a small session begins, and after each
+   * change.
+   *
+   * @generated from field: layotto.bridge.v1.Health health = 4;
+   */
+  health?: Health | undefined;
 };
 
 /**
@@ -312,6 +320,85 @@ export const FreshnessSchema: GenMessage<Freshness> = /*@__PURE__*/
   messageDesc(file_layotto_bridge_v1_session, 6);
 
 /**
+ * @generated from message layotto.bridge.v1.Health
+ */
+export type Health = Message<"layotto.bridge.v1.Health"> & {
+  /**
+   * @generated from field: repeated layotto.bridge.v1.ComponentHealth components = 1;
+   */
+  components: ComponentHealth[];
+};
+
+/**
+ * Describes the message layotto.bridge.v1.Health.
+ * Use `create(HealthSchema)` to create a new message.
+ */
+export const HealthSchema: GenMessage<Health> = /*@__PURE__*/
+  messageDesc(file_layotto_bridge_v1_session, 7);
+
+/**
+ * @generated from message layotto.bridge.v1.ComponentHealth
+ */
+export type ComponentHealth = Message<"layotto.bridge.v1.ComponentHealth"> & {
+  /**
+   * @generated from field: string primitive = 1;
+   */
+  primitive: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: layotto.bridge.v1.ComponentHealth.Status status = 3;
+   */
+  status: ComponentHealth_Status;
+
+  /**
+   * Why it is not ready, for people.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message layotto.bridge.v1.ComponentHealth.
+ * Use `create(ComponentHealthSchema)` to create a new message.
+ */
+export const ComponentHealthSchema: GenMessage<ComponentHealth> = /*@__PURE__*/
+  messageDesc(file_layotto_bridge_v1_session, 8);
+
+/**
+ * @generated from enum layotto.bridge.v1.ComponentHealth.Status
+ */
+export enum ComponentHealth_Status {
+  /**
+   * It was not tried yet.
+   *
+   * @generated from enum value: CONNECTING = 0;
+   */
+  CONNECTING = 0,
+
+  /**
+   * @generated from enum value: READY = 1;
+   */
+  READY = 1,
+
+  /**
+   * @generated from enum value: DOWN = 2;
+   */
+  DOWN = 2,
+}
+
+/**
+ * Describes the enum layotto.bridge.v1.ComponentHealth.Status.
+ */
+export const ComponentHealth_StatusSchema: GenEnum<ComponentHealth_Status> = /*@__PURE__*/
+  enumDesc(file_layotto_bridge_v1_session, 8, 0);
+
+/**
  * Keys of a store whose kept values may be out of date.
  *
  * @generated from message layotto.bridge.v1.Invalidation
@@ -349,7 +436,7 @@ export type Invalidation = Message<"layotto.bridge.v1.Invalidation"> & {
  * Use `create(InvalidationSchema)` to create a new message.
  */
 export const InvalidationSchema: GenMessage<Invalidation> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 7);
+  messageDesc(file_layotto_bridge_v1_session, 9);
 
 /**
  * Why an operation failed.
@@ -377,7 +464,7 @@ export type Failure = Message<"layotto.bridge.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 8);
+  messageDesc(file_layotto_bridge_v1_session, 10);
 
 /**
  * What a frame is for.

@@ -1,8 +1,4 @@
-import { createHash } from 'node:crypto';
-
-import type { Redis } from 'ioredis';
-
-import { answerCode } from './failure.js';
+import { script } from './script.js';
 
 /**
  * What Redis does for the state store. The stored form is Dapr's and Layotto's: a hash with the fields `data` and
@@ -107,55 +103,8 @@ end
 return false
 `;
 
-/**
- * For the configuration store, whose form is told in configuration-keys.ts. KEYS: item, its tags. ARGV: value, what
- * else is kept of it (empty: nothing). Gives the item another version, one more than the last if that was a number.
- */
-const SAVE_CONFIGURATION = `
-local old = redis.call('GET', KEYS[1])
-local last = old and string.match(old, '.*||(%d+)$')
-local version = string.format('%.0f', (tonumber(last) or 0) + 1)
-redis.call('SET', KEYS[1], ARGV[1] .. '||' .. version)
-if ARGV[2] == '' then
-  redis.call('DEL', KEYS[2])
-else
-  redis.call('SET', KEYS[2], version .. '||' .. #ARGV[1] .. '||' .. ARGV[2])
-end
-return version
-`;
-
-/** A script, and the name by which a server that has seen it knows it. */
-export interface Script {
-  lua: string;
-  sha: string;
-}
-
-function script(lua: string): Script {
-  return { lua, sha: createHash('sha1').update(lua).digest('hex') };
-}
-
 export const SCRIPTS = {
   save: script(SAVE),
   delete: script(DELETE),
   transact: script(TRANSACT),
-  saveConfiguration: script(SAVE_CONFIGURATION),
 } as const;
-
-/**
- * Runs a script, by its name first; a server that does not know it has done nothing and is sent the whole.
- *
- * @param next gives the client for a command
- */
-export async function evaluate(
-  next: () => Redis,
-  { lua, sha }: Script,
-  keys: readonly string[],
-  args: readonly (string | Buffer)[],
-): Promise<unknown> {
-  try {
-    return await next().evalsha(sha, keys.length, ...keys, ...args);
-  } catch (error) {
-    if (answerCode(error) !== 'NOSCRIPT') throw error;
-    return next().eval(lua, keys.length, ...keys, ...args);
-  }
-}

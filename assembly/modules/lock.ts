@@ -1,0 +1,16 @@
+// lock.wasm: the lock primitive alone.
+
+import { Router } from '../dialects/router';
+import { registerRoot, RootContext } from '../host/context';
+import { Runtime } from '../root';
+import { installLock } from '../primitives/lock/lock';
+import { installHealth } from '../primitives/health/health';
+
+export * from '../host/exports-answering';
+
+function install(router: Router): void {
+  installLock(router);
+  installHealth(router);
+}
+
+registerRoot((id: u32): RootContext => new Runtime(id, install));

@@ -1,4 +1,5 @@
 import { apolloBackend } from '../support/apollo/backend.js';
+import { startEtcd } from '../support/etcd-server.js';
 import { startStore } from '../support/store-servers.js';
 import { configurationConformance } from './configuration.js';
 import type { ConfigurationBackend } from './configuration.js';
@@ -11,6 +12,30 @@ async function redis(kind: 'redis' | 'valkey', args: readonly string[] = []): Pr
   const proxy = await TcpProxy.start(server.port);
   const at = (port: number): ConfigurationBackend['component'] => {
     return { type: 'configuration.redis', metadata: { redisHost: `127.0.0.1:${port}` } };
+  };
+  return {
+    component: at(proxy.port),
+    defaults: DEFAULTS,
+    connection: {
+      cut() {
+        proxy.pointAt(0);
+        proxy.cut();
+      },
+      restore: () => proxy.pointAt(server.port),
+      direct: at(server.port),
+    },
+    async stop() {
+      await proxy.stop();
+      await server.stop();
+    },
+  };
+}
+
+async function etcd(): Promise<ConfigurationBackend> {
+  const server = await startEtcd();
+  const proxy = await TcpProxy.start(server.port);
+  const at = (port: number): ConfigurationBackend['component'] => {
+    return { type: 'configuration.etcd', metadata: { endpoints: `127.0.0.1:${port}` } };
   };
   return {
     component: at(proxy.port),
@@ -43,6 +68,8 @@ configurationConformance({ backend: 'redis', setup: 'without notifications' }, a
   return { ...backend, noticeMs: 2_500 };
 });
 
-configurationConformance('Apollo', () => apolloBackend({ is_backup_config: 'false' }));
+configurationConformance({ backend: 'apollo', setup: 'stand-in' }, () => apolloBackend({ is_backup_config: 'false' }));
 
-configurationConformance('Apollo, what was read kept on disk', () => apolloBackend());
+configurationConformance({ backend: 'apollo', setup: 'stand-in, cache on disk' }, () => apolloBackend());
+
+configurationConformance({ backend: 'etcd', setup: 'one member' }, etcd);

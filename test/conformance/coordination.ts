@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { ClusterServers } from '../support/cluster-servers.js';
+import { startEtcd } from '../support/etcd-server.js';
 import type { RoomComponent } from '../support/rooms.js';
 import { SentinelServers } from '../support/sentinel-servers.js';
 import { startStore } from '../support/store-servers.js';
@@ -46,4 +47,10 @@ export async function cluster(type: string): Promise<CoordinationBackend> {
     component: { type, metadata: type === 'lock.redis_cluster' ? rest : servers.metadata },
     stop: () => servers.stop(),
   };
+}
+
+/** An etcd of its own. */
+export async function etcd(type: string): Promise<CoordinationBackend> {
+  const started = await startEtcd();
+  return { component: { type, metadata: { endpoints: started.address } }, stop: () => started.stop() };
 }

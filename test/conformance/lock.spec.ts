@@ -1,4 +1,4 @@
-import { bySentinel, cluster, embedded, server } from './coordination.js';
+import { bySentinel, cluster, embedded, etcd, server } from './coordination.js';
 import { lockConformance } from './lock.js';
 
 lockConformance('the embedded store', () => embedded('lock.embedded'));
@@ -6,3 +6,4 @@ lockConformance('Redis', () => server('lock.redis', 'redis'));
 lockConformance('Valkey', () => server('lock.redis', 'valkey'));
 lockConformance('Valkey by Sentinel', () => bySentinel('lock.redis'));
 lockConformance('Valkey Cluster', () => cluster('lock.redis_cluster'));
+lockConformance('etcd', () => etcd('lock.etcd'));

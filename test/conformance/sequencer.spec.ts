@@ -1,4 +1,4 @@
-import { bySentinel, cluster, embedded, server } from './coordination.js';
+import { bySentinel, cluster, embedded, etcd, server } from './coordination.js';
 import { sequencerConformance } from './sequencer.js';
 
 sequencerConformance('the embedded store', () => embedded('sequencer.embedded'));
@@ -6,3 +6,7 @@ sequencerConformance('Redis', () => server('sequencer.redis', 'redis'));
 sequencerConformance('Valkey', () => server('sequencer.redis', 'valkey'));
 sequencerConformance('Valkey by Sentinel', () => bySentinel('sequencer.redis'));
 sequencerConformance('Valkey Cluster', () => cluster('sequencer.redis'));
+sequencerConformance('etcd', () => etcd('sequencer.etcd'), {
+  segments: false,
+  raises: false,
+});

@@ -68,7 +68,9 @@ configurationConformance({ backend: 'redis', setup: 'without notifications' }, a
   return { ...backend, noticeMs: 2_500 };
 });
 
-configurationConformance({ backend: 'apollo', setup: 'stand-in' }, () => apolloBackend({ is_backup_config: 'false' }));
+configurationConformance({ backend: 'apollo', setup: 'stand-in' }, () =>
+  apolloBackend({ is_backup_config: 'false' }),
+);
 
 configurationConformance({ backend: 'apollo', setup: 'stand-in, cache on disk' }, () => apolloBackend());
 

@@ -170,7 +170,8 @@ export class EtcdConfigurationStore implements ConfigurationStore {
   async #pages(prefix: string): Promise<KeyValue[]> {
     const found: KeyValue[] = [];
     let bytes = 0;
-    let { key, rangeEnd } = startingWith(prefix);
+    const { key: first, rangeEnd } = startingWith(prefix);
+    let key = first;
     let revision = 0n;
     for (;;) {
       const request = { key, rangeEnd, limit: PAGE, revision, sortOrder: RangeRequest_SortOrder.ASCEND };
@@ -268,7 +269,9 @@ function configurationError(error: unknown): ConfigurationError {
   const message = reasonOf(error);
   if (error instanceof EtcdRefused && /request is too large|larger than max/.test(message)) {
     const limit = "the server's --max-request-bytes, 1.5 MiB unless it is set";
-    return new ConfigurationError('invalid', `an item is larger than etcd takes (${limit})`, { cause: error });
+    return new ConfigurationError('invalid', `an item is larger than etcd takes (${limit})`, {
+      cause: error,
+    });
   }
   const kind = error instanceof EtcdUnavailable ? 'unavailable' : 'failed';
   return new ConfigurationError(kind, message, { cause: error });

@@ -97,7 +97,11 @@ export const configurationMetadataSchema = z
   })
   .superRefine(({ address, answerInEnvoy: _, ...metadata }, context) => {
     if (address !== undefined && metadata.endpoints !== undefined)
-      context.addIssue({ code: 'custom', path: ['address'], message: 'expected only one of endpoints and address' });
+      context.addIssue({
+        code: 'custom',
+        path: ['address'],
+        message: 'expected only one of endpoints and address',
+      });
     else connectionRules({ ...metadata, endpoints: metadata.endpoints ?? address }, context);
   });
 

@@ -76,7 +76,8 @@ export class Watcher {
    * @throws EtcdUnavailable or EtcdRefused
    */
   async confirm(): Promise<void> {
-    if (this.#watched.size > 0 && this.#stream === undefined) throw new EtcdUnavailable('it does not hear of changes');
+    if (this.#watched.size > 0 && this.#stream === undefined)
+      throw new EtcdUnavailable('it does not hear of changes');
     await Promise.all(
       [...this.#watched.values()].map(async (watched) => {
         const { kvs, count } = await this.connection.call(KV.method.range, {
@@ -109,7 +110,7 @@ export class Watcher {
         continue;
       }
       const started = performance.now();
-      const reason = await this.#follow().catch(reasonOf);
+      const reason = await this.#follow().catch((error: unknown) => reasonOf(error));
       if (this.#closed) return;
       this.log.debug({ reason }, 'a stream of changes ended');
       if (performance.now() - started > 10 * LONGEST_PAUSE_MS) pause = FIRST_PAUSE_MS;
@@ -120,12 +121,13 @@ export class Watcher {
 
   /** Watches everything until the stream ends. Resolves to why it did. */
   async #follow(): Promise<string> {
-    const { stream, failureOf } = await this.connection.stream(Watch.method.watch);
+    const opened = await this.connection.stream(Watch.method.watch);
+    const { stream } = opened;
     if (this.#closed) stream.cancel();
     try {
       return await new Promise<string>((resolve) => {
         stream.on('data', (response: WatchResponse) => this.#answered(response));
-        stream.on('error', (error) => resolve(reasonOf(failureOf(error))));
+        stream.on('error', (error) => resolve(reasonOf(opened.failureOf(error))));
         stream.on('end', () => resolve('the server ended it'));
         this.#stream = stream;
         for (const watched of this.#watched.values()) this.#ask(watched);

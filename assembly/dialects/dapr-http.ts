@@ -10,7 +10,7 @@ import { Code, httpStatusOf } from './codes';
 import { Door } from './door';
 import { Exchange } from './exchange';
 import { Route, Router, splitPath } from './router';
-import { unservedHttp } from './unserved';
+import { unservedHttp, unservedText } from './unserved';
 
 const CONTENT_TYPE = literal('content-type');
 const APPLICATION_JSON = literal('application/json');
@@ -71,7 +71,7 @@ export function answerEmpty(exchange: Exchange): void {
 }
 
 /** The errorCode of a refusal that belongs to no primitive. */
-export function errorCodeOf(code: i32): View {
+function errorCodeOf(code: i32): View {
   switch (code) {
     case Code.INVALID_ARGUMENT:
       return ERR_MALFORMED_REQUEST;
@@ -243,11 +243,7 @@ export class DaprHttpDoor extends Door {
       answerError(exchange, 404, ERR_DIRECT_INVOKE, NO_APP_ID);
       return;
     }
-    const text = exchange.writer();
-    text.text('this API is currently not implemented: ');
-    text.text(missing);
-    text.text(' is not served by this version');
-    answerError(exchange, 501, ERR_API_UNIMPLEMENTED, text.view());
+    answerError(exchange, 501, ERR_API_UNIMPLEMENTED, unservedText(exchange, missing));
   }
 
   private isInvocation(headers: HeaderPairs): bool {
@@ -270,6 +266,10 @@ export class DaprHttpDoor extends Door {
       return;
     }
     answerError(exchange, httpStatusOf(code), errorCodeOf(code), message);
+  }
+
+  errorCode(exchange: Exchange, code: i32): View {
+    return errorCodeOf(code);
   }
 
   tooLarge(exchange: Exchange): void {

@@ -31,12 +31,12 @@ export class Route {
   constructor(
     /** Counts from 0 within a router. */
     public readonly index: i32,
-    /** `layotto_grpc`, `dapr_grpc` or `dapr_http`. */
+    /** `layotto_grpc`, `dapr_grpc`, `dapr_http` or `json`. */
     public readonly door: string,
     public readonly primitive: string,
     /** The method's name, the same behind every door, for example `GetState`. */
     public readonly operation: string,
-    /** Null for what is not served, and for streams. */
+    /** Null for what is not served, for streams, and behind the JSON door, where all is served alike. */
     public readonly factory: HandlerFactory | null,
     /** Null for what is no stream. */
     public readonly passing: Passing | null,
@@ -84,7 +84,8 @@ export class Router {
   /** For calls that no entry serves. */
   readonly unknownGrpc: Route = new Route(0, 'grpc', UNKNOWN, UNKNOWN, null, null, null);
   readonly unknownHttp: Route = new Route(1, 'dapr_http', UNKNOWN, UNKNOWN, null, null, null);
-  private size: i32 = 2;
+  readonly unknownJson: Route = new Route(2, 'json', UNKNOWN, UNKNOWN, null, null, null);
+  private size: i32 = 3;
 
   /** @param path "/package.Service/Method" @param state what the primitive keeps in this root context */
   grpc(
@@ -116,6 +117,19 @@ export class Router {
   http(primitive: string, operation: string, method: string, pattern: string, factory: HandlerFactory): void {
     const route = new Route(this.size++, 'dapr_http', primitive, operation, factory, null, null);
     this.httpEntries.push(new HttpEntry(literal(method), splitPath(literal(pattern)), route));
+  }
+
+  /** A route behind the JSON door, which finds its way by itself. */
+  json(primitive: string, operation: string): Route {
+    return new Route(this.size++, 'json', primitive, operation, null, null, null);
+  }
+
+  /** Whether something of a primitive is entered. */
+  serves(primitive: string): bool {
+    for (let i = 0; i < this.grpcEntries.length; i++) {
+      if (this.grpcEntries[i].route.primitive == primitive) return true;
+    }
+    return false;
   }
 
   findGrpc(path: View): Route {

@@ -1,6 +1,8 @@
 /**
  * Everything that has to hold before a change goes in: the checks, then the tests in two phases. Ends with one line,
  * `N passed, N failed`; each check counts as one. A skipped test counts as failed: nothing is left out unseen.
+ *
+ * `node scripts/test.mjs FOLDER`: only the tests of this folder, without the checks.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -35,7 +37,10 @@ const ALONE = [
   'test/istio',
 ];
 
-const NOT_TESTS = ['/node_modules/', '/dist/', '/.tools/'];
+/** Needs what not every machine has, and has a make target of its own: `test-java`. */
+const BY_ITSELF = ['test/java'];
+
+const NOT_TESTS = ['/node_modules/', '/dist/', '/.tools/', ...BY_ITSELF.map(inside)];
 const PHASES = [
   [
     'unit tests',
@@ -57,18 +62,28 @@ let failed = 0;
 /** What each phase found, as jest reports it. */
 const reports = [];
 
+mkdirSync(join(root, 'test/.results'), { recursive: true });
+const [only] = process.argv.slice(2);
+if (only !== undefined) {
+  const options = ['--runInBand', `--testPathPatterns=${anyOf([inside(only)])}`];
+  timed(only, () => jest(options, join(root, 'test/.results/only.json')));
+  finish();
+}
 for (const [name, command] of CHECKS) {
   const ok = timed(name, () => run(command).status === 0);
   count(ok ? 1 : 0, ok ? 0 : 1);
 }
-mkdirSync(join(root, 'test/.results'), { recursive: true });
 for (const [index, [name, options]] of PHASES.entries()) {
   timed(name, () => jest(options, join(root, `test/.results/${index + 1}.json`)));
 }
 const current = timed('conformance results', conformanceResults);
 count(current ? 1 : 0, current ? 0 : 1);
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed > 0 || passed === 0 ? 1 : 0);
+finish();
+
+function finish() {
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exit(failed > 0 || passed === 0 ? 1 : 0);
+}
 
 function jest(options, resultFile) {
   rmSync(resultFile, { force: true });

@@ -56,6 +56,14 @@ export const catalog: readonly ComponentType[] = [
     load: () => import('./components/embedded/configuration.js'),
   },
   {
+    type: 'configuration.etcd',
+    aliases: ['etcd'],
+    primitive: 'configuration',
+    capabilities: [],
+    metadata: etcd.configurationMetadataSchema,
+    load: () => import('./components/etcd/configuration.js'),
+  },
+  {
     type: 'configuration.redis',
     aliases: ['redis'],
     primitive: 'configuration',
@@ -104,6 +112,14 @@ export const catalog: readonly ComponentType[] = [
     load: () => import('./components/embedded/lock.js'),
   },
   {
+    type: 'lock.etcd',
+    aliases: ['etcd'],
+    primitive: 'lock',
+    capabilities: [],
+    metadata: etcd.lockMetadataSchema,
+    load: () => import('./components/etcd/lock.js'),
+  },
+  {
     type: 'lock.redis',
     aliases: ['redis'],
     primitive: 'lock',
@@ -126,6 +142,14 @@ export const catalog: readonly ComponentType[] = [
     capabilities: [],
     metadata: embedded.sequencerMetadataSchema,
     load: () => import('./components/embedded/sequencer.js'),
+  },
+  {
+    type: 'sequencer.etcd',
+    aliases: ['etcd'],
+    primitive: 'sequencer',
+    capabilities: [],
+    metadata: etcd.sequencerMetadataSchema,
+    load: () => import('./components/etcd/sequencer.js'),
   },
   {
     type: 'sequencer.redis',

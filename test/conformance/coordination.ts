@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { ClusterServers } from '../support/cluster-servers.js';
+import { startEtcd } from '../support/etcd-server.js';
 import type { RoomComponent } from '../support/rooms.js';
 import { SentinelServers } from '../support/sentinel-servers.js';
 import { startStore } from '../support/store-servers.js';
@@ -57,4 +58,10 @@ export async function cluster(type: string): Promise<CoordinationBackend> {
     ...stores(type, type === 'lock.redis_cluster' ? rest : servers.metadata),
     stop: () => servers.stop(),
   };
+}
+
+/** An etcd of its own. */
+export async function etcd(type: string): Promise<CoordinationBackend> {
+  const started = await startEtcd();
+  return { ...stores(type, { endpoints: started.address }), stop: () => started.stop() };
 }

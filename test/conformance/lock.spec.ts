@@ -1,4 +1,4 @@
-import { bySentinel, cluster, embedded, server } from './coordination.js';
+import { bySentinel, cluster, embedded, etcd, server } from './coordination.js';
 import { lockConformance } from './lock.js';
 
 lockConformance({ backend: 'embedded', setup: 'one process' }, () => embedded('lock.embedded'));
@@ -6,3 +6,4 @@ lockConformance({ backend: 'redis', setup: 'Redis' }, () => server('lock.redis',
 lockConformance({ backend: 'redis', setup: 'Valkey' }, () => server('lock.redis', 'valkey'));
 lockConformance({ backend: 'redis', setup: 'Valkey by Sentinel' }, () => bySentinel('lock.redis'));
 lockConformance({ backend: 'redis', setup: 'Valkey Cluster' }, () => cluster('lock.redis_cluster'));
+lockConformance({ backend: 'etcd', setup: 'one member' }, () => etcd('lock.etcd'));

@@ -37,6 +37,8 @@ export interface RoomsOptions {
   app?: { port: number; protocol: 'http' | 'grpc' };
   /** Component types beside the catalog's. */
   types?: readonly ComponentType[];
+  /** A copy of the folder of another one; by default a new folder. Removed in the end. */
+  dataDir?: string;
   /** Resolve at once, without waiting until every component is ready. */
   wait?: boolean;
 }
@@ -108,7 +110,8 @@ export class Rooms {
   }
 
   static async open(components: readonly RoomComponent[], options: RoomsOptions = {}): Promise<Rooms> {
-    const rooms = new Rooms(await mkdtemp(join(tmpdir(), 'rooms-')), components, options);
+    const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'rooms-')));
+    const rooms = new Rooms(dataDir, components, options);
     rooms.registry.start();
     if (options.wait !== false) await rooms.ready();
     return rooms;

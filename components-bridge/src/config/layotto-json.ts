@@ -284,6 +284,17 @@ class LayottoReader {
     return known?.primitive === primitive || type.startsWith(`${primitive}.`) ? type : `${primitive}.${type}`;
   }
 
+  /**
+   * A setting as metadata has it: a list of texts, such as the addresses of a configuration store, separated by
+   * commas; a map, such as biggerThan, as JSON.
+   */
+  #textOf(path: Path, value: unknown): string | undefined {
+    if (isRecord(value)) return JSON.stringify(value);
+    if (!Array.isArray(value)) return this.document.textOf(path);
+    const parts = value.map((_, index) => this.document.textOf([...path, index]));
+    return parts.every((part) => part !== undefined) ? parts.join(',') : undefined;
+  }
+
   /** A component's metadata, and what else stands there: a setting of the type may also stand beside its metadata. */
   #settings(value: Record<string, unknown>, path: Path, type: string): Settings {
     const { document, findings } = this;
@@ -295,10 +306,7 @@ class LayottoReader {
       const inner = [...path, key];
       const empty = Array.isArray(value[key]) && value[key].length === 0;
       if (empty) continue;
-      // Settings that are maps, such as biggerThan, are JSON in metadata; lists, such as address, have commas.
-      const written = isRecord(value[key])
-        ? JSON.stringify(value[key])
-        : (listText(value[key]) ?? document.textOf(inner));
+      const written = this.#textOf(inner, value[key]);
       if (key === 'secret_ref') settings.secretRefs = readLayottoSecretRefs(document, inner, findings);
       else if (key === 'access') {
         const access = readAccess(document, inner, NATIVE_ACCESS, findings);
@@ -310,10 +318,4 @@ class LayottoReader {
     }
     return settings;
   }
-}
-
-function listText(value: unknown): string | undefined {
-  return Array.isArray(value) && value.every((item) => typeof item === 'string')
-    ? value.join(',')
-    : undefined;
 }

@@ -25,7 +25,7 @@ const CALL_TIMEOUT_MS = 3_000;
 const HEARTBEAT_MS = 1_000;
 /** Pause between two searches for a member that answers: doubled each time, with jitter. */
 const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 500;
 
 /** A key that is looked at to see whether a member answers and has a leader; whether it is there does not matter. */
 const HEALTH_KEY = Buffer.from('health');
@@ -50,6 +50,8 @@ export class EtcdConnection {
   #since = performance.now();
   #closed = false;
   #hurry: () => void = () => undefined;
+  /** Told when the member in use is lost: a stream to one that hangs does not end by itself. */
+  readonly #listeners = new Set<() => void>();
 
   private constructor(
     private readonly members: readonly EtcdMember[],
@@ -117,6 +119,11 @@ export class EtcdConnection {
     return { stream, failureOf: (error) => member.streamFailure(error) };
   }
 
+  /** Calls when the member in use is lost, until the connection is closed. */
+  onLost(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
   close(): void {
     this.#closed = true;
     this.#hurry();
@@ -125,8 +132,9 @@ export class EtcdConnection {
 
   /** A call that started then failed. One that is older than the present connection says nothing of it. */
   #lost(reason: string, started: number): void {
-    if (this.#down || started < this.#since) return;
+    if (this.#closed || this.#down || started < this.#since) return;
     this.#report(reason);
+    for (const listener of this.#listeners) listener();
     this.#hurry();
   }
 

@@ -47,7 +47,7 @@ export class EtcdMember {
       'grpc.enable_http_proxy': 0,
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.min_reconnect_backoff_ms': 100,
-      'grpc.max_reconnect_backoff_ms': 1_000,
+      'grpc.max_reconnect_backoff_ms': 400,
       'grpc.max_receive_message_length': LARGEST_ANSWER,
       'grpc.max_send_message_length': LARGEST_ANSWER,
     };

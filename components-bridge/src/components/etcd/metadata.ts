@@ -1,11 +1,14 @@
 import { z } from 'zod';
 
 import { parseTtl } from '../../primitives/state/ttl.js';
+import { answerInEnvoySchema } from '../../primitives/configuration/metadata.js';
+import { lockKeyPrefix } from '../../primitives/lock/metadata.js';
 import { keyPrefixSchema } from '../../primitives/state/metadata.js';
 import { parseAddress } from '../addresses.js';
 import type { Address } from '../addresses.js';
 import { parseGoDuration } from '../durations.js';
 import { flag, read, text, whole } from '../fields.js';
+import { sequencerShape } from '../sequencer-fields.js';
 
 /** Longest wait that can be configured: an hour. */
 const LONGEST_MS = 3_600_000;
@@ -74,6 +77,39 @@ export const stateMetadataSchema = z
     keyPrefix: keyPrefixSchema(),
   })
   .superRefine(connectionRules);
+
+/** Metadata of `lock.etcd`. */
+export const lockMetadataSchema = z
+  .strictObject({ ...connectionShape, keyPrefix: lockKeyPrefix() })
+  .superRefine(connectionRules);
+
+/** Metadata of `sequencer.etcd`. */
+export const sequencerMetadataSchema = z
+  .strictObject({ ...connectionShape, ...sequencerShape })
+  .superRefine(connectionRules);
+
+/** Metadata of `configuration.etcd`. */
+export const configurationMetadataSchema = z
+  .strictObject({
+    ...connectionShape,
+    address: connectionShape.endpoints.describe("Layotto's name for endpoints."),
+    answerInEnvoy: answerInEnvoySchema(),
+  })
+  .superRefine(({ address, answerInEnvoy: _, ...metadata }, context) => {
+    if (address !== undefined && metadata.endpoints !== undefined)
+      context.addIssue({
+        code: 'custom',
+        path: ['address'],
+        message: 'expected only one of endpoints and address',
+      });
+    else connectionRules({ ...metadata, endpoints: metadata.endpoints ?? address }, context);
+  });
+
+/** What stands before the keys of locks and ids: as Layotto has it, with a slash before and after. */
+export function layottoPath({ keyPrefixPath = '/layotto/' }: EtcdConnectionMetadata): string {
+  const inner = keyPrefixPath.replace(/^\/|\/$/g, '');
+  return inner === '' ? '/' : `/${inner}/`;
+}
 
 /** Adds what is wrong with keys that do not go together. */
 export function connectionRules(metadata: EtcdConnectionMetadata, context: z.RefinementCtx): void {

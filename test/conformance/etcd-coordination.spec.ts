@@ -1,0 +1,206 @@
+import * as pb from '../../components-bridge/src/gen/layotto/bridge/v1/configuration_pb.js';
+import type { Change } from '../../components-bridge/src/primitives/configuration/watched-query.js';
+import { Code } from '../../components-bridge/src/primitives/errors.js';
+import { EtcdCluster, startEtcd } from '../support/etcd-server.js';
+import type { EtcdServer } from '../support/etcd-server.js';
+import { Rooms } from '../support/rooms.js';
+import { eventually } from '../support/wait.js';
+import { LockClient } from './lock.js';
+import { SequencerClient } from './sequencer.js';
+import { refused } from './state-client.js';
+import { TcpProxy } from './tcp-proxy.js';
+
+const GET = [pb.GetConfigurationRequestSchema, pb.GetConfigurationResponseSchema] as const;
+const SAVE = [pb.SaveConfigurationRequestSchema, pb.SaveConfigurationResponseSchema] as const;
+
+const open: { close(): unknown }[] = [];
+
+afterEach(async () => {
+  for (const one of open.splice(0).reverse()) await one.close();
+});
+
+async function server(): Promise<EtcdServer> {
+  const started = await startEtcd();
+  open.push({ close: () => started.stop() });
+  return started;
+}
+
+async function rooms(endpoints: string, more: Record<string, string> = {}): Promise<Rooms> {
+  const metadata = { endpoints, ...more };
+  const opened = await Rooms.open([
+    { name: 'locks', type: 'lock.etcd', form: 'layotto', metadata },
+    { name: 'ids', type: 'sequencer.etcd', metadata },
+    { name: 'configs', type: 'configuration.etcd', metadata },
+  ]);
+  open.push(opened);
+  return opened;
+}
+
+async function save(of: Rooms, ...items: object[]): Promise<void> {
+  await of.call('Configuration/SaveConfiguration', SAVE, { storeName: 'configs', items });
+}
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+
+/** Every key, with its value. */
+async function kept(etcd: EtcdServer): Promise<Record<string, string>> {
+  const range = { key: base64('\0'), range_end: base64('\0') };
+  const { kvs = [] } = (await etcd.ask('kv/range', range)) as { kvs?: { key: string; value?: string }[] };
+  const text = (value = ''): string => Buffer.from(value, 'base64').toString();
+  return Object.fromEntries(kvs.map(({ key, value }) => [text(key), text(value)]));
+}
+
+async function leases(etcd: EtcdServer): Promise<number> {
+  return ((await etcd.ask('lease/leases', {})) as { leases?: unknown[] }).leases?.length ?? 0;
+}
+
+/** Follows a key, and notes what is told. */
+async function follow(of: Rooms, key: string): Promise<Change[]> {
+  const told: Change[] = [];
+  const follower = {
+    changed: (changes: readonly Change[]) => void told.push(...changes),
+    ended: () => undefined,
+  };
+  const following = of.watches.follow(
+    'configs',
+    { appId: '', metadata: {}, keys: [key], group: '', label: '' },
+    follower,
+  );
+  open.push({ close: () => following.close() });
+  // What is there now is not told.
+  await following.query.firstTry;
+  return told;
+}
+
+it('keeps everything where and as Layotto keeps it', async () => {
+  const etcd = await server();
+  const opened = await rooms(etcd.address);
+  await new LockClient(opened).tryLock('resource', 'owner');
+  await new SequencerClient(opened, 'ids').next('key');
+  await save(
+    opened,
+    { key: 'plain', content: '1' },
+    { key: 'a/b', content: '2', group: 'g', label: 'l', tags: { t: 'tag' } },
+  );
+  expect(await kept(etcd)).toEqual({
+    '/layotto/lock|||app||resource': 'owner',
+    '/layotto/sequencer|||app||key': '',
+    '/app/default/default/plain': '1',
+    '/app/g/l/a%2Fb': '2',
+    '/app/g/l/a%2Fb/t': 'tag',
+  });
+});
+
+it('takes another path, with or without its slashes', async () => {
+  const etcd = await server();
+  const opened = await rooms(etcd.address, { keyPrefixPath: 'mine' });
+  await new LockClient(opened).tryLock('resource', 'owner');
+  expect(Object.keys(await kept(etcd))).toEqual(['/mine/lock|||app||resource']);
+});
+
+it('leaves no leases of locks behind', async () => {
+  const etcd = await server();
+  const locks = new LockClient(await rooms(etcd.address));
+  await locks.tryLock('r', 'a');
+  for (let count = 0; count < 5; count++) {
+    await locks.keepAlive('r', 'a');
+    await locks.keepAlive('r', 'b');
+    await locks.tryLock('r', 'b');
+    await locks.unlock('r', 'b');
+  }
+  await eventually('one is left', async () => (await leases(etcd)) === 1);
+  await locks.unlock('r', 'a');
+  await eventually('none is left', async () => (await leases(etcd)) === 0);
+});
+
+it('refuses at once while etcd hangs, keeps its locks meanwhile, and goes on', async () => {
+  const etcd = await server();
+  const opened = await rooms(etcd.address, { timeout: '500ms' });
+  const locks = new LockClient(opened);
+  const first = await locks.tryLock('r', 'a');
+  etcd.process.signal('SIGSTOP');
+  await eventually('all are down', () => opened.registry.health().every(({ status }) => status === 'down'));
+  const ids = new SequencerClient(opened, 'ids');
+  for (const call of [
+    () => locks.tryLock('r', 'b'),
+    () => ids.next('k'),
+    () => save(opened, { key: 'k', content: '' }),
+  ]) {
+    const started = performance.now();
+    const { code, message } = await refused(call());
+    expect(performance.now() - started).toBeLessThan(100);
+    expect(code).toBe(Code.UNAVAILABLE);
+    expect(message).toContain(`${etcd.address}: no answer in time`);
+  }
+  etcd.process.signal('SIGCONT');
+  await opened.ready();
+  expect(await locks.tryLock('r', 'b')).toBe(0n);
+  expect(await locks.tryLock('r2', 'b')).toBeGreaterThan(first);
+});
+
+it('goes on hearing of changes when members die', async () => {
+  const cluster = await EtcdCluster.start();
+  open.push({ close: () => cluster.stop() });
+  const opened = await rooms(cluster.addresses.join(','), { timeout: '1s' });
+  const told = await follow(opened, 'k');
+  await eventually('the first is told', async () => {
+    await save(opened, { key: 'k', content: 'first' });
+    return told.length > 0;
+  });
+  // Whichever is in use: one that hangs, and then is gone.
+  cluster.members[0]?.signal('SIGSTOP');
+  await eventually('it is saved', () => save(opened, { key: 'k', content: 'second' }).then(() => true));
+  await eventually('the second is told', () => told.at(-1)?.item.content === 'second');
+  cluster.members[0]?.signal('SIGCONT');
+  await eventually(
+    'it is there again',
+    async () => (await fetch(`http://${cluster.addresses[0]}/health`)).ok,
+  );
+  cluster.members[1]?.signal('SIGKILL');
+  await eventually('it is saved', () => save(opened, { key: 'k', content: 'third' }).then(() => true));
+  await eventually('the third is told', () => told.at(-1)?.item.content === 'third');
+}, 60_000);
+
+it('tells after a lost connection what changed, although etcd has forgotten the way there', async () => {
+  const etcd = await server();
+  const proxy = await TcpProxy.start(etcd.port);
+  open.push({ close: () => proxy.stop() });
+  const far = await rooms(`127.0.0.1:${proxy.port}`);
+  const near = await rooms(etcd.address);
+  const told = await follow(far, 'k');
+  await save(near, { key: 'k', content: 'before' });
+  await eventually('it is told', () => told.at(-1)?.item.content === 'before');
+  proxy.pointAt(0);
+  proxy.cut();
+  for (let count = 0; count < 10; count++) await save(near, { key: 'k', content: String(count) });
+  const { header } = (await etcd.ask('kv/range', { key: base64('k') })) as { header: { revision: string } };
+  await etcd.ask('kv/compaction', { revision: header.revision, physical: true });
+  proxy.pointAt(etcd.port);
+  await eventually('the latest is told', () => told.at(-1)?.item.content === '9', { timeoutMs: 2_500 });
+  await save(near, { key: 'k', content: 'after' });
+  await eventually('it hears again', () => told.at(-1)?.item.content === 'after');
+});
+
+it('reads more than fits into one answer, as it was at one moment', async () => {
+  const etcd = await server();
+  const opened = await rooms(etcd.address);
+  const items = Array.from({ length: 900 }, (_, index) => ({ key: `key-${index}`, content: String(index) }));
+  await save(opened, ...items);
+  const found = (await opened.call('Configuration/GetConfiguration', GET, { storeName: 'configs' })).items;
+  expect(found).toHaveLength(900);
+});
+
+it('refuses what etcd cannot keep, and says why', async () => {
+  const etcd = await server();
+  const opened = await rooms(etcd.address);
+  const tags = Object.fromEntries(Array.from({ length: 61 }, (_, index) => [`t${index}`, '']));
+  expect(await refused(save(opened, { key: 'k', content: 'x', tags }))).toEqual({
+    code: Code.INVALID_ARGUMENT,
+    message: 'item k has 61 tags; at most 60 fit',
+  });
+  expect(await refused(save(opened, { key: 'k', content: 'x'.repeat(1_600_000) }))).toMatchObject({
+    code: Code.INVALID_ARGUMENT,
+    message: expect.stringContaining('an item is larger than etcd takes') as string,
+  });
+  expect(await kept(etcd)).toEqual({});
+});

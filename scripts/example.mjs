@@ -29,6 +29,7 @@ if (!['embedded', 'redis'].includes(values.store))
 /** What the embedded default serves beside its store, see components-bridge/src/config/index.ts. */
 const BESIDE_THE_STORE = [
   { name: 'localstorage', type: 'bindings.localstorage' },
+  { name: 'file', type: 'file.local' },
   { name: 'helloworld', type: 'hello.helloworld' },
   { name: 'secretstore', type: 'secretstores.local.env', metadata: { prefix: 'SECRET_' } },
 ];

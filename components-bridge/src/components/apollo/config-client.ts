@@ -83,7 +83,9 @@ export class ConfigClient {
   ): Promise<Result> {
     const { http, servers } = this.options;
     let failure: unknown;
-    for (const server of (await servers.candidates()).slice(0, MOST_TRIES)) {
+    // Who waits begins anew at another server, which may not count as the one before did.
+    const tries = signal === undefined ? MOST_TRIES : 1;
+    for (const server of (await servers.candidates()).slice(0, tries)) {
       const url = new URL(`${server}${path}`);
       try {
         const headers = this.#signature(url);

@@ -1,8 +1,8 @@
 import type { HttpClient } from './http.js';
 import { addressesIn } from './answers.js';
 
-/** How long a server that failed is tried after the others. */
-const SHUN_MS = 5_000;
+/** How long a server that failed is tried after the others, if it has not answered since. */
+const SHUN_MS = 300_000;
 /** How often the meta service is asked which config services there are. */
 const REFRESH_MS = 60_000;
 /** And how often while they fail. */

@@ -1,7 +1,10 @@
+import { fileURLToPath } from 'node:url';
+
 import { Child } from '../support/child.js';
 import { freePort } from '../support/ports.js';
-import { root } from '../../scripts/lib/tree.mjs';
 import { read } from './markdown.js';
+
+const script = fileURLToPath(new URL('../../scripts/example.mjs', import.meta.url));
 
 /** What an example's README shows, a line each, without what differs from run to run. */
 function shown(name: string): string[] {
@@ -22,7 +25,6 @@ function comparable(line: string): string {
 
 describe.each(['lock-redis', 'sequencer'])('examples/%s', (name) => {
   test('runs to its end and says what its README shows', async () => {
-    const script = `${root}/scripts/example.mjs`;
     const child = new Child(name, process.execPath, [script, name, '--port', String(await freePort())]);
     expect([await child.exited, child.log]).toEqual([0, expect.anything()]);
     const said = child.log.split('\n').map(comparable);

@@ -7,12 +7,12 @@ export const BACKENDS = {
   embedded: 'embedded',
   etcd: 'etcd',
   http: 'HTTP server',
+  local: 'folder of files',
   localenv: 'environment',
   localfile: 'JSON file',
   localstorage: 'local folder',
   mounted: 'mounted folder',
   redis: 'Redis, Valkey',
-  s3: 'S3',
 } as const;
 
 export type BackendName = keyof typeof BACKENDS;

@@ -28,6 +28,8 @@ if (!['embedded', 'redis'].includes(values.store))
 
 /** What the embedded default serves beside its store, see components-bridge/src/config/index.ts. */
 const BESIDE_THE_STORE = [
+  { name: 'lockstore', type: 'lock.embedded' },
+  { name: 'sequencer', type: 'sequencer.embedded' },
   { name: 'localstorage', type: 'bindings.localstorage' },
   { name: 'file', type: 'file.local' },
   { name: 'helloworld', type: 'hello.helloworld' },

@@ -79,5 +79,12 @@ export async function daprSdk(
     await client.binding.send('localstorage', 'delete', '', metadata);
     return 'a file written, read and deleted';
   });
+  await step('lock', async () => {
+    const resource = `${prefix}harvest`;
+    assert.equal((await client.lock.lock('lockstore', resource, 'one', 10)).success, true);
+    assert.equal((await client.lock.lock('lockstore', resource, 'two', 10)).success, false);
+    assert.equal((await client.lock.unlock('lockstore', resource, 'one')).status, 0);
+    return 'taken, refused to another, given back';
+  });
   if (communicationProtocol === CommunicationProtocolEnum.HTTP) await client.stop();
 }

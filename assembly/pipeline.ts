@@ -198,6 +198,7 @@ export class Call extends HttpContext implements Waiter {
     const component = exchange.component;
     if (cache === null || component === null) return false;
     this.cached.writes(cache, component, exchange.writtenKeys);
+    if (exchange.anyWritten) this.cached.writesAny();
     if (exchange.cacheKey == 0) return false;
     const message = this.cached.find(cache, component, exchange.cacheKey, this.started);
     if (message == 0) return false;

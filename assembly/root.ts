@@ -6,6 +6,7 @@ import { noteHealth } from './config/component-health';
 import { Configuration } from './config/configuration';
 import { DaprHttpDoor } from './dialects/dapr-http';
 import { GrpcDoor } from './dialects/grpc';
+import { installJson } from './dialects/json-door';
 import { Router } from './dialects/router';
 import { HttpContext } from './host/context';
 import { LogLevel } from './host/enums';
@@ -38,7 +39,9 @@ export class Runtime extends CallSite implements PushListener {
   constructor(id: u32, install: Install) {
     const router = new Router();
     install(router);
+    installJson(router);
     super(id, new GrpcDoor(router), new DaprHttpDoor(router), new Configuration(), new Budget(0, 0));
+    log(LogLevel.Debug, 'layotto: HTTP routes: ' + router.httpRoutes());
   }
 
   onConfigure(size: u32): bool {

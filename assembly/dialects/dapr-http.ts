@@ -31,6 +31,11 @@ const METADATA_PREFIX = literal('metadata.');
 const CONSISTENCY = literal('consistency');
 const CONCURRENCY = literal('concurrency');
 const ACTUATOR = literal('actuator');
+const JSON_PREFIX = literal('v1.0-layotto');
+const ERR_NOT_FOUND = literal('ERR_NOT_FOUND');
+const NO_OPERATION = literal(
+  'there is no such operation, or it is called by another method; GET /v1.0-layotto/openapi.json lists them',
+);
 const VERSION_PREFIX = literal('v1.0');
 
 /** Writes Dapr's plain error body: {"errorCode":…,"message":…} plus, if given, the raw JSON of "details". */
@@ -229,7 +234,9 @@ export class DaprHttpDoor extends Door {
       missing = unservedHttp(segments[1]);
     if (missing.length == 0 && this.isInvocation(exchange.headers)) missing = 'service invocation';
     if (missing.length == 0) {
-      answerError(exchange, 404, ERR_DIRECT_INVOKE, NO_APP_ID);
+      if (segments.length > 0 && viewEquals(segments[0], JSON_PREFIX))
+        answerError(exchange, 404, ERR_NOT_FOUND, NO_OPERATION);
+      else answerError(exchange, 404, ERR_DIRECT_INVOKE, NO_APP_ID);
       return;
     }
     const text = exchange.writer();

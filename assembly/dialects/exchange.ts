@@ -112,6 +112,8 @@ export class Exchange {
   cacheKey: View = 0;
   /** For a write to a component whose answers are kept: the keys it writes; views into the request. */
   readonly writtenKeys: Array<View> = [];
+  /** It may write any key of that component. */
+  anyWritten: bool = false;
   /** Its request message, if it is not the caller's own (`body`). */
   private built: ByteWriter | null = null;
 
@@ -151,6 +153,12 @@ export class Exchange {
   writes(key: View): void {
     const component = this.component;
     if (component !== null && component.nearCacheMs > 0) this.writtenKeys.push(key);
+  }
+
+  /** A write that does not say which keys it writes. */
+  writesAny(): void {
+    const component = this.component;
+    if (component !== null && component.nearCacheMs > 0) this.anyWritten = true;
   }
 
   /** Takes over the buffer that `body` is in. */
@@ -249,6 +257,7 @@ export class Exchange {
     this.idempotent = false;
     this.cacheKey = 0;
     this.writtenKeys.length = 0;
+    this.anyWritten = false;
     this.reply.reset();
   }
 }

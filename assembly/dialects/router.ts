@@ -1,6 +1,6 @@
 // Which handler serves which call. Primitives enter their methods here.
 
-import { literal, View, view, viewEquals, viewLen, viewPtr } from '../wire/view';
+import { literal, View, view, viewEquals, viewLen, viewPtr, viewToString } from '../wire/view';
 import { HandlerFactory } from './handler';
 
 const PARAMETER = literal('{}');
@@ -30,7 +30,7 @@ export class Route {
   constructor(
     /** Counts from 0 within a router. */
     public readonly index: i32,
-    /** `layotto_grpc`, `dapr_grpc` or `dapr_http`. */
+    /** `layotto_grpc`, `dapr_grpc`, `dapr_http` or `json`. */
     public readonly door: string,
     public readonly primitive: string,
     /** The method's name, the same behind every door, for example `GetState`. */
@@ -104,9 +104,36 @@ export class Router {
   }
 
   /** @param pattern path in which "{}" stands for one segment, for example "/v1.0/state/{}" */
-  http(primitive: string, operation: string, method: string, pattern: string, factory: HandlerFactory): void {
-    const route = new Route(this.size++, 'dapr_http', primitive, operation, factory);
+  http(
+    primitive: string,
+    operation: string,
+    method: string,
+    pattern: string,
+    factory: HandlerFactory,
+    door: string = 'dapr_http',
+  ): void {
+    const route = new Route(this.size++, door, primitive, operation, factory);
     this.httpEntries.push(new HttpEntry(literal(method), splitPath(literal(pattern)), route));
+  }
+
+  /** Whether a method of a primitive was entered. */
+  serves(primitive: string): bool {
+    for (let i = 0; i < this.grpcEntries.length; i++) {
+      if (this.grpcEntries[i].route.primitive == primitive) return true;
+    }
+    return false;
+  }
+
+  /** The HTTP routes, for people: "GET /v1.0/healthz, …". */
+  httpRoutes(): string {
+    const routes: Array<string> = [];
+    for (let i = 0; i < this.httpEntries.length; i++) {
+      const entry = this.httpEntries[i];
+      let path = viewToString(entry.method) + ' ';
+      for (let s = 0; s < entry.segments.length; s++) path += '/' + viewToString(entry.segments[s]);
+      routes.push(path);
+    }
+    return routes.join(', ');
   }
 
   findGrpc(path: View): Route {

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { configHash } from '../config/hash.js';
 import { streamsSocket } from '../config/sockets.js';
 import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
+import { JsonService } from '../json/service.js';
 import { ActuatorService } from '../primitives/actuator/service.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
@@ -144,7 +145,7 @@ export class Bridge {
     this.#sessions = new SessionServer({
       socketPath: this.socketPath,
       gid,
-      services,
+      services: [...services, new JsonService(services)],
       hello: { name: 'bridge', ...this.#names },
       limits: config.limits,
       log,

@@ -1,15 +1,19 @@
 // What a call needs of the root context it belongs to.
 
+import { LiveAnswers } from './cache/live-answers';
 import { NearCache } from './cache/near-cache';
 import { Configuration } from './config/configuration';
+import { Background, Listener, Tally } from './dialects/background';
 import { Door } from './dialects/door';
 import { HttpContext, RootContext } from './host/context';
+import { ByteWriter } from './wire/bytes';
 import { CallMetrics } from './metrics/call-metrics';
 import { Budget } from './session/budget';
 import { Operation } from './session/operation';
 import { Submitted } from './session/session';
+import { View } from './wire/view';
 
-export abstract class CallSite extends RootContext {
+export abstract class CallSite extends RootContext implements Background {
   readonly calls: CallMetrics;
   /** Messages and bodies refused for their length, either way. */
   refusedMessages: i64 = 0;
@@ -18,6 +22,8 @@ export abstract class CallSite extends RootContext {
   refusedStreams: i64 = 0;
   /** Answers kept in Envoy; null if no component wants that. */
   cache: NearCache | null = null;
+  /** Answers that the bridge keeps up to date; null if no component wants that. */
+  live: LiveAnswers | null = null;
 
   constructor(
     id: u32,
@@ -29,6 +35,11 @@ export abstract class CallSite extends RootContext {
     super(id);
     this.calls = new CallMetrics(configuration);
   }
+
+  readonly tally: Tally = new Tally();
+
+  /** Asks the bridge for something that no call waits for. */
+  abstract askAlone(method: View, request: ByteWriter, listener: Listener): bool;
 
   /** The bridge can be asked. */
   abstract get ready(): bool;

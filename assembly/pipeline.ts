@@ -2,6 +2,7 @@
 // again. Every call goes this way, so nothing can skip policy or limits.
 
 import { CachedCall } from './cache/cached-call';
+import { LiveCall } from './cache/live-call';
 import { CallSite } from './call-site';
 import { Code } from './dialects/codes';
 import { Door } from './dialects/door';
@@ -35,6 +36,8 @@ const GRPC_STATUS = literal('grpc-status');
 const GRPC_MESSAGE = literal('grpc-message');
 const GRPC_TIMEOUT = literal('grpc-timeout');
 const TRACEPARENT = literal('traceparent');
+/** How old a configuration is that was read, in milliseconds. */
+const AGE = literal('layotto-configuration-age');
 const ZERO = literal('0');
 const ONE = literal('1');
 const INTERNAL = literal('13');
@@ -88,13 +91,14 @@ export class Call extends HttpContext implements Waiter {
   private bridgeUs: u32 = 0;
   private backendUs: u32 = 0;
   private readonly cached: CachedCall = new CachedCall();
+  private readonly live: LiveCall = new LiveCall();
 
   constructor(
     id: u32,
     private readonly runtime: CallSite,
   ) {
     super(id);
-    this.exchange = new Exchange(runtime.configuration);
+    this.exchange = new Exchange(runtime.configuration, runtime);
     this.door = runtime.httpDoor;
   }
 
@@ -187,8 +191,13 @@ export class Call extends HttpContext implements Waiter {
     exchange.own(body);
     if (this.received > DRAIN_OVER) replaceBuffer(Buffer.RequestBody, this.received, 0);
     if (!this.door.open(exchange, body)) return this.respond();
-    if (exchange.handler!.start(exchange) == Step.Answer || this.answerFromCache()) return this.respond();
-    return this.ask();
+    const step = exchange.handler!.start(exchange);
+    if (exchange.strayed) {
+      exchange.strayed = false;
+      this.activate();
+    }
+    if (step == Step.Answer) return this.respond();
+    return this.answerFromCache() || this.answerLive(false) ? this.respond() : this.ask();
   }
 
   /** Answers a read out of Envoy's memory, if that is allowed and there is something good. */
@@ -200,11 +209,34 @@ export class Call extends HttpContext implements Waiter {
     this.cached.writes(cache, component, exchange.writtenKeys);
     if (exchange.anyWritten) this.cached.writesAny();
     if (exchange.cacheKey == 0) return false;
-    const message = this.cached.find(cache, component, exchange.cacheKey, this.started);
+    return this.give(this.cached.find(cache, component, exchange.cacheKey, this.started));
+  }
+
+  /** Answers a read by what the bridge keeps up to date. @param substitute the bridge cannot answer */
+  private answerLive(substitute: bool): bool {
+    const live = this.runtime.live;
+    const exchange = this.exchange;
+    const component = exchange.component;
+    if (live === null || component === null || exchange.liveRequest == 0) return false;
+    const now = monotonicUs();
+    if (!this.give(this.live.find(live, component, exchange.liveRequest, now, substitute))) return false;
+    this.tellAge(this.live.ageMs);
+    return true;
+  }
+
+  /** Answers with a message out of Envoy's memory; false if there is none. */
+  private give(message: View): bool {
     if (message == 0) return false;
+    const exchange = this.exchange;
     if (this.charge(viewLen(message))) exchange.handler!.onResult(exchange, message);
     else exchange.handler!.onFailure(exchange, Code.RESOURCE_EXHAUSTED, BUSY);
     return true;
+  }
+
+  private tellAge(ms: i64): void {
+    const w = this.exchange.writer();
+    w.decimal(ms);
+    this.exchange.reply.headers.add(AGE, w.view());
   }
 
   private ask(): Action {
@@ -269,6 +301,7 @@ export class Call extends HttpContext implements Waiter {
   }
 
   private fail(code: i32, message: View): Action {
+    if (code == Code.UNAVAILABLE && this.answerLive(true)) return this.respond();
     this.exchange.handler!.onFailure(this.exchange, code, message);
     return this.respond();
   }
@@ -292,6 +325,7 @@ export class Call extends HttpContext implements Waiter {
     } else if (!this.charge(size)) this.fail(Code.RESOURCE_EXHAUSTED, BUSY);
     else {
       this.exchange.handler!.onResult(this.exchange, message);
+      if (this.exchange.liveRequest != 0) this.tellAge(0);
       this.respond();
     }
   }
@@ -311,6 +345,8 @@ export class Call extends HttpContext implements Waiter {
     const cache = this.runtime.cache;
     const component = this.exchange.component;
     if (cache !== null && component !== null) this.cached.written(cache, component);
+    const live = this.runtime.live;
+    if (live !== null && component !== null && this.exchange.liveWrite) live.written(component.index);
     return operation.keepable;
   }
 
@@ -331,7 +367,7 @@ export class Call extends HttpContext implements Waiter {
     const elapsed = this.count(reply.grpcStatus >= 0 ? reply.grpcStatus : reply.status);
     if (reply.grpcStatus < 0) {
       const w = this.exchange.writer();
-      writeServerTiming(w, elapsed, this.bridgeUs, this.backendUs, this.cached.hit);
+      writeServerTiming(w, elapsed, this.bridgeUs, this.backendUs, this.cached.hit || this.live.hit);
       reply.headers.add(SERVER_TIMING, w.view());
     }
     const body = reply.isMessage ? 0 : reply.body;
@@ -403,13 +439,17 @@ export class Call extends HttpContext implements Waiter {
       this.count(this.door == this.runtime.grpcDoor ? <i32>Code.CANCELLED : CLIENT_CLOSED_REQUEST);
     const operation = this.operation;
     this.operation = null;
-    if (operation !== null) this.runtime.forget(operation);
+    if (operation !== null) {
+      this.exchange.handler!.onGone();
+      this.runtime.forget(operation);
+    }
     this.runtime.budget.give(this.charged);
     this.charged = 0;
     this.runtime.budget.giveWaiting(this.waiting);
     this.waiting = 0;
     this.exchange.free();
     this.cached.release();
+    this.live.release();
     this.runtime.retire(this);
   }
 }

@@ -1,10 +1,13 @@
 // The root context: what one plugin configuration runs.
 
+import { LiveAnswers } from './cache/live-answers';
 import { NearCache } from './cache/near-cache';
 import { CallSite } from './call-site';
 import { noteHealth } from './config/component-health';
 import { Configuration } from './config/configuration';
+import { Listener } from './dialects/background';
 import { DaprHttpDoor } from './dialects/dapr-http';
+import { takeRequest } from './dialects/exchange';
 import { GrpcDoor } from './dialects/grpc';
 import { installJson } from './dialects/json-door';
 import { Router } from './dialects/router';
@@ -15,9 +18,10 @@ import { release } from './host/memory';
 import { RuntimeMetrics, Snapshot } from './metrics/runtime-metrics';
 import { Call } from './pipeline';
 import { Budget } from './session/budget';
-import { Operation } from './session/operation';
+import { Operation, Waiter } from './session/operation';
 import { PushListener, Session, SessionOptions, Submitted } from './session/session';
-import { Push } from './wire/gen/layotto/bridge/v1/session';
+import { ByteWriter } from './wire/bytes';
+import { Invalidation, LiveAnswer, Push } from './wire/gen/layotto/bridge/v1/session';
 import { View } from './wire/view';
 
 /** While no session is up, the tick looks for one this often (milliseconds). */
@@ -28,6 +32,20 @@ export type Install = (router: Router) => void;
 
 /** Calls kept for the next streams: with everything a call needs, making one is a good part of what it costs here. */
 const SPARE_CALLS: i32 = 256;
+
+/** Hands the answer to something asked in the background on to whoever wants it. */
+class LoneWaiter implements Waiter {
+  constructor(private readonly listener: Listener) {}
+
+  onResult(buffer: View, payload: View): void {
+    this.listener.onResult(payload);
+    release(buffer);
+  }
+
+  onFailure(code: i32, message: View): void {
+    this.listener.onFailure();
+  }
+}
 
 /** What one plugin configuration runs: its router, its session, its budget. */
 export class Runtime extends CallSite implements PushListener {
@@ -62,6 +80,7 @@ export class Runtime extends CallSite implements PushListener {
     this.budget = new Budget(configuration.bytes, configuration.operations);
     this.session = new Session(this, options, this.budget, this);
     if (configuration.keepsAnswers) this.cache = new NearCache(configuration);
+    if (configuration.answersInEnvoy) this.live = new LiveAnswers(configuration);
     this.metrics = new RuntimeMetrics();
     this.setTickPeriod(FIRST_TICK_MS);
     return true;
@@ -106,6 +125,16 @@ export class Runtime extends CallSite implements PushListener {
       now.cacheInvalidations = cache.invalidations;
       now.cacheBytes = cache.bytes;
     }
+    now.idsOfRuns = this.tally.idsOfRuns;
+    now.idsOfBridge = this.tally.idsOfBridge;
+    now.runs = this.tally.runs;
+    const live = this.live;
+    if (live !== null) {
+      now.liveHits = live.hits;
+      now.liveMisses = live.misses;
+      now.liveSubstitutes = live.substitutes;
+      now.liveBytes = live.bytes;
+    }
     metrics.tell(now);
   }
 
@@ -133,16 +162,39 @@ export class Runtime extends CallSite implements PushListener {
   }
 
   onPush(payload: View): void {
-    const cache = this.cache;
     const push = new Push();
-    // What cannot be read may have told of any key.
+    // What cannot be read may have told of anything.
     if (!push.decode(payload)) {
-      if (cache !== null) cache.clear();
+      this.forgetAnswers();
       return;
     }
     const health = push.health;
     if (health !== null) noteHealth(this.configuration, health);
-    const invalidation = push.invalidation;
+    this.onInvalidation(push.invalidation);
+    this.onLiveAnswer(push.answer);
+    const live = this.live;
+    const freshness = push.freshness;
+    if (live !== null && freshness !== null) live.fresh(freshness.answers, freshness.ageUs);
+  }
+
+  private forgetAnswers(): void {
+    const cache = this.cache;
+    if (cache !== null) cache.clear();
+    const live = this.live;
+    if (live !== null) live.clear();
+  }
+
+  private onLiveAnswer(answer: LiveAnswer | null): void {
+    const live = this.live;
+    if (live === null || answer === null) return;
+    const component = this.configuration.find(answer.primitive, answer.component);
+    if (component === null || component.answerInEnvoyMs == 0) return;
+    if (answer.withdrawn) live.withdraw(component.index, answer.request);
+    else live.put(component.index, answer.request, answer.response, answer.id, answer.ageUs);
+  }
+
+  private onInvalidation(invalidation: Invalidation | null): void {
+    const cache = this.cache;
     if (cache === null || invalidation === null) return;
     const component = this.configuration.find(invalidation.primitive, invalidation.component);
     if (component === null) return;
@@ -154,6 +206,17 @@ export class Runtime extends CallSite implements PushListener {
   onPushesBegin(): void {
     const cache = this.cache;
     if (cache !== null) cache.clear();
+    const live = this.live;
+    if (live !== null) live.begin();
+  }
+
+  askAlone(method: View, request: ByteWriter, listener: Listener): bool {
+    const payload = takeRequest(request);
+    const waiter = new LoneWaiter(listener);
+    const operation = new Operation(waiter, method, payload, payload, true, this.configuration.deadlineMs, 0);
+    if (payload != 0 && this.submit(operation) == Submitted.Sent) return true;
+    operation.drop();
+    return false;
   }
 
   forget(operation: Operation): void {

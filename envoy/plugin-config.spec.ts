@@ -46,6 +46,18 @@ describe('the plugin configuration', () => {
     expect(JSON.stringify(found)).not.toContain('sesame');
   });
 
+  it('says which components give ids in runs', () => {
+    const [state] = SAMPLE_CONFIG.components;
+    const sequencer = (metadata: Record<string, string>) => ({ ...state!, primitive: 'sequencer', metadata });
+    const components = [
+      sequencer({ segmentCacheEnable: 'true' }),
+      sequencer({ segmentCacheEnable: 'false', segmentStep: '5' }),
+      sequencer({}),
+    ];
+    const found = pluginConfiguration({ ...SAMPLE_CONFIG, components }, options);
+    expect(found.components.map(({ segments }) => segments)).toEqual([true, undefined, undefined]);
+  });
+
   it('gives a type that the catalog lacks no capabilities', () => {
     const found = pluginConfiguration(SAMPLE_CONFIG, { ...options, catalog: [] });
     expect(found.components[0]?.capabilities).toEqual([]);

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 
+import { answerStaleness } from '../components-bridge/src/config/answer-in-envoy.js';
 import { configHash } from '../components-bridge/src/config/hash.js';
 import { nearCacheAge } from '../components-bridge/src/config/near-cache.js';
+import { segmentStep } from '../components-bridge/src/config/sequences.js';
 import type { CatalogEntry, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { CLUSTERS } from './names.js';
 
@@ -40,6 +42,10 @@ export interface PluginComponent {
   capabilities: string[];
   /** How old an answer kept in Envoy may be; absent: none are kept. */
   nearCacheMs?: number;
+  /** Ids may be taken in runs, to be handed out by Envoy; absent: each is asked for. */
+  segments?: true;
+  /** How stale an answer may be that Envoy gives by itself; absent: it gives none. */
+  answerInEnvoyMs?: number;
 }
 
 /** Everything the filter must know before a session exists: policy, limits, and the components' names. */
@@ -57,6 +63,7 @@ export function pluginConfiguration(config: RuntimeConfig, options: PluginOption
     components: config.components.map((component) => {
       const { name, type, version, primitive } = component;
       const nearCacheMs = nearCacheAge(component);
+      const answerInEnvoyMs = answerStaleness(component);
       return {
         name,
         type,
@@ -64,6 +71,8 @@ export function pluginConfiguration(config: RuntimeConfig, options: PluginOption
         primitive,
         capabilities: [...(capabilities.get(type) ?? [])],
         ...(nearCacheMs === undefined ? {} : { nearCacheMs }),
+        ...(segmentStep(component) === undefined ? {} : { segments: true as const }),
+        ...(answerInEnvoyMs === undefined ? {} : { answerInEnvoyMs }),
       };
     }),
   };

@@ -22,5 +22,6 @@ export function envoyBinary(options?: ToolOptions): Promise<Tool>;
 export function valkeyServer(options?: ToolOptions): Promise<Tool>;
 export function redisServer(options?: ToolOptions): Promise<Tool>;
 export function redisOrValkeyServer(options?: ToolOptions): Promise<Tool>;
+export function etcdServer(options?: ToolOptions): Promise<Tool>;
 export function otlpCollector(options?: ToolOptions): Promise<Tool>;
 export function isSupportedEnvoy(version: string): boolean;

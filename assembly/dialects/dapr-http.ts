@@ -128,6 +128,17 @@ export class QueryMetadata {
   }
 }
 
+/** The values of a name in the query, unescaped and in order. */
+export function queryValues(exchange: Exchange, name: View): Array<View> {
+  const values: Array<View> = [];
+  const query = new QueryReader();
+  query.reset(exchange.query);
+  while (query.next()) {
+    if (viewEquals(unescaped(exchange, query.key), name)) values.push(unescaped(exchange, query.value));
+  }
+  return values;
+}
+
 /** Tags and lengths of an entry of metadata in a message, at least. */
 const ENTRY_OVERHEAD: i64 = 6;
 

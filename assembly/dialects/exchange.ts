@@ -6,6 +6,7 @@ import { allocate, HEADROOM, release } from '../host/memory';
 import { Arena } from '../wire/arena';
 import { ByteWriter } from '../wire/bytes';
 import { View, view, viewLen, viewPtr, viewSlice } from '../wire/view';
+import { Background, Listener, Tally } from './background';
 import { Code } from './codes';
 import { Handler } from './handler';
 import { Route } from './router';
@@ -114,6 +115,10 @@ export class Exchange {
   readonly writtenKeys: Array<View> = [];
   /** It may write any key of that component. */
   anyWritten: bool = false;
+  /** For a read that Envoy may answer by itself: its request message. */
+  liveRequest: View = 0;
+  /** It writes to a component whose reads Envoy answers. */
+  liveWrite: bool = false;
   /** Its request message, if it is not the caller's own (`body`). */
   private built: ByteWriter | null = null;
 
@@ -124,7 +129,24 @@ export class Exchange {
   /** Texts beyond those. */
   private readonly more: Arena = new Arena();
 
-  constructor(public configuration: Configuration) {}
+  /** The root context was made the effective one while this call was being handled. */
+  strayed: bool = false;
+
+  constructor(
+    public configuration: Configuration,
+    private readonly background: Background,
+  ) {}
+
+  /** What primitives count. */
+  get tally(): Tally {
+    return this.background.tally;
+  }
+
+  /** Asks the bridge for something that no call waits for; see Background. */
+  askAlone(method: View, request: ByteWriter, listener: Listener): bool {
+    this.strayed = true;
+    return this.background.askAlone(method, request, listener);
+  }
 
   /** Takes the route's handler, if it is no stream; false if nobody serves it. */
   serve(route: Route): bool {
@@ -159,6 +181,19 @@ export class Exchange {
   writesAny(): void {
     const component = this.component;
     if (component !== null && component.nearCacheMs > 0) this.anyWritten = true;
+    this.writesLive();
+  }
+
+  /** A read that Envoy may answer by itself. @param request the bridge's request message, good until it answers */
+  readsLive(request: View): void {
+    const component = this.component;
+    if (component !== null && component.answerInEnvoyMs > 0) this.liveRequest = request;
+  }
+
+  /** A write after which no read may be answered from before it. */
+  writesLive(): void {
+    const component = this.component;
+    this.liveWrite = component !== null && component.answerInEnvoyMs > 0;
   }
 
   /** Takes over the buffer that `body` is in. */
@@ -205,10 +240,16 @@ export class Exchange {
    * `limits.message`; what does not fit shows in `takeRequest`.
    */
   requestWriter(): ByteWriter {
-    const writer = new ByteWriter(256, <i32>HEADROOM + this.configuration.messageBytes);
-    writer.raw(view(NOTHING, <i32>HEADROOM));
+    const writer = requestWriter(this.configuration.messageBytes);
     this.built = writer;
     return writer;
+  }
+
+  /** The message that was built, good until `free` and while an operation has it; no bytes if it was too long. */
+  get builtMessage(): View {
+    const writer = this.built;
+    const whole = writer === null ? 0 : writer.view();
+    return whole == 0 ? 0 : viewSlice(whole, <i32>HEADROOM, viewLen(whole));
   }
 
   /** A request was built: the caller's own is not what is sent. */
@@ -221,8 +262,7 @@ export class Exchange {
     const writer = this.built;
     if (writer === null) return 0;
     this.built = null;
-    const whole = writer.take();
-    return viewSlice(whole, <i32>HEADROOM, viewLen(whole));
+    return takeRequest(writer);
   }
 
   /** Copies bytes to a buffer of the host layer, as a gRPC answer needs. */
@@ -258,8 +298,23 @@ export class Exchange {
     this.cacheKey = 0;
     this.writtenKeys.length = 0;
     this.anyWritten = false;
+    this.liveRequest = 0;
+    this.liveWrite = false;
     this.reply.reset();
   }
 }
 
 const NOTHING: usize = memory.data(192);
+
+/** Something to build a request message of at most so many bytes in, with room for the session's header in front. */
+export function requestWriter(messageBytes: i32): ByteWriter {
+  const writer = new ByteWriter(256, <i32>HEADROOM + messageBytes);
+  writer.raw(view(NOTHING, <i32>HEADROOM));
+  return writer;
+}
+
+/** What was built there, as buffer for the session (`release` frees it); no bytes if it was too long. */
+export function takeRequest(writer: ByteWriter): View {
+  const whole = writer.take();
+  return viewSlice(whole, <i32>HEADROOM, viewLen(whole));
+}

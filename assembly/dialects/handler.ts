@@ -17,6 +17,9 @@ export abstract class Handler {
   /** The bridge answered. @param payload the operation's response message, with headroom in front */
   onResult(exchange: Exchange, payload: View): void {}
 
+  /** The caller went away before the operation was answered; neither of the others is called any more. */
+  onGone(): void {}
+
   /** The operation failed or could not be sent. @param code google.rpc.Code @param message what happened, for people */
   onFailure(exchange: Exchange, code: i32, message: View): void {}
 }

@@ -67,7 +67,8 @@ class JsonCall extends Handler {
       if (reader.ok) return 'expected a JSON object, found another value';
     }
     let problem = reader.ok ? '' : reader.errorText();
-    if (problem.length == 0 && !isBlank(reader.rest())) problem = 'expected one JSON object, found more behind it';
+    if (problem.length == 0 && !isBlank(reader.rest()))
+      problem = 'expected one JSON object, found more behind it';
     reader.reset(0);
     return this.found > 1 ? 'the component is named more than once' : problem;
   }

@@ -1,6 +1,7 @@
 // Which handler serves which call. Primitives enter their methods here.
 
 import { literal, View, view, viewEquals, viewLen, viewPtr, viewToString } from '../wire/view';
+import { RoomState } from './background';
 import { HandlerFactory } from './handler';
 
 const PARAMETER = literal('{}');
@@ -38,7 +39,9 @@ export class Route {
     /** Null for what is not served, and for streams. */
     public readonly factory: HandlerFactory | null,
     /** Null for what is no stream. */
-    public readonly passing: Passing | null = null,
+    public readonly passing: Passing | null,
+    /** What the primitive keeps, if it keeps anything. */
+    public readonly state: RoomState | null,
   ) {}
 }
 
@@ -79,13 +82,19 @@ export class Router {
   private grpcEntries: Array<GrpcEntry> = [];
   private httpEntries: Array<HttpEntry> = [];
   /** For calls that no entry serves. */
-  readonly unknownGrpc: Route = new Route(0, 'grpc', UNKNOWN, UNKNOWN, null);
-  readonly unknownHttp: Route = new Route(1, 'dapr_http', UNKNOWN, UNKNOWN, null);
+  readonly unknownGrpc: Route = new Route(0, 'grpc', UNKNOWN, UNKNOWN, null, null, null);
+  readonly unknownHttp: Route = new Route(1, 'dapr_http', UNKNOWN, UNKNOWN, null, null, null);
   private size: i32 = 2;
 
-  /** @param path "/package.Service/Method" */
-  grpc(primitive: string, operation: string, path: string, factory: HandlerFactory): void {
-    this.addGrpc(path, new Route(this.size++, doorOf(path), primitive, operation, factory));
+  /** @param path "/package.Service/Method" @param state what the primitive keeps in this root context */
+  grpc(
+    primitive: string,
+    operation: string,
+    path: string,
+    factory: HandlerFactory,
+    state: RoomState | null = null,
+  ): void {
+    this.addGrpc(path, new Route(this.size++, doorOf(path), primitive, operation, factory, null, state));
   }
 
   /**
@@ -96,7 +105,7 @@ export class Router {
    */
   stream(primitive: string, operation: string, path: string, unservedCode: i32, unserved: string): void {
     const passing = new Passing(primitive, unservedCode, unserved);
-    this.addGrpc(path, new Route(this.size++, doorOf(path), primitive, operation, null, passing));
+    this.addGrpc(path, new Route(this.size++, doorOf(path), primitive, operation, null, passing, null));
   }
 
   private addGrpc(path: string, route: Route): void {
@@ -112,7 +121,7 @@ export class Router {
     factory: HandlerFactory,
     door: string = 'dapr_http',
   ): void {
-    const route = new Route(this.size++, door, primitive, operation, factory);
+    const route = new Route(this.size++, door, primitive, operation, factory, null, null);
     this.httpEntries.push(new HttpEntry(literal(method), splitPath(literal(pattern)), route));
   }
 

@@ -18,6 +18,13 @@ const CACHE_HITS = literal('layotto_near_cache_reads_total;result=hit');
 const CACHE_MISSES = literal('layotto_near_cache_reads_total;result=miss');
 const CACHE_INVALIDATIONS = literal('layotto_near_cache_invalidations_total');
 const CACHE_BYTES = literal('layotto_near_cache_bytes');
+const IDS_OF_RUNS = literal('layotto_sequencer_weak_ids_total;source=envoy');
+const IDS_OF_BRIDGE = literal('layotto_sequencer_weak_ids_total;source=bridge');
+const RUNS = literal('layotto_sequencer_segments_total');
+const LIVE_HITS = literal('layotto_live_reads_total;result=hit');
+const LIVE_MISSES = literal('layotto_live_reads_total;result=miss');
+const LIVE_SUBSTITUTES = literal('layotto_live_reads_total;result=substitute');
+const LIVE_BYTES = literal('layotto_live_bytes');
 const REFUSED_MESSAGES = literal('layotto_limit_refusals_total;limit=message');
 
 /** Numbers of one root context since it began, or now; the tick hands them to the host. */
@@ -41,6 +48,15 @@ export class Snapshot {
   cacheMisses: i64 = 0;
   cacheInvalidations: i64 = 0;
   cacheBytes: i64 = 0;
+  /** Ids handed out of runs, ids asked for beside them, and runs. */
+  idsOfRuns: i64 = 0;
+  idsOfBridge: i64 = 0;
+  runs: i64 = 0;
+  /** Reads that Envoy may answer by itself: it did, it did not, and it did only because the bridge could not. */
+  liveHits: i64 = 0;
+  liveMisses: i64 = 0;
+  liveSubstitutes: i64 = 0;
+  liveBytes: i64 = 0;
 }
 
 /** A counter that is told its total. */
@@ -74,6 +90,13 @@ export class RuntimeMetrics {
   private readonly cacheMisses: Total = new Total(CACHE_MISSES);
   private readonly cacheInvalidations: Total = new Total(CACHE_INVALIDATIONS);
   private readonly cacheBytes: Gauge = new Gauge(CACHE_BYTES);
+  private readonly idsOfRuns: Total = new Total(IDS_OF_RUNS);
+  private readonly idsOfBridge: Total = new Total(IDS_OF_BRIDGE);
+  private readonly runs: Total = new Total(RUNS);
+  private readonly liveHits: Total = new Total(LIVE_HITS);
+  private readonly liveMisses: Total = new Total(LIVE_MISSES);
+  private readonly liveSubstitutes: Total = new Total(LIVE_SUBSTITUTES);
+  private readonly liveBytes: Gauge = new Gauge(LIVE_BYTES);
 
   /** Hands over what has changed. */
   tell(now: Snapshot): void {
@@ -92,7 +115,15 @@ export class RuntimeMetrics {
     this.cacheMisses.set(now.cacheMisses);
     this.cacheInvalidations.set(now.cacheInvalidations);
     this.cacheBytes.set(now.cacheBytes);
+    this.idsOfRuns.set(now.idsOfRuns);
+    this.idsOfBridge.set(now.idsOfBridge);
+    this.runs.set(now.runs);
+    this.liveHits.set(now.liveHits);
+    this.liveMisses.set(now.liveMisses);
+    this.liveSubstitutes.set(now.liveSubstitutes);
+    this.liveBytes.set(now.liveBytes);
   }
+
   /** Takes this context's share out of what is shown as being there now. */
   leave(): void {
     this.streams.set(0);
@@ -101,5 +132,6 @@ export class RuntimeMetrics {
     this.operations.set(0);
     this.bytes.set(0);
     this.cacheBytes.set(0);
+    this.liveBytes.set(0);
   }
 }

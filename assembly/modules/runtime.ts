@@ -4,6 +4,7 @@ import { Router } from '../dialects/router';
 import { registerRoot, RootContext } from '../host/context';
 import { Runtime } from '../root';
 import { installBinding } from '../primitives/binding/binding';
+import { installConfiguration } from '../primitives/configuration/configuration';
 import { installFile } from '../primitives/file/file';
 import { installHealth } from '../primitives/health/health';
 import { installHello } from '../primitives/hello/hello';
@@ -11,6 +12,7 @@ import { installLifecycle } from '../primitives/lifecycle/lifecycle';
 import { installLock } from '../primitives/lock/lock';
 import { installMetadata } from '../primitives/metadata/metadata';
 import { installSecret } from '../primitives/secret/secret';
+import { installSequencer } from '../primitives/sequencer/sequencer';
 import { installState } from '../primitives/state/state';
 
 export * from '../host/exports-passing';
@@ -18,12 +20,14 @@ export * from '../host/exports-passing';
 function install(router: Router): void {
   installState(router);
   installBinding(router);
+  installConfiguration(router);
   installFile(router);
   installHello(router);
   installLifecycle(router);
   installLock(router);
   installMetadata(router);
   installSecret(router);
+  installSequencer(router);
   installHealth(router);
 }
 

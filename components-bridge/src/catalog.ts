@@ -1,4 +1,5 @@
 import * as embedded from './components/embedded/metadata.js';
+import * as etcd from './components/etcd/metadata.js';
 import * as helloworld from './components/helloworld/metadata.js';
 import * as http from './components/http/metadata.js';
 import * as local from './components/local/metadata.js';
@@ -22,12 +23,36 @@ export const catalog: readonly ComponentType[] = [
     load: () => import('./components/embedded/state.js'),
   },
   {
+    type: 'state.etcd',
+    aliases: ['etcd'],
+    primitive: 'state',
+    capabilities: ['ETAG', 'TRANSACTIONAL', 'TTL'],
+    metadata: etcd.stateMetadataSchema,
+    load: () => import('./components/etcd/state.js'),
+  },
+  {
     type: 'state.redis',
     aliases: ['redis'],
     primitive: 'state',
     capabilities: ['ETAG', 'TRANSACTIONAL', 'TTL'],
     metadata: redis.metadataSchema,
     load: () => import('./components/redis/state.js'),
+  },
+  {
+    type: 'configuration.embedded',
+    aliases: ['configuration.in-memory', 'in-memory'],
+    primitive: 'configuration',
+    capabilities: [],
+    metadata: embedded.configurationMetadataSchema,
+    load: () => import('./components/embedded/configuration.js'),
+  },
+  {
+    type: 'configuration.redis',
+    aliases: ['redis'],
+    primitive: 'configuration',
+    capabilities: [],
+    metadata: redis.configurationMetadataSchema,
+    load: () => import('./components/redis/configuration.js'),
   },
   {
     type: 'bindings.http',

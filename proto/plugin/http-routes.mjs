@@ -264,6 +264,47 @@ const dapr = [
   },
 ];
 
+/** Under both of the names that Dapr's API has had for it. */
+const configuration = ['v1.0', 'v1.0-alpha1'].flatMap((version) => {
+  const path = `/${version}/configuration/{store}`;
+  const KEYS = inQuery('key', 'A key; may be given several times. None: every key.', {
+    type: 'array',
+    items: text,
+  });
+  const item = object({ value: text, version: text, metadata: TEXTS }, ['value']);
+  const items = { type: 'object', additionalProperties: item };
+  const id = `dapr.${version}.configuration`;
+  return [
+    {
+      method: 'get',
+      path,
+      id: `${id}.get`,
+      summary: 'Reads configuration',
+      parameters: [STORE, KEYS, METADATA],
+      answers: { ...gives('The items, by key.', items), ...failures },
+    },
+    {
+      method: 'get',
+      path: `${path}/subscribe`,
+      id: `${id}.subscribe`,
+      summary: 'Has the app called for each change',
+      parameters: [STORE, KEYS, METADATA],
+      answers: { ...gives('What the subscription is called.', object({ id: text })), ...failures },
+    },
+    {
+      method: 'get',
+      path: `${path}/{id}/unsubscribe`,
+      id: `${id}.unsubscribe`,
+      summary: 'Ends a subscription',
+      parameters: [STORE, inPath('id', 'What it is called.')],
+      answers: {
+        ...gives('Whether it is ended.', object({ ok: { type: 'boolean' }, message: text }, ['ok'])),
+        ...failures,
+      },
+    },
+  ];
+});
+
 const loggers = object({ levels: { type: 'array', items: text }, loggers: TEXTS });
 const notUp = { 503: { description: 'Something is not ready.', content: json(ref('Health')) } };
 const noSuch = {
@@ -346,7 +387,7 @@ const own = [
 
 /** @type {{ method: string, path: string, tag: string, id: string, summary: string }[]} */
 export const ROUTES = [
-  ...dapr.map((route) => ({ ...route, tag: 'Dapr' })),
+  ...[...dapr, ...configuration].map((route) => ({ ...route, tag: 'Dapr' })),
   ...own.map((route) => ({ ...route, tag: 'JSON' })),
   ...actuator.map((route) => ({ ...route, tag: 'Actuator' })),
 ];

@@ -11,7 +11,8 @@ import { className } from './names.mjs';
 
 /** @typedef {import('@bufbuild/protobuf').DescFile} DescFile */
 /** @typedef {import('@bufbuild/protobuf').DescEnum} DescEnum */
-/** @typedef {import('@bufbuild/protoplugin').Schema<{ wire: string }>} Schema */
+/** @typedef {{ wire: string, without: string }} Options */
+/** @typedef {import('@bufbuild/protoplugin').Schema<Options>} Schema */
 
 const plugin = createEcmaScriptPlugin({
   name: 'protoc-gen-as',
@@ -22,13 +23,15 @@ const plugin = createEcmaScriptPlugin({
 
 /**
  * @param {{ key: string, value: string }[]} raw
- * @returns {{ wire: string }} where assembly/wire is, seen from the output folder
+ * @returns {Options} where assembly/wire is, seen from the output folder; a package that the filter does not speak
  */
 function parseOptions(raw) {
-  const options = { wire: '..' };
+  const options = { wire: '..', without: '' };
   for (const { key, value } of raw) {
-    if (key !== 'wire') throw new Error(`unknown option ${key}; protoc-gen-as knows wire=<path>`);
-    options.wire = value;
+    if (key !== 'wire' && key !== 'without') {
+      throw new Error(`unknown option ${key}; protoc-gen-as knows wire=<path> and without=<package>`);
+    }
+    options[key] = value;
   }
   return options;
 }
@@ -36,6 +39,7 @@ function parseOptions(raw) {
 /** @param {Schema} schema */
 function generateTs(schema) {
   for (const file of schema.files) {
+    if (file.proto.package === schema.options.without) continue;
     if (file.messages.length === 0 && file.enums.length === 0) continue;
     const out = schema.generateFile(`${file.name}.ts`);
     const types = [...schema.typesInFile(file)];

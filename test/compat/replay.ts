@@ -111,8 +111,8 @@ export async function replayGrpc(client: RawClient, row: GrpcRow): Promise<GrpcO
     return { error: { code: answer.grpcStatus, message: answer.grpcMessage, details } };
   }
   const response = fromBinary(output, answer.messages[0] ?? new Uint8Array());
-  // The metadata was recorded with the names of enumeration values, everything else with their numbers.
-  const enumAsInteger = output !== GetMetadataResponseSchema;
+  // Each API has its own names for what became of a lock.
+  const enumAsInteger = /lock/i.test(row.method);
   return { response: renamed(toJson(output, response, { enumAsInteger }) as object, JSON_NAMES) };
 }
 

@@ -46,6 +46,7 @@ describe.each(['redis', 'valkey'] as const)('a store on %s that tracks what was 
     told = [];
     store = await open({
       name: 'statestore',
+      version: 'v1',
       metadata: { redisHost: subject.redisHost, nearCacheMaxAge: '10s', ...subject.more },
       dataDir: '',
       log: pino({ level: 'silent' }),
@@ -153,6 +154,7 @@ test('a store on a cluster tracks what was read on every node', async () => {
   const told: (readonly string[] | 'all')[] = [];
   const store = await open({
     name: 'statestore',
+    version: 'v1',
     metadata: { redisHost: cluster.addresses, redisType: 'cluster', nearCacheMaxAge: '10s' },
     dataDir: '',
     log: pino({ level: 'silent' }),

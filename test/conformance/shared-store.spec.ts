@@ -34,6 +34,7 @@ describe('the embedded store, open in several processes', () => {
     const log = pino({ enabled: false });
     return open({
       name: 'store',
+      version: 'v1',
       metadata: {},
       dataDir,
       log,

@@ -25,6 +25,8 @@ export type Item = MessageInitShape<typeof pb.StateItemSchema>;
 
 export interface ClientOptions {
   type: string;
+  /** Of the type; by default v1. */
+  version?: string;
   metadata?: Record<string, string>;
   dataDir?: string;
   form?: ComponentConfig['form'];
@@ -46,7 +48,7 @@ export class StateClient {
         {
           name: STORE,
           type: options.type,
-          version: 'v1',
+          version: options.version ?? 'v1',
           primitive: 'state',
           form: options.form ?? 'native',
           metadata: options.metadata ?? {},

@@ -1,11 +1,16 @@
 import { Code } from '../../components-bridge/src/primitives/errors.js';
 import { etag, FIRST_WRITE, item, LAST_WRITE, refused } from './state-client.js';
+import type { Versions } from './state.js';
 import type { StateClient } from './state-client.js';
+
+/** A version that no test writes. */
+const NOBODYS = '999999999';
 
 /** What a store with ETAG must do. `fresh` gives keys that no other test uses. */
 export function etagTests(
   clients: () => { client: StateClient; other: StateClient },
   fresh: () => string,
+  versions: Versions,
 ): void {
   describe('etags', () => {
     const mismatch = {
@@ -17,8 +22,8 @@ export function etagTests(
       const { client } = clients();
       const key = fresh();
       await client.save(item(key, 'a'));
-      await client.save(item(key, 'b', etag('1')));
-      expect(await client.get(key)).toEqual({ data: 'b', etag: '2' });
+      await client.save(item(key, 'b', etag((await client.get(key)).etag)));
+      expect(await client.get(key)).toEqual({ data: 'b', etag: versions(2) });
     });
 
     it.each([
@@ -28,25 +33,28 @@ export function etagTests(
     ])('refuses a stale version, with %s', async (_, options) => {
       const { client } = clients();
       const key = fresh();
-      await client.save(item(key, 'a'), item(key, 'b'));
-      for (const stale of ['1', '3', '9999', '-1']) {
+      await client.save(item(key, 'a'));
+      const { etag: first } = await client.get(key);
+      await client.save(item(key, 'b'));
+      const { etag: second } = await client.get(key);
+      for (const stale of [first, String(Number(second) + 1), NOBODYS, '-1']) {
         expect(await refused(client.save(item(key, 'c', { ...etag(stale), ...options })))).toEqual(mismatch);
       }
-      expect(await client.get(key)).toEqual({ data: 'b', etag: '2' });
+      expect(await client.get(key)).toEqual({ data: 'b', etag: versions(2) });
     });
 
     it('takes any version for a key that is absent', async () => {
       const { client } = clients();
       const key = fresh();
       await client.save(item(key, 'a', { ...etag('41'), ...FIRST_WRITE }));
-      expect(await client.get(key)).toEqual({ data: 'a', etag: '1' });
+      expect(await client.get(key)).toEqual({ data: 'a', etag: versions(1) });
     });
 
     it.each(['', '0'])('takes the etag %j as none', async (none) => {
       const { client } = clients();
       const key = fresh();
       await client.save(item(key, 'a', etag(none)), item(key, 'b', etag(none)));
-      expect(await client.get(key)).toEqual({ data: 'b', etag: '2' });
+      expect(await client.get(key)).toEqual({ data: 'b', etag: versions(2) });
       await client.delete(key, none);
       expect(await client.get(key)).toEqual({ data: '', etag: '' });
     });
@@ -69,7 +77,7 @@ export function etagTests(
       const { code, message } = await refused(other.save(item(key, 'b', FIRST_WRITE)));
       expect(code).toBe(Code.INTERNAL);
       expect(message).toContain(`failed to set key app||${key}: `);
-      expect(await client.get(key)).toEqual({ data: 'a', etag: '1' });
+      expect(await client.get(key)).toEqual({ data: 'a', etag: versions(1) });
     });
 
     it('saves unconditionally also after a first-write', async () => {
@@ -78,7 +86,7 @@ export function etagTests(
       await client.save(item(key, 'a', FIRST_WRITE));
       await client.save(item(key, 'b'));
       await client.save(item(key, 'c', LAST_WRITE));
-      expect(await client.get(key)).toEqual({ data: 'c', etag: '3' });
+      expect(await client.get(key)).toEqual({ data: 'c', etag: versions(3) });
     });
 
     it('lets one of many first-writes win', async () => {
@@ -92,18 +100,21 @@ export function etagTests(
       );
       const winners = (await Promise.all(saves)).filter((index) => index !== undefined);
       expect(winners).toHaveLength(1);
-      expect(await client.get(key)).toEqual({ data: String(winners[0]), etag: '1' });
+      expect(await client.get(key)).toEqual({ data: String(winners[0]), etag: versions(1) });
     });
 
     it('deletes with the version that is stored, and with no other', async () => {
       const { client } = clients();
       const key = fresh();
-      await client.save(item(key, 'a'), item(key, 'b'));
-      for (const stale of ['1', '9999', 'abc']) {
+      await client.save(item(key, 'a'));
+      const { etag: first } = await client.get(key);
+      await client.save(item(key, 'b'));
+      const { etag: second } = await client.get(key);
+      for (const stale of [first, NOBODYS, 'abc']) {
         expect(await refused(client.delete(key, stale))).toEqual(mismatch);
       }
-      expect((await client.get(key)).etag).toBe('2');
-      await client.delete(key, '2');
+      expect((await client.get(key)).etag).toBe(second);
+      await client.delete(key, second);
       expect((await client.get(key)).etag).toBe('');
     });
 
@@ -112,7 +123,12 @@ export function etagTests(
       const [a, b, c, d] = [fresh(), fresh(), fresh(), fresh()];
       await client.save(item(b, 'old'));
       const { code, message } = await refused(
-        client.save(item(a, 'new'), item(b, 'new', etag('7')), item(c, 'new', etag('bad')), item(d, 'new')),
+        client.save(
+          item(a, 'new'),
+          item(b, 'new', etag(NOBODYS)),
+          item(c, 'new', etag('bad')),
+          item(d, 'new'),
+        ),
       );
       expect(code).toBe(Code.ABORTED);
       expect(message).toContain(b);
@@ -124,10 +140,10 @@ export function etagTests(
       const { client } = clients();
       const [a, b, c] = [fresh(), fresh(), fresh()];
       await client.save(item(a, 'x'), item(b, 'x'), item(c, 'x'));
-      expect(await refused(client.deleteBulk({ key: a }, { key: b, ...etag('9') }, { key: c }))).toEqual(
+      expect(await refused(client.deleteBulk({ key: a }, { key: b, ...etag(NOBODYS) }, { key: c }))).toEqual(
         mismatch,
       );
-      expect((await client.bulk([a, b, c])).map(({ etag }) => etag)).toEqual(['', '1', '']);
+      expect((await client.bulk([a, b, c])).map(({ etag }) => etag)).toEqual(['', versions(1), '']);
     });
 
     it('loses no increment of two clients that use etags', async () => {
@@ -149,7 +165,7 @@ export function etagTests(
         for (let count = 0; count < 25; count++) await increment(using);
       };
       await Promise.all([work(client), work(client), work(other), work(other)]);
-      expect(await client.get(key)).toEqual({ data: '100', etag: '101' });
+      expect(await client.get(key)).toEqual({ data: '100', etag: versions(101) });
     });
   });
 }

@@ -1,11 +1,14 @@
 import { Code } from '../../components-bridge/src/primitives/errors.js';
 import { etag, FIRST_WRITE, item, refused } from './state-client.js';
-import type { StateClient } from './state-client.js';
+import type { Quirks, Versions } from './state.js';
+import type { Item, StateClient } from './state-client.js';
 
 /** What a store with TRANSACTIONAL must do. `fresh` gives keys that no other test uses. */
 export function transactionTests(
   clients: () => { client: StateClient; other: StateClient },
   fresh: () => string,
+  versions: Versions,
+  { revisions, operations = 500 }: Pick<Quirks, 'revisions' | 'operations'>,
 ): void {
   describe('transactions', () => {
     it('saves and deletes', async () => {
@@ -13,7 +16,7 @@ export function transactionTests(
       const [a, b] = [fresh(), fresh()];
       await client.save(item(b, 'x'));
       await client.transact({ upsert: item(a, 'new') }, { delete: { key: b } });
-      expect(await client.get(a)).toEqual({ data: 'new', etag: '1' });
+      expect(await client.get(a)).toEqual({ data: 'new', etag: versions(1) });
       expect(await client.get(b)).toEqual({ data: '', etag: '' });
     });
 
@@ -29,7 +32,7 @@ export function transactionTests(
         client.transact(
           { upsert: item(a, 'new') },
           { delete: { key: c } },
-          { upsert: item(b, 'new', etag('99')) },
+          { upsert: item(b, 'new', etag('999999999')) },
         ),
       );
       expect(code).toBe(Code.ABORTED);
@@ -38,8 +41,8 @@ export function transactionTests(
       const items = await client.bulk([a, b, c]);
       expect(items.map(({ data, etag }) => [Buffer.from(data).toString(), etag])).toEqual([
         ['', ''],
-        ['old', '1'],
-        ['old', '1'],
+        ['old', versions(1)],
+        ['old', versions(1)],
       ]);
     });
 
@@ -59,40 +62,45 @@ export function transactionTests(
       ];
       for (const [attempt, code] of attempts) expect((await refused(attempt())).code).toBe(code);
       expect((await client.get(a)).etag).toBe('');
-      expect(await client.get(b)).toEqual({ data: 'old', etag: '1' });
+      expect(await client.get(b)).toEqual({ data: 'old', etag: versions(1) });
     });
 
     it('lets each operation see those before it', async () => {
       const { client } = clients();
       const key = fresh();
+      // The version that a revision will be cannot be known before.
+      const ownVersion = (writes: string): Item => (revisions ? {} : etag(writes));
       await client.transact(
         { upsert: item(key, 'a', FIRST_WRITE) },
-        { upsert: item(key, 'b', etag('1')) },
-        { delete: { key, ...etag('2') } },
+        { upsert: item(key, 'b', ownVersion('1')) },
+        { delete: { key, ...ownVersion('2') } },
         { upsert: item(key, 'c', FIRST_WRITE) },
-        { upsert: item(key, 'd', etag('1')) },
+        { upsert: item(key, 'd', ownVersion('1')) },
       );
-      expect(await client.get(key)).toEqual({ data: 'd', etag: '2' });
+      expect(await client.get(key)).toEqual({ data: 'd', etag: versions(2) });
     });
 
     it('refuses all when an operation fails because of one before it', async () => {
       const { client } = clients();
       const key = fresh();
       await client.save(item(key, 'old'));
+      const stored = etag((await client.get(key)).etag);
       const { code } = await refused(
-        client.transact({ upsert: item(key, 'new', etag('1')) }, { upsert: item(key, 'newer', etag('1')) }),
+        client.transact({ upsert: item(key, 'new', stored) }, { upsert: item(key, 'newer', stored) }),
       );
       expect(code).toBe(Code.ABORTED);
-      expect(await client.get(key)).toEqual({ data: 'old', etag: '1' });
+      expect(await client.get(key)).toEqual({ data: 'old', etag: versions(1) });
     });
 
-    it('holds hundreds of operations and large values', async () => {
+    it(`holds ${operations} operations and large values`, async () => {
       const { client } = clients();
-      const keys = Array.from({ length: 500 }, fresh);
+      const keys = Array.from({ length: operations }, fresh);
       const value = 'v'.repeat(4_000);
       await client.transact(...keys.map((key) => ({ upsert: item(key, value) })));
       const items = await client.bulk(keys);
-      expect(items.every(({ data, etag }) => data.length === value.length && etag === '1')).toBe(true);
+      expect(items.map(({ data, etag }) => [data.length, etag])).toEqual(
+        keys.map(() => [value.length, versions(1)]),
+      );
     });
 
     it('keeps two keys in step under transactions of two clients', async () => {
@@ -119,7 +127,7 @@ export function transactionTests(
         String(sum),
         String(sum),
       ]);
-      expect([atA?.etag, atB?.etag]).toEqual([String(sum + 1), String(sum + 1)]);
+      expect([atA?.etag, atB?.etag]).toEqual([versions(sum + 1), versions(sum + 1)]);
     });
   });
 }

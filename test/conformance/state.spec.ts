@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { startEtcd } from '../support/etcd-server.js';
 import { startStore } from '../support/store-servers.js';
 import { stateConformance } from './state.js';
 import type { Backend } from './state.js';
@@ -25,8 +26,18 @@ async function server(kind: 'redis' | 'valkey'): Promise<Backend> {
   };
 }
 
+async function etcd(): Promise<Backend> {
+  const started = await startEtcd();
+  return {
+    options: { type: 'state.etcd', metadata: { endpoints: started.address } },
+    shared: true,
+    stop: () => started.stop(),
+  };
+}
+
 const ALL = ['ETAG', 'TRANSACTIONAL', 'TTL'] as const;
 
 stateConformance({ backend: 'embedded', setup: 'one process' }, embedded, ALL);
 stateConformance({ backend: 'redis', setup: 'Redis' }, () => server('redis'), ALL);
 stateConformance({ backend: 'redis', setup: 'Valkey' }, () => server('valkey'), ALL);
+stateConformance({ backend: 'etcd', setup: 'one member' }, etcd, ALL, { revisions: true, operations: 126 });

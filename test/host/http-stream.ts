@@ -1,4 +1,5 @@
 import { Action, BufferType, HeaderMap, MapType, Status } from './abi.js';
+import { grpcMessage } from '../../components-bridge/src/server/stream.js';
 import type { HostEmulator } from './emulator.js';
 
 /** What `proxy_send_local_response` was asked for. */
@@ -104,6 +105,27 @@ export class HttpStream {
     this.reply({ status, headers: [], body: Buffer.from(body), grpcStatus });
   }
 
+  /** What is behind the route answers: headers, and if they are not the end, a body and trailers. */
+  upstreamReply(
+    headers: Record<string, string>,
+    body?: Uint8Array,
+    trailers: Record<string, string> = {},
+  ): void {
+    this.responseHeaders = new HeaderMap(headers);
+    const { id } = this;
+    const ends = body === undefined;
+    this.host.call(id, 'proxy_on_response_headers', [id, this.responseHeaders.size, ends ? 1 : 0]);
+    if (!ends) {
+      this.responseBody = Buffer.from(body);
+      const action = this.host.call(id, 'proxy_on_response_body', [id, body.length, 0]);
+      if (action !== Action.Continue) throw new Error(`stream ${id}: the filter held a passing body back`);
+      this.responseBody = undefined;
+      this.responseTrailers = new HeaderMap(trailers);
+      this.host.call(id, 'proxy_on_response_trailers', [id, this.responseTrailers.size]);
+    }
+    this.finish();
+  }
+
   /** For the host: a reply is asked for; it goes out when the VM call under way has returned. */
   sendLocalResponse(reply: LocalReply): number {
     if (this.replyUnderWay) return Status.BadArgument;
@@ -166,7 +188,7 @@ export class HttpStream {
     if (grpc) {
       headers.set('content-type', 'application/grpc');
       headers.set('grpc-status', String(reply.grpcStatus >= 0 ? reply.grpcStatus : 2));
-      if (reply.body.length > 0) headers.set('grpc-message', encodeURIComponent(reply.body.toString('utf8')));
+      if (reply.body.length > 0) headers.set('grpc-message', grpcMessage(reply.body.toString('utf8')));
     } else if (body.length > 0) {
       headers.set('content-length', String(body.length));
       headers.set('content-type', 'text/plain');

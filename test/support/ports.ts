@@ -1,4 +1,5 @@
 import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 
 /**
  * A TCP port on `host` that was free a moment ago.
@@ -17,4 +18,22 @@ export function freePort(host = '127.0.0.1'): Promise<number> {
       });
     });
   });
+}
+
+/** Several TCP ports on 127.0.0.1 that were free a moment ago, each another one. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  try {
+    return await Promise.all(
+      servers.map(async (server) => {
+        await new Promise<void>((resolve, reject) => {
+          server.once('error', reject);
+          server.listen(0, '127.0.0.1', resolve);
+        });
+        return (server.address() as AddressInfo).port;
+      }),
+    );
+  } finally {
+    for (const server of servers) server.close();
+  }
 }

@@ -9,6 +9,9 @@ import { catalog } from '../../components-bridge/src/catalog.js';
 import type { ComponentConfig } from '../../components-bridge/src/config/types.js';
 import { BindingService } from '../../components-bridge/src/primitives/binding/service.js';
 import { Call } from '../../components-bridge/src/primitives/call.js';
+import { LiveAnswers } from '../../components-bridge/src/primitives/configuration/live.js';
+import { ConfigurationService } from '../../components-bridge/src/primitives/configuration/service.js';
+import { Watches } from '../../components-bridge/src/primitives/configuration/watches.js';
 import type { ComponentType } from '../../components-bridge/src/primitives/component.js';
 import type { Handler } from '../../components-bridge/src/primitives/handler.js';
 import { FileService } from '../../components-bridge/src/primitives/file/service.js';
@@ -28,6 +31,8 @@ export type RoomComponent = Pick<ComponentConfig, 'name' | 'type'> & Partial<Com
 export interface RoomsOptions {
   messageBytes?: number;
   mayApply?: () => boolean;
+  /** Where the app listens; by default nowhere. */
+  app?: { port: number; protocol: 'http' | 'grpc' };
   /** Component types beside the catalog's. */
   types?: readonly ComponentType[];
   /** Resolve at once, without waiting until every component is ready. */
@@ -43,6 +48,9 @@ export class Rooms {
   readonly secrets = new Secrets();
   /** What was logged, a JSON object per line. */
   readonly log: string[] = [];
+  readonly watches: Watches;
+  readonly live: LiveAnswers;
+  readonly #configuration: ConfigurationService;
   readonly #handlers = new Map<string, Handler>();
 
   private constructor(
@@ -64,10 +72,25 @@ export class Rooms {
       metadataOf: (config) => references.metadataOf(config),
       prepare: (config, instance) => heedBiggerThan(config, instance, OWNER),
     });
+    this.watches = new Watches({ registry: this.registry, appId: 'app' });
+    this.live = new LiveAnswers({
+      registry: this.registry,
+      watches: this.watches,
+      cacheBytes: 8 * 1024 * 1024,
+    });
     const asked = { registry: this.registry, messageBytes: options.messageBytes ?? 4 * 1024 * 1024 };
     const lifecycle = { registry: this.registry, catalog: types, mayApply: options.mayApply ?? (() => true) };
+    this.#configuration = new ConfigurationService({
+      ...asked,
+      appId: 'app',
+      app: options.app ?? { port: 0, protocol: 'http' },
+      log: pino({ level: 'silent' }),
+      watches: this.watches,
+      live: this.live,
+    });
     const services = [
       new BindingService(asked),
+      this.#configuration,
       new FileService(asked),
       new HelloService(asked),
       new LockService({ ...asked, ...OWNER }),
@@ -123,6 +146,9 @@ export class Rooms {
   }
 
   async close(): Promise<void> {
+    this.#configuration.close();
+    this.live.close();
+    this.watches.close();
     await this.registry.close();
     await rm(this.dataDir, { recursive: true, force: true });
   }

@@ -33,6 +33,8 @@ export interface RuntimeOptions {
   /** Envoy's worker threads; default 1. */
   concurrency?: number;
   appId?: string;
+  /** Where the app listens on 127.0.0.1; by default nowhere. */
+  appPort?: number;
   apiToken?: string;
   hold?: boolean;
   /** Also listen on a Unix socket. */
@@ -327,7 +329,7 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
   const dataDir = await mkdtemp(join(tmpdir(), 'layotto-'));
   return {
     source: 'test',
-    app: { id: options.appId ?? 'app', port: 0, protocol: 'http' },
+    app: { id: options.appId ?? 'app', port: options.appPort ?? 0, protocol: 'http' },
     listen: {
       host: '127.0.0.1',
       port: await freePort(),

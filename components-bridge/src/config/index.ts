@@ -63,6 +63,7 @@ const EMBEDDED = 'embedded default';
 
 const EMBEDDED_COMPONENTS: readonly { name: string; type: string; metadata?: Record<string, string> }[] = [
   { name: 'statestore', type: 'state.embedded' },
+  { name: 'configstore', type: 'configuration.embedded' },
   { name: 'lockstore', type: 'lock.embedded' },
   { name: 'sequencer', type: 'sequencer.embedded' },
   { name: 'localstorage', type: 'bindings.localstorage' },

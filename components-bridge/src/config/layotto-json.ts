@@ -295,7 +295,8 @@ class LayottoReader {
       const inner = [...path, key];
       const empty = Array.isArray(value[key]) && value[key].length === 0;
       if (empty) continue;
-      const written = document.textOf(inner);
+      // Settings that are maps, such as biggerThan, are JSON in metadata.
+      const written = isRecord(value[key]) ? JSON.stringify(value[key]) : document.textOf(inner);
       if (key === 'secret_ref') settings.secretRefs = readLayottoSecretRefs(document, inner, findings);
       else if (key === 'access') {
         const access = readAccess(document, inner, NATIVE_ACCESS, findings);

@@ -13,6 +13,7 @@ type Path = readonly PropertyKey[];
 const NEVER_SECRET: ReadonlySet<string> = new Set([
   'keyPrefix',
   'nearCacheMaxAge',
+  'answerInEnvoy',
   'biggerThan',
   'segmentCacheEnable',
   'segmentStep',

@@ -54,7 +54,7 @@ describe('JsonService', () => {
     const next: Handler = async () =>
       toBinary(
         sequencer.GetNextIdResponseSchema,
-        create(sequencer.GetNextIdResponseSchema, { nextId: 2n ** 60n }),
+        create(sequencer.GetNextIdResponseSchema, { nextId: '1152921504606846976' }),
       );
     expect(await call('layotto.bridge.v1.Sequencer/GetNextId', bytes('{}'), next)).toEqual({
       nextId: '1152921504606846976',

@@ -22,6 +22,8 @@ export interface Component {
 export interface ComponentContext {
   /** The name calls use. */
   readonly name: string;
+  /** Version of the type, such as `v1`: for some it is the form in which values are kept. */
+  readonly version: string;
   /** Checked by the type's schema before; parse it with the same schema to get values. */
   readonly metadata: Readonly<Record<string, string>>;
   /** Absolute folder for what the bridge keeps. */

@@ -68,6 +68,7 @@ export class ComponentRegistry {
   readonly #trials = new Set<ComponentSlot>();
   /** Components that nobody finds any more, until they are closed. */
   readonly #leaving = new Set<ComponentSlot>();
+  readonly #listeners = new Set<(primitive: string, name: string) => void>();
   readonly #log: Logger;
   /** How much components log, where that was set, by primitive and name. */
   readonly #levels = new Map<string, string>();
@@ -165,6 +166,16 @@ export class ComponentRegistry {
     return this.#found.get(primitive)?.get(name);
   }
 
+  /**
+   * Listens for whatever may change what `find` returns, or the status of it: another status, other settings, removal.
+   *
+   * @returns stops it
+   */
+  onChange(listener: (primitive: string, name: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   health(): ComponentHealth[] {
     return this.#all().map((slot) => slot.health());
   }
@@ -223,6 +234,7 @@ export class ComponentRegistry {
       this.#dropCandidate(id);
       this.#dropTrials(id);
       this.#found.get(primitive)?.delete(name);
+      this.#announce(slot.config);
       this.#retire(slot);
       removed.push({ primitive, name, outcome: 'removed' });
     }
@@ -260,6 +272,7 @@ export class ComponentRegistry {
     const { primitive, name } = slot.config;
     const before = this.find(primitive, name);
     this.#place(slot);
+    this.#announce(slot.config);
     if (before === undefined) return;
     this.options.onInvalid?.(slot.config, 'all');
     this.#retire(before);
@@ -314,6 +327,11 @@ export class ComponentRegistry {
     if (status === 'ready') log.info('component is ready');
     else if (!slot.closed) log.warn({ status, reason }, 'component is not ready');
     this.options.onHealth?.(slot.health());
+    this.#announce(config);
+  }
+
+  #announce({ primitive, name }: ComponentConfig): void {
+    for (const listener of this.#listeners) listener(primitive, name);
   }
 }
 

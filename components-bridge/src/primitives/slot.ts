@@ -209,13 +209,14 @@ export class ComponentSlot {
   }
 
   async #openOnce(): Promise<Component> {
-    const { name, type } = this.config;
+    const { name, type, version } = this.config;
     if (this.type === undefined) throw new Error(`this version does not serve the component type ${type}`);
     const metadata = await this.#completeMetadata();
     const module = await this.type.load();
     let opened = false;
     const instance = await module.open({
       name,
+      version,
       metadata,
       dataDir: this.options.dataDir,
       log: this.log,

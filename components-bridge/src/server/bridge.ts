@@ -9,6 +9,9 @@ import { ActuatorService } from '../primitives/actuator/service.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
 import type { ComponentType } from '../primitives/component.js';
+import { LiveAnswers } from '../primitives/configuration/live.js';
+import { ConfigurationService } from '../primitives/configuration/service.js';
+import { Watches } from '../primitives/configuration/watches.js';
 import { FileService } from '../primitives/file/service.js';
 import { HelloService } from '../primitives/hello/service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
@@ -81,6 +84,9 @@ export class Bridge {
   readonly #sessions: SessionServer;
   readonly #streams: StreamServer;
   readonly #admin: AdminServer;
+  readonly #watches: Watches;
+  readonly #configuration: ConfigurationService;
+  readonly #live: LiveAnswers;
   readonly #spans: SpanExporter | undefined;
   readonly #metrics: BridgeMetrics;
   readonly #history = new ComponentHistory();
@@ -125,10 +131,25 @@ export class Bridge {
         if (push !== undefined) this.#sessions.push(push);
       },
     });
+    this.#watches = new Watches({ registry: this.#registry, appId: config.app.id });
+    this.#live = new LiveAnswers({
+      registry: this.#registry,
+      watches: this.#watches,
+      cacheBytes: config.limits.cacheBytes,
+    });
     const asked = { registry: this.#registry, backends, messageBytes: config.limits.messageBytes };
+    this.#configuration = new ConfigurationService({
+      ...asked,
+      appId: owner.appId,
+      app: config.app,
+      log,
+      watches: this.#watches,
+      live: this.#live,
+    });
     const services = [
       new ActuatorService({ registry: this.#registry, log }),
       new BindingService(asked),
+      this.#configuration,
       new FileService(asked),
       new HelloService(asked),
       new LifecycleService({
@@ -152,6 +173,7 @@ export class Bridge {
       calls,
       welcome: () => healthPush(this.#registry.health()),
       holdGreetings: true,
+      onFilter: (filter) => this.#live.join(filter),
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
       ...(options.onTakenOver === undefined ? {} : { onTakenOver: options.onTakenOver }),
     });
@@ -289,6 +311,9 @@ export class Bridge {
   async #end(): Promise<void> {
     clearInterval(this.#renewals);
     this.#metrics.stop();
+    this.#configuration.close();
+    this.#live.close();
+    this.#watches.close();
     await Promise.all([this.#registry.close(), this.#spans?.close(LAST_SPANS_MS)]);
   }
 

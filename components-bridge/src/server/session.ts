@@ -53,8 +53,18 @@ export interface SessionServerOptions extends SocketAccess {
   holdGreetings?: boolean;
   /** Told how many session streams are open, when that changes. */
   onSessions?: (open: number) => void;
+  /** A filter has come that can be told something unasked. It returns what is to be called when that has gone. */
+  onFilter?: (filter: FilterOutlet) => () => void;
   /** Told when another bridge listens in this one's place and asks it to go; it should `drain` then. */
   onTakenOver?: () => void;
+}
+
+/** Where one filter is told something unasked. */
+export interface FilterOutlet {
+  /** See `Pair.push`. @param payload a Push message */
+  push(payload: Uint8Array): void;
+  /** Bytes that the filter has not taken. */
+  readonly backlog: number;
 }
 
 /** What is known of a stream: whose it is, and what it said of itself, once it has said hello. */
@@ -62,6 +72,8 @@ interface Member {
   stream: SessionStream;
   pair: Pair | undefined;
   filter?: FilterFacts;
+  /** Says that its filter cannot be told anything by it any more. */
+  left?: () => void;
 }
 
 /** The bridge's end of the sessions: `layotto.bridge.v1.Bridge/Session` on a Unix socket. */
@@ -338,12 +350,24 @@ export class SessionServer implements StreamEvents {
       member.stream.send(0, Kind.PUSH, this.options.welcome());
     if (this.#followers === undefined) this.#greeting.compare(member.filter);
     if (this.#draining) member.stream.send(0, Kind.GOAWAY, NO_BYTES);
+    if (!large) this.#announce(member, pair);
+  }
+
+  #announce(member: Member, pair: Pair): void {
+    const left = this.options.onFilter?.({
+      push: (payload) => pair.push(payload),
+      get backlog() {
+        return pair.backlog;
+      },
+    });
+    if (left !== undefined) member.left = left;
   }
 
   #forget(stream: SessionStream): void {
     const member = this.#members.get(stream);
     if (member === undefined) return;
     this.#members.delete(stream);
+    member.left?.();
     const { pair } = member;
     if (pair !== undefined) {
       pair.remove(stream);

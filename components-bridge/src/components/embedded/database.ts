@@ -8,7 +8,15 @@ import type { Logger } from 'pino';
 
 import type { ComponentContext } from '../../primitives/component.js';
 import { reasonOf } from '../../primitives/errors.js';
-import { decodeRecord, encodeRecord, expiryKey, expiryOf, splitExpiryKey } from './record.js';
+import {
+  decodeAnyRecord,
+  decodeRecord,
+  encodeRecord,
+  expiryKey,
+  expiryOf,
+  rangesOf,
+  splitExpiryKey,
+} from './record.js';
 import type { RecordKey, StoredRecord } from './record.js';
 
 /** How often expired records are looked for, and how many go in one transaction. */
@@ -101,6 +109,26 @@ export class EmbeddedDatabase {
   get(key: RecordKey): StoredRecord | undefined {
     this.#lookAnew();
     return this.read(key);
+  }
+
+  /**
+   * The records whose keys begin with a text, as they stand at this moment, and those whose keys are too long to be
+   * looked for in this way; except expired ones.
+   */
+  *scan(start: string): Iterable<StoredRecord> {
+    this.#lookAnew();
+    const now = Date.now();
+    for (const range of rangesOf(start)) {
+      for (const { value } of this.#records.getRange(range)) {
+        const { record } = decodeAnyRecord(value);
+        if (record.expiresAt === 0 || record.expiresAt > now) yield record;
+      }
+    }
+  }
+
+  /** A number that changes with each commit, whichever process made it. */
+  get lastCommit(): number {
+    return (this.#root.getStats() as { lastTxnId: number }).lastTxnId;
   }
 
   /**

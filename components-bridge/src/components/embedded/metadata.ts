@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { answerInEnvoySchema } from '../../primitives/configuration/metadata.js';
 import { lockKeyPrefix } from '../../primitives/lock/metadata.js';
 import { keyPrefixSchema } from '../../primitives/state/metadata.js';
 import { segmentShape, sequencerShape } from '../sequencer-fields.js';
@@ -16,6 +17,12 @@ function pathSchema(primitive: string): z.ZodOptional<z.ZodString> {
 export const metadataSchema = z.strictObject({
   path: pathSchema('state'),
   keyPrefix: keyPrefixSchema(),
+});
+
+/** Metadata of `configuration.embedded`. */
+export const configurationMetadataSchema = z.strictObject({
+  path: pathSchema('configuration'),
+  answerInEnvoy: answerInEnvoySchema(),
 });
 
 /** Metadata of `lock.embedded`. */

@@ -32,17 +32,35 @@ export interface RecordKey {
   full: Buffer | undefined;
 }
 
+/** In front of keys that stand as they are, and of those kept by their hash. */
+const PLAIN = 0;
+const HASHED = 1;
+
+/**
+ * Between which keys those stand that begin with a text; those kept by their hash stand together, and may begin with
+ * any text.
+ */
+export function rangesOf(start: string): readonly { start: Buffer; end: Buffer }[] {
+  const from = Buffer.concat([Buffer.of(PLAIN), Buffer.from(start)]);
+  // No UTF-8 has this byte.
+  const to = Buffer.concat([from, Buffer.of(0xff)]);
+  return [
+    { start: from, end: to },
+    { start: Buffer.of(HASHED), end: Buffer.of(HASHED + 1) },
+  ];
+}
+
 export function recordKey(key: string): RecordKey {
   const length = Buffer.byteLength(key);
   if (length <= LONGEST_PLAIN_KEY) {
     const bytes = Buffer.allocUnsafeSlow(length + 1);
-    bytes[0] = 0;
+    bytes[0] = PLAIN;
     bytes.write(key, 1, 'utf8');
     return { bytes, full: undefined };
   }
   const full = Buffer.from(key, 'utf8');
   const hash = createHash('sha256').update(full).digest();
-  return { bytes: Buffer.concat([Buffer.of(1), hash]), full };
+  return { bytes: Buffer.concat([Buffer.of(HASHED), hash]), full };
 }
 
 /** The key of something that the store keeps for itself. */
@@ -70,6 +88,18 @@ export function encodeRecord(key: RecordKey, version: number, expiresAt: number,
  * @throws Error if it was not written by this version
  */
 export function decodeRecord(key: RecordKey, bytes: Buffer): StoredRecord | undefined {
+  const { record, full } = decodeAnyRecord(bytes);
+  if (full !== undefined && (key.full === undefined || key.full.compare(full) !== 0)) return undefined;
+  return record;
+}
+
+/**
+ * A record, whatever its key.
+ *
+ * @returns also the whole key, if it is kept by its hash
+ * @throws Error if it was not written by this version
+ */
+export function decodeAnyRecord(bytes: Buffer): { record: StoredRecord; full: Buffer | undefined } {
   if (bytes.length < FIXED || bytes[0] !== FORMAT) {
     throw new Error(`the stored record has the unknown format ${bytes[0] ?? 'of no bytes'}`);
   }
@@ -81,13 +111,13 @@ export function decodeRecord(key: RecordKey, bytes: Buffer): StoredRecord | unde
     expiresAt = bytes.readUIntLE(at, EXPIRY);
     at += EXPIRY;
   }
+  let full: Buffer | undefined;
   if ((flags & HAS_KEY) !== 0) {
     const end = at + 4 + bytes.readUInt32LE(at);
-    if (key.full === undefined || bytes.compare(key.full, 0, key.full.length, at + 4, end) !== 0)
-      return undefined;
+    full = bytes.subarray(at + 4, end);
     at = end;
   }
-  return { version, expiresAt, data: bytes.subarray(at) };
+  return { record: { version, expiresAt, data: bytes.subarray(at) }, full };
 }
 
 /** When a record expires, without reading the rest of it; 0: never. */

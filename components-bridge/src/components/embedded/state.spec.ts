@@ -24,6 +24,7 @@ describe('EmbeddedStateStore', () => {
     const log = pino({ enabled: false });
     const opened = await open({
       name,
+      version: 'v1',
       metadata,
       dataDir,
       log,

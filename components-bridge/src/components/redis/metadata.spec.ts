@@ -4,7 +4,7 @@ import { configFolder } from '../../../../test/support/config-files.js';
 import { catalog } from '../../catalog.js';
 import { loadConfig } from '../../config/index.js';
 import { parseGoDuration } from '../durations.js';
-import { parseAddress } from './fields.js';
+import { parseAddress } from '../addresses.js';
 import { metadataSchema } from './metadata.js';
 
 describe('metadata of state.redis', () => {

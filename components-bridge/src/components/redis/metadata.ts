@@ -1,12 +1,13 @@
 import { z } from 'zod';
 
 import { NEAR_CACHE_EXPECTED, parseNearCacheAge } from '../../config/near-cache.js';
+import { answerInEnvoySchema } from '../../primitives/configuration/metadata.js';
 import { parseTtl } from '../../primitives/state/ttl.js';
 import { lockKeyPrefix } from '../../primitives/lock/metadata.js';
 import { keyPrefixSchema } from '../../primitives/state/metadata.js';
 import { duration, flag, oneOf, read, text, whole } from '../fields.js';
+import { parseAddresses } from '../addresses.js';
 import { segmentShape, sequencerShape } from '../sequencer-fields.js';
-import { parseAddresses } from './fields.js';
 
 const addresses = read('host:port, or several separated by commas', parseAddresses);
 
@@ -81,6 +82,18 @@ export const clusterLockMetadataSchema = z
 export const sequencerMetadataSchema = z
   .strictObject({ ...connectionShape, ...sequencerShape, ...segmentShape })
   .superRefine(refuseContradictions);
+
+/** Metadata of `configuration.redis`. */
+export const configurationMetadataSchema = z
+  .strictObject({ ...connectionShape, answerInEnvoy: answerInEnvoySchema() })
+  .superRefine((metadata, context) => {
+    refuseContradictions(metadata, context);
+    if (metadata.redisType !== 'cluster') return;
+    // The nodes of a cluster tell of changes each for itself, and its commands take keys of one slot only.
+    const message =
+      'expected node: a Redis Cluster cannot hold configuration; use a single server or Sentinels';
+    context.addIssue({ code: 'custom', path: ['redisType'], message });
+  });
 
 export type RedisStateMetadata = z.output<typeof metadataSchema>;
 export type RedisConnectionMetadata = Pick<RedisStateMetadata, keyof typeof connectionShape>;

@@ -23,6 +23,7 @@ describe('ApplyConfiguration', () => {
     metadata: z.strictObject({
       hello: z.string(),
       nearCacheMaxAge: z.string().optional(),
+      segmentCacheEnable: z.string().optional(),
       level: z.string().regex(/^\d$/, 'expected a digit').optional(),
     }),
     load: () => Promise.resolve({ open }),
@@ -106,6 +107,10 @@ describe('ApplyConfiguration', () => {
     [
       { hello: 'x', nearCacheMaxAge: '5s' },
       /^metadata\.nearCacheMaxAge: can only be changed in the configuration/,
+    ],
+    [
+      { hello: 'x', segmentCacheEnable: 'true' },
+      /^metadata\.segmentCacheEnable: can only be changed in the configuration/,
     ],
   ])('changes nothing for settings that are wrong: %p', async (metadata, message) => {
     await start();

@@ -1,6 +1,7 @@
 import { checkComponents } from '../../config/components.js';
 import type { DraftComponent } from '../../config/draft.js';
 import { SECTIONS } from '../../config/layotto-sections.js';
+import { answerStaleness } from '../../config/answer-in-envoy.js';
 import { nearCacheAge } from '../../config/near-cache.js';
 import { segmentStep } from '../../config/sequences.js';
 import { Findings, formatProblem } from '../../config/problems.js';
@@ -73,6 +74,11 @@ export class LifecycleService implements Service {
     if (nearCacheAge(after) !== nearCacheAge(before)) {
       throw invalid(
         'metadata.nearCacheMaxAge: can only be changed in the configuration, which Envoy heeds too',
+      );
+    }
+    if (answerStaleness(after) !== answerStaleness(before)) {
+      throw invalid(
+        'metadata.answerInEnvoy: can only be changed in the configuration, which Envoy heeds too',
       );
     }
     if ((segmentStep(after) === undefined) !== (segmentStep(before) === undefined)) {

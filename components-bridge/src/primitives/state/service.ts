@@ -251,6 +251,8 @@ function asOperationError(error: StateError, slot: ComponentSlot): OperationErro
       return new OperationError(Code.INTERNAL, `failed to set key ${error.key ?? ''}: ${message}`);
     case 'apart':
       return new OperationError(Code.INVALID_ARGUMENT, message);
+    case 'too-large':
+      return new OperationError(Code.RESOURCE_EXHAUSTED, message);
     case 'unavailable':
       return notReady(slot, message);
     case 'unconfirmed':

@@ -6,7 +6,7 @@ export type StateFeature = 'ETAG' | 'TRANSACTIONAL' | 'TTL';
 /** A stored value. */
 export interface StateValue {
   data: Uint8Array;
-  /** Version counter in decimal, from `1`; empty for a value that was not written as state and has none. */
+  /** Its version in decimal, greater with each write and never 0, by most stores counted from `1`; empty for a value that was not written as state and has none. */
   etag: string;
 }
 
@@ -68,6 +68,8 @@ export type StateErrorKind =
   | 'exists'
   /** The keys of a transaction are kept in different places and cannot be changed together. */
   | 'apart'
+  /** More bytes or operations than the backend takes at once. */
+  | 'too-large'
   /** The backend cannot be reached; whether a write took place is not known. */
   | 'unavailable'
   /** A strong write was done, but may be lost if the server that did it is. */

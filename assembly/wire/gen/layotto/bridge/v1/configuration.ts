@@ -601,6 +601,277 @@ export class DeleteConfigurationResponse {
   }
 }
 
+/** layotto.bridge.v1.CallAppRequest */
+export class CallAppRequest {
+  storeName: View = 0;
+  keys: Array<View> = [];
+  metadata: StringMap = new StringMap();
+  /** What `byteSize` found last. */
+  encodedSize: i32 = 0;
+
+  /** Sets every field to its default. */
+  reset(): void {
+    this.storeName = 0;
+    this.keys.length = 0;
+    this.metadata.reset();
+  }
+
+  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
+  decode(v: View): bool {
+    this.reset();
+    const r = sharedReader;
+    r.reset(v);
+    if (this.merge(r)) return true;
+    this.reset();
+    return false;
+  }
+
+  /** Reads fields to the end of the reader on top of those that are set. */
+  merge(r: ProtoReader): bool {
+    while (r.next()) {
+      switch (r.tag) {
+        case 10:
+          this.storeName = r.string();
+          break;
+        case 18:
+          r.element();
+          this.keys.push(r.string());
+          break;
+        case 26:
+          this.metadata.merge(r);
+          break;
+        default:
+          r.skip();
+      }
+    }
+    return r.ok;
+  }
+
+  /** Writes the message. */
+  encode(w: ByteWriter): void {
+    this.byteSize();
+    this.write(w);
+  }
+
+  /** Bytes that `encode` writes. */
+  byteSize(): i32 {
+    let size = 0;
+    if (viewLen(this.storeName) != 0) size += 1 + delimitedSize(viewLen(this.storeName));
+    for (let i = 0, n = this.keys.length; i < n; i++) size += 1 + delimitedSize(viewLen(unchecked(this.keys[i])));
+    size += this.metadata.byteSize(1);
+    this.encodedSize = size;
+    return size;
+  }
+
+  /** Writes the message; `byteSize` must have run since the last change, for the lengths of nested messages. */
+  write(w: ByteWriter): void {
+    if (viewLen(this.storeName) != 0) {
+      w.u8(10);
+      w.delimited(this.storeName);
+    }
+    for (let i = 0, n = this.keys.length; i < n; i++) {
+      w.u8(18);
+      w.delimited(unchecked(this.keys[i]));
+    }
+    this.metadata.write(w, 26);
+  }
+}
+
+/** layotto.bridge.v1.CallAppResponse */
+export class CallAppResponse {
+  id: View = 0;
+  /** What `byteSize` found last. */
+  encodedSize: i32 = 0;
+
+  /** Sets every field to its default. */
+  reset(): void {
+    this.id = 0;
+  }
+
+  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
+  decode(v: View): bool {
+    this.reset();
+    const r = sharedReader;
+    r.reset(v);
+    if (this.merge(r)) return true;
+    this.reset();
+    return false;
+  }
+
+  /** Reads fields to the end of the reader on top of those that are set. */
+  merge(r: ProtoReader): bool {
+    while (r.next()) {
+      switch (r.tag) {
+        case 10:
+          this.id = r.string();
+          break;
+        default:
+          r.skip();
+      }
+    }
+    return r.ok;
+  }
+
+  /** Writes the message. */
+  encode(w: ByteWriter): void {
+    this.byteSize();
+    this.write(w);
+  }
+
+  /** Bytes that `encode` writes. */
+  byteSize(): i32 {
+    let size = 0;
+    if (viewLen(this.id) != 0) size += 1 + delimitedSize(viewLen(this.id));
+    this.encodedSize = size;
+    return size;
+  }
+
+  /** Writes the message; `byteSize` must have run since the last change, for the lengths of nested messages. */
+  write(w: ByteWriter): void {
+    if (viewLen(this.id) != 0) {
+      w.u8(10);
+      w.delimited(this.id);
+    }
+  }
+}
+
+/** layotto.bridge.v1.UnsubscribeConfigurationRequest */
+export class UnsubscribeConfigurationRequest {
+  storeName: View = 0;
+  id: View = 0;
+  /** What `byteSize` found last. */
+  encodedSize: i32 = 0;
+
+  /** Sets every field to its default. */
+  reset(): void {
+    this.storeName = 0;
+    this.id = 0;
+  }
+
+  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
+  decode(v: View): bool {
+    this.reset();
+    const r = sharedReader;
+    r.reset(v);
+    if (this.merge(r)) return true;
+    this.reset();
+    return false;
+  }
+
+  /** Reads fields to the end of the reader on top of those that are set. */
+  merge(r: ProtoReader): bool {
+    while (r.next()) {
+      switch (r.tag) {
+        case 10:
+          this.storeName = r.string();
+          break;
+        case 18:
+          this.id = r.string();
+          break;
+        default:
+          r.skip();
+      }
+    }
+    return r.ok;
+  }
+
+  /** Writes the message. */
+  encode(w: ByteWriter): void {
+    this.byteSize();
+    this.write(w);
+  }
+
+  /** Bytes that `encode` writes. */
+  byteSize(): i32 {
+    let size = 0;
+    if (viewLen(this.storeName) != 0) size += 1 + delimitedSize(viewLen(this.storeName));
+    if (viewLen(this.id) != 0) size += 1 + delimitedSize(viewLen(this.id));
+    this.encodedSize = size;
+    return size;
+  }
+
+  /** Writes the message; `byteSize` must have run since the last change, for the lengths of nested messages. */
+  write(w: ByteWriter): void {
+    if (viewLen(this.storeName) != 0) {
+      w.u8(10);
+      w.delimited(this.storeName);
+    }
+    if (viewLen(this.id) != 0) {
+      w.u8(18);
+      w.delimited(this.id);
+    }
+  }
+}
+
+/** layotto.bridge.v1.UnsubscribeConfigurationResponse */
+export class UnsubscribeConfigurationResponse {
+  ok: bool = false;
+  /** Why not. */
+  message: View = 0;
+  /** What `byteSize` found last. */
+  encodedSize: i32 = 0;
+
+  /** Sets every field to its default. */
+  reset(): void {
+    this.ok = false;
+    this.message = 0;
+  }
+
+  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
+  decode(v: View): bool {
+    this.reset();
+    const r = sharedReader;
+    r.reset(v);
+    if (this.merge(r)) return true;
+    this.reset();
+    return false;
+  }
+
+  /** Reads fields to the end of the reader on top of those that are set. */
+  merge(r: ProtoReader): bool {
+    while (r.next()) {
+      switch (r.tag) {
+        case 8:
+          this.ok = r.varint() != 0;
+          break;
+        case 18:
+          this.message = r.string();
+          break;
+        default:
+          r.skip();
+      }
+    }
+    return r.ok;
+  }
+
+  /** Writes the message. */
+  encode(w: ByteWriter): void {
+    this.byteSize();
+    this.write(w);
+  }
+
+  /** Bytes that `encode` writes. */
+  byteSize(): i32 {
+    let size = 0;
+    if (this.ok) size += 1 + 1;
+    if (viewLen(this.message) != 0) size += 1 + delimitedSize(viewLen(this.message));
+    this.encodedSize = size;
+    return size;
+  }
+
+  /** Writes the message; `byteSize` must have run since the last change, for the lengths of nested messages. */
+  write(w: ByteWriter): void {
+    if (this.ok) {
+      w.u8(8);
+      w.u8(this.ok ? 1 : 0);
+    }
+    if (viewLen(this.message) != 0) {
+      w.u8(18);
+      w.delimited(this.message);
+    }
+  }
+}
+
 /** One of many that may come on one stream. */
 export class SubscribeConfigurationRequest {
   storeName: View = 0;

@@ -390,6 +390,10 @@ export class Hello {
 export class Push {
   /** What the filter must forget. */
   invalidation: Invalidation | null = null;
+  /** An answer that the filter may give by itself. */
+  answer: LiveAnswer | null = null;
+  /** Which of those are still what the store would answer. */
+  freshness: Freshness | null = null;
   /**
    * Where all components stand: when a small session begins, and after each
    * change.
@@ -401,6 +405,8 @@ export class Push {
   /** Sets every field to its default. */
   reset(): void {
     this.invalidation = null;
+    this.answer = null;
+    this.freshness = null;
     this.health = null;
   }
 
@@ -423,6 +429,28 @@ export class Push {
           if (value === null) {
             value = new Invalidation();
             this.invalidation = value;
+          }
+          const outer = r.enter();
+          value.merge(r);
+          r.leave(outer);
+          break;
+        }
+        case 18: {
+          let value = this.answer;
+          if (value === null) {
+            value = new LiveAnswer();
+            this.answer = value;
+          }
+          const outer = r.enter();
+          value.merge(r);
+          r.leave(outer);
+          break;
+        }
+        case 26: {
+          let value = this.freshness;
+          if (value === null) {
+            value = new Freshness();
+            this.freshness = value;
           }
           const outer = r.enter();
           value.merge(r);
@@ -458,6 +486,10 @@ export class Push {
     let size = 0;
     const invalidation_ = this.invalidation;
     if (invalidation_ !== null) size += 1 + delimitedSize(invalidation_.byteSize());
+    const answer_ = this.answer;
+    if (answer_ !== null) size += 1 + delimitedSize(answer_.byteSize());
+    const freshness_ = this.freshness;
+    if (freshness_ !== null) size += 1 + delimitedSize(freshness_.byteSize());
     const health_ = this.health;
     if (health_ !== null) size += 1 + delimitedSize(health_.byteSize());
     this.encodedSize = size;
@@ -472,11 +504,256 @@ export class Push {
       w.varint(invalidation_.encodedSize);
       invalidation_.write(w);
     }
+    const answer_ = this.answer;
+    if (answer_ !== null) {
+      w.u8(18);
+      w.varint(answer_.encodedSize);
+      answer_.write(w);
+    }
+    const freshness_ = this.freshness;
+    if (freshness_ !== null) {
+      w.u8(26);
+      w.varint(freshness_.encodedSize);
+      freshness_.write(w);
+    }
     const health_ = this.health;
     if (health_ !== null) {
       w.u8(34);
       w.varint(health_.encodedSize);
       health_.write(w);
+    }
+  }
+}
+
+/**
+ * The answer to one request, kept up to date by the bridge: it sends another
+ * LiveAnswer when it changes.
+ */
+export class LiveAnswer {
+  /** The primitive, for example "configuration", and the component's name. */
+  primitive: View = 0;
+  component: View = 0;
+  /** The request message as a filter sent it. */
+  request: View = 0;
+  /** The response message. */
+  response: View = 0;
+  /** Microseconds since the response was known to be what the store would answer. */
+  ageUs: u64 = 0;
+  /** What Freshness calls it; means something within this session only. */
+  id: u32 = 0;
+  /** There is no such answer any more: the filter must forget the one it has. */
+  withdrawn: bool = false;
+  /** What `byteSize` found last. */
+  encodedSize: i32 = 0;
+
+  /** Sets every field to its default. */
+  reset(): void {
+    this.primitive = 0;
+    this.component = 0;
+    this.request = 0;
+    this.response = 0;
+    this.ageUs = 0;
+    this.id = 0;
+    this.withdrawn = false;
+  }
+
+  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
+  decode(v: View): bool {
+    this.reset();
+    const r = sharedReader;
+    r.reset(v);
+    if (this.merge(r)) return true;
+    this.reset();
+    return false;
+  }
+
+  /** Reads fields to the end of the reader on top of those that are set. */
+  merge(r: ProtoReader): bool {
+    while (r.next()) {
+      switch (r.tag) {
+        case 10:
+          this.primitive = r.string();
+          break;
+        case 18:
+          this.component = r.string();
+          break;
+        case 26:
+          this.request = r.bytes();
+          break;
+        case 34:
+          this.response = r.bytes();
+          break;
+        case 40:
+          this.ageUs = r.varint();
+          break;
+        case 48:
+          this.id = <u32>r.varint();
+          break;
+        case 56:
+          this.withdrawn = r.varint() != 0;
+          break;
+        default:
+          r.skip();
+      }
+    }
+    return r.ok;
+  }
+
+  /** Writes the message. */
+  encode(w: ByteWriter): void {
+    this.byteSize();
+    this.write(w);
+  }
+
+  /** Bytes that `encode` writes. */
+  byteSize(): i32 {
+    let size = 0;
+    if (viewLen(this.primitive) != 0) size += 1 + delimitedSize(viewLen(this.primitive));
+    if (viewLen(this.component) != 0) size += 1 + delimitedSize(viewLen(this.component));
+    if (viewLen(this.request) != 0) size += 1 + delimitedSize(viewLen(this.request));
+    if (viewLen(this.response) != 0) size += 1 + delimitedSize(viewLen(this.response));
+    if (this.ageUs != 0) size += 1 + varintSize(this.ageUs);
+    if (this.id != 0) size += 1 + varintSize(<u64>this.id);
+    if (this.withdrawn) size += 1 + 1;
+    this.encodedSize = size;
+    return size;
+  }
+
+  /** Writes the message; `byteSize` must have run since the last change, for the lengths of nested messages. */
+  write(w: ByteWriter): void {
+    if (viewLen(this.primitive) != 0) {
+      w.u8(10);
+      w.delimited(this.primitive);
+    }
+    if (viewLen(this.component) != 0) {
+      w.u8(18);
+      w.delimited(this.component);
+    }
+    if (viewLen(this.request) != 0) {
+      w.u8(26);
+      w.delimited(this.request);
+    }
+    if (viewLen(this.response) != 0) {
+      w.u8(34);
+      w.delimited(this.response);
+    }
+    if (this.ageUs != 0) {
+      w.u8(40);
+      w.varint(this.ageUs);
+    }
+    if (this.id != 0) {
+      w.u8(48);
+      w.varint(<u64>this.id);
+    }
+    if (this.withdrawn) {
+      w.u8(56);
+      w.u8(this.withdrawn ? 1 : 0);
+    }
+  }
+}
+
+/** Live answers of a component that were known to be right at one moment. */
+export class Freshness {
+  primitive: View = 0;
+  component: View = 0;
+  /** Microseconds since that moment. */
+  ageUs: u64 = 0;
+  answers: Array<u32> = [];
+  /** What `byteSize` found last. */
+  encodedSize: i32 = 0;
+
+  /** Sets every field to its default. */
+  reset(): void {
+    this.primitive = 0;
+    this.component = 0;
+    this.ageUs = 0;
+    this.answers.length = 0;
+  }
+
+  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
+  decode(v: View): bool {
+    this.reset();
+    const r = sharedReader;
+    r.reset(v);
+    if (this.merge(r)) return true;
+    this.reset();
+    return false;
+  }
+
+  /** Reads fields to the end of the reader on top of those that are set. */
+  merge(r: ProtoReader): bool {
+    while (r.next()) {
+      switch (r.tag) {
+        case 10:
+          this.primitive = r.string();
+          break;
+        case 18:
+          this.component = r.string();
+          break;
+        case 24:
+          this.ageUs = r.varint();
+          break;
+        case 32:
+          r.element();
+          this.answers.push(<u32>r.varint());
+          break;
+        case 34: {
+          const outer = r.enter();
+          while (r.more()) {
+            r.element();
+            this.answers.push(<u32>r.varint());
+          }
+          r.leave(outer);
+          break;
+        }
+        default:
+          r.skip();
+      }
+    }
+    return r.ok;
+  }
+
+  /** Writes the message. */
+  encode(w: ByteWriter): void {
+    this.byteSize();
+    this.write(w);
+  }
+
+  /** Bytes that `encode` writes. */
+  byteSize(): i32 {
+    let size = 0;
+    if (viewLen(this.primitive) != 0) size += 1 + delimitedSize(viewLen(this.primitive));
+    if (viewLen(this.component) != 0) size += 1 + delimitedSize(viewLen(this.component));
+    if (this.ageUs != 0) size += 1 + varintSize(this.ageUs);
+    if (this.answers.length != 0) {
+      let length = 0;
+      for (let i = 0, n = this.answers.length; i < n; i++) length += varintSize(<u64>unchecked(this.answers[i]));
+      size += 1 + delimitedSize(length);
+    }
+    this.encodedSize = size;
+    return size;
+  }
+
+  /** Writes the message; `byteSize` must have run since the last change, for the lengths of nested messages. */
+  write(w: ByteWriter): void {
+    if (viewLen(this.primitive) != 0) {
+      w.u8(10);
+      w.delimited(this.primitive);
+    }
+    if (viewLen(this.component) != 0) {
+      w.u8(18);
+      w.delimited(this.component);
+    }
+    if (this.ageUs != 0) {
+      w.u8(24);
+      w.varint(this.ageUs);
+    }
+    if (this.answers.length != 0) {
+      let length = 0;
+      for (let i = 0, n = this.answers.length; i < n; i++) length += varintSize(<u64>unchecked(this.answers[i]));
+      w.u8(34);
+      w.varint(length);
+      for (let i = 0, n = this.answers.length; i < n; i++) w.varint(<u64>unchecked(this.answers[i]));
     }
   }
 }

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file layotto/bridge/v1/configuration.proto.
  */
 export const file_layotto_bridge_v1_configuration: GenFile = /*@__PURE__*/
-  fileDesc("CiVsYXlvdHRvL2JyaWRnZS92MS9jb25maWd1cmF0aW9uLnByb3RvEhFsYXlvdHRvLmJyaWRnZS52MSLCAgoRQ29uZmlndXJhdGlvbkl0ZW0SCwoDa2V5GAEgASgJEg8KB2NvbnRlbnQYAiABKAkSDQoFZ3JvdXAYAyABKAkSDQoFbGFiZWwYBCABKAkSPAoEdGFncxgFIAMoCzIuLmxheW90dG8uYnJpZGdlLnYxLkNvbmZpZ3VyYXRpb25JdGVtLlRhZ3NFbnRyeRJECghtZXRhZGF0YRgGIAMoCzIyLmxheW90dG8uYnJpZGdlLnYxLkNvbmZpZ3VyYXRpb25JdGVtLk1ldGFkYXRhRW50cnkSDwoHdmVyc2lvbhgPIAEoCRorCglUYWdzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEigAIKF0dldENvbmZpZ3VyYXRpb25SZXF1ZXN0EhIKCnN0b3JlX25hbWUYASABKAkSDgoGYXBwX2lkGAIgASgJEg0KBWdyb3VwGAMgASgJEg0KBWxhYmVsGAQgASgJEgwKBGtleXMYBSADKAkSSgoIbWV0YWRhdGEYBiADKAsyOC5sYXlvdHRvLmJyaWRnZS52MS5HZXRDb25maWd1cmF0aW9uUmVxdWVzdC5NZXRhZGF0YUVudHJ5EhgKEHN1YnNjcmliZV91cGRhdGUYByABKAgaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIk8KGEdldENvbmZpZ3VyYXRpb25SZXNwb25zZRIzCgVpdGVtcxgBIAMoCzIkLmxheW90dG8uYnJpZGdlLnYxLkNvbmZpZ3VyYXRpb25JdGVtIvEBChhTYXZlQ29uZmlndXJhdGlvblJlcXVlc3QSEgoKc3RvcmVfbmFtZRgBIAEoCRIOCgZhcHBfaWQYAiABKAkSMwoFaXRlbXMYAyADKAsyJC5sYXlvdHRvLmJyaWRnZS52MS5Db25maWd1cmF0aW9uSXRlbRJLCghtZXRhZGF0YRgEIAMoCzI5LmxheW90dG8uYnJpZGdlLnYxLlNhdmVDb25maWd1cmF0aW9uUmVxdWVzdC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIbChlTYXZlQ29uZmlndXJhdGlvblJlc3BvbnNlIuwBChpEZWxldGVDb25maWd1cmF0aW9uUmVxdWVzdBISCgpzdG9yZV9uYW1lGAEgASgJEg4KBmFwcF9pZBgCIAEoCRINCgVncm91cBgDIAEoCRINCgVsYWJlbBgEIAEoCRIMCgRrZXlzGAUgAygJEk0KCG1ldGFkYXRhGAYgAygLMjsubGF5b3R0by5icmlkZ2UudjEuRGVsZXRlQ29uZmlndXJhdGlvblJlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiHQobRGVsZXRlQ29uZmlndXJhdGlvblJlc3BvbnNlIvIBCh1TdWJzY3JpYmVDb25maWd1cmF0aW9uUmVxdWVzdBISCgpzdG9yZV9uYW1lGAEgASgJEg4KBmFwcF9pZBgCIAEoCRINCgVncm91cBgDIAEoCRINCgVsYWJlbBgEIAEoCRIMCgRrZXlzGAUgAygJElAKCG1ldGFkYXRhGAYgAygLMj4ubGF5b3R0by5icmlkZ2UudjEuU3Vic2NyaWJlQ29uZmlndXJhdGlvblJlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEieQoeU3Vic2NyaWJlQ29uZmlndXJhdGlvblJlc3BvbnNlEhIKCnN0b3JlX25hbWUYASABKAkSDgoGYXBwX2lkGAIgASgJEjMKBWl0ZW1zGAMgAygLMiQubGF5b3R0by5icmlkZ2UudjEuQ29uZmlndXJhdGlvbkl0ZW0y4gIKDUNvbmZpZ3VyYXRpb24SawoQR2V0Q29uZmlndXJhdGlvbhIqLmxheW90dG8uYnJpZGdlLnYxLkdldENvbmZpZ3VyYXRpb25SZXF1ZXN0GisubGF5b3R0by5icmlkZ2UudjEuR2V0Q29uZmlndXJhdGlvblJlc3BvbnNlEm4KEVNhdmVDb25maWd1cmF0aW9uEisubGF5b3R0by5icmlkZ2UudjEuU2F2ZUNvbmZpZ3VyYXRpb25SZXF1ZXN0GiwubGF5b3R0by5icmlkZ2UudjEuU2F2ZUNvbmZpZ3VyYXRpb25SZXNwb25zZRJ0ChNEZWxldGVDb25maWd1cmF0aW9uEi0ubGF5b3R0by5icmlkZ2UudjEuRGVsZXRlQ29uZmlndXJhdGlvblJlcXVlc3QaLi5sYXlvdHRvLmJyaWRnZS52MS5EZWxldGVDb25maWd1cmF0aW9uUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("CiVsYXlvdHRvL2JyaWRnZS92MS9jb25maWd1cmF0aW9uLnByb3RvEhFsYXlvdHRvLmJyaWRnZS52MSLCAgoRQ29uZmlndXJhdGlvbkl0ZW0SCwoDa2V5GAEgASgJEg8KB2NvbnRlbnQYAiABKAkSDQoFZ3JvdXAYAyABKAkSDQoFbGFiZWwYBCABKAkSPAoEdGFncxgFIAMoCzIuLmxheW90dG8uYnJpZGdlLnYxLkNvbmZpZ3VyYXRpb25JdGVtLlRhZ3NFbnRyeRJECghtZXRhZGF0YRgGIAMoCzIyLmxheW90dG8uYnJpZGdlLnYxLkNvbmZpZ3VyYXRpb25JdGVtLk1ldGFkYXRhRW50cnkSDwoHdmVyc2lvbhgPIAEoCRorCglUYWdzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEigAIKF0dldENvbmZpZ3VyYXRpb25SZXF1ZXN0EhIKCnN0b3JlX25hbWUYASABKAkSDgoGYXBwX2lkGAIgASgJEg0KBWdyb3VwGAMgASgJEg0KBWxhYmVsGAQgASgJEgwKBGtleXMYBSADKAkSSgoIbWV0YWRhdGEYBiADKAsyOC5sYXlvdHRvLmJyaWRnZS52MS5HZXRDb25maWd1cmF0aW9uUmVxdWVzdC5NZXRhZGF0YUVudHJ5EhgKEHN1YnNjcmliZV91cGRhdGUYByABKAgaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIk8KGEdldENvbmZpZ3VyYXRpb25SZXNwb25zZRIzCgVpdGVtcxgBIAMoCzIkLmxheW90dG8uYnJpZGdlLnYxLkNvbmZpZ3VyYXRpb25JdGVtIvEBChhTYXZlQ29uZmlndXJhdGlvblJlcXVlc3QSEgoKc3RvcmVfbmFtZRgBIAEoCRIOCgZhcHBfaWQYAiABKAkSMwoFaXRlbXMYAyADKAsyJC5sYXlvdHRvLmJyaWRnZS52MS5Db25maWd1cmF0aW9uSXRlbRJLCghtZXRhZGF0YRgEIAMoCzI5LmxheW90dG8uYnJpZGdlLnYxLlNhdmVDb25maWd1cmF0aW9uUmVxdWVzdC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIbChlTYXZlQ29uZmlndXJhdGlvblJlc3BvbnNlIuwBChpEZWxldGVDb25maWd1cmF0aW9uUmVxdWVzdBISCgpzdG9yZV9uYW1lGAEgASgJEg4KBmFwcF9pZBgCIAEoCRINCgVncm91cBgDIAEoCRINCgVsYWJlbBgEIAEoCRIMCgRrZXlzGAUgAygJEk0KCG1ldGFkYXRhGAYgAygLMjsubGF5b3R0by5icmlkZ2UudjEuRGVsZXRlQ29uZmlndXJhdGlvblJlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiHQobRGVsZXRlQ29uZmlndXJhdGlvblJlc3BvbnNlIqYBCg5DYWxsQXBwUmVxdWVzdBISCgpzdG9yZV9uYW1lGAEgASgJEgwKBGtleXMYAiADKAkSQQoIbWV0YWRhdGEYAyADKAsyLy5sYXlvdHRvLmJyaWRnZS52MS5DYWxsQXBwUmVxdWVzdC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIdCg9DYWxsQXBwUmVzcG9uc2USCgoCaWQYASABKAkiQQofVW5zdWJzY3JpYmVDb25maWd1cmF0aW9uUmVxdWVzdBISCgpzdG9yZV9uYW1lGAEgASgJEgoKAmlkGAIgASgJIj8KIFVuc3Vic2NyaWJlQ29uZmlndXJhdGlvblJlc3BvbnNlEgoKAm9rGAEgASgIEg8KB21lc3NhZ2UYAiABKAki8gEKHVN1YnNjcmliZUNvbmZpZ3VyYXRpb25SZXF1ZXN0EhIKCnN0b3JlX25hbWUYASABKAkSDgoGYXBwX2lkGAIgASgJEg0KBWdyb3VwGAMgASgJEg0KBWxhYmVsGAQgASgJEgwKBGtleXMYBSADKAkSUAoIbWV0YWRhdGEYBiADKAsyPi5sYXlvdHRvLmJyaWRnZS52MS5TdWJzY3JpYmVDb25maWd1cmF0aW9uUmVxdWVzdC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJ5Ch5TdWJzY3JpYmVDb25maWd1cmF0aW9uUmVzcG9uc2USEgoKc3RvcmVfbmFtZRgBIAEoCRIOCgZhcHBfaWQYAiABKAkSMwoFaXRlbXMYAyADKAsyJC5sYXlvdHRvLmJyaWRnZS52MS5Db25maWd1cmF0aW9uSXRlbTK6BAoNQ29uZmlndXJhdGlvbhJrChBHZXRDb25maWd1cmF0aW9uEioubGF5b3R0by5icmlkZ2UudjEuR2V0Q29uZmlndXJhdGlvblJlcXVlc3QaKy5sYXlvdHRvLmJyaWRnZS52MS5HZXRDb25maWd1cmF0aW9uUmVzcG9uc2USbgoRU2F2ZUNvbmZpZ3VyYXRpb24SKy5sYXlvdHRvLmJyaWRnZS52MS5TYXZlQ29uZmlndXJhdGlvblJlcXVlc3QaLC5sYXlvdHRvLmJyaWRnZS52MS5TYXZlQ29uZmlndXJhdGlvblJlc3BvbnNlEnQKE0RlbGV0ZUNvbmZpZ3VyYXRpb24SLS5sYXlvdHRvLmJyaWRnZS52MS5EZWxldGVDb25maWd1cmF0aW9uUmVxdWVzdBouLmxheW90dG8uYnJpZGdlLnYxLkRlbGV0ZUNvbmZpZ3VyYXRpb25SZXNwb25zZRJQCgdDYWxsQXBwEiEubGF5b3R0by5icmlkZ2UudjEuQ2FsbEFwcFJlcXVlc3QaIi5sYXlvdHRvLmJyaWRnZS52MS5DYWxsQXBwUmVzcG9uc2USgwEKGFVuc3Vic2NyaWJlQ29uZmlndXJhdGlvbhIyLmxheW90dG8uYnJpZGdlLnYxLlVuc3Vic2NyaWJlQ29uZmlndXJhdGlvblJlcXVlc3QaMy5sYXlvdHRvLmJyaWRnZS52MS5VbnN1YnNjcmliZUNvbmZpZ3VyYXRpb25SZXNwb25zZWIGcHJvdG8z");
 
 /**
  * @generated from message layotto.bridge.v1.ConfigurationItem
@@ -234,6 +234,96 @@ export const DeleteConfigurationResponseSchema: GenMessage<DeleteConfigurationRe
   messageDesc(file_layotto_bridge_v1_configuration, 6);
 
 /**
+ * @generated from message layotto.bridge.v1.CallAppRequest
+ */
+export type CallAppRequest = Message<"layotto.bridge.v1.CallAppRequest"> & {
+  /**
+   * @generated from field: string store_name = 1;
+   */
+  storeName: string;
+
+  /**
+   * @generated from field: repeated string keys = 2;
+   */
+  keys: string[];
+
+  /**
+   * @generated from field: map<string, string> metadata = 3;
+   */
+  metadata: { [key: string]: string };
+};
+
+/**
+ * Describes the message layotto.bridge.v1.CallAppRequest.
+ * Use `create(CallAppRequestSchema)` to create a new message.
+ */
+export const CallAppRequestSchema: GenMessage<CallAppRequest> = /*@__PURE__*/
+  messageDesc(file_layotto_bridge_v1_configuration, 7);
+
+/**
+ * @generated from message layotto.bridge.v1.CallAppResponse
+ */
+export type CallAppResponse = Message<"layotto.bridge.v1.CallAppResponse"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message layotto.bridge.v1.CallAppResponse.
+ * Use `create(CallAppResponseSchema)` to create a new message.
+ */
+export const CallAppResponseSchema: GenMessage<CallAppResponse> = /*@__PURE__*/
+  messageDesc(file_layotto_bridge_v1_configuration, 8);
+
+/**
+ * @generated from message layotto.bridge.v1.UnsubscribeConfigurationRequest
+ */
+export type UnsubscribeConfigurationRequest = Message<"layotto.bridge.v1.UnsubscribeConfigurationRequest"> & {
+  /**
+   * @generated from field: string store_name = 1;
+   */
+  storeName: string;
+
+  /**
+   * @generated from field: string id = 2;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message layotto.bridge.v1.UnsubscribeConfigurationRequest.
+ * Use `create(UnsubscribeConfigurationRequestSchema)` to create a new message.
+ */
+export const UnsubscribeConfigurationRequestSchema: GenMessage<UnsubscribeConfigurationRequest> = /*@__PURE__*/
+  messageDesc(file_layotto_bridge_v1_configuration, 9);
+
+/**
+ * @generated from message layotto.bridge.v1.UnsubscribeConfigurationResponse
+ */
+export type UnsubscribeConfigurationResponse = Message<"layotto.bridge.v1.UnsubscribeConfigurationResponse"> & {
+  /**
+   * @generated from field: bool ok = 1;
+   */
+  ok: boolean;
+
+  /**
+   * Why not.
+   *
+   * @generated from field: string message = 2;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message layotto.bridge.v1.UnsubscribeConfigurationResponse.
+ * Use `create(UnsubscribeConfigurationResponseSchema)` to create a new message.
+ */
+export const UnsubscribeConfigurationResponseSchema: GenMessage<UnsubscribeConfigurationResponse> = /*@__PURE__*/
+  messageDesc(file_layotto_bridge_v1_configuration, 10);
+
+/**
  * One of many that may come on one stream.
  *
  * @generated from message layotto.bridge.v1.SubscribeConfigurationRequest
@@ -275,7 +365,7 @@ export type SubscribeConfigurationRequest = Message<"layotto.bridge.v1.Subscribe
  * Use `create(SubscribeConfigurationRequestSchema)` to create a new message.
  */
 export const SubscribeConfigurationRequestSchema: GenMessage<SubscribeConfigurationRequest> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_configuration, 7);
+  messageDesc(file_layotto_bridge_v1_configuration, 11);
 
 /**
  * @generated from message layotto.bridge.v1.SubscribeConfigurationResponse
@@ -304,7 +394,7 @@ export type SubscribeConfigurationResponse = Message<"layotto.bridge.v1.Subscrib
  * Use `create(SubscribeConfigurationResponseSchema)` to create a new message.
  */
 export const SubscribeConfigurationResponseSchema: GenMessage<SubscribeConfigurationResponse> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_configuration, 8);
+  messageDesc(file_layotto_bridge_v1_configuration, 12);
 
 /**
  * @generated from service layotto.bridge.v1.Configuration
@@ -333,6 +423,26 @@ export const Configuration: GenService<{
     methodKind: "unary";
     input: typeof DeleteConfigurationRequestSchema;
     output: typeof DeleteConfigurationResponseSchema;
+  },
+  /**
+   * Has the app called on every change, until it is ended or the bridge is.
+   *
+   * @generated from rpc layotto.bridge.v1.Configuration.CallApp
+   */
+  callApp: {
+    methodKind: "unary";
+    input: typeof CallAppRequestSchema;
+    output: typeof CallAppResponseSchema;
+  },
+  /**
+   * Ends a subscription of Dapr's, whichever way its changes are told.
+   *
+   * @generated from rpc layotto.bridge.v1.Configuration.UnsubscribeConfiguration
+   */
+  unsubscribeConfiguration: {
+    methodKind: "unary";
+    input: typeof UnsubscribeConfigurationRequestSchema;
+    output: typeof UnsubscribeConfigurationResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_layotto_bridge_v1_configuration, 0);

@@ -1,0 +1,214 @@
+// Answers that the bridge keeps up to date and Envoy gives by itself: it sends
+// an answer again when it changes, and now and then says which of them are
+// still right. An answer's age is the time since it was last known to be what
+// the store would say; how old it may be stands in the component's settings.
+//
+// While the bridge is there, an answer is given only if the bridge has told it
+// in this session, so that it will tell of its changes too. Else it is asked,
+// and only if it cannot answer may an older answer stand in for it.
+//
+// A writer must read what it wrote, also through another thread of this Envoy:
+// the moment at which a write ended is shared by all of them, and answers known
+// to be right before it are not given.
+
+import { Configuration } from '../config/configuration';
+import { monotonicUs } from '../host/clock';
+import { allocate, release } from '../host/memory';
+import { getSharedU64, setSharedU64 } from '../host/shared-data';
+import { ByteWriter } from '../wire/bytes';
+import { View, viewEquals, viewLen, viewPtr } from '../wire/view';
+
+/** What an answer takes beside its bytes and its request's, about. */
+const OVERHEAD: i32 = 256;
+const SLASH: u8 = 0x2f;
+
+/** An answer, and the request that it answers. */
+export class LiveAnswer {
+  /** Exchanges that are sending it. */
+  pins: i32 = 0;
+  /** No longer here; its memory goes with the last pin. */
+  dropped: bool = false;
+  /** Given since the search for something to give up came by. */
+  used: bool = true;
+
+  constructor(
+    readonly component: i32,
+    readonly request: ByteWriter,
+    /** The response message, with headroom in front. */
+    readonly payload: View,
+    /** What the bridge calls it in this session; 0 in a session that has not told it. */
+    public id: u32,
+    /** When it was last known to be right, in microseconds of the monotonic clock. */
+    public currentAt: i64,
+  ) {}
+
+  get size(): i32 {
+    return viewLen(this.payload) + this.request.length + OVERHEAD;
+  }
+
+  is(component: i32, request: View): bool {
+    return this.component == component && viewEquals(this.request.view(), request);
+  }
+
+  unpin(): void {
+    this.pins--;
+    if (this.dropped && this.pins == 0) this.free();
+  }
+
+  drop(): void {
+    this.dropped = true;
+    if (this.pins == 0) this.free();
+  }
+
+  private free(): void {
+    release(this.payload);
+    this.request.free();
+  }
+}
+
+/** One root context's live answers. */
+export class LiveAnswers {
+  /** By a hash of component and request; of two that collide the later one is kept. */
+  private answers: Map<u64, LiveAnswer> = new Map<u64, LiveAnswer>();
+  private byId: Map<u32, LiveAnswer> = new Map<u32, LiveAnswer>();
+  private names: Array<ByteWriter | null>;
+  /** Bytes kept. */
+  bytes: i64 = 0;
+  hits: i64 = 0;
+  misses: i64 = 0;
+  /** Given because the bridge could not answer. */
+  substitutes: i64 = 0;
+
+  constructor(private readonly configuration: Configuration) {
+    this.names = new Array<ByteWriter | null>(configuration.components.length);
+  }
+
+  /** A session begins: what was told before is told again, or is not kept up to date any more. */
+  begin(): void {
+    const ids = this.byId.keys();
+    for (let i = 0; i < ids.length; i++) this.byId.get(ids[i]).id = 0;
+    this.byId.clear();
+  }
+
+  /** The bridge tells an answer. @param request and @param response are copied @param ageUs how old it is */
+  put(component: i32, request: View, response: View, id: u32, ageUs: u64): void {
+    const hash = hashOf(component, request);
+    this.removeAt(hash);
+    const size = viewLen(request) + viewLen(response) + OVERHEAD;
+    const limit = this.configuration.cacheBytes;
+    if (<i64>size > limit) return;
+    this.makeRoom(limit - size);
+    const key = new ByteWriter(viewLen(request) + 1);
+    key.raw(request);
+    const payload = allocate(viewLen(response));
+    memory.copy(viewPtr(payload), viewPtr(response), viewLen(response));
+    const answer = new LiveAnswer(component, key, payload, id, monotonicUs() - <i64>ageUs);
+    this.answers.set(hash, answer);
+    this.byId.set(id, answer);
+    this.bytes += answer.size;
+  }
+
+  /** The bridge has no such answer any more. */
+  withdraw(component: i32, request: View): void {
+    const hash = hashOf(component, request);
+    if (this.answers.has(hash) && this.answers.get(hash).is(component, request)) this.removeAt(hash);
+  }
+
+  /** Answers were right so many microseconds ago. */
+  fresh(ids: Array<u32>, ageUs: u64): void {
+    const at = monotonicUs() - <i64>ageUs;
+    for (let i = 0; i < ids.length; i++) {
+      if (!this.byId.has(ids[i])) continue;
+      const answer = this.byId.get(ids[i]);
+      if (answer.currentAt < at) answer.currentAt = at;
+    }
+  }
+
+  /** What the bridge tells cannot be read: nothing that is here can be relied on. */
+  clear(): void {
+    const hashes = this.answers.keys();
+    for (let i = 0; i < hashes.length; i++) this.removeAt(hashes[i]);
+  }
+
+  /**
+   * The answer to a request, pinned; null if there is none that may be given.
+   *
+   * @param now microseconds of the monotonic clock
+   * @param substitute the bridge cannot answer
+   */
+  find(component: i32, request: View, now: i64, substitute: bool): LiveAnswer | null {
+    const answer = this.givable(component, request, now, substitute);
+    if (answer === null) {
+      if (!substitute) this.misses++;
+      return null;
+    }
+    if (substitute) this.substitutes++;
+    else this.hits++;
+    answer.used = true;
+    answer.pins++;
+    return answer;
+  }
+
+  private givable(component: i32, request: View, now: i64, substitute: bool): LiveAnswer | null {
+    const hash = hashOf(component, request);
+    if (!this.answers.has(hash)) return null;
+    const answer = this.answers.get(hash);
+    if (!answer.is(component, request) || (answer.id == 0 && !substitute)) return null;
+    const staleness = <i64>this.configuration.components[component].answerInEnvoyMs * 1000;
+    if (now - answer.currentAt > staleness) return null;
+    if (answer.currentAt <= <i64>getSharedU64(this.nameOf(component))) return null;
+    return answer;
+  }
+
+  /** A write of a component is over, done or perhaps done. */
+  written(component: i32): void {
+    setSharedU64(this.nameOf(component), <u64>monotonicUs());
+  }
+
+  /** Gives up what was not given for longest, about, until no more than `limit` is kept. */
+  private makeRoom(limit: i64): void {
+    if (this.bytes <= limit) return;
+    const hashes = this.answers.keys();
+    for (let round = 0; round < 2; round++) {
+      for (let i = 0; i < hashes.length && this.bytes > limit; i++) {
+        if (!this.answers.has(hashes[i])) continue;
+        const answer = this.answers.get(hashes[i]);
+        if (answer.used) answer.used = false;
+        else this.removeAt(hashes[i]);
+      }
+    }
+  }
+
+  private removeAt(hash: u64): void {
+    if (!this.answers.has(hash)) return;
+    const answer = this.answers.get(hash);
+    this.answers.delete(hash);
+    if (answer.id != 0 && this.byId.has(answer.id) && this.byId.get(answer.id) == answer) {
+      this.byId.delete(answer.id);
+    }
+    this.bytes -= answer.size;
+    answer.drop();
+  }
+
+  /** Under which name the end of a component's last write is shared. */
+  private nameOf(component: i32): View {
+    let name = this.names[component];
+    if (name === null) {
+      name = new ByteWriter(64);
+      name.text('layotto.live_answers/');
+      name.raw(this.configuration.appId);
+      name.u8(SLASH);
+      name.raw(this.configuration.components[component].name);
+      this.names[component] = name;
+    }
+    return name.view();
+  }
+}
+
+/** FNV-1a of 64 bits. */
+function hashOf(component: i32, request: View): u64 {
+  let h: u64 = 0xcbf29ce484222325 ^ (<u64>component);
+  const start = viewPtr(request);
+  for (let i = 0, n = viewLen(request); i < n; i++) h = (h ^ load<u8>(start + i)) * 0x100000001b3;
+  return h;
+}

@@ -1,0 +1,16 @@
+// sequencer.wasm: the sequencer primitive alone.
+
+import { Router } from '../dialects/router';
+import { registerRoot, RootContext } from '../host/context';
+import { Runtime } from '../root';
+import { installSequencer } from '../primitives/sequencer/sequencer';
+import { installHealth } from '../primitives/health/health';
+
+export * from '../host/exports-answering';
+
+function install(router: Router): void {
+  installSequencer(router);
+  installHealth(router);
+}
+
+registerRoot((id: u32): RootContext => new Runtime(id, install));

@@ -1,0 +1,171 @@
+import { create, toJson } from '@bufbuild/protobuf';
+import { randomUUID } from 'node:crypto';
+import { Agent, request } from 'node:http';
+import type { Logger } from 'pino';
+
+import * as dapr from '../../gen/dapr/proto/runtime/v1/configuration_pb.js';
+import { Code, OperationError, reasonOf } from '../errors.js';
+import { Outbox } from './outbox.js';
+import type { Asked } from './query.js';
+import { daprItem } from './streams.js';
+import type { KnownById } from './streams.js';
+import type { Change } from './watched-query.js';
+import type { Watches } from './watches.js';
+
+/** Subscriptions at once. */
+const MOST_SUBSCRIPTIONS = 1_000;
+
+/** How long the app may take for one call. */
+const CALL_MS = 10_000;
+
+/** Pauses between calls that the app did not take: doubled each time. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
+
+/** Where the app listens; port 0: nowhere. */
+export interface AppAddress {
+  port: number;
+  protocol: 'http' | 'grpc';
+}
+
+export interface AppCallsOptions {
+  watches: Watches;
+  app: AppAddress;
+  log: Logger;
+}
+
+/**
+ * Subscriptions of Dapr's HTTP API: the app is called for each item that changes, at `/configuration/<store>/<key>`.
+ * A change that the app cannot take now is told again, or what came after it; one that it refuses is not.
+ */
+export class AppCalls implements KnownById {
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 16 });
+  readonly #subscriptions = new Map<string, { storeName: string; end: () => void }>();
+
+  constructor(private readonly options: AppCallsOptions) {}
+
+  /**
+   * @returns the id of the subscription
+   * @throws OperationError if the app cannot be called
+   */
+  async subscribe(storeName: string, asked: Asked): Promise<string> {
+    const { watches, app, log } = this.options;
+    if (app.port === 0 || app.protocol !== 'http') {
+      const message = 'the app cannot be called: set app.port, and app.protocol to http';
+      throw new OperationError(Code.FAILED_PRECONDITION, message);
+    }
+    if (this.#subscriptions.size === MOST_SUBSCRIPTIONS) {
+      const message = `there are ${MOST_SUBSCRIPTIONS} subscriptions, no more are taken; end some`;
+      throw new OperationError(Code.RESOURCE_EXHAUSTED, message);
+    }
+    const id = randomUUID();
+    const outbox = new Outbox<null>();
+    const over = new OperationError(Code.CANCELLED, 'unsubscribed');
+    const following = watches.follow(storeName, asked, {
+      changed: (changes) => outbox.put(null, changes),
+      ended: (reason) => {
+        log.info({ subscription: id, reason }, 'a subscription of the app has ended');
+        this.unsubscribe(storeName, id);
+      },
+    });
+    const ending = new AbortController();
+    this.#subscriptions.set(id, {
+      storeName,
+      end: () => {
+        following.close();
+        outbox.fail(over);
+        ending.abort();
+      },
+    });
+    void this.#tell(storeName, id, outbox, ending.signal);
+    await following.query.firstTry;
+    return id;
+  }
+
+  unsubscribe(storeName: string, id: string): boolean {
+    const found = this.#subscriptions.get(id);
+    if (found?.storeName !== storeName) return false;
+    this.#subscriptions.delete(id);
+    found.end();
+    return true;
+  }
+
+  close(): void {
+    for (const { end } of this.#subscriptions.values()) end();
+    this.#subscriptions.clear();
+    this.#agent.destroy();
+  }
+
+  /** Until the subscription ends; never throws. */
+  async #tell(storeName: string, id: string, outbox: Outbox<null>, signal: AbortSignal): Promise<void> {
+    let pause = FIRST_PAUSE_MS;
+    while (!signal.aborted) {
+      let changes: Change[];
+      try {
+        [, changes] = await outbox.next();
+      } catch {
+        return;
+      }
+      const left: Change[] = [];
+      for (const change of changes) {
+        if (left.length > 0 || !(await this.#call(storeName, id, change, signal))) left.push(change);
+      }
+      if (left.length === 0) {
+        pause = FIRST_PAUSE_MS;
+        continue;
+      }
+      outbox.putBack(null, left);
+      await sleep(pause, signal);
+      pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
+    }
+  }
+
+  /** @returns false if the app should be called again */
+  async #call(storeName: string, id: string, change: Change, signal: AbortSignal): Promise<boolean> {
+    const { key } = change.item;
+    const path = `/configuration/${encodeURIComponent(storeName)}/${encodeURIComponent(key)}`;
+    const item = toJson(dapr.ConfigurationItemSchema, create(dapr.ConfigurationItemSchema, daprItem(change)));
+    const log = this.options.log.child({ subscription: id, path });
+    try {
+      const status = await this.#post(path, JSON.stringify({ id, items: { [key]: item } }), signal);
+      if (status < 300) return true;
+      log.warn({ status }, 'the app did not take a change of configuration');
+      // Not here, or not like this: it would say the same again.
+      return status < 500 && status !== 429 && status !== 408;
+    } catch (error) {
+      if (!signal.aborted) log.debug({ reason: reasonOf(error) }, 'the app cannot be called');
+      return false;
+    }
+  }
+
+  #post(path: string, body: string, signal: AbortSignal): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const { port } = this.options.app;
+      const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+      const agent = this.#agent;
+      const call = request({ host: '127.0.0.1', port, method: 'POST', path, headers, agent, signal });
+      call.setTimeout(CALL_MS, () => call.destroy(new Error(`no answer within ${CALL_MS} ms`)));
+      call.on('error', reject);
+      call.on('response', (response) => {
+        response.resume();
+        response.on('error', reject);
+        response.on('end', () => resolve(response.statusCode ?? 0));
+      });
+      call.end(body);
+    });
+  }
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
+  });
+}

@@ -1,6 +1,7 @@
 /**
  * Which operations apps may call as JSON, and what the filter must know of each. A new unary method of
- * layotto.bridge.v1 is one of them unless it stands here.
+ * layotto.bridge.v1 is one of them unless it stands here; components-bridge/src/json/service.spec.ts lists them all, so
+ * that none is by chance.
  */
 
 /** @typedef {import('@bufbuild/protobuf').DescFile} DescFile */
@@ -13,6 +14,7 @@ const INTERNAL = new Set([
   'Bridge',
   'Actuator',
   'Sequencer/GetSegment',
+  'Configuration/CallApp',
   'Configuration/UnsubscribeConfiguration',
 ]);
 

@@ -54,6 +54,8 @@ const VALUES: Record<string, unknown> = {
   key: 'KEY',
   keys: ['KEY'],
   expire: 30,
+  resourceId: 'r',
+  lockOwner: 'a',
   kind: 'hellos',
   etag: undefined,
   data: undefined,
@@ -145,6 +147,8 @@ describe('the JSON door', () => {
         '',
         NAMES[primitive] ?? '',
       );
+      // A list is of a folder.
+      if (path.endsWith('ListFile')) Object.assign((request as { request: object }).request, { name: '' });
       const answer = await httpJson(runtime.target, 'POST', path, request);
       const said = post.responses['200']?.content['application/json'].schema ?? {};
       const problems = answer.status === 200 ? schemas.problems(said, answer.json, '') : [answer.body];

@@ -7,7 +7,6 @@ export const JSON_OPERATIONS: StaticArray<JsonOperation> = [
   new JsonOperation('configuration', 'GetConfiguration', '/v1.0-layotto/configuration/GetConfiguration', 'layotto.bridge.v1.Configuration/GetConfiguration+json', '', 'store_name', true),
   new JsonOperation('configuration', 'SaveConfiguration', '/v1.0-layotto/configuration/SaveConfiguration', 'layotto.bridge.v1.Configuration/SaveConfiguration+json', '', 'store_name', false),
   new JsonOperation('configuration', 'DeleteConfiguration', '/v1.0-layotto/configuration/DeleteConfiguration', 'layotto.bridge.v1.Configuration/DeleteConfiguration+json', '', 'store_name', false),
-  new JsonOperation('configuration', 'CallApp', '/v1.0-layotto/configuration/CallApp', 'layotto.bridge.v1.Configuration/CallApp+json', '', 'store_name', false),
   new JsonOperation('file', 'ListFile', '/v1.0-layotto/file/ListFile', 'layotto.bridge.v1.File/ListFile+json', 'request', 'store_name', true),
   new JsonOperation('file', 'DelFile', '/v1.0-layotto/file/DelFile', 'layotto.bridge.v1.File/DelFile+json', 'request', 'store_name', false),
   new JsonOperation('file', 'GetFileMeta', '/v1.0-layotto/file/GetFileMeta', 'layotto.bridge.v1.File/GetFileMeta+json', 'request', 'store_name', true),

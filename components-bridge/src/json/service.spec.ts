@@ -104,8 +104,29 @@ describe('JsonService', () => {
 
   it('offers no method that is internal, and none that is not served', () => {
     const names = JSON_METHODS.map(({ parent, name }) => `${parent.name}/${name}`);
-    for (const name of ['Sequencer/GetSegment', 'Actuator/SetLogLevel', 'Bridge/TakeOver'])
-      expect(names).not.toContain(name);
+    expect(names.sort()).toEqual([
+      'Binding/InvokeBinding',
+      'Configuration/DeleteConfiguration',
+      'Configuration/GetConfiguration',
+      'Configuration/SaveConfiguration',
+      'File/DelFile',
+      'File/GetFileMeta',
+      'File/ListFile',
+      'Hellos/SayHello',
+      'Lifecycle/ApplyConfiguration',
+      'Lock/LockKeepAlive',
+      'Lock/TryLock',
+      'Lock/Unlock',
+      'Secret/GetBulkSecret',
+      'Secret/GetSecret',
+      'Sequencer/GetNextId',
+      'State/DeleteBulkState',
+      'State/DeleteState',
+      'State/ExecuteStateTransaction',
+      'State/GetBulkState',
+      'State/GetState',
+      'State/SaveState',
+    ]);
     expect([...new JsonService([]).handlers.keys()]).toEqual(['layotto.bridge.v1.Json/GetOpenApi']);
   });
 

@@ -17,7 +17,6 @@ export const JSON_METHODS: readonly DescMethodUnary[] = [
   Configuration.method.getConfiguration,
   Configuration.method.saveConfiguration,
   Configuration.method.deleteConfiguration,
-  Configuration.method.callApp,
   File.method.listFile,
   File.method.delFile,
   File.method.getFileMeta,

@@ -1,8 +1,8 @@
 import { bySentinel, cluster, embedded, server } from './coordination.js';
 import { lockConformance } from './lock.js';
 
-lockConformance('the embedded store', () => embedded('lock.embedded'));
-lockConformance('Redis', () => server('lock.redis', 'redis'));
-lockConformance('Valkey', () => server('lock.redis', 'valkey'));
-lockConformance('Valkey by Sentinel', () => bySentinel('lock.redis'));
-lockConformance('Valkey Cluster', () => cluster('lock.redis_cluster'));
+lockConformance({ backend: 'embedded', setup: 'one process' }, () => embedded('lock.embedded'));
+lockConformance({ backend: 'redis', setup: 'Redis' }, () => server('lock.redis', 'redis'));
+lockConformance({ backend: 'redis', setup: 'Valkey' }, () => server('lock.redis', 'valkey'));
+lockConformance({ backend: 'redis', setup: 'Valkey by Sentinel' }, () => bySentinel('lock.redis'));
+lockConformance({ backend: 'redis', setup: 'Valkey Cluster' }, () => cluster('lock.redis_cluster'));

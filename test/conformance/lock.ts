@@ -2,6 +2,8 @@ import * as pb from '../../components-bridge/src/gen/layotto/bridge/v1/lock_pb.j
 import { Code } from '../../components-bridge/src/primitives/errors.js';
 import { Rooms } from '../support/rooms.js';
 import { eventually } from '../support/wait.js';
+import { conformance } from './backends.js';
+import type { Subject } from './backends.js';
 import type { CoordinationBackend } from './coordination.js';
 import { refused } from './state-client.js';
 
@@ -43,8 +45,8 @@ export class LockClient {
 }
 
 /** What every lock store must do, whatever it is made of. A new store is one call of this. */
-export function lockConformance(name: string, start: () => Promise<CoordinationBackend>): void {
-  describe(`locks in ${name}`, () => {
+export function lockConformance(subject: Subject, start: () => Promise<CoordinationBackend>): void {
+  conformance('lock', subject, () => {
     let backend: CoordinationBackend;
     /** Two bridges on one backend. */
     let one: LockClient;

@@ -1,8 +1,8 @@
 import { bySentinel, cluster, embedded, server } from './coordination.js';
 import { sequencerConformance } from './sequencer.js';
 
-sequencerConformance('the embedded store', () => embedded('sequencer.embedded'));
-sequencerConformance('Redis', () => server('sequencer.redis', 'redis'));
-sequencerConformance('Valkey', () => server('sequencer.redis', 'valkey'));
-sequencerConformance('Valkey by Sentinel', () => bySentinel('sequencer.redis'));
-sequencerConformance('Valkey Cluster', () => cluster('sequencer.redis'));
+sequencerConformance({ backend: 'embedded', setup: 'one process' }, () => embedded('sequencer.embedded'));
+sequencerConformance({ backend: 'redis', setup: 'Redis' }, () => server('sequencer.redis', 'redis'));
+sequencerConformance({ backend: 'redis', setup: 'Valkey' }, () => server('sequencer.redis', 'valkey'));
+sequencerConformance({ backend: 'redis', setup: 'Valkey by Sentinel' }, () => bySentinel('sequencer.redis'));
+sequencerConformance({ backend: 'redis', setup: 'Valkey Cluster' }, () => cluster('sequencer.redis'));

@@ -3,6 +3,8 @@ import * as pb from '../../components-bridge/src/gen/layotto/bridge/v1/sequencer
 import { Code } from '../../components-bridge/src/primitives/errors.js';
 import { Rooms } from '../support/rooms.js';
 import { eventually } from '../support/wait.js';
+import { conformance } from './backends.js';
+import type { Subject } from './backends.js';
 import type { CoordinationBackend } from './coordination.js';
 import { refused } from './state-client.js';
 
@@ -38,11 +40,11 @@ export class SequencerClient {
 
 /** What every sequencer must do, whatever it is made of. A new one is one call of this. */
 export function sequencerConformance(
-  name: string,
+  subject: Subject,
   start: () => Promise<CoordinationBackend>,
   { segments, raises }: SequencerFeatures = { segments: true, raises: true },
 ): void {
-  describe(`ids from ${name}`, () => {
+  conformance('sequencer', subject, () => {
     let backend: CoordinationBackend;
     /** Two bridges on one backend. */
     let one: SequencerClient;

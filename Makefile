@@ -20,7 +20,7 @@ install: ## install the npm packages, if the lock file asks for others than are 
 build: install ## build bridge, command and filter, as far as sources changed
 	@node scripts/build.mjs
 
-demo: install ## build, start everything, run the quick start through four doors, stop
+demo: install ## build, start everything, run the quick start through five doors, stop
 	@node scripts/build.mjs runtime
 	@node scripts/example.mjs quickstart --store $(STORE) --port $(PORT)
 

@@ -29,6 +29,7 @@ export abstract class CallSite extends RootContext implements Background {
     id: u32,
     readonly grpcDoor: Door,
     readonly httpDoor: Door,
+    readonly jsonDoor: Door,
     public configuration: Configuration,
     public budget: Budget,
   ) {

@@ -2,7 +2,8 @@
 // behind a route: their status stays, their text gets the door's shape.
 
 import { codeOfHttp } from './dialects/codes';
-import { errorBody, errorCodeOf } from './dialects/dapr-http';
+import { errorBody } from './dialects/dapr-http';
+import { Door } from './dialects/door';
 import { clip, Exchange } from './dialects/exchange';
 import { Buffer, HeaderMap } from './host/enums';
 import { getHeader, removeHeader, replaceHeader } from './host/headers';
@@ -36,18 +37,18 @@ function numberIn(map: HeaderMap, name: View): i32 {
   return number;
 }
 
-/** Makes the headers of an HTTP reply those of an error of the Dapr API. @param code what it says */
+/** Makes the headers of an HTTP reply those of an HTTP door's error. @param code what it says */
 export function dressHeaders(code: i32): void {
   if (code == 408) replaceHeader(HeaderMap.ResponseHeaders, STATUS, REQUEST_TIMEOUT);
   replaceHeader(HeaderMap.ResponseHeaders, CONTENT_TYPE, APPLICATION_JSON);
   removeHeader(HeaderMap.ResponseHeaders, CONTENT_LENGTH);
 }
 
-/** Puts its text in the shape of one. @param size bytes of the body @param code what the reply says */
-export function dressBody(exchange: Exchange, size: u32, code: i32): void {
+/** Puts its text in the shape of the door's errors. @param size bytes of the body @param code what the reply says */
+export function dressBody(door: Door, exchange: Exchange, size: u32, code: i32): void {
   const text = getBuffer(Buffer.ResponseBody, 0, size);
   const body = exchange.writer();
-  errorBody(body, errorCodeOf(codeOfHttp(code)), clip(text), 0);
+  errorBody(body, door.errorCode(exchange, codeOfHttp(code)), clip(text), 0);
   replaceBuffer(Buffer.ResponseBody, size, body.view());
   release(text);
 }

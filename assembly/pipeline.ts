@@ -8,6 +8,7 @@ import { Code } from './dialects/codes';
 import { Door } from './dialects/door';
 import { Exchange, Step } from './dialects/exchange';
 import { isGrpc } from './dialects/grpc';
+import { JSON_PREFIX } from './dialects/json';
 import { Route } from './dialects/router';
 import { dressBody, dressHeaders, envoyReplyCode } from './envoy-replies';
 import { bytes, bytesPtr } from './host/bytes';
@@ -27,7 +28,17 @@ import { isTraceparent } from './session/frame';
 import { Operation, Waiter } from './session/operation';
 import { Submitted } from './session/session';
 import { parseTimeout, writePrefix } from './wire/grpc';
-import { literal, View, view, viewIndexOf, viewLen, viewPtr, viewSlice, viewToString } from './wire/view';
+import {
+  literal,
+  View,
+  view,
+  viewIndexOf,
+  viewLen,
+  viewPtr,
+  viewSlice,
+  viewStartsWith,
+  viewToString,
+} from './wire/view';
 
 const METHOD = literal(':method');
 const PATH = literal(':path');
@@ -130,6 +141,7 @@ export class Call extends HttpContext implements Waiter {
     exchange.ready = this.runtime.ready;
     exchange.started = this.runtime.started;
     if (isGrpc(headers.get(CONTENT_TYPE))) this.door = this.runtime.grpcDoor;
+    else if (viewStartsWith(exchange.path, JSON_PREFIX)) this.door = this.runtime.jsonDoor;
 
     const access = checkAccess(this.runtime.configuration, headers, exchange.method, exchange.path);
     if (access != Access.Allowed) {
@@ -207,7 +219,6 @@ export class Call extends HttpContext implements Waiter {
     const component = exchange.component;
     if (cache === null || component === null) return false;
     this.cached.writes(cache, component, exchange.writtenKeys);
-    if (exchange.anyWritten) this.cached.writesAny();
     if (exchange.cacheKey == 0) return false;
     return this.give(this.cached.find(cache, component, exchange.cacheKey, this.started));
   }
@@ -408,7 +419,7 @@ export class Call extends HttpContext implements Waiter {
         }
         removeHeader(HeaderMap.ResponseHeaders, GRPC_STATUS);
       }
-    } else if (this.door == this.runtime.httpDoor && !endOfStream) {
+    } else if (this.door != this.runtime.grpcDoor && !endOfStream) {
       this.stage = Stage.Dressing;
       dressHeaders(this.replied);
     }
@@ -421,7 +432,7 @@ export class Call extends HttpContext implements Waiter {
     if (!dressing && !(this.stage == Stage.Answering && reply.isMessage)) return Action.Continue;
     if (!endOfStream) return Action.Pause;
     if (dressing) {
-      dressBody(this.exchange, size, this.replied);
+      dressBody(this.door, this.exchange, size, this.replied);
       return Action.Continue;
     }
     const at = viewPtr(reply.body) - <usize>PREFIX_LENGTH;

@@ -9,7 +9,7 @@ import { Listener } from './dialects/background';
 import { DaprHttpDoor } from './dialects/dapr-http';
 import { takeRequest } from './dialects/exchange';
 import { GrpcDoor } from './dialects/grpc';
-import { installJson } from './dialects/json-door';
+import { JsonDoor } from './dialects/json';
 import { Router } from './dialects/router';
 import { HttpContext } from './host/context';
 import { LogLevel } from './host/enums';
@@ -57,9 +57,14 @@ export class Runtime extends CallSite implements PushListener {
   constructor(id: u32, install: Install) {
     const router = new Router();
     install(router);
-    installJson(router);
-    super(id, new GrpcDoor(router), new DaprHttpDoor(router), new Configuration(), new Budget(0, 0));
-    log(LogLevel.Debug, 'layotto: HTTP routes: ' + router.httpRoutes());
+    super(
+      id,
+      new GrpcDoor(router),
+      new DaprHttpDoor(router),
+      new JsonDoor(router),
+      new Configuration(),
+      new Budget(0, 0),
+    );
   }
 
   onConfigure(size: u32): bool {

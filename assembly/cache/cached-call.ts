@@ -23,11 +23,6 @@ export class CachedCall {
       this.slots |= (<u64>1) << (<u64>cache.slotOf(component.index, keys[i]));
   }
 
-  /** Notes that the call may write any key. */
-  writesAny(): void {
-    this.slots = u64.MAX_VALUE;
-  }
-
   /** The write is over, done or perhaps done: no thread may answer a read from before it. */
   written(cache: NearCache, component: Component): void {
     if (this.slots != 0) cache.written(component.index, this.slots);

@@ -10,7 +10,7 @@ import { Code, httpStatusOf } from './codes';
 import { Door } from './door';
 import { Exchange } from './exchange';
 import { Route, Router, splitPath } from './router';
-import { unservedHttp } from './unserved';
+import { unservedHttp, unservedText } from './unserved';
 
 const CONTENT_TYPE = literal('content-type');
 const APPLICATION_JSON = literal('application/json');
@@ -31,11 +31,6 @@ const METADATA_PREFIX = literal('metadata.');
 const CONSISTENCY = literal('consistency');
 const CONCURRENCY = literal('concurrency');
 const ACTUATOR = literal('actuator');
-const JSON_PREFIX = literal('v1.0-layotto');
-const ERR_NOT_FOUND = literal('ERR_NOT_FOUND');
-const NO_OPERATION = literal(
-  'there is no such operation, or it is called by another method; GET /v1.0-layotto/openapi.json lists them',
-);
 const VERSION_PREFIX = literal('v1.0');
 
 /** Writes Dapr's plain error body: {"errorCode":…,"message":…} plus, if given, the raw JSON of "details". */
@@ -76,7 +71,7 @@ export function answerEmpty(exchange: Exchange): void {
 }
 
 /** The errorCode of a refusal that belongs to no primitive. */
-export function errorCodeOf(code: i32): View {
+function errorCodeOf(code: i32): View {
   switch (code) {
     case Code.INVALID_ARGUMENT:
       return ERR_MALFORMED_REQUEST;
@@ -245,16 +240,10 @@ export class DaprHttpDoor extends Door {
       missing = unservedHttp(segments[1]);
     if (missing.length == 0 && this.isInvocation(exchange.headers)) missing = 'service invocation';
     if (missing.length == 0) {
-      if (segments.length > 0 && viewEquals(segments[0], JSON_PREFIX))
-        answerError(exchange, 404, ERR_NOT_FOUND, NO_OPERATION);
-      else answerError(exchange, 404, ERR_DIRECT_INVOKE, NO_APP_ID);
+      answerError(exchange, 404, ERR_DIRECT_INVOKE, NO_APP_ID);
       return;
     }
-    const text = exchange.writer();
-    text.text('this API is currently not implemented: ');
-    text.text(missing);
-    text.text(' is not served by this version');
-    answerError(exchange, 501, ERR_API_UNIMPLEMENTED, text.view());
+    answerError(exchange, 501, ERR_API_UNIMPLEMENTED, unservedText(exchange, missing));
   }
 
   private isInvocation(headers: HeaderPairs): bool {
@@ -277,6 +266,10 @@ export class DaprHttpDoor extends Door {
       return;
     }
     answerError(exchange, httpStatusOf(code), errorCodeOf(code), message);
+  }
+
+  errorCode(exchange: Exchange, code: i32): View {
+    return errorCodeOf(code);
   }
 
   tooLarge(exchange: Exchange): void {

@@ -31,6 +31,11 @@ export abstract class Door {
   /** Refuses a call for a reason that belongs to no primitive. @param code google.rpc.Code */
   abstract refuse(exchange: Exchange, code: i32, message: View): void;
 
+  /** Names a code in the body of an HTTP error; no bytes behind doors that have none. */
+  errorCode(exchange: Exchange, code: i32): View {
+    return 0;
+  }
+
   /** The request is longer than `limits.messageBytes`. */
   abstract tooLarge(exchange: Exchange): void;
 

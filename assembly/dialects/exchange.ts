@@ -113,8 +113,6 @@ export class Exchange {
   cacheKey: View = 0;
   /** For a write to a component whose answers are kept: the keys it writes; views into the request. */
   readonly writtenKeys: Array<View> = [];
-  /** It may write any key of that component. */
-  anyWritten: bool = false;
   /** For a read that Envoy may answer by itself: its request message. */
   liveRequest: View = 0;
   /** It writes to a component whose reads Envoy answers. */
@@ -175,13 +173,6 @@ export class Exchange {
   writes(key: View): void {
     const component = this.component;
     if (component !== null && component.nearCacheMs > 0) this.writtenKeys.push(key);
-  }
-
-  /** A write that does not say which keys it writes. */
-  writesAny(): void {
-    const component = this.component;
-    if (component !== null && component.nearCacheMs > 0) this.anyWritten = true;
-    this.writesLive();
   }
 
   /** A read that Envoy may answer by itself. @param request the bridge's request message, good until it answers */
@@ -297,7 +288,6 @@ export class Exchange {
     this.idempotent = false;
     this.cacheKey = 0;
     this.writtenKeys.length = 0;
-    this.anyWritten = false;
     this.liveRequest = 0;
     this.liveWrite = false;
     this.reply.reset();

@@ -1,41 +1,65 @@
-// What the filter knows of an operation that can be called as JSON.
+// What the JSON door knows of an operation; the table of them is generated
+// from proto/.
 
-import { literal, View } from '../wire/view';
+import { literal, View, viewEquals } from '../wire/view';
 
-export class JsonOperation {
-  readonly primitiveName: View;
-  /** How the bridge is asked: the method's name with "+json". */
-  readonly method: View;
-  /** The field whose message names the component, in both spellings of proto3's JSON; no bytes: the request itself. */
-  readonly parent: View;
-  readonly parentCamel: View;
-  /** The field that names the component; no bytes if the filter has none to look for. */
-  readonly component: View;
-  readonly componentCamel: View;
+/** Where a value stands in a request: the field on each level, by the two names that proto3 JSON takes. */
+export class JsonPath {
+  private readonly jsonNames: Array<View>;
+  private readonly protoNames: Array<View>;
 
+  /**
+   * @param text names of JSON with dots between them, for example "request.storeName"; shown in errors
+   * @param protoText the same by the names of the .proto file, for example "request.store_name"
+   */
   constructor(
-    public readonly primitive: string,
-    public readonly name: string,
-    public readonly path: string,
-    method: string,
-    parent: string,
-    component: string,
-    /** It may be performed twice without harm. */
-    public readonly idempotent: bool,
+    public readonly text: string,
+    protoText: string,
   ) {
-    this.primitiveName = literal(primitive);
-    this.method = literal(method);
-    this.parent = literal(parent);
-    this.parentCamel = literal(camel(parent));
-    this.component = literal(component);
-    this.componentCamel = literal(camel(component));
+    this.jsonNames = literals(text);
+    this.protoNames = literals(protoText);
+  }
+
+  /** How many levels there are. */
+  get length(): i32 {
+    return this.jsonNames.length;
+  }
+
+  /** Whether a key is that of a level, counted from 0. */
+  at(level: i32, key: View): bool {
+    return viewEquals(this.jsonNames[level], key) || viewEquals(this.protoNames[level], key);
   }
 }
 
-/** A field's JSON name: without underscores, and upper case after each. */
-function camel(name: string): string {
-  const parts = name.split('_');
-  let joined = parts[0];
-  for (let i = 1; i < parts.length; i++) joined += parts[i].charAt(0).toUpperCase() + parts[i].slice(1);
-  return joined;
+function literals(path: string): Array<View> {
+  const names: Array<View> = [];
+  const parts = path.split('.');
+  for (let i = 0; i < parts.length; i++) names.push(literal(parts[i]));
+  return names;
+}
+
+/** One operation. Made once for a VM. */
+export class JsonOperation {
+  readonly path: View;
+  readonly primitiveName: View;
+  readonly method: View;
+
+  constructor(
+    readonly primitive: string,
+    /** The method's name, for example `GetState`. */
+    readonly name: string,
+    /** Full name of the bridge's method that takes the request as JSON. */
+    method: string,
+    readonly idempotent: bool,
+    /** Where the component's name stands; null if the request names none. */
+    readonly component: JsonPath | null,
+    /** Where the keys stand that the operation writes; null if it writes none that are read by key. */
+    readonly writes: JsonPath | null,
+    /** It may change what any read of the component answers. */
+    readonly writesAll: bool,
+  ) {
+    this.path = literal('/v1.0-layotto/' + primitive + '/' + name);
+    this.primitiveName = literal(primitive);
+    this.method = literal(method);
+  }
 }

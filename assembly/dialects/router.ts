@@ -1,6 +1,6 @@
 // Which handler serves which call. Primitives enter their methods here.
 
-import { literal, View, view, viewEquals, viewLen, viewPtr, viewToString } from '../wire/view';
+import { literal, View, view, viewEquals, viewLen, viewPtr } from '../wire/view';
 import { RoomState } from './background';
 import { HandlerFactory } from './handler';
 
@@ -36,7 +36,7 @@ export class Route {
     public readonly primitive: string,
     /** The method's name, the same behind every door, for example `GetState`. */
     public readonly operation: string,
-    /** Null for what is not served, and for streams. */
+    /** Null for what is not served, for streams, and behind the JSON door, where all is served alike. */
     public readonly factory: HandlerFactory | null,
     /** Null for what is no stream. */
     public readonly passing: Passing | null,
@@ -84,7 +84,8 @@ export class Router {
   /** For calls that no entry serves. */
   readonly unknownGrpc: Route = new Route(0, 'grpc', UNKNOWN, UNKNOWN, null, null, null);
   readonly unknownHttp: Route = new Route(1, 'dapr_http', UNKNOWN, UNKNOWN, null, null, null);
-  private size: i32 = 2;
+  readonly unknownJson: Route = new Route(2, 'json', UNKNOWN, UNKNOWN, null, null, null);
+  private size: i32 = 3;
 
   /** @param path "/package.Service/Method" @param state what the primitive keeps in this root context */
   grpc(
@@ -113,36 +114,22 @@ export class Router {
   }
 
   /** @param pattern path in which "{}" stands for one segment, for example "/v1.0/state/{}" */
-  http(
-    primitive: string,
-    operation: string,
-    method: string,
-    pattern: string,
-    factory: HandlerFactory,
-    door: string = 'dapr_http',
-  ): void {
-    const route = new Route(this.size++, door, primitive, operation, factory, null, null);
+  http(primitive: string, operation: string, method: string, pattern: string, factory: HandlerFactory): void {
+    const route = new Route(this.size++, 'dapr_http', primitive, operation, factory, null, null);
     this.httpEntries.push(new HttpEntry(literal(method), splitPath(literal(pattern)), route));
   }
 
-  /** Whether a method of a primitive was entered. */
+  /** A route behind the JSON door, which finds its way by itself. */
+  json(primitive: string, operation: string): Route {
+    return new Route(this.size++, 'json', primitive, operation, null, null, null);
+  }
+
+  /** Whether something of a primitive is entered. */
   serves(primitive: string): bool {
     for (let i = 0; i < this.grpcEntries.length; i++) {
       if (this.grpcEntries[i].route.primitive == primitive) return true;
     }
     return false;
-  }
-
-  /** The HTTP routes, for people: "GET /v1.0/healthz, …". */
-  httpRoutes(): string {
-    const routes: Array<string> = [];
-    for (let i = 0; i < this.httpEntries.length; i++) {
-      const entry = this.httpEntries[i];
-      let path = viewToString(entry.method) + ' ';
-      for (let s = 0; s < entry.segments.length; s++) path += '/' + viewToString(entry.segments[s]);
-      routes.push(path);
-    }
-    return routes.join(', ');
   }
 
   findGrpc(path: View): Route {

@@ -2,6 +2,7 @@
 // so, and does not look like a typing error. An entry of which some methods are
 // served is met by the others only, because the router is asked first.
 
+import { Exchange } from './exchange';
 import { literal, View, viewEquals, viewStartsWith } from '../wire/view';
 
 class Unserved {
@@ -96,4 +97,13 @@ export function unservedHttp(family: View): string {
     if (viewEquals(family, HTTP[i].start)) return HTTP[i].what;
   }
   return '';
+}
+
+/** What HTTP callers are told. @param missing what `unservedHttp` found */
+export function unservedText(exchange: Exchange, missing: string): View {
+  const text = exchange.writer();
+  text.text('this API is currently not implemented: ');
+  text.text(missing);
+  text.text(' is not served by this version');
+  return text.view();
 }

@@ -45,6 +45,8 @@ export class JsonReader {
   errorContext: JsonContext = JsonContext.VALUE;
   /** After `nextKey`: the key. Good until `reset`, as every view the reader gives. */
   key: View = 0;
+  /** Members and items passed since `reset`. */
+  elements: i32 = 0;
   private errorExpected: u8 = 0;
   private base: usize = 0;
   private at: usize = 0;
@@ -66,6 +68,7 @@ export class JsonReader {
     this.errorContext = JsonContext.VALUE;
     this.errorExpected = 0;
     this.key = 0;
+    this.elements = 0;
     this.base = viewPtr(v);
     this.at = this.base;
     this.end = this.base + viewLen(v);
@@ -246,6 +249,7 @@ export class JsonReader {
     } else {
       this.invalid(context);
     }
+    this.elements++;
     return this.ok;
   }
 

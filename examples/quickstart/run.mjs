@@ -1,11 +1,12 @@
 /**
- * The quick start: the same state store through four doors. Run it beside a runtime:
+ * The quick start: the same runtime through five doors. Run it beside a runtime:
  * `layotto run -- node examples/quickstart/run.mjs`. Each door is a file of its own under doors/.
  */
 import { CommunicationProtocolEnum } from '@dapr/dapr';
 
 import { daprHttp } from './doors/dapr-http.mjs';
 import { daprSdk } from './doors/dapr-sdk.mjs';
+import { json } from './doors/json.mjs';
 import { layottoGrpc } from './doors/layotto-grpc.mjs';
 import { Report } from './report.mjs';
 
@@ -23,4 +24,5 @@ await report.door('Layotto gRPC', (step) => layottoGrpc(at, step));
 await report.door('Dapr HTTP', (step) => daprHttp(at, step));
 await report.door('@dapr/dapr HTTP', (step) => daprSdk(at, CommunicationProtocolEnum.HTTP, step));
 await report.door('@dapr/dapr gRPC', (step) => daprSdk(at, CommunicationProtocolEnum.GRPC, step));
+await report.door('JSON', (step) => json(at, step));
 process.exitCode = report.end();

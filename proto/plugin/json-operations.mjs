@@ -1,86 +1,94 @@
-/**
- * Which operations apps may call as JSON, and what the filter must know of each. A new unary method of
- * layotto.bridge.v1 is one of them unless it stands here; components-bridge/src/json/service.spec.ts lists them all, so
- * that none is by chance.
- */
+import { getOption } from '@bufbuild/protobuf';
 
+/** @typedef {import('@bufbuild/protobuf').DescMethod} DescMethod */
+/** @typedef {import('@bufbuild/protobuf').DescMessage} DescMessage */
 /** @typedef {import('@bufbuild/protobuf').DescFile} DescFile */
-/** @typedef {import('@bufbuild/protobuf').DescMethodUnary} DescMethodUnary */
 
-const PACKAGE = 'layotto.bridge.v1';
+const OPTION = 'layotto.bridge.v1.json';
 
-/** Services and methods that are between filter and bridge, or for operators. */
-const INTERNAL = new Set([
-  'Bridge',
-  'Actuator',
-  'Sequencer/GetSegment',
-  'Configuration/CallApp',
-  'Configuration/UnsubscribeConfiguration',
-]);
+/** What stands for every key of a component. */
+const ALL = '*';
 
-/** Primitives that are not called like their service. */
-const PRIMITIVES = { Hellos: 'hello' };
-
-/** Fields that name a component; the first that a request has. */
-const COMPONENT_FIELDS = ['store_name', 'service_name'];
-/** The same where the field is called otherwise; null: the call is about no component that the filter could check. */
-const OTHER_COMPONENTS = { 'Binding/InvokeBinding': 'name', 'Lifecycle/ApplyConfiguration': null };
-
-/** Methods that may be performed twice without harm: those that read, and these. */
-const READS = /^(Get|List)/;
-const REPEATABLE = new Set(['Hellos/SayHello', 'Lock/LockKeepAlive']);
-const NOT_REPEATABLE = new Set(['Sequencer/GetNextId']);
+/** google.protobuf.MethodOptions.IdempotencyLevel IDEMPOTENCY_UNKNOWN: what a method has that says nothing. */
+const IDEMPOTENCY_UNKNOWN = 0;
 
 /**
+ * One operation of the JSON door.
  * @typedef {object} JsonOperation
- * @property {DescMethodUnary} method
+ * @property {DescMethod} method
  * @property {string} primitive
- * @property {string} path of the HTTP route
- * @property {string} parent JSON name of the field whose message names the component; empty: the request does
- * @property {string} component proto name of that field; empty: none
- * @property {boolean} idempotent
+ * @property {string} path of the HTTP request
+ * @property {string} call the bridge's method that takes the request as JSON
+ * @property {boolean} idempotent it may be performed twice without harm
+ * @property {Names | undefined} component where the request names its component
+ * @property {Names | undefined} writes where the request names the keys that it writes
+ * @property {boolean} writesAll it may change what any read of the component answers
  */
 
 /**
+ * A field inside a message, by both names that proto3 JSON takes.
+ * @typedef {object} Names
+ * @property {string} json for example "request.storeName"
+ * @property {string} proto for example "request.store_name"
+ */
+
+/**
+ * The methods with the option `json`, in order of their paths.
  * @param {readonly DescFile[]} files
  * @returns {JsonOperation[]}
  */
 export function jsonOperations(files) {
+  const option = files.flatMap((file) => file.extensions).find(({ typeName }) => typeName === OPTION);
+  if (option === undefined) throw new Error(`no file defines the option ${OPTION}`);
   return files
-    .filter((file) => file.proto.package === PACKAGE)
     .flatMap((file) => file.services)
-    .filter((service) => !INTERNAL.has(service.name))
     .flatMap((service) => service.methods)
-    .filter((method) => method.methodKind === 'unary' && !INTERNAL.has(idOf(method)))
-    .map(operationOf);
+    .flatMap((method) => operationOf(method, option))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-function idOf(method) {
-  return `${method.parent.name}/${method.name}`;
+/**
+ * @param {DescMethod} method
+ * @param {import('@bufbuild/protobuf').DescExtension} option
+ * @returns {JsonOperation[]} none if it has no such option
+ */
+function operationOf(method, option) {
+  const door = /** @type {{ primitive: string, component: string, writes: string }} */ (
+    getOption(method, option)
+  );
+  if (door.primitive === '') return [];
+  const name = `${method.parent.typeName}/${method.name}`;
+  if (method.methodKind !== 'unary') throw new Error(`${name}: only unary methods can be JSON operations`);
+  const [, service] = /** @type {RegExpExecArray} */ (/([^.]+)$/.exec(method.parent.typeName));
+  return [
+    {
+      method,
+      primitive: door.primitive,
+      path: `/v1.0-layotto/${door.primitive}/${method.name}`,
+      call: `layotto.bridge.v1.Json/${service}.${method.name}`,
+      idempotent: method.idempotency !== IDEMPOTENCY_UNKNOWN,
+      component: names(method.input, door.component, name),
+      writes: names(method.input, door.writes === ALL ? '' : door.writes, name),
+      writesAll: door.writes === ALL,
+    },
+  ];
 }
 
-function operationOf(method) {
-  const id = idOf(method);
-  const primitive = PRIMITIVES[method.parent.name] ?? method.parent.name.toLowerCase();
-  return {
-    method,
-    primitive,
-    path: `/v1.0-layotto/${primitive}/${method.name}`,
-    ...componentOf(method, id),
-    idempotent: (READS.test(method.name) && !NOT_REPEATABLE.has(id)) || REPEATABLE.has(id),
-  };
-}
-
-function componentOf(method, id) {
-  const named = OTHER_COMPONENTS[id];
-  if (named === null) return { parent: '', component: '' };
-  const wanted = named === undefined ? COMPONENT_FIELDS : [named];
-  const find = (message) => message.fields.find((field) => wanted.includes(field.name))?.name;
-  const own = find(method.input);
-  if (own !== undefined) return { parent: '', component: own };
-  for (const field of method.input.fields) {
-    const inner = field.fieldKind === 'message' ? find(field.message) : undefined;
-    if (inner !== undefined) return { parent: field.name, component: inner };
-  }
-  throw new Error(`${id}: no field names a component; say in ${import.meta.url} which one does`);
+/**
+ * @param {DescMessage} message
+ * @param {string} path names of fields with dots between them
+ * @param {string} where for errors
+ * @returns {Names | undefined}
+ */
+function names(message, path, where) {
+  if (path === '') return undefined;
+  /** @type {DescMessage | undefined} */
+  let at = message;
+  const json = path.split('.').map((name) => {
+    const field = at?.fields.find((candidate) => candidate.name === name);
+    if (field === undefined) throw new Error(`${where}: option json names ${path}, which is no field`);
+    at = field.message;
+    return field.jsonName;
+  });
+  return { json: json.join('.'), proto: path };
 }

@@ -39,6 +39,8 @@ function parseOptions(raw) {
 /** @param {Schema} schema */
 function generateTs(schema) {
   for (const file of schema.files) {
+    // Options are for generators, and never on the wire.
+    if (file.extensions.length > 0) continue;
     if (file.proto.package === schema.options.without) continue;
     if (file.messages.length === 0 && file.enums.length === 0) continue;
     const out = schema.generateFile(`${file.name}.ts`);

@@ -30,6 +30,8 @@ const REASONS = {
   afterTransaction: 'The transaction before it succeeded here, so the key is gone.',
   keepAlive:
     'The call works here, and says that the lock is not there; the peer has no implementation of it.',
+  noConfiguration:
+    'No store of this kind is configured, which FAILED_PRECONDITION says for every primitive; UNKNOWN says nothing.',
   unknownHello:
     'The request is wrong, so the code says INVALID_ARGUMENT, as for any other unknown component.',
   inOrder:
@@ -301,6 +303,10 @@ export const differences: Record<string, Record<string, KnownDifference>> = {
       reason: REASONS.afterDelete,
     },
     keepalive: { fields: { code: { peer: 13, ours: 0 } }, reason: REASONS.keepAlive },
+    'config not configured': {
+      fields: { code: { peer: 2, ours: 9 } },
+      reason: REASONS.noConfiguration,
+    },
     'hello unknown': { fields: { code: { peer: 2, ours: 3 } }, reason: REASONS.unknownHello },
   },
 };

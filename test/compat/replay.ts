@@ -1,10 +1,15 @@
 import { fromJson, toBinary, toJson, fromBinary, type DescMessage } from '@bufbuild/protobuf';
 import { EmptySchema } from '@bufbuild/protobuf/wkt';
+import * as dapr from '../../components-bridge/src/gen/dapr/proto/runtime/v1/configuration_pb.js';
 import { GetMetadataResponseSchema } from '../../components-bridge/src/gen/dapr/proto/runtime/v1/metadata_pb.js';
 import {
   InvokeBindingRequestSchema,
   InvokeBindingResponseSchema,
 } from '../../components-bridge/src/gen/layotto/bridge/v1/binding_pb.js';
+import {
+  GetConfigurationRequestSchema,
+  GetConfigurationResponseSchema,
+} from '../../components-bridge/src/gen/layotto/bridge/v1/configuration_pb.js';
 import {
   SayHelloRequestSchema,
   SayHelloResponseSchema,
@@ -69,6 +74,11 @@ const SCHEMAS: Record<string, [DescMessage, DescMessage]> = {
   DeleteState: [DeleteStateRequestSchema, EmptySchema],
   DeleteBulkState: [DeleteBulkStateRequestSchema, EmptySchema],
   ExecuteStateTransaction: [ExecuteStateTransactionRequestSchema, EmptySchema],
+  GetConfiguration: [GetConfigurationRequestSchema, GetConfigurationResponseSchema],
+  'dapr.proto.runtime.v1.Dapr/GetConfiguration': [
+    dapr.GetConfigurationRequestSchema,
+    dapr.GetConfigurationResponseSchema,
+  ],
   GetMetadata: [EmptySchema, GetMetadataResponseSchema],
   GetSecret: [GetSecretRequestSchema, GetSecretResponseSchema],
   InvokeBinding: [InvokeBindingRequestSchema, InvokeBindingResponseSchema],
@@ -97,7 +107,7 @@ function renamed(members: object, names: Record<string, string>): Record<string,
 /** Makes a recorded gRPC call again, and puts the answer in the form of the recordings. */
 export async function replayGrpc(client: RawClient, row: GrpcRow): Promise<GrpcOutcome> {
   if (row.waitMs !== undefined) await sleep(row.waitMs);
-  const schemas = SCHEMAS[row.method.split('/')[1] ?? ''];
+  const schemas = SCHEMAS[row.method] ?? SCHEMAS[row.method.split('/')[1] ?? ''];
   if (schemas === undefined) throw new Error(`no schema for ${row.method}`);
   const [input, output] = schemas;
   const request = renamed(row.request as object, REQUEST_NAMES);

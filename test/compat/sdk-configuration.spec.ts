@@ -153,7 +153,7 @@ describe.each([
       await eventually('the change comes', () =>
         received.some(({ w2 }) => w2?.value === what && w2.version === '9'),
       );
-      await stream.stop();
+      stream.stop();
       await eventually('the stream is gone', async () => {
         const open = await runtime.stats(/layotto_streams_open/);
         return Object.values(open).every((count) => count === 0);

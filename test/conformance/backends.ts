@@ -13,7 +13,6 @@ export const BACKENDS = {
   localstorage: 'local folder',
   mounted: 'mounted folder',
   redis: 'Redis, Valkey',
-  s3: 'S3',
 } as const;
 
 export type BackendName = keyof typeof BACKENDS;

@@ -2,7 +2,7 @@ import { Redis } from 'ioredis';
 
 import * as pb from '../../components-bridge/src/gen/layotto/bridge/v1/configuration_pb.js';
 import { TcpProxy } from '../conformance/tcp-proxy.js';
-import { saveLayotto } from '../support/configuration-calls.js';
+import { readLayotto, saveLayotto } from '../support/configuration-calls.js';
 import { subscribeDapr, subscribeLayotto } from '../support/configuration-streams.js';
 import type { RawClient } from '../support/grpc-raw.js';
 import { Runtime } from '../support/runtime.js';
@@ -181,7 +181,7 @@ describe('configuration subscriptions through a real Envoy', () => {
     await eventually('it ends', () => many.ended);
     expect(many.ended).toMatchObject({
       code: 3,
-      details: expect.stringMatching(/^1001 keys are named, at most 1000/),
+      details: expect.stringMatching(/^1001 keys are named, at most 1000/) as string,
     });
     const subscriptions = layotto(
       ...Array.from({ length: 1_001 }, (_, i) => ({ storeName: 'embedded', keys: [`s${i}`] })),
@@ -189,7 +189,7 @@ describe('configuration subscriptions through a real Envoy', () => {
     await eventually('it ends', () => subscriptions.ended);
     expect(subscriptions.ended).toMatchObject({
       code: 8,
-      details: expect.stringMatching(/has 1000 subscriptions/),
+      details: expect.stringMatching(/has 1000 subscriptions/) as string,
     });
   });
 
@@ -202,7 +202,10 @@ describe('configuration subscriptions through a real Envoy', () => {
       );
       await eventually('the id comes', () => stream.received.length === 1);
       const id = stream.received[0]?.id ?? '';
-      expect(stream.received[0]).toMatchObject({ id: expect.stringMatching(/^[0-9a-f-]{36}$/), items: [] });
+      expect(stream.received[0]).toMatchObject({
+        id: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
+        items: [],
+      });
       await outside.set('dapr2', 'b||7');
       await eventually('the change comes', () => stream.received.length === 2);
       expect(stream.received[1]).toMatchObject({
@@ -227,10 +230,36 @@ describe('configuration subscriptions through a real Envoy', () => {
       expect(await unsubscribe('embedded')).toMatchObject({ ok: false });
       expect(await unsubscribe('configs')).toMatchObject({ ok: true, message: '' });
       await eventually('the stream ends well', () => stream.ended?.code === 0);
-      expect(await unsubscribe('configs')).toMatchObject({ ok: false, message: expect.stringContaining(id) });
+      expect(await unsubscribe('configs')).toMatchObject({
+        ok: false,
+        message: expect.stringContaining(id) as string,
+      });
       await outside.del('dapr2');
     },
   );
+
+  test('what was saved is there after the bridge was killed; streams end with UNAVAILABLE, and can be had again', async () => {
+    await saveLayotto(client, {
+      storeName: 'embedded',
+      items: [{ key: 'kept', content: 'x', tags: { t: '1' } }],
+    });
+    const stream = layotto({ storeName: 'embedded', keys: ['kept'] });
+    await eventually('it is open', async () => (await streams()) === 1);
+    await runtime.killBridge();
+    await eventually('the stream ends', () => stream.ended);
+    expect(stream.ended).toMatchObject({ code: 14 });
+    await runtime.restartBridge();
+    await runtime.sessionsOpen();
+    await eventually('components are ready', () => runtime.componentsReady());
+    const read = await readLayotto(client, { storeName: 'embedded', keys: ['kept'] });
+    expect(read).toMatchObject({ grpcStatus: 0, contents: { kept: 'x' } });
+    const again = layotto({ storeName: 'embedded', keys: ['kept'] });
+    let n = 0;
+    await eventually('the new one hears', async () => {
+      await saveLayotto(client, { storeName: 'embedded', items: [{ key: 'kept', content: `${++n}` }] });
+      return again.received.length > 0;
+    });
+  });
 
   test("Dapr's stream of an unknown store is refused", async () => {
     const stream = keep(subscribeDapr(runtime.port, { storeName: 'nope' }));

@@ -30,7 +30,7 @@ describe('what this version does not serve', () => {
     });
     expect(status).toBe(501);
     expect(json).toEqual({
-      errorCode: 'ERR_API_UNIMPLEMENTED',
+      errorCode: 'UNIMPLEMENTED',
       message: 'this API is currently not implemented: object storage is not served by this version',
     });
   });

@@ -2,11 +2,12 @@ import { EMBEDDED, Runtime, type RuntimeOptions } from '../support/runtime.js';
 import { randomOf } from './cases.js';
 import { grpcCase } from './grpc-door.js';
 import { httpCase } from './http-door.js';
+import { jsonCase } from './json-door.js';
 import { sessionStorm } from './session-door.js';
 import { doorStorm, type StormOptions, type StormResult } from './storm.js';
 
 /** The doors, and what stands behind them: the bridge's own socket. */
-export const DOORS = ['layotto-grpc', 'dapr-grpc', 'dapr-http', 'session'] as const;
+export const DOORS = ['layotto-grpc', 'dapr-grpc', 'dapr-http', 'json', 'session'] as const;
 export type DoorName = (typeof DOORS)[number];
 
 /** Small limits, so that inputs meet them, and a short deadline, so that no input holds up the rest. */
@@ -29,5 +30,7 @@ export function stormDoor(
   if (door === 'session') return sessionStorm({ socketPath: runtime.sessionSocket }, options, limit, result);
   if (door === 'dapr-http')
     return doorStorm(runtime.target, options, (index) => httpCase(random(index), limit), result);
+  if (door === 'json')
+    return doorStorm(runtime.target, options, (index) => jsonCase(random(index), limit), result);
   return doorStorm(runtime.target, options, (index) => grpcCase(door, random(index), limit), result);
 }

@@ -18,22 +18,38 @@ interface Draft {
   notHttp: boolean;
 }
 
+/** A request of one of the HTTP doors, before headers and the way it travels are chosen. */
+export interface Request {
+  method: string;
+  path: string;
+  /** A body, and what it is. */
+  body: [body: Buffer, what: string] | undefined;
+}
+
 const TYPES = ['application/json', 'application/json', '', 'text/plain', 'application/x-www-form-urlencoded'];
 
-/** An input for the Dapr HTTP door: over HTTP/1.1, or over HTTP/2. @param limit `limits.message`, in bytes */
-export function httpCase(random: Random, limit: number): FuzzCase {
+/**
+ * An input for an HTTP door, by default Dapr's: over HTTP/1.1, or over HTTP/2.
+ *
+ * @param limit `limits.message`, in bytes
+ */
+export function httpCase(random: Random, limit: number, aRequest = aDaprRequest): FuzzCase {
   if (random.oneIn(40)) return brokenRequest(random);
-  const draft = aDraft(random, limit);
+  const draft = aDraft(aRequest(random, limit), random);
   return random.oneIn(3) ? overHttp2(draft, random) : overHttp1(draft, random);
 }
 
-function aDraft(random: Random, limit: number): Draft {
-  const call = aCall(random);
-  let { method, path } = call;
+function aDaprRequest(random: Random, limit: number): Request {
+  const { method, path, body } = aCall(random);
+  return { method, path, body: body === undefined ? undefined : aJsonBody(body, random, limit) };
+}
+
+function aDraft(request: Request, random: Random): Draft {
+  let { method, path } = request;
   const notes = [`${method} ${path.slice(0, 40)}`];
   let body: Uint8Array = new Uint8Array(0);
-  if (call.body !== undefined) {
-    const [json, what] = aJsonBody(call.body, random, limit);
+  if (request.body !== undefined) {
+    const [json, what] = request.body;
     body = json;
     notes.push(what);
   } else if (method === 'PUT' || random.oneIn(20)) {

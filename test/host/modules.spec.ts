@@ -1,6 +1,7 @@
 import { readFile, readdir } from 'node:fs/promises';
 
 import { grpcFrame } from '../support/grpc-raw.js';
+import { described } from '../support/openapi.js';
 import { HostEmulator } from './emulator.js';
 import { configuration, grpcHeaders } from './harness.js';
 
@@ -38,4 +39,23 @@ describe('single modules', () => {
       expect([other, stream.answer?.grpcStatus]).toEqual([other, other === name ? code : 12]);
     }
   });
+
+  const operations = described().filter(
+    ({ path, operation }) =>
+      path.startsWith('/v1.0-layotto/') && Object.hasOwn(MODULES, operation.tags[0] ?? ''),
+  );
+  test.each(operations)(
+    '$path is served by the module of its primitive, and by no other',
+    async ({ path, method, operation: { tags } }) => {
+      for (const name of Object.keys(MODULES)) {
+        const bytes = await readFile(new URL(`../../dist/modules/${name}.wasm`, import.meta.url));
+        const host = await HostEmulator.load(bytes);
+        const { root } = host.start(JSON.stringify(configuration()));
+        const headers = { ':method': method, ':path': path, ':scheme': 'http', ':authority': 'localhost' };
+        const { answer } = host.openStream(root).request(headers, Buffer.from('{}'));
+        const unserved = answer?.status === 501;
+        expect([name, unserved]).toEqual([name, name !== tags[0]]);
+      }
+    },
+  );
 });

@@ -4,7 +4,6 @@ import type { Logger } from 'pino';
 import { configHash } from '../config/hash.js';
 import { streamsSocket } from '../config/sockets.js';
 import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
-import { JsonService } from '../json/service.js';
 import { ActuatorService } from '../primitives/actuator/service.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
@@ -13,7 +12,9 @@ import { LiveAnswers } from '../primitives/configuration/live.js';
 import { ConfigurationService } from '../primitives/configuration/service.js';
 import { Watches } from '../primitives/configuration/watches.js';
 import { FileService } from '../primitives/file/service.js';
+import type { Service } from '../primitives/handler.js';
 import { HelloService } from '../primitives/hello/service.js';
+import { JsonService } from '../primitives/json/service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
 import { LockService } from '../primitives/lock/service.js';
 import { ComponentRegistry } from '../primitives/registry.js';
@@ -146,7 +147,7 @@ export class Bridge {
       watches: this.#watches,
       live: this.#live,
     });
-    const services = [
+    const services: Service[] = [
       new ActuatorService({ registry: this.#registry, log }),
       new BindingService(asked),
       this.#configuration,
@@ -162,11 +163,12 @@ export class Bridge {
       new SequencerService({ ...asked, ...owner }),
       new StateService({ ...asked, ...owner }),
     ];
+    services.push(new JsonService({ services: [...services], messageBytes: config.limits.messageBytes }));
     const calls = new CallWatch({ log, secrets, spans: this.#spans });
     this.#sessions = new SessionServer({
       socketPath: this.socketPath,
       gid,
-      services: [...services, new JsonService(services)],
+      services,
       hello: { name: 'bridge', ...this.#names },
       limits: config.limits,
       log,

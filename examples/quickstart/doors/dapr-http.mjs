@@ -69,6 +69,11 @@ export async function daprHttp({ host, port, store, prefix }, step) {
     assert.equal((await call('GET', `/state/${store}/${apple}`)).status, 204);
     return 'gone';
   });
+  await step('configuration', async () => {
+    const { status } = await call('GET', `/configuration/configstore?key=${prefix}none`);
+    assert.equal(status, 204);
+    return 'read, nothing there';
+  });
   await step('get secrets', async () => {
     const { status, body } = await call('GET', '/secrets/secretstore/bulk');
     assert.equal(status, 200);

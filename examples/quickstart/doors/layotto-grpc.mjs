@@ -81,5 +81,27 @@ export async function layottoGrpc({ host, port, store: storeName, prefix }, step
     await invoke('delete');
     return 'a file written, read and deleted';
   });
+  await step('configuration', async () => {
+    const at = { storeName: 'configstore', appId: 'quickstart' };
+    const key = `${prefix}color`;
+    const heard = [];
+    const watch = client.configuration.subscribe({
+      ...at,
+      keys: [key],
+      onData: (items) => heard.push(...items.map(({ content }) => content)),
+      onClose: () => undefined,
+    });
+    // A subscription tells of changes from when it is there on; what it tells first is one of these.
+    for (let n = 1; heard.length === 0; n++) {
+      await client.configuration.save({ ...at, items: [{ key, content: `shade ${n}` }] });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      assert.ok(n < 250, 'the subscription told nothing');
+    }
+    const [item] = await client.configuration.get({ ...at, keys: [key] });
+    assert.match(item.content, /^shade \d+$/);
+    watch.cancel();
+    await client.configuration.delete({ ...at, keys: [key] });
+    return 'saved, told to a subscriber, deleted';
+  });
   client.close();
 }

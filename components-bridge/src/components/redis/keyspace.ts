@@ -65,6 +65,10 @@ export class KeyspaceListener {
   /** Counts connections: what was begun on an earlier one is over. */
   #connection = 0;
   #polls = 0;
+  /** Subscriptions that the server has not confirmed yet. */
+  readonly #beginning = new Set<Promise<void>>();
+  /** Keys in the database at the last look. */
+  #size = 0;
   #closed = false;
   #said = '';
   #probe: { channel: string; heard: () => void } | undefined;
@@ -105,7 +109,7 @@ export class KeyspaceListener {
         fresh.push(channel);
       }
     }
-    if (this.#mode === 'told') void this.#listenTo(fresh).then((done) => done && changed());
+    if (this.#mode === 'told') this.#listenLater(fresh, changed);
     return () => this.#leave(subscriber);
   }
 
@@ -116,7 +120,9 @@ export class KeyspaceListener {
       return;
     }
     const connection = this.#connection;
-    if (this.#mode === 'told') await this.#redis.ping();
+    if (this.#mode === 'told') {
+      await Promise.all([...this.#beginning, this.#redis.ping(), this.#checkSize()]);
+    }
     if (this.#mode !== 'told' || connection !== this.#connection) {
       throw new Error('the connection on which changes are told is not there');
     }
@@ -171,7 +177,7 @@ export class KeyspaceListener {
   async #turnOn(): Promise<boolean> {
     try {
       const answer = await this.commands.run('', (next) => next().config('GET', 'notify-keyspace-events'));
-      const [, before = ''] = answer as string[];
+      const [, before = ''] = answer;
       const has = before.includes('A') ? before + ALL_CLASSES : before;
       const missing = [...WANTED].filter((flag) => !has.includes(flag));
       if (missing.length === 0) return true;
@@ -244,6 +250,22 @@ export class KeyspaceListener {
     }
   }
 
+  /** What changed until the server has confirmed it, nobody has told. */
+  #listenLater(channels: readonly string[], changed: () => void): void {
+    const beginning = this.#listenTo(channels).then((done) => {
+      this.#beginning.delete(beginning);
+      if (done) changed();
+    });
+    this.#beginning.add(beginning);
+  }
+
+  /** The server does not tell of FLUSHALL and FLUSHDB: whenever there are fewer keys than before, it may have been one. */
+  async #checkSize(): Promise<void> {
+    const before = this.#size;
+    this.#size = await this.commands.run('', (next) => next().dbsize()).catch(() => before);
+    if (this.#size < before) this.#allChanged();
+  }
+
   #leave(subscriber: Subscriber): void {
     if (!this.#all.delete(subscriber)) return;
     for (const topic of subscriber.topics) {
@@ -279,6 +301,7 @@ export class KeyspaceListener {
     if (this.#mode === 'told') {
       // A server that does not answer is lost after the read timeout.
       this.#redis.ping().catch(() => undefined);
+      if (this.#all.size > 0) await this.#checkSize();
       return;
     }
     if (this.#mode !== 'polling' || this.#all.size === 0) return;

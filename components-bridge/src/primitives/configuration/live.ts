@@ -3,6 +3,7 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { answerStaleness } from '../../config/answer-in-envoy.js';
 import type { ComponentConfig } from '../../config/types.js';
 import { PushSchema } from '../../gen/layotto/bridge/v1/session_pb.js';
+import { OperationError } from '../errors.js';
 import type { ComponentRegistry } from '../registry.js';
 import { encodeItems } from './encode.js';
 import type { Asked } from './query.js';
@@ -114,6 +115,15 @@ export class LiveAnswers {
    */
   touch(component: ComponentConfig, payload: Uint8Array, asked: Asked): void {
     if (this.#closed || payload.length > LONGEST_REQUEST) return;
+    try {
+      this.#touch(component, payload, asked);
+    } catch (error) {
+      // There is no room to watch more: this read is answered by the bridge alone.
+      if (!(error instanceof OperationError)) throw error;
+    }
+  }
+
+  #touch(component: ComponentConfig, payload: Uint8Array, asked: Asked): void {
     const store = this.#storeFor(component);
     if (store === undefined) return;
     const key = Buffer.from(payload).toString('latin1');
@@ -134,8 +144,6 @@ export class LiveAnswers {
       response: undefined,
       told: false,
     };
-    store.answers.set(key, live);
-    this.#bytes += request.length + OVERHEAD;
     const { group, label, appId, keys, metadata } = asked;
     live.following = this.options.watches.follow(
       store.name,
@@ -145,6 +153,8 @@ export class LiveAnswers {
         ended: () => this.#drop(live),
       },
     );
+    store.answers.set(key, live);
+    this.#bytes += request.length + OVERHEAD;
     this.#makeRoom(store);
   }
 

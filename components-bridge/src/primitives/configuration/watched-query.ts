@@ -8,6 +8,13 @@ import type { ConfigurationItem, ConfigurationStore, ConfigurationWatch } from '
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 500;
 
+/**
+ * After a read, so many times as long as it took passes before the next one, a second at most: what changes all the time
+ * and takes long to read must not keep its backend busy.
+ */
+const REST_PER_READ = 4;
+const LONGEST_REST_MS = 1_000;
+
 /** What became of an item. */
 export interface Change {
   /** As it is now, or as it was when it was deleted. */
@@ -45,6 +52,8 @@ export class WatchedQuery {
   #pause = FIRST_PAUSE_MS;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
+  /** When the next read may begin. */
+  #notBefore = 0;
   #settle: () => void = () => undefined;
   /** Resolves when the first read has ended, well or not. */
   readonly firstTry = new Promise<void>((resolve) => (this.#settle = resolve));
@@ -121,7 +130,11 @@ export class WatchedQuery {
     clearTimeout(this.#retry);
     this.#reading = true;
     try {
-      while (this.#dirty && !this.#closed && this.#store !== undefined) await this.#readOnce(this.#store);
+      while (this.#dirty && !this.#closed && this.#store !== undefined) {
+        const rest = this.#notBefore - performance.now();
+        if (rest > 1) await this.#sleep(rest);
+        else await this.#readOnce(this.#store);
+      }
     } finally {
       this.#reading = false;
     }
@@ -134,6 +147,8 @@ export class WatchedQuery {
       const items = inOrder(await store.get(queryFor(store, this.asked, this.appId)));
       if (this.#closed || this.#store !== store) return;
       this.#pause = FIRST_PAUSE_MS;
+      const now = performance.now();
+      this.#notBefore = now + Math.min(REST_PER_READ * (now - at), LONGEST_REST_MS);
       this.#take(items, at);
     } catch (error) {
       if (this.#closed || this.#store !== store) return;
@@ -177,8 +192,12 @@ export class WatchedQuery {
   #pauseBefore(): Promise<void> {
     const pause = this.#pause;
     this.#pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
+    return this.#sleep(pause);
+  }
+
+  #sleep(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      this.#retry = setTimeout(resolve, pause);
+      this.#retry = setTimeout(resolve, ms);
       this.#retry.unref();
     });
   }

@@ -1,3 +1,4 @@
+import { Code, OperationError } from '../errors.js';
 import type { ComponentRegistry } from '../registry.js';
 import { canonical } from './query.js';
 import type { Asked } from './query.js';
@@ -9,6 +10,10 @@ const PRIMITIVE = 'configuration';
 
 /** How long a store may take to prove that its watches hear. */
 const CONFIRM_WITHIN_MS = 2_000;
+
+/** What all watched queries may say together, in characters, and what each takes beside. */
+const MOST_CHARACTERS = 32 * 1024 * 1024;
+const OVERHEAD = 512;
 
 export interface WatchesOptions {
   registry: ComponentRegistry;
@@ -26,6 +31,7 @@ export interface Following {
 export class Watches {
   readonly #stores = new Map<string, Map<string, WatchedQuery>>();
   readonly #unsubscribe: () => void;
+  #characters = 0;
 
   constructor(private readonly options: WatchesOptions) {
     this.#unsubscribe = options.registry.onChange((primitive, name) => {
@@ -40,13 +46,22 @@ export class Watches {
     return size;
   }
 
-  /** @param store name of a configured store, ready or not */
+  /**
+   * @param store name of a configured store, ready or not
+   * @throws OperationError if there is no room for another query
+   */
   follow(store: string, asked: Asked, follower: Follower): Following {
     let queries = this.#stores.get(store);
     if (queries === undefined) this.#stores.set(store, (queries = new Map<string, WatchedQuery>()));
     const id = canonical(asked);
     let query = queries.get(id);
     if (query === undefined) {
+      const size = id.length + OVERHEAD;
+      if (this.#characters + size > MOST_CHARACTERS) {
+        const message = 'too many keys are watched already; end other subscriptions';
+        throw new OperationError(Code.RESOURCE_EXHAUSTED, message);
+      }
+      this.#characters += size;
       query = new WatchedQuery(asked, this.options.appId);
       queries.set(id, query);
       query.add(follower);
@@ -92,8 +107,10 @@ export class Watches {
     if (query.followed) return;
     query.close();
     const queries = this.#stores.get(store);
-    if (queries?.get(id) === query) queries.delete(id);
-    if (queries?.size === 0) this.#stores.delete(store);
+    if (queries?.get(id) !== query) return;
+    this.#characters -= id.length + OVERHEAD;
+    queries.delete(id);
+    if (queries.size === 0) this.#stores.delete(store);
   }
 
   #storeOf(name: string): ConfigurationStore | undefined {

@@ -108,10 +108,7 @@ export class Frame {
   kind: i32 = 0;
   /** REQUEST: milliseconds the caller still waits; 0 means no deadline. */
   deadlineMs: u32 = 0;
-  /**
-   * REQUEST: full method name, for example "layotto.bridge.v1.State/GetState".
-   * With "+json" behind it, request and response are in proto3's JSON.
-   */
+  /** REQUEST: full method name, for example "layotto.bridge.v1.State/GetState". */
   method: View = 0;
   /** REQUEST: the caller's W3C trace context, if it sent one. */
   traceparent: View = 0;

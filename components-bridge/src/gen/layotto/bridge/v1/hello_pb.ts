@@ -6,13 +6,14 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_layotto_bridge_v1_json } from "./json_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file layotto/bridge/v1/hello.proto.
  */
 export const file_layotto_bridge_v1_hello: GenFile = /*@__PURE__*/
-  fileDesc("Ch1sYXlvdHRvL2JyaWRnZS92MS9oZWxsby5wcm90bxIRbGF5b3R0by5icmlkZ2UudjEiQwoPU2F5SGVsbG9SZXF1ZXN0EhQKDHNlcnZpY2VfbmFtZRgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBGRhdGEYAyABKAwiLwoQU2F5SGVsbG9SZXNwb25zZRINCgVoZWxsbxgBIAEoCRIMCgRkYXRhGAIgASgMMl0KBkhlbGxvcxJTCghTYXlIZWxsbxIiLmxheW90dG8uYnJpZGdlLnYxLlNheUhlbGxvUmVxdWVzdBojLmxheW90dG8uYnJpZGdlLnYxLlNheUhlbGxvUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("Ch1sYXlvdHRvL2JyaWRnZS92MS9oZWxsby5wcm90bxIRbGF5b3R0by5icmlkZ2UudjEiQwoPU2F5SGVsbG9SZXF1ZXN0EhQKDHNlcnZpY2VfbmFtZRgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBGRhdGEYAyABKAwiLwoQU2F5SGVsbG9SZXNwb25zZRINCgVoZWxsbxgBIAEoCRIMCgRkYXRhGAIgASgMMnsKBkhlbGxvcxJxCghTYXlIZWxsbxIiLmxheW90dG8uYnJpZGdlLnYxLlNheUhlbGxvUmVxdWVzdBojLmxheW90dG8uYnJpZGdlLnYxLlNheUhlbGxvUmVzcG9uc2UiHJACAbLhGBUKBWhlbGxvEgxzZXJ2aWNlX25hbWViBnByb3RvMw", [file_layotto_bridge_v1_json]);
 
 /**
  * @generated from message layotto.bridge.v1.SayHelloRequest

@@ -67,7 +67,6 @@ export type Frame = Message<"layotto.bridge.v1.Frame"> & {
 
   /**
    * REQUEST: full method name, for example "layotto.bridge.v1.State/GetState".
-   * With "+json" behind it, request and response are in proto3's JSON.
    *
    * @generated from field: string method = 4;
    */

@@ -1,7 +1,7 @@
 # Targets for people; what they do stands in scripts/ and tools/.
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help install build demo example test conformance fuzz lint format generate bench profile clean
+.PHONY: help install build demo example test test-java conformance fuzz lint format generate bench profile clean
 
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
@@ -29,6 +29,9 @@ example: build ## run examples/NAME from start to end
 
 test: build ## every check and test; ends with "N passed, N failed"
 	@node scripts/test.mjs
+
+test-java: install ## Apollo's own Java clients against our stand-in for Apollo; needs a JDK and Maven
+	@node --no-warnings --import ./scripts/lib/typescript.mjs scripts/test-java.mjs
 
 conformance: build ## run the conformance suites, of one backend or of all
 	@node --no-warnings scripts/conformance.mjs "$(BACKEND)"

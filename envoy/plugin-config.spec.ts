@@ -46,6 +46,14 @@ describe('the plugin configuration', () => {
     expect(JSON.stringify(found)).not.toContain('sesame');
   });
 
+  it('says how stale configuration may be that Envoy answers', () => {
+    const [state] = SAMPLE_CONFIG.components;
+    const store = (metadata: Record<string, string>) => ({ ...state!, primitive: 'configuration', metadata });
+    const components = [store({ answerInEnvoy: '5s' }), store({})];
+    const found = pluginConfiguration({ ...SAMPLE_CONFIG, components }, options).components;
+    expect(found.map(({ answerInEnvoyMs }) => answerInEnvoyMs)).toEqual([5_000, undefined]);
+  });
+
   it('says which components give ids in runs', () => {
     const [state] = SAMPLE_CONFIG.components;
     const sequencer = (metadata: Record<string, string>) => ({ ...state!, primitive: 'sequencer', metadata });

@@ -188,7 +188,13 @@ function connectionManager(
 function passingRoutes(): EnvoyObject[] {
   return STREAM_PATHS.map((path) => ({
     match: { path, grpc: {} },
-    request_headers_to_remove: ['grpc-timeout', 'dapr-api-token'],
+    request_headers_to_remove: [
+      'grpc-timeout',
+      'dapr-api-token',
+      // What a caller could ask Envoy to send twice, Envoy would have to keep.
+      'x-envoy-retry-on',
+      'x-envoy-retry-grpc-on',
+    ],
     route: {
       cluster: CLUSTERS.streams,
       timeout: '0s',

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { buildModule, moduleNames } from './build-modules.mjs';
 import { filesUnder, root, unlessCurrent } from './lib/tree.mjs';
 
-const FOLDERS = ['components-bridge/src', 'cli/src', 'envoy'];
+const FOLDERS = ['components-bridge/src', 'cli/src', 'envoy', 'tools/apollo'];
 
 const started = Date.now();
 const modules = process.argv.length > 2 ? process.argv.slice(2) : moduleNames();

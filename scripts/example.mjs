@@ -2,6 +2,7 @@
  * Runs an example from start to end: `node scripts/example.mjs NAME [--store embedded|redis] [--port N]`. Starts a
  * Redis if asked, then `layotto run` with the example's run.mjs, on a data folder that is removed afterwards. An
  * example may bring its own layotto.yaml. It finds a folder of its own in EXAMPLE_DIR and a free port in EXAMPLE_PORT.
+ * One with a main.mjs in place of run.mjs starts the runtime itself, on PORT.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,7 +20,7 @@ const { values, positionals } = parseArgs({
 });
 const [name = ''] = positionals;
 const examples = readdirSync(join(root, 'examples')).filter((example) =>
-  existsSync(join(root, 'examples', example, 'run.mjs')),
+  ['run.mjs', 'main.mjs'].some((file) => existsSync(join(root, 'examples', example, file))),
 );
 if (!examples.includes(name)) fail(`no example '${name}'; give NAME=… with one of: ${examples.join(', ')}`);
 if (!['embedded', 'redis'].includes(values.store))
@@ -28,6 +29,7 @@ if (!['embedded', 'redis'].includes(values.store))
 /** What the embedded default serves beside its store, see components-bridge/src/config/index.ts. */
 const BESIDE_THE_STORE = [
   { name: 'localstorage', type: 'bindings.localstorage' },
+  { name: 'file', type: 'file.local' },
   { name: 'helloworld', type: 'hello.helloworld' },
   { name: 'secretstore', type: 'secretstores.local.env', metadata: { prefix: 'SECRET_' } },
 ];
@@ -58,22 +60,26 @@ async function run() {
     '--data-dir',
     join(scratch, 'data'),
   ];
-  const config = await configFile();
-  if (config) args.push('-c', config);
+  const main = join(root, 'examples', name, 'main.mjs');
   const app = join(root, 'examples', name, 'run.mjs');
   // For the quick start: a secret. For all: where they may put and start what they need.
   process.env.SECRET_fruit ??= 'apple';
   process.env.EXAMPLE_DIR = join(scratch, 'example');
   process.env.EXAMPLE_PORT = String(await freePort());
+  process.env.PORT = values.port;
   mkdirSync(process.env.EXAMPLE_DIR);
-  const layotto = start(
-    process.execPath,
-    [join(root, 'cli/bin/layotto.js'), ...args, '--', process.execPath, app],
-    'inherit',
-  );
+  if (existsSync(main)) return ended(start(process.execPath, [main], 'inherit'));
+  const config = await configFile();
+  if (config) args.push('-c', config);
+  const command = [join(root, 'cli/bin/layotto.js'), ...args, '--', process.execPath, app];
+  return ended(start(process.execPath, command, 'inherit'));
+}
+
+/** Resolves with the code that a child ends with. */
+function ended(child) {
   return new Promise((resolve) => {
-    layotto.on('exit', (code) => resolve(code ?? 1));
-    layotto.on('error', () => resolve(1));
+    child.on('exit', (code) => resolve(code ?? 1));
+    child.on('error', () => resolve(1));
   });
 }
 

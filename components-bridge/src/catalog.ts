@@ -1,3 +1,4 @@
+import * as apollo from './components/apollo/metadata.js';
 import * as embedded from './components/embedded/metadata.js';
 import * as etcd from './components/etcd/metadata.js';
 import * as helloworld from './components/helloworld/metadata.js';
@@ -37,6 +38,14 @@ export const catalog: readonly ComponentType[] = [
     capabilities: ['ETAG', 'TRANSACTIONAL', 'TTL'],
     metadata: redis.metadataSchema,
     load: () => import('./components/redis/state.js'),
+  },
+  {
+    type: 'configuration.apollo',
+    aliases: ['apollo'],
+    primitive: 'configuration',
+    capabilities: [],
+    metadata: apollo.metadataSchema,
+    load: () => import('./components/apollo/configuration.js'),
   },
   {
     type: 'configuration.embedded',

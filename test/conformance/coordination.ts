@@ -11,6 +11,8 @@ import { startStore } from '../support/store-servers.js';
 export interface CoordinationBackend {
   /** The component, without its name. Components of these settings share what they keep, whichever bridge has them. */
   component: Omit<RoomComponent, 'name'>;
+  /** Another store of the same backend, which shares nothing with it. */
+  other: Omit<RoomComponent, 'name'>;
   stop(): Promise<void>;
 }
 
@@ -19,7 +21,16 @@ export async function embedded(type: string): Promise<CoordinationBackend> {
   const path = await mkdtemp(join(tmpdir(), 'embedded-'));
   return {
     component: { type, metadata: { path } },
+    other: { type, metadata: { path: join(path, 'other') } },
     stop: () => rm(path, { recursive: true, force: true }),
+  };
+}
+
+/** Two stores on one server, told apart by what stands before their keys. */
+function stores(type: string, metadata: Record<string, string>): Omit<CoordinationBackend, 'stop'> {
+  return {
+    component: { type, metadata },
+    other: { type, metadata: { ...metadata, keyPrefix: 'name' } },
   };
 }
 
@@ -27,7 +38,7 @@ export async function embedded(type: string): Promise<CoordinationBackend> {
 export async function server(type: string, kind: 'redis' | 'valkey'): Promise<CoordinationBackend> {
   const started = await startStore(kind);
   return {
-    component: { type, metadata: { redisHost: `127.0.0.1:${started.port}` } },
+    ...stores(type, { redisHost: `127.0.0.1:${started.port}` }),
     stop: () => started.stop(),
   };
 }
@@ -35,7 +46,7 @@ export async function server(type: string, kind: 'redis' | 'valkey'): Promise<Co
 /** A primary with a replica, by Sentinel. */
 export async function bySentinel(type: string): Promise<CoordinationBackend> {
   const servers = await SentinelServers.start({ passwords: { servers: 'one', sentinels: 'another' } });
-  return { component: { type, metadata: servers.metadata }, stop: () => servers.stop() };
+  return { ...stores(type, servers.metadata), stop: () => servers.stop() };
 }
 
 /** A cluster of its own. */
@@ -43,7 +54,7 @@ export async function cluster(type: string): Promise<CoordinationBackend> {
   const servers = await ClusterServers.start({ password: 'one' });
   const { redisType: _, ...rest } = servers.metadata;
   return {
-    component: { type, metadata: type === 'lock.redis_cluster' ? rest : servers.metadata },
+    ...stores(type, type === 'lock.redis_cluster' ? rest : servers.metadata),
     stop: () => servers.stop(),
   };
 }

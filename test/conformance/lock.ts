@@ -58,11 +58,7 @@ export function lockConformance(subject: Subject, start: () => Promise<Coordinat
     const bridge = (): Promise<Rooms> =>
       Rooms.open([
         { ...backend.component, name: 'locks' },
-        {
-          ...backend.component,
-          name: 'others',
-          metadata: { ...backend.component.metadata, keyPrefix: 'name' },
-        },
+        { ...backend.other, name: 'others' },
       ]);
 
     beforeAll(async () => {

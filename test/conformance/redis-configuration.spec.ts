@@ -1,9 +1,11 @@
 import { Redis } from 'ioredis';
 
+import { configurationMetadataSchema } from '../../components-bridge/src/components/redis/metadata.js';
 import * as pb from '../../components-bridge/src/gen/layotto/bridge/v1/configuration_pb.js';
 import type { Change } from '../../components-bridge/src/primitives/configuration/watched-query.js';
 import type { Following } from '../../components-bridge/src/primitives/configuration/watches.js';
 import { Rooms } from '../support/rooms.js';
+import { SentinelServers } from '../support/sentinel-servers.js';
 import { startStore, type StoreServer } from '../support/store-servers.js';
 import { eventually } from '../support/wait.js';
 
@@ -132,7 +134,7 @@ describe('configuration.redis', () => {
     await eventually('it is told', () => told.at(-1)?.deleted === true);
   });
 
-  it('refuses a cluster, and a key that is its own', async () => {
+  it('refuses a key that is its own', async () => {
     await start();
     const items = [{ key: 'layotto||item||a', content: 'x' }];
     const save = rooms.call('Configuration/SaveConfiguration', SAVE, { storeName: 'configs', items });
@@ -169,5 +171,58 @@ describe('configuration.redis', () => {
     // A read of 9,000 keys takes about 40 commands; without a pause there would be one after the other.
     expect(commands).toBeLessThan(1_000);
     expect(told.length).toBeGreaterThan(1);
+  });
+});
+
+test('configuration.redis refuses a cluster', () => {
+  const metadata = { redisHost: 'a:1,b:1', redisType: 'cluster' };
+  const [issue] = configurationMetadataSchema.safeParse(metadata).error?.issues ?? [];
+  expect(issue).toMatchObject({
+    path: ['redisType'],
+    message: expect.stringMatching(/^expected node: /) as string,
+  });
+});
+
+describe('configuration.redis by Sentinel', () => {
+  let group: SentinelServers;
+  let rooms: Rooms;
+
+  beforeAll(async () => {
+    group = await SentinelServers.start();
+    rooms = await Rooms.open([{ name: 'configs', type: 'configuration.redis', metadata: group.metadata }]);
+  }, 40_000);
+
+  afterAll(async () => {
+    await rooms?.close();
+    await group?.stop();
+  });
+
+  it('goes on telling of changes after another server has become the primary', async () => {
+    const told: Change[] = [];
+    const asked = { appId: '', group: '', label: '', keys: ['k'], metadata: {} };
+    const following = rooms.watches.follow('configs', asked, {
+      changed: (changes) => void told.push(...changes),
+      ended: () => undefined,
+    });
+    await following.query.firstTry;
+    const before = await group.primary();
+    await group.askServer(before, (redis) => redis.set('k', 'before||1'));
+    await eventually('the change is told', () => told.at(-1)?.item.content === 'before');
+    await group.settled();
+    await group.askSentinel('FAILOVER', 'main');
+    const after = await eventually(
+      'another server is the primary',
+      async () => {
+        const now = await group.primary();
+        return now.port !== before.port && now;
+      },
+      { timeoutMs: 20_000 },
+    );
+    let n = 0;
+    await eventually('changes are told again', async () => {
+      await group.askServer(after, (redis) => redis.set('k', `after||${++n}`));
+      return told.at(-1)?.item.content === 'after';
+    });
+    following.close();
   });
 });

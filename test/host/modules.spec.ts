@@ -10,6 +10,7 @@ const RUNTIME = '/spec.proto.runtime.v1.Runtime';
 /** For each module, a call that it refuses by itself if it serves it, and the code of that. */
 const MODULES: Record<string, [path: string, code: number]> = {
   binding: [`${RUNTIME}/InvokeBinding`, 13],
+  configuration: [`${RUNTIME}/GetConfiguration`, 9],
   file: [`${RUNTIME}/ListFile`, 3],
   hello: [`${RUNTIME}/SayHello`, 3],
   lifecycle: ['/spec.proto.runtime.v1.Lifecycle/ApplyConfiguration', 3],

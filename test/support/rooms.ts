@@ -13,7 +13,7 @@ import { LiveAnswers } from '../../components-bridge/src/primitives/configuratio
 import { ConfigurationService } from '../../components-bridge/src/primitives/configuration/service.js';
 import { Watches } from '../../components-bridge/src/primitives/configuration/watches.js';
 import type { ComponentType } from '../../components-bridge/src/primitives/component.js';
-import type { Handler } from '../../components-bridge/src/primitives/handler.js';
+import type { Handler, Service } from '../../components-bridge/src/primitives/handler.js';
 import { FileService } from '../../components-bridge/src/primitives/file/service.js';
 import { HelloService } from '../../components-bridge/src/primitives/hello/service.js';
 import { LifecycleService } from '../../components-bridge/src/primitives/lifecycle/service.js';
@@ -23,7 +23,9 @@ import { SecretReferences } from '../../components-bridge/src/primitives/secret/
 import { SecretService } from '../../components-bridge/src/primitives/secret/service.js';
 import { heedBiggerThan } from '../../components-bridge/src/primitives/sequencer/bigger-than.js';
 import { SequencerService } from '../../components-bridge/src/primitives/sequencer/service.js';
+import type { StreamHandler } from '../../components-bridge/src/primitives/stream.js';
 import { Secrets } from '../../components-bridge/src/telemetry/secrets.js';
+import { TestStream } from './message-stream.js';
 import { eventually } from './wait.js';
 
 export type RoomComponent = Pick<ComponentConfig, 'name' | 'type'> & Partial<ComponentConfig>;
@@ -52,6 +54,7 @@ export class Rooms {
   readonly live: LiveAnswers;
   readonly #configuration: ConfigurationService;
   readonly #handlers = new Map<string, Handler>();
+  readonly #streams = new Map<string, StreamHandler>();
 
   private constructor(
     readonly dataDir: string,
@@ -88,7 +91,7 @@ export class Rooms {
       watches: this.watches,
       live: this.live,
     });
-    const services = [
+    const services: Service[] = [
       new BindingService(asked),
       this.#configuration,
       new FileService(asked),
@@ -98,8 +101,9 @@ export class Rooms {
       new SequencerService({ ...asked, ...OWNER }),
       new LifecycleService(lifecycle),
     ];
-    for (const { handlers } of services) {
+    for (const { handlers, streams = new Map<string, StreamHandler>() } of services) {
       for (const [method, handler] of handlers) this.#handlers.set(method, handler);
+      for (const [path, handler] of streams) this.#streams.set(path, handler);
     }
   }
 
@@ -143,6 +147,13 @@ export class Rooms {
     const call = new Call(method, traceparent, performance.now());
     call.deadline = call.arrived + deadlineMs;
     return fromBinary(output, await handler(toBinary(input, create(input, request)), call));
+  }
+
+  /** Begins a call of a streaming method. @param path as callers know it */
+  stream(path: string): TestStream {
+    const handler = this.#streams.get(path);
+    if (handler === undefined) throw new Error(`no stream handler for ${path}`);
+    return new TestStream(path, handler);
   }
 
   async close(): Promise<void> {

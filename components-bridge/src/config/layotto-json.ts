@@ -295,8 +295,10 @@ class LayottoReader {
       const inner = [...path, key];
       const empty = Array.isArray(value[key]) && value[key].length === 0;
       if (empty) continue;
-      // Settings that are maps, such as biggerThan, are JSON in metadata.
-      const written = isRecord(value[key]) ? JSON.stringify(value[key]) : document.textOf(inner);
+      // Settings that are maps, such as biggerThan, are JSON in metadata; lists, such as address, have commas.
+      const written = isRecord(value[key])
+        ? JSON.stringify(value[key])
+        : (listText(value[key]) ?? document.textOf(inner));
       if (key === 'secret_ref') settings.secretRefs = readLayottoSecretRefs(document, inner, findings);
       else if (key === 'access') {
         const access = readAccess(document, inner, NATIVE_ACCESS, findings);
@@ -308,4 +310,10 @@ class LayottoReader {
     }
     return settings;
   }
+}
+
+function listText(value: unknown): string | undefined {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
+    ? value.join(',')
+    : undefined;
 }

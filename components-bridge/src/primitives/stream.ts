@@ -13,6 +13,8 @@ export interface MessageStream {
   readonly signal: AbortSignal;
   /** Aborted when the bridge is about to end: a stream that lasts until its caller goes should end now. */
   readonly leaving: AbortSignal;
+  /** Resolves when the caller has sent its last message, which may be before `read` says so. */
+  readonly ended: Promise<void>;
   /**
    * The next message, undefined after the last. One read at a time.
    *

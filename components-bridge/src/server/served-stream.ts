@@ -41,6 +41,8 @@ export class ServedStream implements MessageStream {
   #read = false;
   #over = false;
   #endsBeforeReset = false;
+  #onEnded: () => void = () => undefined;
+  readonly ended = new Promise<void>((resolve) => (this.#onEnded = resolve));
 
   constructor(
     private readonly grpc: ServerInterceptingCallInterface,
@@ -121,6 +123,7 @@ export class ServedStream implements MessageStream {
    */
   #halfClosed(): void {
     this.#read = true;
+    this.#onEnded();
     this.grpc.startRead();
     if (this.#endsBeforeReset) setTimeout(() => this.#received(undefined), DOUBT_MS);
     else setImmediate(() => this.#received(undefined));

@@ -1,5 +1,6 @@
 /** Layotto's own API, through its client from npm. */
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 
 import layotto from 'layotto';
 
@@ -80,6 +81,15 @@ export async function layottoGrpc({ host, port, store: storeName, prefix }, step
     assert.equal(Buffer.from(data).toString('utf8'), 'buy apples');
     await invoke('delete');
     return 'a file written, read and deleted';
+  });
+  await step('put a file', async () => {
+    const file = { storeName: 'file', name: `${prefix}notes/apples.txt` };
+    await client.file.put({ ...file, stream: Readable.from([Buffer.from('red, '), Buffer.from('round')]) });
+    const parts = [];
+    for await (const part of await client.file.get(file)) parts.push(part);
+    assert.equal(Buffer.concat(parts).toString('utf8'), 'red, round');
+    await client.file.delete(file);
+    return 'put, got and deleted, as streams';
   });
   await step('configuration', async () => {
     const at = { storeName: 'configstore', appId: 'quickstart' };

@@ -186,6 +186,20 @@ describe('live answers', () => {
     await until(() => filter.fresh.length > length, 'freshness again');
   });
 
+  test('of a store that can only be read now and then are fresh since they were read', async () => {
+    await begin();
+    store.items.set('k', '1');
+    // As one that polls: it cannot tell, so it says that anything may have changed.
+    store.confirm = async () => store.notices.allChanged();
+    const filter = joined();
+    touch('k');
+    await until(() => filter.fresh.length > 3, 'freshness');
+    expect(filter.told('k')).toEqual(['1']);
+    for (const { freshness } of filter.pushes) {
+      if (freshness !== undefined) expect(Number(freshness.ageUs)).toBeLessThan(600_000);
+    }
+  });
+
   test('of which a change is known and not yet read are not fresh', async () => {
     await begin();
     store.items.set('k', '1');

@@ -58,6 +58,8 @@ interface Live {
   response: Uint8Array | undefined;
   /** Filters were told a response, and must be told if there is none any more. */
   told: boolean;
+  /** When filters were told that it is right: of which moment. */
+  freshAt: number;
 }
 
 interface LiveStore {
@@ -143,6 +145,7 @@ export class LiveAnswers {
       following: undefined,
       response: undefined,
       told: false,
+      freshAt: -Infinity,
     };
     const { group, label, appId, keys, metadata } = asked;
     live.following = this.options.watches.follow(
@@ -288,17 +291,34 @@ export class LiveAnswers {
     store.beating = true;
     store.beatAgain = false;
     const at = performance.now();
-    const proven = store.answers.size > 0 && (await this.options.watches.confirm(store.name));
+    if (store.answers.size > 0) await this.options.watches.confirm(store.name);
     store.beating = false;
     if (this.#stores.get(store.name) !== store) return;
-    if (proven) this.#tellFresh(store, at);
+    this.#tellFresh(store, at);
     this.#beatIn(store, store.beatAgain ? AFTER_WRITE_MS : this.#rhythm(store));
   }
 
-  #tellFresh(store: LiveStore, at: number): void {
-    const fresh = [...store.answers.values()].filter(
-      ({ response, following }) => response !== undefined && (following?.query.currentAt ?? 0) >= at,
-    );
+  /** @param proof when the last proof was asked for */
+  #tellFresh(store: LiveStore, proof: number): void {
+    const proven: Live[] = [];
+    // A store that cannot prove anything is read now and then: what was read since was right then.
+    const read: Live[] = [];
+    let oldest = Infinity;
+    for (const live of store.answers.values()) {
+      const at = live.following?.query.currentAt ?? -Infinity;
+      if (live.response === undefined || at <= live.freshAt) continue;
+      live.freshAt = at;
+      if (at >= proof) proven.push(live);
+      else {
+        read.push(live);
+        oldest = Math.min(oldest, at);
+      }
+    }
+    this.#tellFreshSince(store, proven, proof);
+    this.#tellFreshSince(store, read, oldest);
+  }
+
+  #tellFreshSince(store: LiveStore, fresh: readonly Live[], at: number): void {
     if (fresh.length === 0) return;
     for (const { outlet, pending } of this.#listeners) {
       // What a filter has not been told yet is not what it has.

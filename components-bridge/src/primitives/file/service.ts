@@ -9,6 +9,7 @@ import type { Handler, Service } from '../handler.js';
 import type { ComponentRegistry } from '../registry.js';
 import type { ComponentSlot } from '../slot.js';
 import type { StreamHandler } from '../stream.js';
+import { OpenPuts } from './open-puts.js';
 import { DEFAULT_PAGE, LONGEST_PAGE, pageOf } from './page.js';
 import type { FileStore } from './store.js';
 import { FileStreams } from './streams.js';
@@ -28,6 +29,7 @@ export class FileService implements Service {
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly streams: ReadonlyMap<string, StreamHandler>;
   readonly #backends: Backends;
+  readonly #puts = new OpenPuts();
 
   constructor(private readonly options: FileServiceOptions) {
     this.#backends = options.backends ?? new Backends();
@@ -36,7 +38,7 @@ export class FileService implements Service {
       [`${this.name}/DelFile`, (payload, call) => this.#delete(payload, call)],
       [`${this.name}/GetFileMeta`, (payload, call) => this.#meta(payload, call)],
     ]);
-    this.streams = new FileStreams(options.registry, this.#backends).handlers;
+    this.streams = new FileStreams(options.registry, this.#backends, this.#puts).handlers;
   }
 
   async #list(payload: Uint8Array, call: Call): Promise<Uint8Array> {
@@ -83,9 +85,10 @@ export class FileService implements Service {
   ): Promise<Result> {
     const { storeName = '', name = '' } = request ?? {};
     const slot = this.#slot(storeName, operation);
-    return slot.use(() =>
-      this.#backends.ask(call, slot, operation, (store: FileStore) => perform(store, name), WORDING),
-    );
+    return slot.use(async () => {
+      await this.#puts.settled(slot, operation === 'list' ? undefined : name);
+      return this.#backends.ask(call, slot, operation, (store: FileStore) => perform(store, name), WORDING);
+    });
   }
 
   #slot(storeName: string, operation: string): ComponentSlot {

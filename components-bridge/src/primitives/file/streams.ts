@@ -7,6 +7,7 @@ import { Code, OperationError } from '../errors.js';
 import type { ComponentRegistry } from '../registry.js';
 import type { ComponentSlot } from '../slot.js';
 import type { MessageStream, StreamHandler } from '../stream.js';
+import type { OpenPuts } from './open-puts.js';
 import type { FileStore } from './store.js';
 import { GET_WORDING, WORDING } from './wording.js';
 
@@ -26,6 +27,7 @@ export class FileStreams {
   constructor(
     private readonly registry: ComponentRegistry,
     private readonly backends: Backends,
+    private readonly puts: OpenPuts,
   ) {}
 
   async #get(stream: MessageStream): Promise<void> {
@@ -34,6 +36,7 @@ export class FileStreams {
     const { storeName, name } = decode(pb.GetFileRequestSchema, payload);
     const slot = this.#slot('get', storeName, `not supported store type: ${storeName}`);
     await slot.use(async () => {
+      await this.puts.settled(slot, name);
       const reader = await this.backends.ask(
         stream.call,
         slot,
@@ -61,7 +64,7 @@ export class FileStreams {
     const { storeName, name } = first;
     const metadata = new Map(Object.entries(first.metadata));
     const slot = this.#slot('put', storeName, `not support store type: ${storeName}`);
-    await slot.use(async () => {
+    const over = slot.use(async () => {
       const ask = <Result>(operation: string, perform: (store: FileStore) => Promise<Result>) =>
         this.backends.ask(stream.call, slot, operation, perform, WORDING);
       const writer = await ask('put', (store) => store.write(name, metadata));
@@ -79,8 +82,10 @@ export class FileStreams {
         await writer.discard();
         throw error;
       }
-      await stream.send(toBinary(pb.PutFileResponseSchema, create(pb.PutFileResponseSchema)));
     });
+    this.puts.add(slot, name, stream.ended, over);
+    await over;
+    await stream.send(toBinary(pb.PutFileResponseSchema, create(pb.PutFileResponseSchema)));
   }
 
   #slot(operation: string, storeName: string, unknown: string): ComponentSlot {

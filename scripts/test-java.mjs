@@ -1,0 +1,90 @@
+/**
+ * Apollo's own Java clients against the stand-in for Apollo: `node --import ./scripts/lib/typescript.mjs
+ * scripts/test-java.mjs`. Maven fetches the clients and says where they are; the JDK compiles and runs the suite. Ends
+ * with one line, `N passed, N failed`.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+
+import { ApolloStandIn, ENV, TOKEN, USER } from '../tools/apollo/stand-in.js';
+import { root } from './lib/tree.mjs';
+
+/** A plugin of its own version, so that Maven's many default ones are not needed. */
+const CLASS_PATH = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath';
+const APP = 'shop';
+const ACCESS_KEY = 'a key of nobody else';
+/** Tests in ApolloClients.java: one that is not heard of has failed. */
+const TESTS = 6;
+/** Long enough for a cold machine to fetch what it needs. */
+const FETCH_MS = 150_000;
+const RUN_MS = 60_000;
+
+const work = mkdtempSync(join(tmpdir(), 'layotto-java-'));
+let passed = 0;
+try {
+  await test();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}
+console.log(`${passed} passed, ${TESTS - passed} failed`);
+process.exit(passed === TESTS ? 0 : 1);
+
+async function test() {
+  const list = join(work, 'classpath');
+  const pom = join(root, 'test/java/pom.xml');
+  const maven = ['-B', '-q', '-f', pom, CLASS_PATH, `-Dmdep.outputFile=${list}`];
+  // A registry that does not answer at once is asked again.
+  await run('mvn', maven, FETCH_MS).catch(() => run('mvn', maven, FETCH_MS));
+  const classPath = [readFileSync(list, 'utf8').trim(), work].join(delimiter);
+  await run('javac', ['-cp', classPath, '-d', work, join(root, 'test/java/src/ApolloClients.java')], RUN_MS);
+
+  const apollo = await ApolloStandIn.start();
+  try {
+    apollo.createApp(APP);
+    apollo.createAccessKey(APP, ACCESS_KEY);
+    apollo.release(APP, 'application', { greeting: 'hello' });
+    const properties = {
+      'app.id': APP,
+      'apollo.meta': apollo.meta,
+      'apollo.cache-dir': join(work, 'cache'),
+      portal: apollo.portal.url,
+      token: TOKEN,
+      env: ENV,
+      user: USER,
+    };
+    await suite(classPath, { ...properties, 'apollo.access-key.secret': ACCESS_KEY });
+    const other = { 'apollo.access-key.secret': 'another', 'apollo.cache-dir': join(work, 'other-cache') };
+    await suite(classPath, { ...properties, ...other }, 'with-a-wrong-access-key');
+  } finally {
+    await apollo.stop();
+  }
+}
+
+async function suite(classPath, properties, ...args) {
+  const settings = Object.entries(properties).map(([key, value]) => `-D${key}=${value}`);
+  const output = await run('java', [...settings, '-cp', classPath, 'ApolloClients', ...args], RUN_MS);
+  for (const line of output.split('\n').filter((one) => /^(ok|FAILED) /.test(one))) {
+    console.log(line);
+    if (line.startsWith('ok ')) passed++;
+  }
+}
+
+/** Runs a program to its end. @returns what it wrote to standard output */
+function run(command, args, timeoutMs) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: work, stdio: ['ignore', 'pipe', 'pipe'], timeout: timeoutMs });
+    let output = '';
+    let errors = '';
+    child.stdout.on('data', (chunk) => (output += chunk));
+    child.stderr.on('data', (chunk) => (errors += chunk));
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      if (code === 0) resolve(output);
+      else reject(new Error(`${command} ended with ${signal ?? code}\n${output}${errors}`));
+    });
+  });
+}

@@ -1,4 +1,3 @@
-import { checkComponents } from '../../config/components.js';
 import type { DraftComponent } from '../../config/draft.js';
 import { SECTIONS } from '../../config/layotto-sections.js';
 import { answerStaleness } from '../../config/answer-in-envoy.js';
@@ -49,7 +48,7 @@ export class LifecycleService implements Service {
     if (slot === undefined) {
       throw invalid(`component not found. kind: ${kind} , name: ${name}`);
     }
-    const config = this.#checked(slot.config, metadata);
+    const config = await this.#checked(slot.config, metadata);
     const wait = Math.min(LONGEST_WAIT_MS, call.deadline - performance.now() - ANSWER_MS);
     const reason = await this.options.registry.exchange(config, Math.max(0, wait));
     if (reason !== undefined) {
@@ -65,7 +64,9 @@ export class LifecycleService implements Service {
    *
    * @throws OperationError that says everything that is wrong with them
    */
-  #checked(before: ComponentConfig, metadata: Record<string, string>): ComponentConfig {
+  async #checked(before: ComponentConfig, metadata: Record<string, string>): Promise<ComponentConfig> {
+    // It brings along what reads configuration files, which a bridge that nobody changes does not need.
+    const { checkComponents } = await import('../../config/components.js');
     const findings = new Findings();
     const [after] = checkComponents([draftOf(before, metadata)], this.options.catalog, findings);
     if (after === undefined || findings.problems.length > 0) {

@@ -41,7 +41,10 @@ describe('StreamServer', () => {
   });
 
   async function serve(handler: StreamHandler, replace = false): Promise<StreamServer> {
-    const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+    const log = pino(
+      { level: 'trace' },
+      { write: (line: string) => void lines.push(JSON.parse(line) as (typeof lines)[number]) },
+    );
     const server = new StreamServer({
       socketPath,
       services: [{ name: 'x', handlers: new Map(), streams: new Map([['/x.Y/Z', handler]]) }],

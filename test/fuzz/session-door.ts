@@ -22,7 +22,7 @@ const CONNECTIONS = 8;
 const GROUPS = 32;
 
 /** Kinds of frames that a bridge sends. */
-const SENT = new Set([Kind.HELLO, Kind.RESULT, Kind.FAILURE, Kind.ACK, Kind.PONG, Kind.GOAWAY]);
+const SENT = new Set([Kind.HELLO, Kind.RESULT, Kind.FAILURE, Kind.ACK, Kind.PUSH, Kind.PONG, Kind.GOAWAY]);
 
 /** A storm on the bridge's own socket. @param limit `limits.message`, in bytes */
 export async function sessionStorm(

@@ -1,5 +1,4 @@
 /** Layotto's file methods, by the gRPC client in the npm package `layotto`. Streams heed back-pressure. */
-import { once } from 'node:events';
 import { createRequire } from 'node:module';
 
 import { credentials } from '@grpc/grpc-js';
@@ -42,7 +41,8 @@ export class Files {
         message.setStoreName(this.#storeName);
         message.setName(name);
         message.setData(part);
-        if (!call.write(message)) await Promise.race([once(call, 'drain'), answered]);
+        // One at a time: Node does not send the end of a stream that is cancelled while some of it is still to be sent.
+        await Promise.race([new Promise((resolve) => call.write(message, resolve)), answered]);
       }
     } catch (error) {
       answered.catch(() => undefined);

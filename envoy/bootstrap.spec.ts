@@ -4,7 +4,7 @@ import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { sampleCatalog } from '../test/support/sample-catalog.js';
 import { EXTENSION_FILE, renderBootstrap, toYaml } from './bootstrap.js';
 import type { BootstrapOptions } from './bootstrap.js';
-import { STREAM_PATHS } from './names.js';
+import { STREAM_PATHS, UPLOAD_PATH } from './names.js';
 import { SAMPLE_CONFIG } from './samples.js';
 
 const options: BootstrapOptions = {
@@ -134,7 +134,7 @@ describe('the bootstrap', () => {
             routes: [
               ...STREAM_PATHS.map((path) => ({
                 match: { path, grpc: {} },
-                route: passed,
+                route: path === UPLOAD_PATH ? { ...passed, idle_timeout: '300s' } : passed,
                 typed_per_filter_config: reply,
               })),
               { match: { prefix: '/', grpc: {} }, route },

@@ -25,10 +25,13 @@ export const FILTERS = {
   router: 'envoy.filters.http.router',
 } as const;
 
+/** The streaming method in which only the caller has something to send. */
+export const UPLOAD_PATH = '/spec.proto.runtime.v1.Runtime/PutFile';
+
 /** Methods whose messages pass to the bridge as they are, as paths. The filter's router knows the same ones. */
 export const STREAM_PATHS: readonly string[] = [
   '/spec.proto.runtime.v1.Runtime/GetFile',
-  '/spec.proto.runtime.v1.Runtime/PutFile',
+  UPLOAD_PATH,
   '/spec.proto.runtime.v1.Runtime/SubscribeConfiguration',
   '/dapr.proto.runtime.v1.Dapr/SubscribeConfigurationAlpha1',
   '/dapr.proto.runtime.v1.Dapr/SubscribeConfiguration',

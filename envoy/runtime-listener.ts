@@ -1,6 +1,6 @@
 import type { ListenAddress, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { streamsSocket } from '../components-bridge/src/config/sockets.js';
-import { CLUSTERS, FILTERS, STREAM_PATHS, TYPES } from './names.js';
+import { CLUSTERS, FILTERS, STREAM_PATHS, TYPES, UPLOAD_PATH } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { replyShim } from './reply-shim.js';
 import { tracingParts } from './tracing.js';
@@ -57,6 +57,8 @@ export function runtimeListener(
   };
 }
 
+/** How long an upload may stand still. */
+const UPLOAD_IDLE = '300s';
 /** What the actuator answers, and its methods. */
 const ACTUATOR_READS = ['/actuator/health/liveness', '/actuator/health/readiness', '/actuator/info'];
 const LOGGER = '/actuator/logger';
@@ -184,6 +186,7 @@ function connectionManager(
 /**
  * Streams go to the bridge, with nothing held back on the way: neither filter waits for a body there. They may last and
  * be silent as long as they like, unless the caller gives a deadline: Envoy heeds that, and nobody behind it needs to.
+ * Only an upload that stands still is ended: its caller may have given it up without a word, and it counts as open.
  */
 function passingRoutes(): EnvoyObject[] {
   return STREAM_PATHS.map((path) => ({
@@ -200,7 +203,7 @@ function passingRoutes(): EnvoyObject[] {
     route: {
       cluster: CLUSTERS.streams,
       timeout: '0s',
-      idle_timeout: '0s',
+      idle_timeout: path === UPLOAD_PATH ? UPLOAD_IDLE : '0s',
       max_stream_duration: { max_stream_duration: '0s', grpc_timeout_header_max: '0s' },
     },
     ...withoutReplyFilter(),

@@ -271,3 +271,31 @@ test('too many streams and a wrong token are refused in Envoy, in hold mode too'
     await runtime.stop();
   }
 });
+
+test('an upload that stands still is ended, and does not count as open any more', async () => {
+  let routes = 0;
+  const soon = (key: string, value: unknown): unknown => {
+    if (key !== 'idle_timeout' || value !== '300s') return value;
+    routes++;
+    return '1s';
+  };
+  const runtime = await Runtime.start({
+    components: COMPONENTS,
+    limits: { streams: 1 },
+    bootstrap: (rendered) => JSON.parse(JSON.stringify(rendered, soon)) as typeof rendered,
+  });
+  const raw = await runtime.connect();
+  const uploads = join(runtime.config.dataDir, 'file/file/.layotto-uploads');
+  try {
+    const given = raw.start({ path: PUT_FILE, end: false });
+    given.stream.write(frame('given-up', 'the first part'));
+    await eventually('it is under way', async () => (await readdir(uploads)).length === 1);
+    expect(await given.answer).toMatchObject({ grpcMessage: 'stream timeout' });
+    await eventually('nothing is left of it', async () => (await readdir(uploads)).length === 0);
+    const next = await raw.send({ path: PUT_FILE, body: [frame('next', 'whole')] });
+    expect(next.grpcStatus).toBe(0);
+    expect(routes).toBeGreaterThan(0);
+  } finally {
+    await runtime.stop();
+  }
+});

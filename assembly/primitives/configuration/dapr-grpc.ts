@@ -6,6 +6,7 @@ import { clip, Exchange, Step } from '../../dialects/exchange';
 import { addDetails } from '../../dialects/grpc';
 import { Handler, UNREADABLE } from '../../dialects/handler';
 import { Router } from '../../dialects/router';
+import { Refusal, refusalCode } from '../../dialects/store-refusal';
 import * as dapr from '../../wire/gen/dapr/proto/runtime/v1/configuration';
 import {
   GetConfigurationRequest,
@@ -21,7 +22,7 @@ import {
   refusalText,
   shownKeys,
 } from './dapr-texts';
-import { checkStore, GET_CONFIGURATION, Refusal, refusalCode, UNSUBSCRIBE_CONFIGURATION } from './operations';
+import { checkStore, GET_CONFIGURATION, UNSUBSCRIBE_CONFIGURATION } from './operations';
 
 class GetConfiguration extends Handler {
   /** For error texts. */

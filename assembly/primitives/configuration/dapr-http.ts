@@ -12,6 +12,7 @@ import {
 import { clip, Exchange, Step } from '../../dialects/exchange';
 import { Handler, UNREADABLE } from '../../dialects/handler';
 import { Router } from '../../dialects/router';
+import { Refusal } from '../../dialects/store-refusal';
 import { ByteWriter } from '../../wire/bytes';
 import {
   CallAppRequest,
@@ -33,7 +34,7 @@ import {
   refusalText,
   shownKeys,
 } from './dapr-texts';
-import { CALL_APP, checkStore, GET_CONFIGURATION, Refusal, UNSUBSCRIBE_CONFIGURATION } from './operations';
+import { CALL_APP, checkStore, GET_CONFIGURATION, UNSUBSCRIBE_CONFIGURATION } from './operations';
 
 const KEY = literal('key');
 const OK = literal('{"ok":true}');

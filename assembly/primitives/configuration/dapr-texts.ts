@@ -1,8 +1,8 @@
 // Dapr's words for what goes wrong with configuration, over gRPC and over HTTP.
 
 import { Exchange } from '../../dialects/exchange';
+import { Refusal } from '../../dialects/store-refusal';
 import { literal, View, viewLen } from '../../wire/view';
-import { Refusal } from './operations';
 
 export const ERR_CONFIGURATION_STORE_NOT_CONFIGURED = literal('ERR_CONFIGURATION_STORE_NOT_CONFIGURED');
 export const ERR_CONFIGURATION_STORE_NOT_FOUND = literal('ERR_CONFIGURATION_STORE_NOT_FOUND');

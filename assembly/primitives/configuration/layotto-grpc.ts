@@ -5,20 +5,14 @@ import { Code } from '../../dialects/codes';
 import { clip, Exchange, Step } from '../../dialects/exchange';
 import { Handler } from '../../dialects/handler';
 import { Router } from '../../dialects/router';
+import { Refusal, refusalCode } from '../../dialects/store-refusal';
 import {
   DeleteConfigurationRequest,
   GetConfigurationRequest,
   SaveConfigurationRequest,
 } from '../../wire/gen/layotto/bridge/v1/configuration';
 import { View } from '../../wire/view';
-import {
-  checkStore,
-  DELETE_CONFIGURATION,
-  GET_CONFIGURATION,
-  Refusal,
-  refusalCode,
-  SAVE_CONFIGURATION,
-} from './operations';
+import { checkStore, DELETE_CONFIGURATION, GET_CONFIGURATION, SAVE_CONFIGURATION } from './operations';
 
 abstract class ConfigurationHandler extends Handler {
   protected read(exchange: Exchange, decoded: bool, store: View, operation: View): Step {

@@ -1,8 +1,8 @@
 // Configuration: the operations at the bridge, and the check every door makes
 // before one is sent.
 
-import { Code } from '../../dialects/codes';
 import { Exchange } from '../../dialects/exchange';
+import { findStore, Refusal } from '../../dialects/store-refusal';
 import { literal, View } from '../../wire/view';
 
 export const GET_CONFIGURATION = literal('layotto.bridge.v1.Configuration/GetConfiguration');
@@ -14,23 +14,7 @@ export const UNSUBSCRIBE_CONFIGURATION = literal('layotto.bridge.v1.Configuratio
 
 const CONFIGURATION = literal('configuration');
 
-/** Why a configuration call is refused before it reaches the bridge. */
-export enum Refusal {
-  None,
-  /** No configuration store is configured at all. */
-  NotConfigured,
-  StoreNotFound,
-  /** The message cannot be decoded. */
-  Malformed,
-}
-
 /** Finds the store, or says why not. */
 export function checkStore(exchange: Exchange, name: View): Refusal {
-  if (exchange.findComponent(CONFIGURATION, name) !== null) return Refusal.None;
-  return exchange.configuration.serves(CONFIGURATION) ? Refusal.StoreNotFound : Refusal.NotConfigured;
-}
-
-/** google.rpc.Code of a refusal. */
-export function refusalCode(refusal: Refusal): i32 {
-  return refusal == Refusal.NotConfigured ? Code.FAILED_PRECONDITION : Code.INVALID_ARGUMENT;
+  return findStore(exchange, CONFIGURATION, name);
 }

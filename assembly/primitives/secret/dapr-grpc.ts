@@ -4,9 +4,9 @@
 import { Exchange } from '../../dialects/exchange';
 import { Handler } from '../../dialects/handler';
 import { Router } from '../../dialects/router';
+import { Refusal } from '../../dialects/store-refusal';
 import { View } from '../../wire/view';
 import { GetBulkSecret, GetSecret, Spelling } from './grpc';
-import { Refusal } from './operations';
 
 /** Dapr's words, over gRPC and over HTTP. */
 export class DaprSpelling extends Spelling {

@@ -11,6 +11,7 @@ import {
 import { clip, Exchange, Step } from '../../dialects/exchange';
 import { Handler, UNREADABLE } from '../../dialects/handler';
 import { Router } from '../../dialects/router';
+import { Refusal } from '../../dialects/store-refusal';
 import {
   GetBulkSecretRequest,
   GetBulkSecretResponse,
@@ -20,7 +21,7 @@ import {
 import { jsonString, jsonStringMap } from '../../wire/json-writer';
 import { literal, View } from '../../wire/view';
 import { DAPR_SPELLING } from './dapr-grpc';
-import { checkStore, failureCode, GET_BULK_SECRET, GET_SECRET, Refusal } from './operations';
+import { checkStore, failureCode, GET_BULK_SECRET, GET_SECRET } from './operations';
 
 const ERR_SECRET_STORES_NOT_CONFIGURED = literal('ERR_SECRET_STORES_NOT_CONFIGURED');
 const ERR_SECRET_STORE_NOT_FOUND = literal('ERR_SECRET_STORE_NOT_FOUND');

@@ -4,9 +4,10 @@
 import { Code } from '../../dialects/codes';
 import { clip, Exchange, Step } from '../../dialects/exchange';
 import { Handler } from '../../dialects/handler';
+import { Refusal, refusalCode } from '../../dialects/store-refusal';
 import { GetBulkSecretRequest, GetSecretRequest } from '../../wire/gen/layotto/bridge/v1/secret';
 import { View } from '../../wire/view';
-import { checkStore, failureCode, GET_BULK_SECRET, GET_SECRET, Refusal, refusalCode } from './operations';
+import { checkStore, failureCode, GET_BULK_SECRET, GET_SECRET } from './operations';
 
 /** How one API spells secret errors. */
 export abstract class Spelling {

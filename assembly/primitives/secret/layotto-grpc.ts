@@ -3,9 +3,9 @@
 import { Exchange } from '../../dialects/exchange';
 import { Handler } from '../../dialects/handler';
 import { Router } from '../../dialects/router';
+import { Refusal } from '../../dialects/store-refusal';
 import { View } from '../../wire/view';
 import { GetBulkSecret, GetSecret, Spelling } from './grpc';
-import { Refusal } from './operations';
 
 class LayottoSpelling extends Spelling {
   refusal(exchange: Exchange, refusal: Refusal, store: View): View {

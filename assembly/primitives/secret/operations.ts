@@ -4,6 +4,7 @@
 
 import { Code } from '../../dialects/codes';
 import { Exchange } from '../../dialects/exchange';
+import { findStore, Refusal } from '../../dialects/store-refusal';
 import { literal, View } from '../../wire/view';
 
 export const GET_SECRET = literal('layotto.bridge.v1.Secret/GetSecret');
@@ -11,25 +12,9 @@ export const GET_BULK_SECRET = literal('layotto.bridge.v1.Secret/GetBulkSecret')
 
 const SECRET = literal('secret');
 
-/** Why a secret call is refused before it reaches the bridge. */
-export enum Refusal {
-  None,
-  /** No secret store is configured at all. */
-  NotConfigured,
-  StoreNotFound,
-  /** The message cannot be decoded. */
-  Malformed,
-}
-
 /** Finds the store, or says why not. */
 export function checkStore(exchange: Exchange, name: View): Refusal {
-  if (exchange.findComponent(SECRET, name) !== null) return Refusal.None;
-  return exchange.configuration.serves(SECRET) ? Refusal.StoreNotFound : Refusal.NotConfigured;
-}
-
-/** google.rpc.Code of a refusal, the same in both APIs. */
-export function refusalCode(refusal: Refusal): i32 {
-  return refusal == Refusal.NotConfigured ? Code.FAILED_PRECONDITION : Code.INVALID_ARGUMENT;
+  return findStore(exchange, SECRET, name);
 }
 
 /** Both APIs call a secret that is not there INTERNAL. */

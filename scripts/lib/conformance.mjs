@@ -52,11 +52,6 @@ export function resultsText(rows) {
   return `[\n${passed.map((row) => `  ${JSON.stringify(row)}`).join(',\n')}\n]\n`;
 }
 
-/** The committed results. */
-export function committedResults() {
-  return JSON.parse(readFileSync(RESULTS, 'utf8'));
-}
-
 /**
  * Results as a table: a line per backend, a column per primitive.
  * @param {{primitive: string, backend: string, setup: string}[]} results

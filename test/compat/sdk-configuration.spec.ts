@@ -1,17 +1,10 @@
-import { CommunicationProtocolEnum, DaprClient } from '@dapr/dapr';
+import { CommunicationProtocolEnum, type DaprClient } from '@dapr/dapr';
 import { Redis } from 'ioredis';
 import { Client as LayottoClient } from 'layotto';
+import { startDaprClient } from '../support/dapr-client.js';
 import { Runtime } from '../support/runtime.js';
 import { startStore, type StoreServer } from '../support/store-servers.js';
 import { eventually } from '../support/wait.js';
-
-const SILENT = {
-  error: () => undefined,
-  warn: () => undefined,
-  info: () => undefined,
-  verbose: () => undefined,
-  debug: () => undefined,
-};
 
 /** The published clients, unmodified, on configuration; with reads out of Envoy and without. */
 describe.each([
@@ -107,13 +100,7 @@ describe.each([
     let client: DaprClient;
 
     beforeAll(async () => {
-      client = new DaprClient({
-        daprHost: '127.0.0.1',
-        daprPort: String(runtime.port),
-        communicationProtocol: CommunicationProtocolEnum.GRPC,
-        logger: { service: SILENT },
-      });
-      await client.start();
+      client = await startDaprClient(runtime.port, CommunicationProtocolEnum.GRPC);
     });
 
     afterAll(() => client?.stop());

@@ -1,15 +1,7 @@
-import { CommunicationProtocolEnum, DaprClient } from '@dapr/dapr';
+import type { DaprClient } from '@dapr/dapr';
 import { Client as LayottoClient } from 'layotto';
+import { DAPR_PROTOCOLS, startDaprClient } from '../support/dapr-client.js';
 import { Runtime } from '../support/runtime.js';
-
-/** The client reports refusals on the console as well; they are wanted here. */
-const SILENT = {
-  error: () => undefined,
-  warn: () => undefined,
-  info: () => undefined,
-  verbose: () => undefined,
-  debug: () => undefined,
-};
 
 /** The published clients, unmodified, on locks and ids. */
 describe('published clients', () => {
@@ -84,20 +76,11 @@ describe('published clients', () => {
     });
   });
 
-  describe.each([
-    ['HTTP', CommunicationProtocolEnum.HTTP],
-    ['gRPC', CommunicationProtocolEnum.GRPC],
-  ])('@dapr/dapr over %s', (protocol, communicationProtocol) => {
+  describe.each(DAPR_PROTOCOLS)('@dapr/dapr over %s', (protocol, communicationProtocol) => {
     let client: DaprClient;
 
     beforeAll(async () => {
-      client = new DaprClient({
-        daprHost: '127.0.0.1',
-        daprPort: String(runtime.port),
-        communicationProtocol,
-        logger: { service: SILENT },
-      });
-      await client.start();
+      client = await startDaprClient(runtime.port, communicationProtocol);
     });
 
     afterAll(() => client?.stop());

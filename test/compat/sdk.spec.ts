@@ -1,16 +1,8 @@
-import { CommunicationProtocolEnum, DaprClient } from '@dapr/dapr';
+import type { DaprClient } from '@dapr/dapr';
 import { Client as LayottoClient } from 'layotto';
+import { DAPR_PROTOCOLS, startDaprClient } from '../support/dapr-client.js';
 import { EMBEDDED, redisComponent, Runtime, VERSION } from '../support/runtime.js';
 import { startStore, type StoreServer } from '../support/store-servers.js';
-
-/** The client reports refusals on the console as well; they are wanted here. */
-const SILENT = {
-  error: () => undefined,
-  warn: () => undefined,
-  info: () => undefined,
-  verbose: () => undefined,
-  debug: () => undefined,
-};
 
 /** Over HTTP the client returns a refused write as a value, over gRPC it throws. */
 async function orThrow(write: Promise<{ error?: Error }>): Promise<void> {
@@ -105,21 +97,12 @@ describe.each(['embedded', 'redis'])('published clients on %s', (store) => {
     });
   });
 
-  describe.each([
-    ['HTTP', CommunicationProtocolEnum.HTTP],
-    ['gRPC', CommunicationProtocolEnum.GRPC],
-  ])('@dapr/dapr over %s', (protocol, communicationProtocol) => {
+  describe.each(DAPR_PROTOCOLS)('@dapr/dapr over %s', (protocol, communicationProtocol) => {
     let client: DaprClient;
     const key = (name: string): string => `${protocol}-${name}`;
 
     beforeAll(async () => {
-      client = new DaprClient({
-        daprHost: '127.0.0.1',
-        daprPort: String(runtime.port),
-        communicationProtocol,
-        logger: { service: SILENT },
-      });
-      await client.start();
+      client = await startDaprClient(runtime.port, communicationProtocol);
     });
 
     afterAll(() => client?.stop());

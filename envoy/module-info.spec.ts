@@ -68,7 +68,7 @@ describe('modules from elsewhere', () => {
     expect(info).toMatchObject({
       abi: ['0.2.1'],
       imports: [],
-      exports: expect.arrayContaining(['proxy_on_configure']),
+      exports: expect.arrayContaining(['proxy_on_configure']) as unknown,
     });
     expect(info.section).toBeUndefined();
     expect(envoyProblems(info)).toEqual([]);

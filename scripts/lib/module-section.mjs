@@ -1,4 +1,5 @@
 /** Writes the section in which a module says what it is; envoy/module-info.ts reads it. */
+/* global WebAssembly */
 import { Buffer } from 'node:buffer';
 
 const SECTION = 'layotto.module';

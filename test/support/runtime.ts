@@ -351,6 +351,8 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
       concurrency: options.concurrency ?? 1,
       metricsPort: options.metrics === true ? await freePort() : 0,
     },
+    modules: { slots: 0 },
+    outbound: [],
     lifecycle: { apply: true, ...options.lifecycle },
     ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
     components: (options.components ?? [EMBEDDED]).map((component) => ({

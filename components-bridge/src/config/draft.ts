@@ -44,6 +44,8 @@ export interface Draft {
   dataDir?: string;
   limits: Partial<RuntimeConfig['limits']>;
   envoy: Partial<RuntimeConfig['envoy']>;
+  modules: Partial<RuntimeConfig['modules']>;
+  outbound?: RuntimeConfig['outbound'] | undefined;
   lifecycle: Partial<RuntimeConfig['lifecycle']>;
   tracing: Partial<NonNullable<RuntimeConfig['tracing']>>;
   /** Undefined if the file does not mention components at all. */
@@ -54,5 +56,14 @@ export interface Draft {
 
 /** A draft that says nothing. */
 export function emptyDraft(): Draft {
-  return { app: {}, listen: {}, limits: {}, envoy: {}, lifecycle: {}, tracing: {}, lineOf: () => 0 };
+  return {
+    app: {},
+    listen: {},
+    limits: {},
+    envoy: {},
+    modules: {},
+    lifecycle: {},
+    tracing: {},
+    lineOf: () => 0,
+  };
 }

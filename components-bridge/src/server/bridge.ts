@@ -339,7 +339,8 @@ export class Bridge {
 
   #healthPage(): AdminPage {
     const { version, configVersion, sessions, operations, components } = this.#state();
-    const health = { version, configVersion, sessions, operations, components };
+    const { protocol, services, filters } = this.#sessions.offer;
+    const health = { version, configVersion, protocol, services, sessions, filters, operations, components };
     return { contentType: 'application/json', body: `${JSON.stringify(health, null, 2)}\n` };
   }
 }

@@ -40,10 +40,18 @@ const MAY_IMPORT = {
   'assembly/envoy-replies.ts': PIPELINE,
   'assembly/refusals.ts': PIPELINE,
   'assembly/passed-stream.ts': [...PIPELINE, 'assembly/call-site.ts', 'assembly/envoy-replies.ts'],
-  'assembly/pipeline.ts': [
+  'assembly/call-reply.ts': [
     ...PIPELINE,
     'assembly/call-site.ts',
     'assembly/envoy-replies.ts',
+    'assembly/refusals.ts',
+  ],
+  'assembly/call-asking.ts': [...PIPELINE, 'assembly/call-reply.ts', 'assembly/refusals.ts'],
+  'assembly/pipeline.ts': [
+    ...PIPELINE,
+    'assembly/call-site.ts',
+    'assembly/call-asking.ts',
+    'assembly/call-reply.ts',
     'assembly/passed-stream.ts',
     'assembly/refusals.ts',
   ],

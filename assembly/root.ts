@@ -6,6 +6,7 @@ import { CallSite } from './call-site';
 import { noteHealth } from './config/component-health';
 import { Configuration } from './config/configuration';
 import { Listener } from './dialects/background';
+import { neededServices } from './dialects/bridge-method';
 import { DaprHttpDoor } from './dialects/dapr-http';
 import { takeRequest } from './dialects/exchange';
 import { GrpcDoor } from './dialects/grpc';
@@ -17,11 +18,13 @@ import { log } from './host/log';
 import { release } from './host/memory';
 import { RuntimeMetrics, Snapshot } from './metrics/runtime-metrics';
 import { Call } from './pipeline';
+import { PolicyStage } from './policy/stage';
 import { Budget } from './session/budget';
 import { Operation, Waiter } from './session/operation';
 import { PushListener, Session, SessionOptions, Submitted } from './session/session';
 import { ByteWriter } from './wire/bytes';
 import { Invalidation, LiveAnswer, Push } from './wire/gen/layotto/bridge/v1/session';
+import { VERSION } from './version';
 import { View } from './wire/view';
 
 /** While no session is up, the tick looks for one this often (milliseconds). */
@@ -84,6 +87,9 @@ export class Runtime extends CallSite implements PushListener {
     options.version = configuration.version;
     options.configVersion = configuration.configVersion;
     options.appId = configuration.appId;
+    options.moduleVersion = VERSION;
+    options.needs = neededServices();
+    this.policy = new PolicyStage(configuration);
     this.budget = new Budget(configuration.bytes, configuration.operations);
     this.session = new Session(this, options, this.budget, this);
     if (configuration.keepsAnswers) this.cache = new NearCache(configuration);
@@ -110,6 +116,7 @@ export class Runtime extends CallSite implements PushListener {
   /** Hands the host what was counted. */
   private tell(): void {
     this.calls.flush();
+    this.policy.tell();
     const metrics = this.metrics;
     const session = this.session;
     if (metrics === null || session === null) return;
@@ -161,6 +168,11 @@ export class Runtime extends CallSite implements PushListener {
   get started(): bool {
     const session = this.session;
     return session !== null && session.linksOpened > 0;
+  }
+
+  against(method: View): View {
+    const session = this.session;
+    return session === null ? 0 : session.against(method);
   }
 
   submit(operation: Operation): Submitted {

@@ -60,7 +60,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   const module = { file: options.moduleFile };
   const inline = options.delivery === 'inline';
   const filter = inline
-    ? inlineFilter(module, plugin)
+    ? inlineFilter(module, plugin, options.capabilities)
     : discoveredFilter(watched(extensionDir, RUNTIME_SLOT));
   const slots = inline ? [] : slotNames(config).filter((slot) => slot !== RUNTIME_SLOT);
   const adminSocket = options.adminSocket ?? join(config.dataDir, 'envoy-admin.sock');
@@ -109,7 +109,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   };
   const extensionConfigs: Record<string, string> = {};
   if (!inline) {
-    extensionConfigs[EXTENSION_FILE] = resource(extensionConfig(module, plugin));
+    extensionConfigs[EXTENSION_FILE] = resource(extensionConfig(module, plugin, options.capabilities));
     for (const slot of slots)
       extensionConfigs[slotFile(slot)] = resource(slotExtension(slot, options.slots?.get(slot)));
   }

@@ -2,6 +2,7 @@ import { RUNTIME_SLOT, spareSlots } from '../components-bridge/src/config/slots.
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
+import { capabilityRestriction } from './runtime-filter.js';
 
 /** A module in a slot, and what it is configured with. */
 export interface SlotModule {
@@ -10,6 +11,8 @@ export interface SlotModule {
   /** The plugin configuration. */
   configuration: string;
   rootId: string;
+  /** Host functions and callbacks that it may use, see `moduleCapabilities`. */
+  capabilities: readonly string[];
   /**
    * The module wants to see a body while it holds the headers back, as those of this project do. Modules of other SDKs
    * mean by the same answer that everything is held back.
@@ -73,6 +76,7 @@ export function slotExtension(slot: string, module: SlotModule | undefined): Env
           code: { local: { filename: module.file } },
         },
         configuration: { '@type': TYPES.string, value: module.configuration },
+        ...capabilityRestriction(module.capabilities),
       },
     },
   };

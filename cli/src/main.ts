@@ -1,3 +1,4 @@
+import { BRIDGE_OPTIONS, bridge } from './bridge.js';
 import { check } from './check.js';
 import { BUNDLE_OPTIONS, debugBundle } from './debug-bundle.js';
 import { CONFIG_OPTIONS } from './config-options.js';
@@ -45,6 +46,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'say everything that is wrong with a configuration',
     options: CONFIG_OPTIONS,
     run: check,
+  },
+  bridge: {
+    usage: 'bridge [options]',
+    summary: 'run the bridge alone, for an Envoy that runs elsewhere',
+    options: BRIDGE_OPTIONS,
+    run: bridge,
   },
   'envoy bootstrap': {
     usage: 'envoy bootstrap [options]',

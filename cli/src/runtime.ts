@@ -6,6 +6,7 @@ import type { RuntimeConfig } from '../../components-bridge/src/config/types.js'
 import { RUNTIME_SLOT } from '../../components-bridge/src/config/slots.js';
 import { renderBootstrap } from '../../envoy/bootstrap.js';
 import type { RenderedBootstrap } from '../../envoy/bootstrap.js';
+import { moduleCapabilities } from '../../envoy/module-capabilities.js';
 import type { BridgeOffer } from '../../envoy/module-info.js';
 import { pluginConfiguration } from '../../envoy/plugin-config.js';
 import type { PluginOptions } from '../../envoy/plugin-config.js';
@@ -45,6 +46,7 @@ export class Runtime {
   readonly #store: ModuleStore;
   /** Under a name of its own, so that a build in the meantime does not change what this Envoy reads. */
   readonly #module: string;
+  readonly #capabilities: readonly string[];
   /** What each slot's filter was given last, by file. */
   #filters: Record<string, string> = {};
   #sessions = 0;
@@ -61,6 +63,7 @@ export class Runtime {
     this.envoyDied = new Promise((resolve) => (this.#envoyDied = resolve));
     this.#module = `runtime-${moduleHash(installation)}.wasm`;
     this.#store = new ModuleStore(config.dataDir, say);
+    this.#capabilities = moduleCapabilities(readFileSync(installation.module));
   }
 
   /**
@@ -218,7 +221,9 @@ export class Runtime {
     };
     return renderBootstrap(config, {
       ...options,
-      moduleFile: runtime === undefined ? join(folder, this.#module) : this.#store.pathOf(runtime.sha256),
+      ...(runtime === undefined
+        ? { moduleFile: join(folder, this.#module), capabilities: this.#capabilities }
+        : this.#stored(runtime)),
       slots: new Map(
         slotNames(config).flatMap((slot) => {
           const pushed = this.#store.history(slot).at(-1);
@@ -238,12 +243,20 @@ export class Runtime {
     const configuration = own
       ? JSON.stringify({ ...pluginConfiguration(config, configured), passOn: true })
       : '';
+    const { moduleFile, capabilities } = this.#stored(pushed);
     return {
-      file: this.#store.pathOf(pushed.sha256),
+      file: moduleFile,
+      capabilities,
       configuration: pushed.configuration ?? configuration,
       rootId: pushed.rootId ?? (own ? RUNTIME_SLOT : ''),
       seesBodies: own,
     };
+  }
+
+  /** Where a pushed module stands, and what it may use: what it needs. */
+  #stored({ sha256 }: Pushed): { moduleFile: string; capabilities: string[] } {
+    const moduleFile = this.#store.pathOf(sha256);
+    return { moduleFile, capabilities: moduleCapabilities(readFileSync(moduleFile)) };
   }
 
   /** What a slot's filter greets the bridge with: one build of a module is told from another. */

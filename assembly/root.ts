@@ -50,6 +50,7 @@ class LoneWaiter implements Waiter {
 
 /** What one plugin configuration runs: its router, its session, its budget. */
 export class Runtime extends CallSite implements PushListener {
+  readonly router: Router;
   private session: Session | null = null;
   private spare: Array<Call> = [];
   private metrics: RuntimeMetrics | null = null;
@@ -66,6 +67,7 @@ export class Runtime extends CallSite implements PushListener {
       new Configuration(),
       new Budget(0, 0),
     );
+    this.router = router;
   }
 
   onConfigure(size: u32): bool {

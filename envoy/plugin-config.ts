@@ -19,6 +19,8 @@ export interface PluginOptions {
   apiTokens: readonly string[];
   /** Where the capabilities of each component's type stand. */
   catalog: readonly CatalogEntry[];
+  /** Host functions and callbacks that the module may use, see `moduleCapabilities`; any if absent. */
+  capabilities?: readonly string[];
 }
 
 /** The JSON that the filter reads when it is configured. */

@@ -10,6 +10,7 @@ const LABELS = [
   'link',
   'limit',
   'result',
+  'source',
   'rule',
 ] as const;
 

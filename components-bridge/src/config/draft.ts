@@ -30,6 +30,8 @@ export interface DraftComponent {
   metadata: DraftValue[] | undefined;
   secretRefs?: DraftSecretRef[];
   access?: SecretAccess;
+  /** The apps that it is meant for; absent: any. */
+  apps?: string[];
   file: string;
   line: number;
   /** The path of the component and of its type, for messages. */
@@ -43,6 +45,8 @@ export interface Draft {
   app: Partial<RuntimeConfig['app']>;
   listen: Partial<RuntimeConfig['listen']>;
   dataDir?: string;
+  /** The apps that the file is for, if it is for several. */
+  apps?: string[];
   limits: Partial<RuntimeConfig['limits']>;
   envoy: Partial<RuntimeConfig['envoy']>;
   lifecycle: Partial<RuntimeConfig['lifecycle']>;

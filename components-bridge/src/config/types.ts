@@ -13,8 +13,11 @@ export type ConfigForm = 'native' | 'layotto' | 'dapr';
 export interface RuntimeConfig {
   /** What it was read from, for messages: file names, or `embedded default` if nothing was read. */
   source: string;
-  /** The app beside the runtime. `id` defaults to `app`; `port` 0 means that it serves none. */
-  app: { id: string; port: number; protocol: 'http' | 'grpc' };
+  /**
+   * The app beside the runtime. `id` defaults to `app`; `port` 0 means that it serves none; `namespace` wins over the
+   * environment's NAMESPACE; `group` may connect to the app's sockets where one bridge serves several apps.
+   */
+  app: { id: string; port: number; protocol: 'http' | 'grpc'; namespace?: string; group?: number };
   /**
    * Where the runtime listens. `hosts` are the names allowed in Host beside localhost and IP addresses; `actuator` is
    * an address that has the actuator's routes only.

@@ -15,8 +15,7 @@ import { Action, Buffer, HeaderMap } from './host/enums';
 import { addHeader, removeHeader } from './host/headers';
 import { getBuffer, replaceBuffer } from './host/stream';
 import { mayPass, PassedStream } from './passed-stream';
-import { Access, checkAccess } from './policy/access';
-import { BUSY, refuseAccess } from './refusals';
+import { BUSY } from './refusals';
 import { literal, viewIndexOf, viewLen, viewSlice, viewStartsWith } from './wire/view';
 
 const METHOD = literal(':method');
@@ -81,12 +80,10 @@ export class Call extends AskingCall {
     if (isGrpc(headers.get(CONTENT_TYPE))) this.door = this.runtime.grpcDoor;
     else if (viewStartsWith(exchange.path, JSON_PREFIX)) this.door = this.runtime.jsonDoor;
 
-    const access = checkAccess(this.runtime.configuration, headers, exchange.method, exchange.path);
-    if (access != Access.Allowed) {
-      refuseAccess(this.door, exchange, access);
-      return this.respond();
-    }
+    const policy = this.runtime.policy;
+    if (!policy.access(this.door, exchange)) return this.respond();
     if (!this.door.route(exchange)) return this.respond();
+    if (!policy.enter(this.door, exchange)) return this.respond();
     if (exchange.route!.passing !== null) return this.pass(exchange.route!);
     if (endOfStream) return this.receive();
     const waiting = exchange.headers.size + CALL_BYTES;
@@ -103,6 +100,7 @@ export class Call extends AskingCall {
   /** Lets a stream pass, if it may. From then on this call has nothing to do with it. */
   private pass(route: Route): Action {
     if (!mayPass(this.runtime, this.door, this.exchange, route)) return this.respond();
+    this.runtime.policy.vouch(this.exchange);
     handOver(new PassedStream(this.id, this.runtime, route, this.started));
     this.exchange.free();
     this.runtime.retire(this);
@@ -140,6 +138,7 @@ export class Call extends AskingCall {
       exchange.strayed = false;
       this.activate();
     }
+    if (!this.runtime.policy.leave(this.door, exchange, step)) return this.respond();
     if (step == Step.Answer) return this.respond();
     return this.answerFromCache() || this.answerLive(false) ? this.respond() : this.ask();
   }

@@ -17,6 +17,7 @@ import { log } from './host/log';
 import { release } from './host/memory';
 import { RuntimeMetrics, Snapshot } from './metrics/runtime-metrics';
 import { Call } from './pipeline';
+import { PolicyStage } from './policy/stage';
 import { Budget } from './session/budget';
 import { Operation, Waiter } from './session/operation';
 import { PushListener, Session, SessionOptions, Submitted } from './session/session';
@@ -84,6 +85,7 @@ export class Runtime extends CallSite implements PushListener {
     options.version = configuration.version;
     options.configVersion = configuration.configVersion;
     options.appId = configuration.appId;
+    this.policy = new PolicyStage(configuration);
     this.budget = new Budget(configuration.bytes, configuration.operations);
     this.session = new Session(this, options, this.budget, this);
     if (configuration.keepsAnswers) this.cache = new NearCache(configuration);
@@ -110,6 +112,7 @@ export class Runtime extends CallSite implements PushListener {
   /** Hands the host what was counted. */
   private tell(): void {
     this.calls.flush();
+    this.policy.tell();
     const metrics = this.metrics;
     const session = this.session;
     if (metrics === null || session === null) return;

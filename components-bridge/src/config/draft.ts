@@ -1,3 +1,4 @@
+import type { PolicyConfig } from '../policy/types.js';
 import type { ConfigForm, RuntimeConfig, SecretAccess, SecretRef } from './types.js';
 
 /** One metadata value before the catalog has seen it. */
@@ -50,6 +51,7 @@ export interface Draft {
   envoy: Partial<RuntimeConfig['envoy']>;
   lifecycle: Partial<RuntimeConfig['lifecycle']>;
   tracing: Partial<NonNullable<RuntimeConfig['tracing']>>;
+  policy?: PolicyConfig;
   /** Undefined if the file does not mention components at all. */
   components?: DraftComponent[];
   /** Where a setting was written, for problems found only once everything is known. */

@@ -20,6 +20,7 @@ import {
   asShare,
   componentNameProblem,
 } from './limits.js';
+import { readPolicy } from './policy.js';
 import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
 import { checkDocument, field, valueAt } from './schema.js';
@@ -126,6 +127,8 @@ const nativeSchema = z.strictObject({
   envoy: envoy.nullish(),
   lifecycle: lifecycle.nullish(),
   tracing: tracing.nullish(),
+  // Read by itself, because that says more of what is wrong with it.
+  policy: z.unknown().optional(),
   components: z.array(component).nullish(),
 });
 
@@ -146,6 +149,8 @@ export function readNative(
   const draft: Draft = { ...emptyDraft(), lineOf: (path) => document.lineOf(path) };
   const components = readComponents(document, findings);
   if (components !== undefined) draft.components = components;
+  const policy = readPolicy(document, findings);
+  if (policy !== undefined) draft.policy = policy;
   if (found === undefined) {
     // The scopes of Dapr's files are checked against the id even if something else is wrong here.
     const id = document.textOf(['app', 'id']);

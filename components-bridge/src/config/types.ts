@@ -4,6 +4,8 @@
  */
 import type { ZodType } from 'zod';
 
+import type { PolicyConfig } from '../policy/types.js';
+
 /** The form a component was written in. It decides defaults such as the Redis key prefix. */
 export type ConfigForm = 'native' | 'layotto' | 'dapr';
 
@@ -46,6 +48,8 @@ export interface RuntimeConfig {
   lifecycle: { apply: boolean };
   /** Where spans go: a collector's base address (OTLP over HTTP), and which part of new traces is recorded. */
   tracing?: { otlp: string; sampling: number };
+  /** What the app may do; absent: everything. */
+  policy?: PolicyConfig;
   components: ComponentConfig[];
 }
 

@@ -12,49 +12,39 @@ import { TokenBucket } from './token-bucket';
 const MOST_BUCKETS: i32 = 1000;
 const SECONDS_PER_HOUR: f64 = 3600;
 const SLASH: u8 = 0x2f;
+const OTHERS = '*';
 
 /** One limit and its buckets. */
 class Buckets {
   private readonly buckets: Map<string, TokenBucket> = new Map();
-  private readonly name: string;
   /** The one bucket of a limit that counts everything together. */
-  private readonly common: TokenBucket | null = null;
+  private readonly common: TokenBucket | null;
 
   constructor(readonly limit: PolicyLimit) {
-    // Other numbers are another bucket, which begins full.
-    this.name =
-      'layotto.rate/' +
-      viewToString(limit.rule.name) +
-      '/' +
-      limit.perHour.toString() +
-      '/' +
-      limit.burst.toString();
-    if (!limit.perPrimitive && !limit.perComponent && !limit.perApp) this.common = this.make('');
+    const parted = limit.perPrimitive || limit.perComponent || limit.perApp;
+    this.common = parted ? null : bucketOf(limit, '');
   }
 
   of(caller: Caller, subject: Subject, key: ByteWriter): TokenBucket {
-    const limit = this.limit;
     const common = this.common;
     if (common !== null) return common;
+    const limit = this.limit;
     key.reset();
     if (limit.perPrimitive) part(key, subject.primitive);
     if (limit.perComponent) part(key, subject.component);
     if (limit.perApp) part(key, viewLen(caller.spiffe) > 0 ? caller.spiffe : caller.app);
-    const text = viewToString(key.view());
-    if (this.buckets.has(text)) return this.buckets.get(text);
-    if (this.buckets.size < MOST_BUCKETS) return this.make(text);
-    return this.buckets.has('*') ? this.buckets.get('*') : this.make('*');
+    let name = viewToString(key.view());
+    if (!this.buckets.has(name) && this.buckets.size >= MOST_BUCKETS) name = OTHERS;
+    if (!this.buckets.has(name)) this.buckets.set(name, bucketOf(limit, name));
+    return this.buckets.get(name);
   }
+}
 
-  private make(text: string): TokenBucket {
-    const bucket = new TokenBucket(
-      this.name + text,
-      <f64>this.limit.perHour / SECONDS_PER_HOUR,
-      this.limit.burst,
-    );
-    this.buckets.set(text, bucket);
-    return bucket;
-  }
+/** Other numbers are another bucket, which begins full. */
+function bucketOf(limit: PolicyLimit, name: string): TokenBucket {
+  const settings = limit.perHour.toString() + '/' + limit.burst.toString();
+  const key = 'layotto.rate/' + viewToString(limit.rule.name) + '/' + settings + name;
+  return new TokenBucket(key, <f64>limit.perHour / SECONDS_PER_HOUR, limit.burst);
 }
 
 function part(key: ByteWriter, text: View): void {

@@ -20,7 +20,7 @@ async function layotto(...args: string[]): Promise<{ code: number; log: string }
   return { code: await child.exited, log: child.log };
 }
 
-it.each(['run', 'check', 'envoy bootstrap', 'envoy envoyfilter', 'version'])(
+it.each(['run', 'check', 'bridge', 'envoy bootstrap', 'envoy envoyfilter', 'version'])(
   '%s has --help',
   async (command) => {
     const { code, log } = await layotto(...command.split(' '), '--help');

@@ -16,7 +16,7 @@ import { eventually } from './wait.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const releaseModule = join(root, 'dist/modules/runtime.wasm');
-const bridgeMain = join(root, 'dist/components-bridge/src/main.js');
+const bridgeMain = join(root, 'dist/bridge/main.js');
 
 /** The version the tests' runtimes say they have. */
 export const VERSION = '0.1.0';

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { NATIVE_ACCESS, readAccess } from './access.js';
 import { isRecord } from './document.js';

@@ -249,6 +249,11 @@ export class Bridge {
     }
   }
 
+  /** Resolves when each component was tried once to be opened; after `limitMs` at the latest. */
+  firstTries(limitMs: number): Promise<void> {
+    return this.#registry.firstTries(limitMs);
+  }
+
   /** Listens for streams first: filters send them from their first session on. */
   async #listen(replace: boolean): Promise<void> {
     await this.#streams.start(replace);

@@ -55,6 +55,7 @@ export class Runtime extends CallSite implements PushListener {
   private spare: Array<Call> = [];
   private metrics: RuntimeMetrics | null = null;
   private readonly snapshot: Snapshot = new Snapshot();
+  private linksSaid: i64 = 0;
 
   constructor(id: u32, install: Install) {
     const router = new Router();
@@ -121,6 +122,7 @@ export class Runtime extends CallSite implements PushListener {
     now.largeLinks = session.isUp(true) ? 1 : 0;
     now.linksOpened = session.linksOpened;
     now.linksLost = session.linksLost;
+    this.sayLinks(now);
     now.operations = this.budget.operations;
     now.bytes = this.budget.bytes;
     now.refusedOperations = this.budget.refusedOperations;
@@ -146,6 +148,15 @@ export class Runtime extends CallSite implements PushListener {
       now.liveBytes = live.bytes;
     }
     metrics.tell(now);
+  }
+
+  /** Says when a link to the bridge has come or gone since it was told last. */
+  private sayLinks(now: Snapshot): void {
+    if (now.linksOpened + now.linksLost == this.linksSaid) return;
+    this.linksSaid = now.linksOpened + now.linksLost;
+    const up = (now.smallLinks + now.largeLinks).toString();
+    const ever = now.linksOpened.toString() + ' were opened and ' + now.linksLost.toString() + ' lost';
+    this.log.say(LogLevel.Debug, 'links to the bridge that are up: ' + up + '; ' + ever);
   }
 
   createHttpContext(id: u32): HttpContext {
@@ -180,6 +191,8 @@ export class Runtime extends CallSite implements PushListener {
     }
     const health = push.health;
     if (health !== null) noteHealth(this.configuration, health);
+    const logging = push.logging;
+    if (logging !== null) this.log.setLevel(logging.level);
     this.onInvalidation(push.invalidation);
     this.onLiveAnswer(push.answer);
     const live = this.live;

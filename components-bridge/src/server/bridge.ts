@@ -34,6 +34,7 @@ import type { AdminPage } from './admin.js';
 import type { AppShare } from './app-share.js';
 import { CallWatch } from './calls.js';
 import { ComponentHistory } from './component-history.js';
+import { FilterLogLevel } from './filter-level.js';
 import { healthPush } from './health-push.js';
 import { invalidation } from './invalidations.js';
 import { BridgeMetrics } from './metrics.js';
@@ -156,8 +157,9 @@ export class Bridge {
       watches: this.#watches,
       live: this.#live,
     });
+    const filters = new FilterLogLevel((payload) => this.#sessions.push(payload));
     const services: Service[] = [
-      new ActuatorService({ registry: this.#registry, log }),
+      new ActuatorService({ registry: this.#registry, log, filters }),
       new BindingService(asked),
       this.#configuration,
       new FileService(asked),
@@ -183,7 +185,7 @@ export class Bridge {
       log,
       calls,
       share,
-      welcome: () => healthPush(this.#registry.health()),
+      welcome: () => healthPush(this.#registry.health(), filters.level),
       holdGreetings: true,
       onFilter: (filter) => this.#live.join(filter),
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),

@@ -213,6 +213,7 @@ function assemble(
       apply: draft.lifecycle.apply ?? components.every(({ access }) => access === undefined),
     },
     ...(otlp === undefined ? {} : { tracing: { otlp, sampling } }),
+    ...(draft.mesh === undefined ? {} : { mesh: draft.mesh }),
     components,
   };
 }

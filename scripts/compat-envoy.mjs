@@ -44,7 +44,12 @@ async function run(version) {
     return [];
   }
   console.log(`Envoy ${version}`);
-  const beside = jest(path, version, 2, suites.filter((suite) => !ALONE.includes(suite)));
+  const beside = jest(
+    path,
+    version,
+    2,
+    suites.filter((suite) => !ALONE.includes(suite)),
+  );
   const alone = jest(path, version, 1, ALONE);
   passed += beside.passes + alone.passes;
   const failures = beside.failures + alone.failures;

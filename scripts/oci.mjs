@@ -5,12 +5,11 @@
  */
 import { join, resolve } from 'node:path';
 
-import { buildImages, clean } from '../tools/oci/build.js';
+import { buildImages } from '../tools/oci/build.js';
 import { root } from './lib/tree.mjs';
 
 const output = process.argv[2] === undefined ? join(root, 'dist/oci') : resolve(process.argv[2]);
 try {
-  clean(output);
   await buildImages({
     root,
     output,

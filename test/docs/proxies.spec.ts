@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs';
 
-import { DOCUMENT, RESULTS, SUITES, expected, tableOf, withTable } from '../../scripts/lib/envoy-versions.mjs';
+import {
+  DOCUMENT,
+  RESULTS,
+  SUITES,
+  expected,
+  tableOf,
+  withTable,
+} from '../../scripts/lib/envoy-versions.mjs';
 import { SUPPORTED_ENVOY } from '../../envoy/version.js';
 
 /** docs/proxies.md says what `make compat-envoy` found last. */

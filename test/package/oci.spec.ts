@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -34,7 +34,10 @@ let folder: string;
 let made: string;
 let checksums: Checksums;
 
-function build(output: string, { env = {}, umask = '022' }: { env?: Record<string, string>; umask?: string } = {}): string {
+function build(
+  output: string,
+  { env = {}, umask = '022' }: { env?: Record<string, string>; umask?: string } = {},
+): string {
   const command = `umask ${umask} && exec "$0" "$@"`;
   const args = [...NODE_OPTIONS, 'scripts/oci.mjs', output];
   return execFileSync('sh', ['-c', command, process.execPath, ...args], {
@@ -58,7 +61,9 @@ afterAll(() => {
 
 /** Every file under a folder with its SHA-256. */
 function files(under: string): Record<string, string> {
-  const found = readdirSync(under, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const found = readdirSync(under, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
   return Object.fromEntries(
     found
       .map((entry) => join(entry.parentPath, entry.name))
@@ -78,7 +83,7 @@ const layouts = [...modules.flatMap((name) => [name, `${name}-artifact`]), 'brid
 
 it('makes an image and an artifact of every module, and the bridge', () => {
   expect(modules).toContain('runtime');
-  expect(readdirSync(made).sort()).toEqual([...layouts, 'checksums.json'].sort());
+  expect(readdirSync(made).sort()).toEqual([...layouts, 'checksums.json', 'digests'].sort());
 });
 
 it.each(layouts)('%s is a layout as the image specification has it', (name) => {
@@ -114,7 +119,7 @@ it.each(layouts)('%s says what it is and where it is from', (name) => {
   const prefix = 'org.opencontainers.image';
   expect(read(join(made, name)).manifest.annotations).toMatchObject({
     [`${prefix}.title`]: `layotto/${name.replace('-artifact', '')}`,
-    [`${prefix}.description`]: expect.stringMatching(/^Layotto on Envoy: /),
+    [`${prefix}.description`]: expect.stringMatching(/^Layotto on Envoy: /) as string,
     [`${prefix}.version`]: '0.1.0',
     [`${prefix}.revision`]: SOURCE.SOURCE_REVISION,
     [`${prefix}.licenses`]: 'Apache-2.0',
@@ -163,6 +168,17 @@ it('says the digests by which the images are asked for', () => {
   }
 });
 
+it('layotto envoy envoyfilter takes the digest from its file', () => {
+  const sha256Option = readFileSync(join(made, 'digests/runtime'), 'utf8');
+  expect(`sha256:${sha256Option}`).toBe(checksums.images['runtime']?.digest);
+  const url = 'oci://registry.example.com/layotto/runtime:0.1.0';
+  const options = ['--module-url', url, '--module-sha256', sha256Option];
+  const command = ['cli/bin/layotto.js', 'envoy', 'envoyfilter', ...options];
+  const printed = execFileSync(process.execPath, command, { cwd: root, encoding: 'utf8', stdio: 'pipe' });
+  expect(printed).toContain(url);
+  expect(printed).toContain(sha256Option);
+});
+
 describe('the bridge', () => {
   let rootfs: string;
   let config: ImageConfig;
@@ -198,9 +214,13 @@ describe('the bridge', () => {
   });
 
   it('runs from its own files as its own user, for an Envoy with the module of the other image', async () => {
-    expect(config.config).toMatchObject({ User: '65532:65532', Cmd: ['bridge'], WorkingDir: '/var/lib/layotto' });
+    expect(config.config).toMatchObject({
+      User: '65532:65532',
+      Cmd: ['bridge'],
+      WorkingDir: '/var/lib/layotto',
+    });
     const port = await freePort();
-    const yaml = `listen: {port: ${port}}\n`;
+    const yaml = `listen: {port: ${port}}\nenvoy: {metricsPort: 0}\n`;
     const configFile = join(folder, 'layotto.yaml');
     writeFileSync(configFile, yaml);
     writeFileSync(join(rootfs, 'etc/layotto.yaml'), yaml);
@@ -213,9 +233,11 @@ describe('the bridge', () => {
     const module = join(folder, 'plugin.wasm');
     writeFileSync(module, asIstioReads(join(made, 'runtime')).wasm);
     const bootstrap = join(folder, 'bootstrap.yaml');
-    const render = ['cli/bin/layotto.js', 'envoy', 'bootstrap', '-c', configFile, '--module-file', module];
-    const yamlText = execFileSync(process.execPath, [...render, '--bridge-socket', join(rootfs, socket)], {
-      cwd: root,
+    const command = [join(root, 'cli/bin/layotto.js'), 'envoy', 'bootstrap'];
+    const options = ['-c', configFile, '--module-file', module, '--bridge-socket', join(rootfs, socket)];
+    mkdirSync(join(folder, '.layotto'));
+    const yamlText = execFileSync(process.execPath, [...command, ...options], {
+      cwd: folder,
       encoding: 'utf8',
       stdio: 'pipe',
     });
@@ -228,7 +250,9 @@ describe('the bridge', () => {
       await eventually(
         'the state is saved',
         async () => {
-          if (bridge.exitCode !== undefined) throw new Error(`the bridge ended: ${bridge.log}`);
+          for (const child of [bridge, envoy]) {
+            if (child.exitCode !== undefined) throw new Error(`${child.name} ended: ${child.log}`);
+          }
           const saved = await http1({ port }, 'POST', at, { body });
           if (saved.status !== 204) throw new Error(`${saved.status} ${saved.body}`);
           return true;
@@ -246,11 +270,41 @@ describe('the bridge', () => {
   it('brings the layotto command', async () => {
     const env = ['-i', ...(config.config.Env ?? []), which('chroot')];
     const command = new Child('layotto', 'env', [...env, rootfs, '/usr/local/bin/layotto', 'version']);
-    expect(`${await command.exited} ${command.log}`).toMatch(/^0 layotto 0\.1\.0/);
+    expect(await command.exited).toBe(0);
+    expect(command.log).toMatch(/^layotto 0\.1\.0$/m);
+  });
+});
+
+describe('a base that is given', () => {
+  const base = (path: string, output: string): string => build(join(folder, output), { env: { BASE: path } });
+
+  it('is put below the layers of the bridge', () => {
+    base(join(made, 'bridge'), 'on-base');
+    const layout = join(folder, 'on-base/bridge');
+    const below = read(join(made, 'bridge'));
+    const { manifest } = read(layout);
+    expect(manifest.annotations['org.opencontainers.image.base.digest']).toBe(below.descriptor.digest);
+    const digests = (layers: readonly { digest: string }[]): string[] => layers.map(({ digest }) => digest);
+    const own = digests(below.manifest.layers);
+    expect(digests(manifest.layers)).toEqual([...own, ...own.slice(1)]);
+    const config = JSON.parse(blob(layout, manifest.config).toString()) as ImageConfig;
+    expect(config.rootfs.diff_ids).toHaveLength(5);
+    expect(config.config.Entrypoint?.[0]).toBe('/usr/local/bin/node');
+    expect(config.config.Env).toContain('PATH=/usr/local/bin:/usr/bin:/bin');
+  }, 120_000);
+
+  it.each([
+    ['nowhere', 'is no OCI image layout; it has no file oci-layout'],
+    ['state', 'none of its layers has a program bin/node'],
+    ['state-artifact', 'a layer is application/vnd.module.wasm.config.v1+json'],
+  ])('%s is refused with the reason', (name, reason) => {
+    expect(() => base(join(made, name), 'refused')).toThrow(reason);
   });
 });
 
 /** A program's path, for an environment without ours. */
 function which(program: string): string {
-  return execFileSync('sh', ['-c', `PATH=$PATH:/usr/sbin:/sbin command -v ${program}`], { encoding: 'utf8' }).trim();
+  return execFileSync('sh', ['-c', `PATH=$PATH:/usr/sbin:/sbin command -v ${program}`], {
+    encoding: 'utf8',
+  }).trim();
 }

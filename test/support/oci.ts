@@ -50,7 +50,8 @@ export function blob(layout: string, { digest, size }: Descriptor): Buffer {
 export function read(layout: string): { descriptor: Descriptor; manifest: Manifest } {
   const index = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')) as { manifests: Descriptor[] };
   const [descriptor] = index.manifests;
-  if (descriptor === undefined || index.manifests.length !== 1) throw new Error(`${layout} has not one image`);
+  if (descriptor === undefined || index.manifests.length !== 1)
+    throw new Error(`${layout} has not one image`);
   return { descriptor, manifest: JSON.parse(blob(layout, descriptor).toString()) as Manifest };
 }
 

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { configHash } from '../config/hash.js';
 import { streamsSocket } from '../config/sockets.js';
 import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
+import { Policy } from '../policy/policy.js';
 import { ActuatorService } from '../primitives/actuator/service.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
@@ -99,6 +100,7 @@ export class Bridge {
   readonly #backends: Backends;
   readonly #metrics = new BridgeMetrics();
   readonly #history = new ComponentHistory();
+  readonly #policy: Policy;
   readonly #names: Pick<BridgeState, 'version' | 'configVersion'>;
   #renewals: NodeJS.Timeout | undefined;
   #telling = false;
@@ -110,6 +112,7 @@ export class Bridge {
     this.#config = config;
     this.socketPath = options.socketPath ?? join(config.dataDir, 'session.sock');
     this.#names = { version, configVersion: configHash(config) };
+    this.#policy = new Policy(config);
     const backends = new Backends(secrets);
     this.#backends = backends;
     const owner = { appId: config.app.id, namespace: config.app.namespace ?? options.namespace ?? '' };
@@ -167,7 +170,7 @@ export class Bridge {
         mayApply: () => share === undefined && this.#config.lifecycle.apply,
       }),
       new LockService({ ...asked, ...owner }),
-      new SecretService(asked),
+      new SecretService({ ...asked, policy: this.#policy }),
       new SequencerService({ ...asked, ...owner }),
       new StateService({ ...asked, ...owner }),
     ];
@@ -192,6 +195,8 @@ export class Bridge {
       socketPath: streamsSocket(this.socketPath),
       gid,
       services,
+      policy: this.#policy,
+      appId: owner.appId,
       limits: config.limits,
       log,
       calls,
@@ -265,6 +270,7 @@ export class Bridge {
    */
   async apply(config: RuntimeConfig, options: ApplyOptions): Promise<Applied[]> {
     this.#config = config;
+    this.#policy.use(config);
     this.options.secrets.addComponents(config.components);
     const applied = await this.#registry.apply(config.components, options);
     // Another configuration may have come while this one was waited for.
@@ -346,6 +352,7 @@ export class Bridge {
       components: this.#history.of(this.#registry.health()),
       streams: this.#streams.open,
       endedStreams: this.#streams.ended,
+      denials: this.#policy.denials,
     };
   }
 

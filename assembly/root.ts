@@ -80,13 +80,14 @@ export class Runtime extends CallSite implements PushListener {
       return false;
     }
     const configuration = this.configuration;
+    this.policy = new PolicyStage(configuration);
     const options = new SessionOptions();
     options.smallCluster = configuration.sessionCluster;
     options.largeCluster = configuration.largeCluster;
     options.version = configuration.version;
     options.configVersion = configuration.configVersion;
     options.appId = configuration.appId;
-    this.policy = new PolicyStage(configuration);
+    options.spiffeId = this.policy.ownId;
     this.budget = new Budget(configuration.bytes, configuration.operations);
     this.session = new Session(this, options, this.budget, this);
     if (configuration.keepsAnswers) this.cache = new NearCache(configuration);

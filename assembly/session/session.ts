@@ -56,6 +56,8 @@ export class SessionOptions {
   version: View = 0;
   configVersion: View = 0;
   appId: View = 0;
+  /** Of the workload it is beside; no bytes if it has none, or nobody asks. */
+  spiffeId: View = 0;
 }
 
 /** What a link greets with. */
@@ -68,6 +70,7 @@ function hello(options: SessionOptions, pairId: u64, large: bool): Hello {
   greeting.pairId = pairId;
   greeting.large = large;
   greeting.appId = options.appId;
+  greeting.spiffeId = options.spiffeId;
   return greeting;
 }
 

@@ -397,6 +397,7 @@ export class SessionServer implements StreamEvents, AppServer {
       if (pairId !== 0n) this.#pairsById.set(pairId, pair);
     }
     member.pair = pair;
+    pair.caller = { app: hello.appId, spiffe: hello.spiffeId };
     pair.add(member.stream, large);
     member.filter = factsOf(hello);
     this.options.log.debug({ filter: member.filter }, 'session open');

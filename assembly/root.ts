@@ -17,6 +17,7 @@ import { log } from './host/log';
 import { release } from './host/memory';
 import { RuntimeMetrics, Snapshot } from './metrics/runtime-metrics';
 import { Call } from './pipeline';
+import { PolicyStage } from './policy/stage';
 import { Budget } from './session/budget';
 import { Operation, Waiter } from './session/operation';
 import { PushListener, Session, SessionOptions, Submitted } from './session/session';
@@ -49,10 +50,12 @@ class LoneWaiter implements Waiter {
 
 /** What one plugin configuration runs: its router, its session, its budget. */
 export class Runtime extends CallSite implements PushListener {
+  readonly router: Router;
   private session: Session | null = null;
   private spare: Array<Call> = [];
   private metrics: RuntimeMetrics | null = null;
   private readonly snapshot: Snapshot = new Snapshot();
+  private linksSaid: i64 = 0;
 
   constructor(id: u32, install: Install) {
     const router = new Router();
@@ -65,6 +68,7 @@ export class Runtime extends CallSite implements PushListener {
       new Configuration(),
       new Budget(0, 0),
     );
+    this.router = router;
   }
 
   onConfigure(size: u32): bool {
@@ -82,6 +86,7 @@ export class Runtime extends CallSite implements PushListener {
     options.version = configuration.version;
     options.configVersion = configuration.configVersion;
     options.appId = configuration.appId;
+    this.policy = new PolicyStage(configuration);
     this.budget = new Budget(configuration.bytes, configuration.operations);
     this.session = new Session(this, options, this.budget, this);
     if (configuration.keepsAnswers) this.cache = new NearCache(configuration);
@@ -108,6 +113,7 @@ export class Runtime extends CallSite implements PushListener {
   /** Hands the host what was counted. */
   private tell(): void {
     this.calls.flush();
+    this.policy.tell();
     const metrics = this.metrics;
     const session = this.session;
     if (metrics === null || session === null) return;
@@ -116,6 +122,7 @@ export class Runtime extends CallSite implements PushListener {
     now.largeLinks = session.isUp(true) ? 1 : 0;
     now.linksOpened = session.linksOpened;
     now.linksLost = session.linksLost;
+    this.sayLinks(now);
     now.operations = this.budget.operations;
     now.bytes = this.budget.bytes;
     now.refusedOperations = this.budget.refusedOperations;
@@ -141,6 +148,15 @@ export class Runtime extends CallSite implements PushListener {
       now.liveBytes = live.bytes;
     }
     metrics.tell(now);
+  }
+
+  /** Says when a link to the bridge has come or gone since it was told last. */
+  private sayLinks(now: Snapshot): void {
+    if (now.linksOpened + now.linksLost == this.linksSaid) return;
+    this.linksSaid = now.linksOpened + now.linksLost;
+    const up = (now.smallLinks + now.largeLinks).toString();
+    const ever = now.linksOpened.toString() + ' were opened and ' + now.linksLost.toString() + ' lost';
+    this.log.say(LogLevel.Debug, 'links to the bridge that are up: ' + up + '; ' + ever);
   }
 
   createHttpContext(id: u32): HttpContext {
@@ -175,6 +191,8 @@ export class Runtime extends CallSite implements PushListener {
     }
     const health = push.health;
     if (health !== null) noteHealth(this.configuration, health);
+    const logging = push.logging;
+    if (logging !== null) this.log.setLevel(logging.level);
     this.onInvalidation(push.invalidation);
     this.onLiveAnswer(push.answer);
     const live = this.live;

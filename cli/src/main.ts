@@ -2,9 +2,11 @@ import { BRIDGE_OPTIONS, bridge } from './bridge.js';
 import { check } from './check.js';
 import { BUNDLE_OPTIONS, debugBundle } from './debug-bundle.js';
 import { CONFIG_OPTIONS } from './config-options.js';
-import { BOOTSTRAP_OPTIONS, ENVOYFILTER_OPTIONS, bootstrap, envoyfilter } from './envoy.js';
+import { BOOTSTRAP_OPTIONS, bootstrap } from './envoy.js';
 import { UsageError, UserError } from './errors.js';
-import { describeOptions, parseOptions } from './options.js';
+import { MODULE_INSPECT_OPTIONS, moduleInspect } from './module-inspect.js';
+import { ENVOYFILTER_OPTIONS, MESH_OPTIONS, envoyfilter, trafficextension, wasmplugin } from './mesh.js';
+import { describeOptions, parseArguments } from './options.js';
 import type { Option, Values } from './options.js';
 import { RUN_OPTIONS, run } from './run.js';
 import { STATUS_OPTIONS, status } from './status.js';
@@ -15,9 +17,12 @@ interface Command {
   usage: string;
   summary: string;
   options: readonly Option[];
+  /** Words that it takes beside its options; one in brackets may be left out. */
+  operands?: readonly string[];
   /** Whether `-- COMMAND …` may follow. */
   takesCommand?: boolean;
-  run: (values: Values, command: readonly string[]) => Promise<number>;
+  /** @param words the operands, or what follows the dashes */
+  run: (values: Values, words: readonly string[]) => Promise<number>;
 }
 
 const COMMANDS: Readonly<Record<string, Command>> = {
@@ -52,11 +57,30 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     options: [...CONFIG_OPTIONS, ...ENVOYFILTER_OPTIONS],
     run: envoyfilter,
   },
+  'envoy trafficextension': {
+    usage: 'envoy trafficextension [options]',
+    summary: 'print the same as TrafficExtensions and services (Istio 1.30 or newer)',
+    options: [...CONFIG_OPTIONS, ...MESH_OPTIONS],
+    run: trafficextension,
+  },
+  'envoy wasmplugin': {
+    usage: 'envoy wasmplugin [options]',
+    summary: 'print the same as a WasmPlugin and what it needs beside it',
+    options: [...CONFIG_OPTIONS, ...MESH_OPTIONS],
+    run: wasmplugin,
+  },
   status: {
     usage: 'status [options]',
     summary: 'how a running runtime does; exits with 1 if something needs a look',
     options: STATUS_OPTIONS,
     run: status,
+  },
+  'module inspect': {
+    usage: 'module inspect [options] FILE',
+    summary: 'print what a module is, of a file or of a folder in OCI layout',
+    options: MODULE_INSPECT_OPTIONS,
+    operands: ['FILE'],
+    run: moduleInspect,
   },
   'debug bundle': {
     usage: 'debug bundle [options]',
@@ -95,11 +119,11 @@ async function dispatch(args: readonly string[]): Promise<number> {
   const dashes = command.takesCommand ? rest.indexOf('--') : -1;
   const own = dashes < 0 ? rest : rest.slice(0, dashes);
   const hint = command.takesCommand ? '; the command to run goes after --' : '';
-  const values = parseOptions(own, command.options, hint);
+  const { values, words } = parseArguments(own, command.options, { ...command, hint });
   if (values.help === true) return help(command);
   const app = dashes < 0 ? [] : rest.slice(dashes + 1);
   if (dashes >= 0 && app.length === 0) throw new UsageError('a command must follow --');
-  return command.run(values, app);
+  return command.run(values, command.takesCommand ? app : words);
 }
 
 function overview(prefix = ''): number {

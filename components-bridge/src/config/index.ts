@@ -10,6 +10,7 @@ import type { Draft, DraftComponent } from './draft.js';
 import { isLayottoForm, readLayotto } from './layotto-json.js';
 import { appIdProblem, asPort, MAX_SOCKET_PATH, socketPathTooLong } from './limits.js';
 import { readNative } from './native.js';
+import { noticeUnknownComponents } from './policy.js';
 import { describe, Findings } from './problems.js';
 import type { CatalogEntry, Notice, Problem, RuntimeConfig } from './types.js';
 
@@ -247,11 +248,19 @@ function assemble(
     },
     // Who may change components may read whatever they can reach, so rules of access forbid it unless told otherwise.
     lifecycle: {
-      apply: draft.lifecycle.apply ?? components.every(({ access }) => access === undefined),
+      apply: draft.lifecycle.apply ?? !guardsSecrets(draft, components),
     },
     ...(otlp === undefined ? {} : { tracing: { otlp, sampling } }),
+    ...(draft.policy === undefined ? {} : { policy: draft.policy }),
+    ...(draft.mesh === undefined ? {} : { mesh: draft.mesh }),
     components,
   };
+}
+
+/** Whether the app may not have every secret. */
+function guardsSecrets({ policy }: Draft, components: RuntimeConfig['components']): boolean {
+  if (components.some(({ access }) => access !== undefined)) return true;
+  return policy?.rules.some(({ secrets }) => secrets.length > 0) ?? false;
 }
 
 /** Checks what only the whole shows: paths that became too long, ports taken twice, limits that contradict. */
@@ -294,6 +303,11 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
     problem(
       ['tracing', 'otlp'],
       'expected the address of a collector, because tracing.sampling is set; found nothing',
+    );
+  }
+  if (config.policy !== undefined) {
+    noticeUnknownComponents(config.policy, config.components, (path, message) =>
+      findings.notice(file, draft.lineOf(path), path.join('.'), message),
     );
   }
   if (config.limits.bytes < config.limits.messageBytes) {

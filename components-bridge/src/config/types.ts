@@ -4,6 +4,8 @@
  */
 import type { ZodType } from 'zod';
 
+import type { PolicyConfig } from '../policy/types.js';
+
 /** The form a component was written in. It decides defaults such as the Redis key prefix. */
 export type ConfigForm = 'native' | 'layotto' | 'dapr';
 
@@ -46,7 +48,19 @@ export interface RuntimeConfig {
   lifecycle: { apply: boolean };
   /** Where spans go: a collector's base address (OTLP over HTTP), and which part of new traces is recorded. */
   tracing?: { otlp: string; sampling: number };
+  /** What the app may do; absent: everything. */
+  policy?: PolicyConfig;
+  /** What resources for a mesh are called, and which pods they are for. The runtime itself does not heed it. */
+  mesh?: MeshNames;
   components: ComponentConfig[];
+}
+
+/** Names in a mesh; what is absent has a default. */
+export interface MeshNames {
+  name?: string;
+  namespace?: string;
+  /** Labels of the pods. */
+  selector?: Record<string, string>;
 }
 
 /** An IP address and a port to listen on. */

@@ -57,6 +57,7 @@ export class Runtime extends CallSite implements PushListener {
   private spare: Array<Call> = [];
   private metrics: RuntimeMetrics | null = null;
   private readonly snapshot: Snapshot = new Snapshot();
+  private linksSaid: i64 = 0;
 
   constructor(id: u32, install: Install) {
     const router = new Router();
@@ -81,6 +82,7 @@ export class Runtime extends CallSite implements PushListener {
       return false;
     }
     const configuration = this.configuration;
+    this.policy = new PolicyStage(configuration);
     const options = new SessionOptions();
     options.smallCluster = configuration.sessionCluster;
     options.largeCluster = configuration.largeCluster;
@@ -89,7 +91,7 @@ export class Runtime extends CallSite implements PushListener {
     options.appId = configuration.appId;
     options.moduleVersion = VERSION;
     options.needs = neededServices();
-    this.policy = new PolicyStage(configuration);
+    options.spiffeId = this.policy.ownId;
     this.budget = new Budget(configuration.bytes, configuration.operations);
     this.session = new Session(this, options, this.budget, this);
     if (configuration.keepsAnswers) this.cache = new NearCache(configuration);
@@ -125,6 +127,7 @@ export class Runtime extends CallSite implements PushListener {
     now.largeLinks = session.isUp(true) ? 1 : 0;
     now.linksOpened = session.linksOpened;
     now.linksLost = session.linksLost;
+    this.sayLinks(now);
     now.operations = this.budget.operations;
     now.bytes = this.budget.bytes;
     now.refusedOperations = this.budget.refusedOperations;
@@ -150,6 +153,15 @@ export class Runtime extends CallSite implements PushListener {
       now.liveBytes = live.bytes;
     }
     metrics.tell(now);
+  }
+
+  /** Says when a link to the bridge has come or gone since it was told last. */
+  private sayLinks(now: Snapshot): void {
+    if (now.linksOpened + now.linksLost == this.linksSaid) return;
+    this.linksSaid = now.linksOpened + now.linksLost;
+    const up = (now.smallLinks + now.largeLinks).toString();
+    const ever = now.linksOpened.toString() + ' were opened and ' + now.linksLost.toString() + ' lost';
+    this.log.say(LogLevel.Debug, 'links to the bridge that are up: ' + up + '; ' + ever);
   }
 
   createHttpContext(id: u32): HttpContext {
@@ -189,6 +201,8 @@ export class Runtime extends CallSite implements PushListener {
     }
     const health = push.health;
     if (health !== null) noteHealth(this.configuration, health);
+    const logging = push.logging;
+    if (logging !== null) this.log.setLevel(logging.level);
     this.onInvalidation(push.invalidation);
     this.onLiveAnswer(push.answer);
     const live = this.live;

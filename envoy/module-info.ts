@@ -49,6 +49,26 @@ export interface ModuleInfo {
 /** Says in one sentence why a file is no module. */
 export class ModuleError extends Error {}
 
+interface Described {
+  module?: string;
+  name: string;
+  kind: string;
+}
+
+/** The part of the WebAssembly API that is needed here; TypeScript has it only in the library of the DOM. */
+const { Module } = (
+  globalThis as unknown as {
+    WebAssembly: {
+      Module: {
+        new (bytes: Uint8Array): object;
+        imports(module: object): (Described & { module: string })[];
+        exports(module: object): Described[];
+        customSections(module: object, name: string): ArrayBuffer[];
+      };
+    };
+  }
+).WebAssembly;
+
 const ABI = /^proxy_abi_version_(\d+)_(\d+)_(\d+)$/;
 
 /**
@@ -61,26 +81,23 @@ export function readModule(bytes: Uint8Array): ModuleInfo {
     throw new ModuleError(`it has ${bytes.length} bytes; the largest module has ${MOST_MODULE_BYTES}`);
   if (Buffer.from(bytes.subarray(0, 4)).toString('latin1') !== '\0asm')
     throw new ModuleError('it is not WebAssembly: it does not begin with \\0asm');
-  let module: WebAssembly.Module;
+  let module;
   try {
-    module = new WebAssembly.Module(bytes);
+    module = new Module(bytes);
   } catch (error) {
     const said = error instanceof Error ? error.message.replace(/^WebAssembly\.Module\(\): /, '') : '';
     throw new ModuleError(`it is not valid WebAssembly: ${said}`);
   }
-  const functions = <Entry extends { kind: string }>(entries: Entry[]): Entry[] =>
+  const functions = <Entry extends Described>(entries: Entry[]): Entry[] =>
     entries.filter(({ kind }) => kind === 'function');
-  const exports = functions(WebAssembly.Module.exports(module)).map(({ name }) => name);
+  const exports = functions(Module.exports(module)).map(({ name }) => name);
   return {
     bytes: bytes.length,
     sha256: createHash('sha256').update(bytes).digest('hex'),
     abi: exports.flatMap((name) => ABI.exec(name)?.slice(1).join('.') ?? []),
-    imports: functions(WebAssembly.Module.imports(module)).map(({ module: from, name }) => ({
-      module: from,
-      name,
-    })),
+    imports: functions(Module.imports(module)).map(({ module: from, name }) => ({ module: from, name })),
     exports,
-    ...readSection(WebAssembly.Module.customSections(module, MODULE_SECTION)),
+    ...readSection(Module.customSections(module, MODULE_SECTION)),
   };
 }
 

@@ -61,6 +61,8 @@ export class SessionOptions {
   /** The module's own version, and the bridge's services that it calls. */
   moduleVersion: string = '';
   needs: Array<string> = [];
+  /** Of the workload it is beside; no bytes if it has none, or nobody asks. */
+  spiffeId: View = 0;
 }
 
 /** What a link greets with. */
@@ -73,6 +75,7 @@ function hello(options: SessionOptions, pairId: u64, large: bool): Hello {
   greeting.pairId = pairId;
   greeting.large = large;
   greeting.appId = options.appId;
+  greeting.spiffeId = options.spiffeId;
   return greeting;
 }
 

@@ -20,6 +20,7 @@ import type { UserError } from './errors.js';
 import { moduleHash } from './installation.js';
 import type { Installation } from './installation.js';
 import { LiveConfig } from './live-config.js';
+import { readModuleFile } from './module-file.js';
 import { ModuleSlots } from './module-slots.js';
 import { ModuleStore } from './module-store.js';
 import type { Pushed } from './module-store.js';
@@ -63,7 +64,7 @@ export class Runtime {
     this.envoyDied = new Promise((resolve) => (this.#envoyDied = resolve));
     this.#module = `runtime-${moduleHash(installation)}.wasm`;
     this.#store = new ModuleStore(config.dataDir, say);
-    this.#capabilities = moduleCapabilities(readFileSync(installation.module));
+    this.#capabilities = moduleCapabilities(readModuleFile(installation.module).info);
   }
 
   /**
@@ -256,7 +257,7 @@ export class Runtime {
   /** Where a pushed module stands, and what it may use: what it needs. */
   #stored({ sha256 }: Pushed): { moduleFile: string; capabilities: string[] } {
     const moduleFile = this.#store.pathOf(sha256);
-    return { moduleFile, capabilities: moduleCapabilities(readFileSync(moduleFile)) };
+    return { moduleFile, capabilities: moduleCapabilities(readModuleFile(moduleFile).info) };
   }
 
   /** What a slot's filter greets the bridge with: one build of a module is told from another. */

@@ -258,6 +258,7 @@ function assemble(
     },
     ...(otlp === undefined ? {} : { tracing: { otlp, sampling } }),
     ...(draft.policy === undefined ? {} : { policy: draft.policy }),
+    ...(draft.mesh === undefined ? {} : { mesh: draft.mesh }),
     components,
   };
 }

@@ -57,6 +57,8 @@ export interface RuntimeConfig {
   tracing?: { otlp: string; sampling: number };
   /** What the app may do; absent: everything. */
   policy?: PolicyConfig;
+  /** What resources for a mesh are called, and which pods they are for. The runtime itself does not heed it. */
+  mesh?: MeshNames;
   components: ComponentConfig[];
 }
 
@@ -74,6 +76,14 @@ export interface OutboundConfig {
   listen: ListenAddress;
   /** Where the calls go: an IP address or a host name, and a port. */
   to: { host: string; port: number };
+}
+
+/** Names in a mesh; what is absent has a default. */
+export interface MeshNames {
+  name?: string;
+  namespace?: string;
+  /** Labels of the pods. */
+  selector?: Record<string, string>;
 }
 
 /** An IP address and a port to listen on. */

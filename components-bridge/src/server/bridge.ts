@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { configHash } from '../config/hash.js';
 import { streamsSocket } from '../config/sockets.js';
 import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
+import { Policy } from '../policy/policy.js';
 import { ActuatorService } from '../primitives/actuator/service.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
@@ -34,6 +35,7 @@ import type { AdminPage } from './admin.js';
 import type { AppShare } from './app-share.js';
 import { CallWatch } from './calls.js';
 import { ComponentHistory } from './component-history.js';
+import { FilterLogLevel } from './filter-level.js';
 import { healthPush } from './health-push.js';
 import { invalidation } from './invalidations.js';
 import { BridgeMetrics } from './metrics.js';
@@ -99,6 +101,7 @@ export class Bridge {
   readonly #backends: Backends;
   readonly #metrics = new BridgeMetrics();
   readonly #history = new ComponentHistory();
+  readonly #policy: Policy;
   readonly #names: Pick<BridgeState, 'version' | 'configVersion'>;
   #renewals: NodeJS.Timeout | undefined;
   #telling = false;
@@ -110,7 +113,9 @@ export class Bridge {
     this.#config = config;
     this.socketPath = options.socketPath ?? join(config.dataDir, 'session.sock');
     this.#names = { version, configVersion: configHash(config) };
+    this.#policy = new Policy(config);
     const backends = new Backends(secrets);
+    backends.seats.use(config.policy?.limits ?? []);
     this.#backends = backends;
     const owner = { appId: config.app.id, namespace: config.app.namespace ?? options.namespace ?? '' };
     this.#spans = spanExporter(options);
@@ -155,8 +160,9 @@ export class Bridge {
       watches: this.#watches,
       live: this.#live,
     });
+    const filters = new FilterLogLevel((payload) => this.#sessions.push(payload));
     const services: Service[] = [
-      new ActuatorService({ registry: this.#registry, log }),
+      new ActuatorService({ registry: this.#registry, log, filters }),
       new BindingService(asked),
       this.#configuration,
       new FileService(asked),
@@ -167,7 +173,7 @@ export class Bridge {
         mayApply: () => share === undefined && this.#config.lifecycle.apply,
       }),
       new LockService({ ...asked, ...owner }),
-      new SecretService(asked),
+      new SecretService({ ...asked, policy: this.#policy }),
       new SequencerService({ ...asked, ...owner }),
       new StateService({ ...asked, ...owner }),
     ];
@@ -182,7 +188,7 @@ export class Bridge {
       log,
       calls,
       share,
-      welcome: () => healthPush(this.#registry.health()),
+      welcome: () => healthPush(this.#registry.health(), filters.level),
       holdGreetings: true,
       onFilter: (filter) => this.#live.join(filter),
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
@@ -192,6 +198,8 @@ export class Bridge {
       socketPath: streamsSocket(this.socketPath),
       gid,
       services,
+      policy: this.#policy,
+      appId: owner.appId,
       limits: config.limits,
       log,
       calls,
@@ -248,6 +256,11 @@ export class Bridge {
     }
   }
 
+  /** Resolves when each component was tried once to be opened; after `limitMs` at the latest. */
+  firstTries(limitMs: number): Promise<void> {
+    return this.#registry.firstTries(limitMs);
+  }
+
   /** Listens for streams first: filters send them from their first session on. */
   async #listen(replace: boolean): Promise<void> {
     await this.#streams.start(replace);
@@ -265,6 +278,8 @@ export class Bridge {
    */
   async apply(config: RuntimeConfig, options: ApplyOptions): Promise<Applied[]> {
     this.#config = config;
+    this.#backends.seats.use(config.policy?.limits ?? []);
+    this.#policy.use(config);
     this.options.secrets.addComponents(config.components);
     const applied = await this.#registry.apply(config.components, options);
     // Another configuration may have come while this one was waited for.
@@ -346,6 +361,7 @@ export class Bridge {
       components: this.#history.of(this.#registry.health()),
       streams: this.#streams.open,
       endedStreams: this.#streams.ended,
+      denials: this.#policy.denials,
     };
   }
 

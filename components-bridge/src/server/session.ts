@@ -284,9 +284,13 @@ export class SessionServer implements StreamEvents, AppServer {
 
   onPart(stream: SessionStream): void {
     const { share } = this.options;
-    if (share === undefined || share.bytes <= share.limits.bytes) return;
+    if (share === undefined) return;
+    let parts = 0;
+    for (const each of this.#members.keys()) parts += each.held;
+    // An operation too many is refused once its message is whole; only who never ends its messages gets here.
+    if (parts <= share.limits.bytes) return;
     share.refused('bytes');
-    const message = `the app ${share.appId} has ${share.bytes} bytes in hand on this node`;
+    const message = `the app ${share.appId} has ${parts} bytes of messages on this node that have come in part`;
     this.#end(stream, Code.RESOURCE_EXHAUSTED, message);
   }
 
@@ -405,6 +409,7 @@ export class SessionServer implements StreamEvents, AppServer {
       if (pairId !== 0n) this.#pairsById.set(pairId, pair);
     }
     member.pair = pair;
+    pair.caller = { app: hello.appId, spiffe: hello.spiffeId };
     pair.add(member.stream, large);
     member.filter = factsOf(hello);
     this.options.log.debug({ filter: member.filter }, 'session open');

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 
 import { eventually, sleep } from '../../../test/support/wait.js';
+import { Policy } from '../policy/policy.js';
 import { Code, OperationError } from '../primitives/errors.js';
 import type { MessageStream, StreamHandler } from '../primitives/stream.js';
 import { Secrets } from '../telemetry/secrets.js';
@@ -22,6 +23,7 @@ type Call = ClientDuplexStream<Buffer, Buffer>;
 describe('StreamServer', () => {
   let folder: string;
   let socketPath: string;
+  let policy: Policy;
   const servers: StreamServer[] = [];
   const clients: Client[] = [];
   let lines: { msg?: string; code?: string; trace_id?: string }[];
@@ -32,6 +34,7 @@ describe('StreamServer', () => {
     folder = await mkdtemp(join(tmpdir(), 'streams-'));
     socketPath = join(folder, 'streams.sock');
     lines = [];
+    policy = new Policy({ components: [] });
   });
 
   afterEach(async () => {
@@ -45,9 +48,15 @@ describe('StreamServer', () => {
       { level: 'trace' },
       { write: (line: string) => void lines.push(JSON.parse(line) as (typeof lines)[number]) },
     );
+    const admitted: StreamHandler = (stream) => {
+      stream.admit({ primitive: 'file', operation: 'GetFile', component: 'files' });
+      return handler(stream);
+    };
     const server = new StreamServer({
       socketPath,
-      services: [{ name: 'x', handlers: new Map(), streams: new Map([['/x.Y/Z', handler]]) }],
+      services: [{ name: 'x', handlers: new Map(), streams: new Map([['/x.Y/Z', admitted]]) }],
+      policy,
+      appId: 'shop',
       limits: { messageBytes: 64 * 1024, streams: 3 },
       log,
       calls: new CallWatch({ log, secrets }),

@@ -24,7 +24,7 @@ function comparable(line: string): string {
     .trim();
 }
 
-describe.each(['configuration-apollo', 'file', 'lock-redis', 'secrets', 'sequencer'])(
+describe.each(['configuration-apollo', 'file', 'lock-redis', 'reloadable-sdk', 'secrets', 'sequencer'])(
   'examples/%s',
   (name) => {
     test('runs to its end and says what its README shows', async () => {

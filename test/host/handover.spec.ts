@@ -97,7 +97,8 @@ describe('a bridge that says GOAWAY once', () => {
     goaway(filter);
     dialled(filter, 4);
     const next = bridge.open[2] as NonNullable<typeof small>;
-    bridge.send(next, { kind: Kind.HELLO });
+    const payload = toBinary(HelloSchema, create(HelloSchema, { protocol: 1 }));
+    bridge.send(next, { kind: Kind.HELLO, payload });
     goaway(filter, [next]);
     expect(tokens(filter)).not.toContain(next.token);
     filter.getState('a');

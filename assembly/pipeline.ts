@@ -100,6 +100,7 @@ export class Call extends AskingCall {
   /** Lets a stream pass, if it may. From then on this call has nothing to do with it. */
   private pass(route: Route): Action {
     if (!mayPass(this.runtime, this.door, this.exchange, route)) return this.respond();
+    if (!this.runtime.policy.spend(this.door, this.exchange)) return this.respond();
     this.runtime.policy.vouch(this.exchange);
     handOver(new PassedStream(this.id, this.runtime, route, this.started));
     this.exchange.free();

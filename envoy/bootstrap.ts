@@ -103,7 +103,9 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   const extensionConfigs: Record<string, string> = {};
   if (!inline) {
     extensionConfigs[EXTENSION_FILE] = toYaml({
-      resources: [{ '@type': TYPES.extensionConfig, ...extensionConfig(module, plugin, options.capabilities) }],
+      resources: [
+        { '@type': TYPES.extensionConfig, ...extensionConfig(module, plugin, options.capabilities) },
+      ],
     });
   }
   return { bootstrap, extensionDir, extensionConfigs };

@@ -2,9 +2,10 @@ import { BRIDGE_OPTIONS, bridge } from './bridge.js';
 import { check } from './check.js';
 import { BUNDLE_OPTIONS, debugBundle } from './debug-bundle.js';
 import { CONFIG_OPTIONS } from './config-options.js';
-import { BOOTSTRAP_OPTIONS, ENVOYFILTER_OPTIONS, bootstrap, envoyfilter } from './envoy.js';
+import { BOOTSTRAP_OPTIONS, bootstrap } from './envoy.js';
 import { UsageError, UserError } from './errors.js';
 import { MODULE_INSPECT_OPTIONS, moduleInspect } from './module-inspect.js';
+import { ENVOYFILTER_OPTIONS, MESH_OPTIONS, envoyfilter, trafficextension, wasmplugin } from './mesh.js';
 import { describeOptions, parseArguments } from './options.js';
 import type { Option, Values } from './options.js';
 import { RUN_OPTIONS, run } from './run.js';
@@ -55,6 +56,18 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'print the EnvoyFilter for the sidecars of a mesh',
     options: [...CONFIG_OPTIONS, ...ENVOYFILTER_OPTIONS],
     run: envoyfilter,
+  },
+  'envoy trafficextension': {
+    usage: 'envoy trafficextension [options]',
+    summary: 'print the same as TrafficExtensions and services (Istio 1.30 or newer)',
+    options: [...CONFIG_OPTIONS, ...MESH_OPTIONS],
+    run: trafficextension,
+  },
+  'envoy wasmplugin': {
+    usage: 'envoy wasmplugin [options]',
+    summary: 'print the same as a WasmPlugin and what it needs beside it',
+    options: [...CONFIG_OPTIONS, ...MESH_OPTIONS],
+    run: wasmplugin,
   },
   status: {
     usage: 'status [options]',

@@ -13,6 +13,7 @@ import type { UserError } from './errors.js';
 import { moduleHash } from './installation.js';
 import type { Installation } from './installation.js';
 import { LiveConfig } from './live-config.js';
+import { readModuleFile } from './module-file.js';
 import { untilServing } from './readiness.js';
 
 /** How long starting may take before it counts as failed; on a loaded machine it takes a second or two. */
@@ -46,7 +47,7 @@ export class Runtime {
   ) {
     this.envoyDied = new Promise((resolve) => (this.#envoyDied = resolve));
     this.#module = `runtime-${moduleHash(installation)}.wasm`;
-    this.#capabilities = moduleCapabilities(readFileSync(installation.module));
+    this.#capabilities = moduleCapabilities(readModuleFile(installation.module).info);
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { PolicyConfig } from '../policy/types.js';
-import type { ConfigForm, RuntimeConfig, SecretAccess, SecretRef } from './types.js';
+import type { ConfigForm, MeshNames, RuntimeConfig, SecretAccess, SecretRef } from './types.js';
 
 /** One metadata value before the catalog has seen it. */
 export interface DraftValue {
@@ -52,6 +52,7 @@ export interface Draft {
   lifecycle: Partial<RuntimeConfig['lifecycle']>;
   tracing: Partial<NonNullable<RuntimeConfig['tracing']>>;
   policy?: PolicyConfig;
+  mesh?: MeshNames;
   /** Undefined if the file does not mention components at all. */
   components?: DraftComponent[];
   /** Where a setting was written, for problems found only once everything is known. */

@@ -252,6 +252,7 @@ function assemble(
     },
     ...(otlp === undefined ? {} : { tracing: { otlp, sampling } }),
     ...(draft.policy === undefined ? {} : { policy: draft.policy }),
+    ...(draft.mesh === undefined ? {} : { mesh: draft.mesh }),
     components,
   };
 }

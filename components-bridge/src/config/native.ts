@@ -1,12 +1,13 @@
 import { resolve } from 'node:path';
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { NATIVE_ACCESS, readAccess } from './access.js';
 import { isRecord } from './document.js';
 import type { ConfigDocument } from './document.js';
 import { emptyDraft } from './draft.js';
 import type { Draft, DraftComponent, DraftSecretRef, DraftValue } from './draft.js';
+import { isDnsLabel, isDnsSubdomain, isLabelKey, isLabelValue, LABEL_FORM } from './kubernetes.js';
 import {
   appIdProblem,
   asAppIds,
@@ -103,6 +104,26 @@ const tracing = z.strictObject({
   sampling: field('a number from 0 (no new traces) to 1 (all)', asShare),
 });
 
+const name = (what: string, fine: (value: string) => boolean) =>
+  field(`${what}: lower-case letters, digits and "-"`, (value) =>
+    typeof value === 'string' && fine(value) ? value : undefined,
+  );
+
+const mesh = z.strictObject({
+  name: name('a Kubernetes name', isDnsSubdomain),
+  namespace: name('a Kubernetes namespace', isDnsLabel),
+  selector: field(
+    `labels of the pods as a map of texts, such as { app: shop }; names and values have ${LABEL_FORM}`,
+    (value) => {
+      if (!isRecord(value) || Object.keys(value).length === 0) return undefined;
+      const fine = Object.entries(value).every(
+        ([key, label]) => isLabelKey(key) && typeof label === 'string' && isLabelValue(label),
+      );
+      return fine ? (value as Record<string, string>) : undefined;
+    },
+  ),
+});
+
 const component = z.strictObject({
   name: z.unknown().transform((value, context) => {
     const wrong = typeof value === 'string' ? componentNameProblem(value) : 'expected a name (text)';
@@ -129,6 +150,7 @@ const nativeSchema = z.strictObject({
   tracing: tracing.nullish(),
   // Read by itself, because that says more of what is wrong with it.
   policy: z.unknown().optional(),
+  mesh: mesh.nullish(),
   components: z.array(component).nullish(),
 });
 
@@ -171,6 +193,7 @@ export function readNative(
   draft.envoy = { ...found.envoy };
   draft.lifecycle = { ...found.lifecycle };
   draft.tracing = { ...found.tracing };
+  if (found.mesh) draft.mesh = { ...found.mesh };
   const socket = found.listen?.unixSocket;
   if (socket !== undefined) draft.listen.unixSocket = resolve(folder, socket);
   if (found.dataDir !== undefined) draft.dataDir = resolve(folder, found.dataDir);

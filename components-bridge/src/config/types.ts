@@ -50,7 +50,17 @@ export interface RuntimeConfig {
   tracing?: { otlp: string; sampling: number };
   /** What the app may do; absent: everything. */
   policy?: PolicyConfig;
+  /** What resources for a mesh are called, and which pods they are for. The runtime itself does not heed it. */
+  mesh?: MeshNames;
   components: ComponentConfig[];
+}
+
+/** Names in a mesh; what is absent has a default. */
+export interface MeshNames {
+  name?: string;
+  namespace?: string;
+  /** Labels of the pods. */
+  selector?: Record<string, string>;
 }
 
 /** An IP address and a port to listen on. */

@@ -112,6 +112,7 @@ export class Bridge {
     this.socketPath = options.socketPath ?? join(config.dataDir, 'session.sock');
     this.#names = { version, configVersion: configHash(config) };
     const backends = new Backends(secrets);
+    backends.seats.use(config.policy?.limits ?? []);
     this.#backends = backends;
     const owner = { appId: config.app.id, namespace: config.app.namespace ?? options.namespace ?? '' };
     this.#spans = spanExporter(options);
@@ -250,6 +251,11 @@ export class Bridge {
     }
   }
 
+  /** Resolves when each component was tried once to be opened; after `limitMs` at the latest. */
+  firstTries(limitMs: number): Promise<void> {
+    return this.#registry.firstTries(limitMs);
+  }
+
   /** Listens for streams first: filters send them from their first session on. */
   async #listen(replace: boolean): Promise<void> {
     await this.#streams.start(replace);
@@ -267,6 +273,7 @@ export class Bridge {
    */
   async apply(config: RuntimeConfig, options: ApplyOptions): Promise<Applied[]> {
     this.#config = config;
+    this.#backends.seats.use(config.policy?.limits ?? []);
     this.options.secrets.addComponents(config.components);
     const applied = await this.#registry.apply(config.components, options);
     // Another configuration may have come while this one was waited for.

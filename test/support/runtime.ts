@@ -46,6 +46,7 @@ export interface RuntimeOptions {
   hosts?: string[];
   limits?: Partial<RuntimeConfig['limits']>;
   lifecycle?: Partial<RuntimeConfig['lifecycle']>;
+  policy?: RuntimeConfig['policy'];
   /** Where traces go. */
   tracing?: RuntimeConfig['tracing'];
   /** Whether metrics are served, on `config.envoy.metricsPort`; default false. */
@@ -358,6 +359,7 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
       metricsPort: options.metrics === true ? await freePort() : 0,
     },
     lifecycle: { apply: true, ...options.lifecycle },
+    ...(options.policy === undefined ? {} : { policy: options.policy }),
     ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
     components: (options.components ?? [EMBEDDED]).map((component) => ({
       version: 'v1',

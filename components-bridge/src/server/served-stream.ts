@@ -14,6 +14,8 @@ import type { CallWatch } from './calls.js';
 const DOUBT_MS = 75;
 /** Who calls, as the filter says it; `assembly/policy/stage.ts` drops what others say. */
 const CALLER = 'x-layotto-caller';
+const REMOTE = 'remote:';
+const OWN = 'own:';
 const NODE_CLIENT = /\bgrpc-node(-js)?\//;
 
 export interface ServedStreamOptions {
@@ -185,6 +187,6 @@ export class ServedStream implements MessageStream {
 
 /** Without a word of the filter it is the app beside it. */
 function callerOf(said: string, app: string): Caller {
-  const [kind, spiffe = ''] = said.split(' ', 2);
-  return kind === 'remote' ? { app: '', spiffe } : { app, spiffe };
+  if (said.startsWith(REMOTE)) return { app: '', spiffe: said.slice(REMOTE.length) };
+  return { app, spiffe: said.startsWith(OWN) ? said.slice(OWN.length) : '' };
 }

@@ -46,6 +46,7 @@ export interface RuntimeOptions {
   hosts?: string[];
   limits?: Partial<RuntimeConfig['limits']>;
   lifecycle?: Partial<RuntimeConfig['lifecycle']>;
+  policy?: RuntimeConfig['policy'];
   /** Where traces go. */
   tracing?: RuntimeConfig['tracing'];
   /** Whether metrics are served, on `config.envoy.metricsPort`; default false. */
@@ -357,7 +358,10 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
       concurrency: options.concurrency ?? 1,
       metricsPort: options.metrics === true ? await freePort() : 0,
     },
+    modules: { slots: 0 },
+    outbound: [],
     lifecycle: { apply: true, ...options.lifecycle },
+    ...(options.policy === undefined ? {} : { policy: options.policy }),
     ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
     components: (options.components ?? [EMBEDDED]).map((component) => ({
       version: 'v1',

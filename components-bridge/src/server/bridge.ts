@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { configHash } from '../config/hash.js';
 import { streamsSocket } from '../config/sockets.js';
 import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
+import { Policy } from '../policy/policy.js';
 import { ActuatorService } from '../primitives/actuator/service.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
@@ -100,6 +101,7 @@ export class Bridge {
   readonly #backends: Backends;
   readonly #metrics = new BridgeMetrics();
   readonly #history = new ComponentHistory();
+  readonly #policy: Policy;
   readonly #names: Pick<BridgeState, 'version' | 'configVersion'>;
   #renewals: NodeJS.Timeout | undefined;
   #telling = false;
@@ -111,6 +113,7 @@ export class Bridge {
     this.#config = config;
     this.socketPath = options.socketPath ?? join(config.dataDir, 'session.sock');
     this.#names = { version, configVersion: configHash(config) };
+    this.#policy = new Policy(config);
     const backends = new Backends(secrets);
     backends.seats.use(config.policy?.limits ?? []);
     this.#backends = backends;
@@ -170,7 +173,7 @@ export class Bridge {
         mayApply: () => share === undefined && this.#config.lifecycle.apply,
       }),
       new LockService({ ...asked, ...owner }),
-      new SecretService(asked),
+      new SecretService({ ...asked, policy: this.#policy }),
       new SequencerService({ ...asked, ...owner }),
       new StateService({ ...asked, ...owner }),
     ];
@@ -195,6 +198,8 @@ export class Bridge {
       socketPath: streamsSocket(this.socketPath),
       gid,
       services,
+      policy: this.#policy,
+      appId: owner.appId,
       limits: config.limits,
       log,
       calls,
@@ -274,6 +279,7 @@ export class Bridge {
   async apply(config: RuntimeConfig, options: ApplyOptions): Promise<Applied[]> {
     this.#config = config;
     this.#backends.seats.use(config.policy?.limits ?? []);
+    this.#policy.use(config);
     this.options.secrets.addComponents(config.components);
     const applied = await this.#registry.apply(config.components, options);
     // Another configuration may have come while this one was waited for.
@@ -355,6 +361,7 @@ export class Bridge {
       components: this.#history.of(this.#registry.health()),
       streams: this.#streams.open,
       endedStreams: this.#streams.ended,
+      denials: this.#policy.denials,
     };
   }
 
@@ -366,7 +373,8 @@ export class Bridge {
   /** Where it stands, as `/health` shows it. */
   report(): object {
     const { version, configVersion, sessions, operations, components } = this.#state();
-    return { version, configVersion, sessions, operations, components };
+    const { protocol, services, filters } = this.#sessions.offer;
+    return { version, configVersion, protocol, services, sessions, filters, operations, components };
   }
 
   #metricsPage(): AdminPage {

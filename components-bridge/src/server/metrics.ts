@@ -25,6 +25,8 @@ export interface BridgeState {
   /** Streams that are open, and those that have ended. */
   streams: number;
   endedStreams: Iterable<EndedStreams>;
+  /** What rules of the policy denied here. */
+  denials: ReadonlyMap<string, number>;
 }
 
 /** What is told of one bridge, and the labels by which it differs from others of the process. */
@@ -65,6 +67,7 @@ export class BridgeMetrics {
       for (const { labels, state } of sources) to.sample(`layotto_bridge_${name}`, value(state), labels);
     }
     writeStreams(to, sources);
+    writeDenials(to, sources);
     writeComponents(to, sources);
     writeBackends(to, sources);
     writeSpans(to, sources);
@@ -102,6 +105,17 @@ function writeStreams(to: Exposition, sources: Sources): void {
     for (const { method, code, count } of state.endedStreams)
       to.sample(name, count, { ...labels, method, code: code === 0 ? 'OK' : Code[code] });
   }
+}
+
+function writeDenials(to: Exposition, sources: Sources): void {
+  const name = 'layotto_bridge_policy_denials_total';
+  to.family(
+    name,
+    'counter',
+    'Streams and secrets that the policy denied, by rule; calls are denied in Envoy.',
+  );
+  for (const { labels, state } of sources)
+    for (const [rule, count] of state.denials) to.sample(name, count, { ...labels, rule });
 }
 
 function writeComponents(to: Exposition, sources: Sources): void {

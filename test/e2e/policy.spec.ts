@@ -128,7 +128,7 @@ describe('in a mesh', () => {
       const runtime = await Runtime.start({
         policy,
         waitForComponents: false,
-        bootstrap: node(account) as never,
+        bootstrap: node(account),
       });
       try {
         await eventually(`${account} gets ${status}`, async () => {

@@ -60,7 +60,12 @@ export async function modulePush(values: Values, [path = '']: readonly string[])
   if (file !== undefined) query.set('configured', '');
   const configuration = file === undefined ? Buffer.alloc(0) : readConfiguration(file);
   const running = Running.find(values);
-  return tell(running, `/modules/push?${query.toString()}`, Buffer.concat([wasm, configuration]), `${path}: `);
+  return tell(
+    running,
+    `/modules/push?${query.toString()}`,
+    Buffer.concat([wasm, configuration]),
+    `${path}: `,
+  );
 }
 
 function readConfiguration(file: string): Buffer {

@@ -1,7 +1,7 @@
 # Targets for people; what they do stands in scripts/ and tools/.
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help install build demo example test test-java conformance fuzz lint format generate bench profile clean
+.PHONY: help install build demo example test test-java verify-istio conformance fuzz lint format generate bench profile clean
 
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
@@ -32,6 +32,9 @@ test: build ## every check and test; ends with "N passed, N failed"
 
 test-java: install ## Apollo's own Java clients against our stand-in for Apollo; needs a JDK and Maven
 	@node --no-warnings --import ./scripts/lib/typescript.mjs scripts/test-java.mjs
+
+verify-istio: build ## what is printed for a mesh, through Istio's own validation and generator into Envoy; needs Go
+	@node scripts/verify-istio.mjs
 
 conformance: build ## run the conformance suites, of one backend or of all
 	@node --no-warnings scripts/conformance.mjs "$(BACKEND)"

@@ -18,6 +18,7 @@ import { release } from './host/memory';
 import { RuntimeMetrics, Snapshot } from './metrics/runtime-metrics';
 import { Call } from './pipeline';
 import { Budget } from './session/budget';
+import { grpcService } from './session/grpc-service';
 import { Operation, Waiter } from './session/operation';
 import { PushListener, Session, SessionOptions, Submitted } from './session/session';
 import { ByteWriter } from './wire/bytes';
@@ -79,8 +80,8 @@ export class Runtime extends CallSite implements PushListener {
     }
     const configuration = this.configuration;
     const options = new SessionOptions();
-    options.smallCluster = configuration.sessionCluster;
-    options.largeCluster = configuration.largeCluster;
+    options.smallCluster = grpcService(configuration.sessionCluster);
+    options.largeCluster = grpcService(configuration.largeCluster);
     options.version = configuration.version;
     options.configVersion = configuration.configVersion;
     options.appId = configuration.appId;

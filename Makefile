@@ -55,6 +55,7 @@ generate: install ## generate code from proto/, the printed examples of envoy/re
 	@buf generate --template test/wire/buf.gen.yaml
 	@node scripts/build.mjs runtime
 	@node scripts/render-envoy.mjs
+	@node examples/istio/render.mjs
 	@node scripts/render-dashboard.mjs
 
 bench: build ## measure calls and CPU (see test/bench)

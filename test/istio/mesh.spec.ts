@@ -267,6 +267,12 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
     expect(valueOf(read.messages[0])).toHaveLength(size);
   });
 
+  test('bodies of HTTP/1.1', async () => {
+    const body = JSON.stringify([{ key: 'body', value: 'x'.repeat(1_500_000) }]);
+    const { status } = await http1(runtime.target, 'POST', '/v1.0/state/statestore', { body });
+    expect(status).toBe(form.name.startsWith('envoyfilter') ? 204 : 413);
+  });
+
   test('takes over a new module and the one before it again, with no call that fails', async () => {
     const doors = [
       new GrpcStateDoor('Layotto gRPC', await runtime.connect(), LAYOTTO),

@@ -11,6 +11,7 @@ const LABELS = [
   'limit',
   'result',
   'source',
+  'rule',
 ] as const;
 
 /** Buckets of the filter's durations, in microseconds: from an answer out of Envoy's memory to the longest deadline. */

@@ -1,6 +1,6 @@
 // Which handler serves which call. Primitives enter their methods here.
 
-import { literal, View, view, viewEquals, viewLen, viewPtr } from '../wire/view';
+import { literal, View, view, viewEquals, viewLen, viewOf, viewPtr } from '../wire/view';
 import { RoomState } from './background';
 import { HandlerFactory } from './handler';
 
@@ -28,6 +28,9 @@ export class Passing {
 
 /** One method behind one door: what it is called in metrics, and who serves it. */
 export class Route {
+  private readonly primitiveBytes: ArrayBuffer;
+  private readonly operationBytes: ArrayBuffer;
+
   constructor(
     /** Counts from 0 within a router. */
     public readonly index: i32,
@@ -42,7 +45,18 @@ export class Route {
     public readonly passing: Passing | null,
     /** What the primitive keeps, if it keeps anything. */
     public readonly state: RoomState | null,
-  ) {}
+  ) {
+    this.primitiveBytes = String.UTF8.encode(primitive);
+    this.operationBytes = String.UTF8.encode(operation);
+  }
+
+  get primitiveName(): View {
+    return viewOf(this.primitiveBytes);
+  }
+
+  get operationName(): View {
+    return viewOf(this.operationBytes);
+  }
 }
 
 class GrpcEntry {

@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import { catalog } from './catalog.js';
 import type { RuntimeConfig } from './config/types.js';
 import { watchConfig } from './config/watch.js';
+import { giveBackStartUp } from './memory.js';
 import type { Applied, ApplyOptions } from './primitives/registry.js';
 import type { ComponentHealth } from './primitives/slot.js';
 import { logApplied, Reloads } from './reload.js';
@@ -31,11 +32,27 @@ Serves sessions for the filter on a Unix socket. RESOLVED is a file with the res
   --log-level LEVEL       trace, debug, info (default), warn, error
   --help                  this text
 
+One bridge for every app of a node:
+
+  --node                  each app has its own sockets, components and limits, and reaches no other's
+  --apps DIR              folder of NAME.yaml, or NAME/ with a layotto.yaml or Dapr component files, for each app
+  --config FILE           a layotto.yaml for the apps that it lists under "apps"; may stand beside --apps
+  --resources-path DIR    Dapr component files for all apps; their scopes say for which
+  --socket-dir DIR        an app's sockets are NAME/session.sock and NAME/streams.sock there; default: sockets in the
+                          data folder. Whoever reaches a socket is that app, whatever it says it is.
+  --admin HOST:PORT       metrics and health there as well
+  --app-operations N      operations that an app may have in hand (1024)
+  --app-bytes SIZE        bytes that an app may have in hand (64MiB)
+  --app-sessions N        sessions that an app's filters may have open (64)
+
 The files named by --config and --resources-path are watched: components that were added, changed or removed are taken
 over without a restart, on SIGHUP too. A configuration that is wrong changes nothing.
 
 Logs are JSON lines on standard error. Exit codes: 0 after SIGTERM or SIGINT or when another bridge has taken its
 place, 1 if it cannot go on, 2 if its arguments or configuration are wrong or another bridge answers on the socket.`;
+
+/** How long components are waited for before what starting took is given back. */
+const START_UP_MS = 2_000;
 
 /** How long calls in hand may take after SIGTERM. */
 const GRACE_MS = 4_000;
@@ -49,8 +66,18 @@ const OPTIONS = {
   'socket-gid': { type: 'string' },
   takeover: { type: 'boolean' },
   'log-level': { type: 'string' },
+  node: { type: 'boolean' },
+  apps: { type: 'string' },
+  'socket-dir': { type: 'string' },
+  admin: { type: 'string' },
+  'app-operations': { type: 'string' },
+  'app-bytes': { type: 'string' },
+  'app-sessions': { type: 'string' },
   help: { type: 'boolean' },
 } as const;
+
+/** Options that only a bridge for several apps has. */
+const NODE_OPTIONS = ['apps', 'socket-dir', 'admin', 'app-operations', 'app-bytes', 'app-sessions'] as const;
 
 /** What is told to a parent process that started this one with an IPC channel. */
 type Report =
@@ -166,6 +193,16 @@ async function main(): Promise<void> {
   }
   const log = createLog(levelOf(values['log-level']), secrets, pino.destination({ fd: 2, sync: true }));
   const gid = gidOf(values['socket-gid']);
+  if (values.node === true) {
+    const { nodeProblems, runNode } = await import('./node/program.js');
+    if (positionals.length > 0) throw new UsageError(`unexpected argument ${positionals[0]} with --node`);
+    const problems = nodeProblems(values, Object.keys(values));
+    if (problems.length > 0) throw new UsageError(problems.join('\n'));
+    await runNode(values, { version: await version(), gid, log, secrets });
+    return;
+  }
+  const forNodes = NODE_OPTIONS.find((name) => values[name] !== undefined);
+  if (forNodes !== undefined) throw new UsageError(`--${forNodes} needs --node`);
   // From before it is read, so that no edit is missed.
   let early = false;
   let edited = (): void => void (early = true);
@@ -211,6 +248,7 @@ async function main(): Promise<void> {
   process.on('message', (message) => void asked(message as Request));
   report({ type: 'ready', socket: bridge.socketPath });
   log.info({ socket: bridge.socketPath, app: config.app.id, config: config.source }, 'serving sessions');
+  void bridge.firstTries(START_UP_MS).then(giveBackStartUp);
 
   async function asked(request: Request): Promise<void> {
     if (request.type === 'ping') {

@@ -17,7 +17,7 @@ import { eventually } from './wait.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const releaseModule = join(root, 'dist/modules/runtime.wasm');
-const bridgeMain = join(root, 'dist/components-bridge/src/main.js');
+const bridgeMain = join(root, 'dist/bridge/main.js');
 
 /** The version the tests' runtimes say they have. */
 export const VERSION = '0.1.0';
@@ -46,6 +46,7 @@ export interface RuntimeOptions {
   hosts?: string[];
   limits?: Partial<RuntimeConfig['limits']>;
   lifecycle?: Partial<RuntimeConfig['lifecycle']>;
+  policy?: RuntimeConfig['policy'];
   /** Where traces go. */
   tracing?: RuntimeConfig['tracing'];
   /** Whether metrics are served, on `config.envoy.metricsPort`; default false. */
@@ -357,7 +358,10 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
       concurrency: options.concurrency ?? 1,
       metricsPort: options.metrics === true ? await freePort() : 0,
     },
+    modules: { slots: 0 },
+    outbound: [],
     lifecycle: { apply: true, ...options.lifecycle },
+    ...(options.policy === undefined ? {} : { policy: options.policy }),
     ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
     components: (options.components ?? [EMBEDDED]).map((component) => ({
       version: 'v1',

@@ -1,3 +1,4 @@
+import type { PolicyConfig } from '../policy/types.js';
 import type { ConfigForm, MeshNames, RuntimeConfig, SecretAccess, SecretRef } from './types.js';
 
 /** One metadata value before the catalog has seen it. */
@@ -29,6 +30,8 @@ export interface DraftComponent {
   metadata: DraftValue[] | undefined;
   secretRefs?: DraftSecretRef[];
   access?: SecretAccess;
+  /** The apps that it is meant for; absent: any. */
+  apps?: string[];
   file: string;
   line: number;
   /** The path of the component and of its type, for messages. */
@@ -42,10 +45,15 @@ export interface Draft {
   app: Partial<RuntimeConfig['app']>;
   listen: Partial<RuntimeConfig['listen']>;
   dataDir?: string;
+  /** The apps that the file is for, if it is for several. */
+  apps?: string[];
   limits: Partial<RuntimeConfig['limits']>;
   envoy: Partial<RuntimeConfig['envoy']>;
+  modules: Partial<RuntimeConfig['modules']>;
+  outbound?: RuntimeConfig['outbound'] | undefined;
   lifecycle: Partial<RuntimeConfig['lifecycle']>;
   tracing: Partial<NonNullable<RuntimeConfig['tracing']>>;
+  policy?: PolicyConfig;
   mesh?: MeshNames;
   /** Undefined if the file does not mention components at all. */
   components?: DraftComponent[];
@@ -55,5 +63,14 @@ export interface Draft {
 
 /** A draft that says nothing. */
 export function emptyDraft(): Draft {
-  return { app: {}, listen: {}, limits: {}, envoy: {}, lifecycle: {}, tracing: {}, lineOf: () => 0 };
+  return {
+    app: {},
+    listen: {},
+    limits: {},
+    envoy: {},
+    modules: {},
+    lifecycle: {},
+    tracing: {},
+    lineOf: () => 0,
+  };
 }

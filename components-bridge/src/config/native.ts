@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { NATIVE_ACCESS, readAccess } from './access.js';
 import { isRecord } from './document.js';
@@ -10,19 +10,23 @@ import type { Draft, DraftComponent, DraftSecretRef, DraftValue } from './draft.
 import { isDnsLabel, isDnsSubdomain, isLabelKey, isLabelValue, LABEL_FORM } from './kubernetes.js';
 import {
   appIdProblem,
+  asAppIds,
   asCollector,
   asCount,
   asHostName,
   asListenAddress,
   asListenHost,
+  asNamespace,
   asPort,
   asShare,
   componentNameProblem,
 } from './limits.js';
+import { readPolicy } from './policy.js';
 import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
 import { checkDocument, field, valueAt } from './schema.js';
 import { isNativeSecretRef, readNativeSecretRef } from './secret-refs.js';
+import { asTarget, isSlotName, parseTrapLimit } from './slots.js';
 import { parseBytes, parseDuration } from './units.js';
 
 const text = field('text (quote it if it looks like a number)', (value) =>
@@ -41,6 +45,8 @@ function bytes(lowest: number, highest: number, shown: string) {
   });
 }
 
+const apps = field('a list of app ids, such as [orders, billing]', asAppIds);
+
 const app = z.strictObject({
   id: field(
     'an app id: 1 to 128 visible ASCII characters without "/" and "||", quoted if it looks like a number',
@@ -48,6 +54,8 @@ const app = z.strictObject({
   ),
   port: anyPort("the app's port, from 1 to 65535, or 0 for none"),
   protocol: field('http or grpc', (value) => (value === 'http' || value === 'grpc' ? value : undefined)),
+  group: field('the number of a group', (value) => asCount(value, 0, 2 ** 32 - 2)),
+  namespace: field('the app\'s namespace: at most 63 lower-case letters, digits and "-"', asNamespace),
 });
 
 const listen = z.strictObject({
@@ -83,6 +91,35 @@ const limits = z.strictObject({
 const envoy = z.strictObject({
   concurrency: count(1, 128),
   metricsPort: anyPort('a port from 1 to 65535, or 0 for no metrics'),
+});
+
+const modules = z.strictObject({
+  slots: count(0, 16),
+  rollbackOnTrap: field('a number of traps and a time, such as "3 in 60s"', parseTrapLimit),
+});
+
+const outboundFields = z.strictObject({
+  name: field(
+    'a name of small letters, digits and dashes that begins with a letter, such as orders',
+    (value) =>
+      typeof value === 'string' && /^[a-z][a-z0-9-]{0,62}$/.test(value) && !isSlotName(value)
+        ? value
+        : undefined,
+  ),
+  listen: field('a port, or an IP address and a port such as 127.0.0.1:2046', (value) =>
+    asListenAddress(value),
+  ),
+  to: field('where the calls go, as HOST:PORT, such as orders.example:80', asTarget),
+});
+
+const outbound = outboundFields.transform(({ name, listen, to }, context) => {
+  if (name !== undefined && listen !== undefined && to !== undefined) return { name, listen, to };
+  context.issues.push({
+    code: 'custom',
+    message: 'expected a name, listen and to',
+    input: { name, listen, to },
+  });
+  return undefined;
 });
 
 const lifecycle = z.strictObject({
@@ -126,6 +163,7 @@ const component = z.strictObject({
   type: z.string('expected a component type (text), such as state.redis'),
   version: text,
   metadata: field('a map of settings', (value) => (isRecord(value) ? value : undefined)),
+  apps,
   // Read by itself, because that says more of what is wrong with it.
   access: z.unknown().optional(),
 });
@@ -133,12 +171,17 @@ const component = z.strictObject({
 /** The native form, `layotto.yaml`. */
 const nativeSchema = z.strictObject({
   app: app.nullish(),
+  apps,
   listen: listen.nullish(),
   dataDir: text,
   limits: limits.nullish(),
   envoy: envoy.nullish(),
+  modules: modules.nullish(),
+  outbound: z.array(outbound).max(64).nullish(),
   lifecycle: lifecycle.nullish(),
   tracing: tracing.nullish(),
+  // Read by itself, because that says more of what is wrong with it.
+  policy: z.unknown().optional(),
   mesh: mesh.nullish(),
   components: z.array(component).nullish(),
 });
@@ -160,6 +203,8 @@ export function readNative(
   const draft: Draft = { ...emptyDraft(), lineOf: (path) => document.lineOf(path) };
   const components = readComponents(document, findings);
   if (components !== undefined) draft.components = components;
+  const policy = readPolicy(document, findings);
+  if (policy !== undefined) draft.policy = policy;
   if (found === undefined) {
     // The scopes of Dapr's files are checked against the id even if something else is wrong here.
     const id = document.textOf(['app', 'id']);
@@ -167,6 +212,7 @@ export function readNative(
     return draft;
   }
   draft.app = { ...found.app };
+  if (found.apps !== undefined) draft.apps = found.apps;
   draft.listen = { ...found.listen };
   draft.limits = {
     messageBytes: found.limits?.message,
@@ -177,6 +223,8 @@ export function readNative(
     deadlineMs: found.limits?.deadline,
   };
   draft.envoy = { ...found.envoy };
+  draft.modules = { ...found.modules };
+  draft.outbound = found.outbound?.flatMap((one) => one ?? []);
   draft.lifecycle = { ...found.lifecycle };
   draft.tracing = { ...found.tracing };
   if (found.mesh) draft.mesh = { ...found.mesh };
@@ -226,6 +274,7 @@ function readComponents(document: ConfigDocument, findings: Findings): DraftComp
       item['access'] === undefined || item['access'] === null
         ? undefined
         : readAccess(document, [...path, 'access'], NATIVE_ACCESS, findings);
+    const apps = asAppIds(item['apps']);
     components.push({
       name: document.textOf([...path, 'name']) ?? '',
       type,
@@ -234,6 +283,7 @@ function readComponents(document: ConfigDocument, findings: Findings): DraftComp
       metadata: readMetadata(document, [...path, 'metadata'], findings, secretRefs),
       secretRefs,
       ...(access === undefined ? {} : { access }),
+      ...(apps === undefined ? {} : { apps }),
       file: document.file,
       line: document.lineOf(path),
       path: keyText(path),

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { configHash } from '../config/hash.js';
 import { streamsSocket } from '../config/sockets.js';
 import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
+import { Policy } from '../policy/policy.js';
 import { ActuatorService } from '../primitives/actuator/service.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
@@ -26,16 +27,19 @@ import { SequencerService } from '../primitives/sequencer/service.js';
 import type { ComponentHealth } from '../primitives/slot.js';
 import { StateService } from '../primitives/state/service.js';
 import { Exposition } from '../telemetry/exposition.js';
+import type { Labels } from '../telemetry/exposition.js';
 import { SpanExporter } from '../telemetry/otlp.js';
 import type { Secrets } from '../telemetry/secrets.js';
 import { AdminServer } from './admin.js';
 import type { AdminPage } from './admin.js';
+import type { AppShare } from './app-share.js';
 import { CallWatch } from './calls.js';
 import { ComponentHistory } from './component-history.js';
+import { FilterLogLevel } from './filter-level.js';
 import { healthPush } from './health-push.js';
 import { invalidation } from './invalidations.js';
 import { BridgeMetrics } from './metrics.js';
-import type { BridgeState } from './metrics.js';
+import type { BridgeState, MetricsSource } from './metrics.js';
 import { Predecessor } from './predecessor.js';
 import { SessionServer } from './session.js';
 import { StreamServer } from './streams.js';
@@ -70,6 +74,11 @@ export interface BridgeOptions {
   log: Logger;
   /** What must not be shown of what components say. */
   secrets: Secrets;
+  /**
+   * What the app may use, if this bridge is one of several in a process. Then it serves that app's filters only, has no
+   * metrics and health of its own, and the app may not change components: their paths would lead to other apps' files.
+   */
+  share?: AppShare | undefined;
   onSessions?: (open: number) => void;
   onHealth?: (health: ComponentHealth) => void;
   /** Told when settings that `apply` could not wait for have taken the place of the old ones. */
@@ -84,13 +93,15 @@ export class Bridge {
   readonly #registry: ComponentRegistry;
   readonly #sessions: SessionServer;
   readonly #streams: StreamServer;
-  readonly #admin: AdminServer;
+  readonly #admin: AdminServer | undefined;
   readonly #watches: Watches;
   readonly #configuration: ConfigurationService;
   readonly #live: LiveAnswers;
   readonly #spans: SpanExporter | undefined;
-  readonly #metrics: BridgeMetrics;
+  readonly #backends: Backends;
+  readonly #metrics = new BridgeMetrics();
   readonly #history = new ComponentHistory();
+  readonly #policy: Policy;
   readonly #names: Pick<BridgeState, 'version' | 'configVersion'>;
   #renewals: NodeJS.Timeout | undefined;
   #telling = false;
@@ -98,14 +109,16 @@ export class Bridge {
   #config: RuntimeConfig;
 
   constructor(private readonly options: BridgeOptions) {
-    const { config, log, secrets, version, gid } = options;
+    const { config, log, secrets, version, gid, share } = options;
     this.#config = config;
     this.socketPath = options.socketPath ?? join(config.dataDir, 'session.sock');
     this.#names = { version, configVersion: configHash(config) };
+    this.#policy = new Policy(config);
     const backends = new Backends(secrets);
-    const owner = { appId: config.app.id, namespace: options.namespace ?? '' };
+    backends.seats.use(config.policy?.limits ?? []);
+    this.#backends = backends;
+    const owner = { appId: config.app.id, namespace: config.app.namespace ?? options.namespace ?? '' };
     this.#spans = spanExporter(options);
-    this.#metrics = new BridgeMetrics(backends, this.#spans);
     const references = new SecretReferences({
       find: (store) => this.#registry.find('secret', store),
       secrets,
@@ -147,8 +160,9 @@ export class Bridge {
       watches: this.#watches,
       live: this.#live,
     });
+    const filters = new FilterLogLevel((payload) => this.#sessions.push(payload));
     const services: Service[] = [
-      new ActuatorService({ registry: this.#registry, log }),
+      new ActuatorService({ registry: this.#registry, log, filters }),
       new BindingService(asked),
       this.#configuration,
       new FileService(asked),
@@ -156,10 +170,10 @@ export class Bridge {
       new LifecycleService({
         registry: this.#registry,
         catalog: options.catalog,
-        mayApply: () => this.#config.lifecycle.apply,
+        mayApply: () => share === undefined && this.#config.lifecycle.apply,
       }),
       new LockService({ ...asked, ...owner }),
-      new SecretService(asked),
+      new SecretService({ ...asked, policy: this.#policy }),
       new SequencerService({ ...asked, ...owner }),
       new StateService({ ...asked, ...owner }),
     ];
@@ -173,7 +187,8 @@ export class Bridge {
       limits: config.limits,
       log,
       calls,
-      welcome: () => healthPush(this.#registry.health()),
+      share,
+      welcome: () => healthPush(this.#registry.health(), filters.level),
       holdGreetings: true,
       onFilter: (filter) => this.#live.join(filter),
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
@@ -183,12 +198,16 @@ export class Bridge {
       socketPath: streamsSocket(this.socketPath),
       gid,
       services,
+      policy: this.#policy,
+      appId: owner.appId,
       limits: config.limits,
       log,
       calls,
+      share,
     });
+    if (share !== undefined) return;
     this.#admin = new AdminServer({
-      socketPath: join(config.dataDir, ADMIN_SOCKET),
+      at: { socketPath: join(config.dataDir, ADMIN_SOCKET) },
       gid,
       log,
       pages: new Map([
@@ -209,7 +228,7 @@ export class Bridge {
     await this.#listen(false);
     this.#startComponents();
     void this.#registry.firstTries(FIRST_TRIES_MS).then(() => this.#sessions.greet());
-    void this.#admin.start();
+    void this.#admin?.start();
   }
 
   /**
@@ -227,7 +246,7 @@ export class Bridge {
       // Filters may be about to get another configuration too.
       this.#sessions.reconfigured(this.#names.configVersion);
       await this.#listen(true);
-      void this.#admin.start(true);
+      void this.#admin?.start(true);
       const refusal = await predecessor?.dismiss();
       if (refusal !== undefined) {
         log.warn({ reason: refusal }, 'the bridge before this one does not go by itself; end it');
@@ -235,6 +254,11 @@ export class Bridge {
     } finally {
       predecessor?.close();
     }
+  }
+
+  /** Resolves when each component was tried once to be opened; after `limitMs` at the latest. */
+  firstTries(limitMs: number): Promise<void> {
+    return this.#registry.firstTries(limitMs);
   }
 
   /** Listens for streams first: filters send them from their first session on. */
@@ -254,11 +278,18 @@ export class Bridge {
    */
   async apply(config: RuntimeConfig, options: ApplyOptions): Promise<Applied[]> {
     this.#config = config;
+    this.#backends.seats.use(config.policy?.limits ?? []);
+    this.#policy.use(config);
     this.options.secrets.addComponents(config.components);
     const applied = await this.#registry.apply(config.components, options);
     // Another configuration may have come while this one was waited for.
     this.#reconfigured();
     return applied;
+  }
+
+  /** What the app may use, if the bridge is one of several. */
+  get share(): AppShare | undefined {
+    return this.options.share;
   }
 
   health(): ComponentHealth[] {
@@ -268,14 +299,14 @@ export class Bridge {
   /** Lets the calls in hand finish, `graceMs` at most, then closes everything. See `SessionServer.drain`. */
   async drain(graceMs: number): Promise<void> {
     // Whoever takes over needs the socket's name.
-    await this.#admin.close();
+    await this.#admin?.close();
     await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs)]);
     await this.#end();
   }
 
   /** Closes everything at once. */
   async close(): Promise<void> {
-    await Promise.all([this.#admin.close(), this.#sessions.close(), this.#streams.close()]);
+    await Promise.all([this.#admin?.close(), this.#sessions.close(), this.#streams.close()]);
     await this.#end();
   }
 
@@ -330,17 +361,28 @@ export class Bridge {
       components: this.#history.of(this.#registry.health()),
       streams: this.#streams.open,
       endedStreams: this.#streams.ended,
+      denials: this.#policy.denials,
     };
   }
 
+  /** What is told of it where metrics are asked for. */
+  metrics(labels: Labels = {}): MetricsSource {
+    return { labels, state: this.#state(), backends: this.#backends, spans: this.#spans };
+  }
+
+  /** Where it stands, as `/health` shows it. */
+  report(): object {
+    const { version, configVersion, sessions, operations, components } = this.#state();
+    const { protocol, services, filters } = this.#sessions.offer;
+    return { version, configVersion, protocol, services, sessions, filters, operations, components };
+  }
+
   #metricsPage(): AdminPage {
-    return { contentType: Exposition.contentType, body: this.#metrics.text(this.#state()) };
+    return { contentType: Exposition.contentType, body: this.#metrics.text([this.metrics()]) };
   }
 
   #healthPage(): AdminPage {
-    const { version, configVersion, sessions, operations, components } = this.#state();
-    const health = { version, configVersion, sessions, operations, components };
-    return { contentType: 'application/json', body: `${JSON.stringify(health, null, 2)}\n` };
+    return { contentType: 'application/json', body: `${JSON.stringify(this.report(), null, 2)}\n` };
   }
 }
 

@@ -6,7 +6,11 @@ import type { Hello } from '../gen/layotto/bridge/v1/session_pb.js';
 import { reasonOf } from '../primitives/errors.js';
 import { FrameError } from './frame.js';
 
-const PROTOCOL = 1;
+/** Version of the session's protocol, as proto/layotto/bridge/v1/session.proto describes it. */
+export const PROTOCOL = 1;
+
+/** Longest text that a filter's word for itself takes in the log, in characters. */
+const LONGEST_FACT = 128;
 
 /** What a bridge says of itself. */
 export interface BridgeFacts {
@@ -24,6 +28,19 @@ export interface FilterFacts {
   appId: string;
   large: boolean;
   pair: string;
+}
+
+/** What a filter's hello says of it, as long as a line of the log can bear. */
+export function factsOf({ name, version, configVersion, appId, large, pairId }: Hello): FilterFacts {
+  const short = (text: string): string => text.slice(0, LONGEST_FACT);
+  return {
+    name: short(name),
+    version: short(version),
+    configVersion: short(configVersion),
+    appId: short(appId),
+    large,
+    pair: pairId.toString(16),
+  };
 }
 
 /** The bridge's HELLO. */

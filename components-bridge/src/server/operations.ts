@@ -1,8 +1,10 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { FailureSchema, Kind } from '../gen/layotto/bridge/v1/session_pb.js';
+import type { Caller } from '../policy/types.js';
 import type { Call } from '../primitives/call.js';
 import { Code, OperationError } from '../primitives/errors.js';
 import type { Handler } from '../primitives/handler.js';
+import type { AppShare } from './app-share.js';
 import type { CallWatch } from './calls.js';
 import { FrameError } from './frame.js';
 import type { Frame } from './frame.js';
@@ -38,6 +40,8 @@ interface Operation {
  * them, whichever stream asked.
  */
 export class Pair {
+  /** The app beside the filter. */
+  caller: Caller = { app: '', spiffe: '' };
   small: SessionStream | undefined;
   large: SessionStream | undefined;
   /** Operations that somebody still waits for. */
@@ -46,12 +50,18 @@ export class Pair {
   #running = 0;
   #runningBytes = 0;
   #paused = false;
+  #held = false;
 
+  /** @param share of the app, if it shares the bridge with others */
   constructor(
     private readonly handlers: ReadonlyMap<string, Handler>,
     private readonly limits: OperationLimits,
     private readonly watch: CallWatch,
-  ) {}
+    private readonly share?: AppShare,
+  ) {
+    this.#held = share?.exhausted === true;
+    this.#paused = this.#held;
+  }
 
   get running(): number {
     return this.#running;
@@ -117,6 +127,7 @@ export class Pair {
     if (this.#waiting.has(id)) throw new FrameError(`the id ${id} is in use`);
     if (payload.length > LARGE) stream.send(id, Kind.ACK, NO_BYTES);
     const call = this.watch.begin(method, frame.traceparent, now);
+    call.caller = this.caller;
     const deadline = frame.deadlineMs > 0 ? now + frame.deadlineMs : Infinity;
     call.deadline = deadline;
     const operation: Operation = { id, stream, call, deadline };
@@ -135,10 +146,17 @@ export class Pair {
       this.#fail(operation, new OperationError(Code.RESOURCE_EXHAUSTED, message));
       return;
     }
+    const refusal = this.share?.refusal(payload.length);
+    if (refusal !== undefined) {
+      this.#fail(operation, new OperationError(Code.RESOURCE_EXHAUSTED, refusal));
+      return;
+    }
     this.#waiting.set(id, operation);
     this.#running++;
     this.#runningBytes += payload.length;
-    this.#perform(operation, handler, payload);
+    this.share?.take(payload.length);
+    if (this.share === undefined) this.#perform(operation, handler, payload);
+    else this.share.begin(() => this.#perform(operation, handler, payload));
   }
 
   /**
@@ -161,9 +179,15 @@ export class Pair {
     }
   }
 
+  /** Stops reading while the app has used up its turn, and goes on after that. */
+  hold(held: boolean): void {
+    this.#held = held;
+    this.regulate();
+  }
+
   /** Stops reading while too much waits to be written, and goes on when it has gone. */
   regulate(): void {
-    const tooMuch = this.backlog > this.limits.bytes / 4;
+    const tooMuch = this.#held || this.backlog > this.limits.bytes / 4;
     if (tooMuch === this.#paused) return;
     this.#paused = tooMuch;
     for (const stream of [this.small, this.large]) {
@@ -177,8 +201,14 @@ export class Pair {
     const settled = (): boolean => {
       this.#running--;
       this.#runningBytes -= length;
+      this.share?.release(length);
       return this.#waiting.get(operation.id) === operation && this.#waiting.delete(operation.id);
     };
+    // It may have been given up while it waited for its turn.
+    if (this.#waiting.get(operation.id) !== operation) {
+      settled();
+      return;
+    }
     handler(payload, operation.call).then(
       (result) => {
         if (settled()) this.#reply(operation, result);

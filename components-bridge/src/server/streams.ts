@@ -3,9 +3,11 @@ import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import type { Logger } from 'pino';
 
+import type { Policy } from '../policy/policy.js';
 import { Code, OperationError, reasonOf } from '../primitives/errors.js';
 import type { Service } from '../primitives/handler.js';
 import type { StreamHandler } from '../primitives/stream.js';
+import type { AppShare } from './app-share.js';
 import type { CallWatch } from './calls.js';
 import { ServedStream } from './served-stream.js';
 import { listenOnSocket } from './socket.js';
@@ -20,9 +22,14 @@ const LAST_STATUS_MS = 500;
 export interface StreamServerOptions extends SocketAccess {
   socketPath: string;
   services: readonly Service[];
+  policy: Policy;
+  /** The app that the filter is beside. */
+  appId: string;
   limits: { messageBytes: number; streams: number };
   log: Logger;
   calls: CallWatch;
+  /** The app that the socket belongs to, if the bridge serves others too: `limits.streams` is for all its connections. */
+  share?: AppShare | undefined;
 }
 
 interface Grpc {
@@ -52,6 +59,11 @@ export class StreamServer {
   constructor(private readonly options: StreamServerOptions) {
     this.#handlers = new Map(options.services.flatMap(({ streams }) => [...(streams ?? [])]));
     this.#net = createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket));
+    options.policy.onChange(() => {
+      for (const stream of this.#streams) stream.recheck();
+    });
+    const { share } = options;
+    if (share !== undefined) this.#net.maxConnections = share.limits.sessions;
   }
 
   /** How many streams are open. */
@@ -127,7 +139,7 @@ export class StreamServer {
 
   async #load(): Promise<Grpc> {
     const { Server, ServerCredentials, ServerInterceptingCall } = await import('@grpc/grpc-js');
-    const { limits, calls: watch } = this.options;
+    const { limits, calls: watch, policy, appId } = this.options;
     const server = new Server({
       'grpc.max_receive_message_length': limits.messageBytes + MESSAGE_SLACK,
       'grpc.max_send_message_length': limits.messageBytes + MESSAGE_SLACK,
@@ -139,7 +151,9 @@ export class StreamServer {
           const handler = this.#handlers.get(path) as StreamHandler;
           const stream = new ServedStream(call, {
             path,
-            handler,
+            policy,
+            appId,
+            handler: this.#mayOpen() ? handler : tooMany,
             messageBytes: limits.messageBytes + MESSAGE_SLACK,
             leaving: this.#leaving.signal,
             watch,
@@ -152,6 +166,13 @@ export class StreamServer {
     });
     for (const path of this.#handlers.keys()) server.register(path, never, bytes, bytes, 'bidi');
     return { server, injector: server.createConnectionInjector(ServerCredentials.createInsecure()) };
+  }
+
+  #mayOpen(): boolean {
+    const { share, limits } = this.options;
+    if (share === undefined || this.#streams.size < limits.streams) return true;
+    share.refused('streams');
+    return false;
   }
 
   #over(stream: ServedStream, path: string, code: Code | 0): void {
@@ -192,3 +213,11 @@ function bytes({ buffer, byteOffset, length }: Uint8Array): Buffer {
 
 /** Stands for a method at grpc-js; see `ServedStream.listener`. */
 function never(): void {}
+
+/** Answers streams past an app's limit. */
+const tooMany: StreamHandler = async () => {
+  throw new OperationError(
+    Code.RESOURCE_EXHAUSTED,
+    'the app has as many streams open on this node as it may have',
+  );
+};

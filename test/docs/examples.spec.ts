@@ -1,5 +1,7 @@
 import { fileURLToPath } from 'node:url';
 
+import { parse, parseAllDocuments } from 'yaml';
+
 import { Child } from '../support/child.js';
 import { freePortWithMetrics } from '../support/ports.js';
 import { read } from './markdown.js';
@@ -24,7 +26,7 @@ function comparable(line: string): string {
     .trim();
 }
 
-describe.each(['configuration-apollo', 'file', 'lock-redis', 'secrets', 'sequencer'])(
+describe.each(['configuration-apollo', 'file', 'istio', 'lock-redis', 'secrets', 'sequencer'])(
   'examples/%s',
   (name) => {
     test('runs to its end and says what its README shows', async () => {
@@ -43,3 +45,9 @@ describe.each(['configuration-apollo', 'file', 'lock-redis', 'secrets', 'sequenc
     }, 120_000);
   },
 );
+
+test('the configuration in examples/istio/deployment.yaml is the one that the resources are printed from', () => {
+  const [configMap] = parseAllDocuments(read('examples/istio/deployment.yaml'));
+  const data = (configMap?.toJS() as { data: Record<string, string> }).data;
+  expect(parse(data['layotto.yaml'] ?? '')).toEqual(parse(read('examples/istio/layotto.yaml')));
+});

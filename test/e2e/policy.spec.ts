@@ -93,7 +93,9 @@ describe('a policy on a real Envoy', () => {
     expect(String(await client.read('a'))).toBe('text');
     client.close();
     const shut = new FileClient(`127.0.0.1:${runtime.port}`, 'shut');
-    expect(await failureOf(shut.read('a'))).toMatchObject({ code: 7 });
+    expect(await failureOf(shut.read('a'))).toMatchObject({
+      code: 'PERMISSION_DENIED',
+    });
     shut.close();
   });
 
@@ -133,7 +135,8 @@ describe('in a mesh', () => {
       try {
         await eventually(`${account} gets ${status}`, async () => {
           const answer = await http1(runtime.target, 'GET', '/v1.0/state/statestore/k');
-          return answer.status === status;
+          if (answer.status !== status) throw new Error(`${answer.status} ${answer.body}`);
+          return true;
         });
       } finally {
         await runtime.stop();

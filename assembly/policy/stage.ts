@@ -28,9 +28,7 @@ const FIRST_ERROR: i32 = 400;
 export class PolicyStage extends Gate {
   private readonly caller: Caller = new Caller();
   private readonly subject: Subject = new Subject();
-  private own: ArrayBuffer | null;
-  /** The host was asked for it with a stream at hand. */
-  private ownAsked: bool = false;
+  private readonly own: ArrayBuffer | null;
   private readonly policy: Policy | null;
   private readonly denials: Denials | null;
   private readonly asksWho: bool;
@@ -62,7 +60,7 @@ export class PolicyStage extends Gate {
     const policy = this.policy;
     if (policy === null) return true;
     exchange.gate = this;
-    if (this.asksWho) this.identify(policy, exchange);
+    if (this.asksWho) identify(exchange);
     const subject = this.subjectOf(exchange);
     subject.componentKnown = false;
     if (this.ask(policy, exchange, false)) return true;
@@ -128,14 +126,6 @@ export class PolicyStage extends Gate {
     subject.name = exchange.subject;
     subject.nameKnown = exchange.subjectKnown;
     return subject;
-  }
-
-  private identify(policy: Policy, exchange: Exchange): void {
-    identify(exchange);
-    // Some of what the host knows it tells only where there is a stream.
-    if (this.own !== null || this.ownAsked) return;
-    this.own = ownIdentity(policy);
-    this.ownAsked = true;
   }
 
   private ask(policy: Policy, exchange: Exchange, strict: bool): bool {

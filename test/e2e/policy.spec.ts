@@ -129,6 +129,10 @@ describe('in a mesh', () => {
     ] as const) {
       const runtime = await Runtime.start({
         policy,
+        components: [
+          { name: 'statestore', type: 'state.embedded' },
+          { name: 'vault', type: 'secretstores.local.env' },
+        ],
         waitForComponents: false,
         bootstrap: node(account) as never,
       });
@@ -138,6 +142,9 @@ describe('in a mesh', () => {
           if (answer.status !== status) throw new Error(`${answer.status} ${answer.body}`);
           return true;
         });
+        // The bridge decides about secrets too, and has heard who the app is.
+        const secret = await http1(runtime.target, 'GET', '/v1.0/secrets/vault/PATH');
+        expect(secret.status).toBe(status === 204 ? 200 : 403);
       } finally {
         await runtime.stop();
       }

@@ -1,3 +1,7 @@
+import { mkdtemp, rename, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import { http1, httpJson } from '../support/http1.js';
 import { freePort } from '../support/ports.js';
 import { EMBEDDED, redisComponent, Runtime, VERSION } from '../support/runtime.js';
@@ -18,8 +22,10 @@ describe.each([false, true])('the actuator (hold mode: %p)', (hold) => {
   let runtime: Runtime;
   let redis: StoreServer | undefined;
   let redisPort: number;
+  let folder: string;
 
   beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'actuator-'));
     redisPort = await freePort();
     redis = await startStore('redis', [], redisPort);
     runtime = await Runtime.start({
@@ -27,12 +33,17 @@ describe.each([false, true])('the actuator (hold mode: %p)', (hold) => {
       concurrency: 2,
       actuator: true,
       apiToken: 'open sesame',
-      components: [EMBEDDED, redisComponent(redisPort, { name: 'carts' })],
+      components: [
+        EMBEDDED,
+        redisComponent(redisPort, { name: 'carts' }),
+        { name: 'docs', type: 'file.local', metadata: { rootPath: join(folder, 'docs') } },
+      ],
     });
   });
   afterAll(async () => {
     await runtime?.stop();
     await redis?.stop();
+    await rm(folder, { recursive: true, force: true });
   });
 
   /** The doors' port and the actuator's own. */
@@ -75,7 +86,7 @@ describe.each([false, true])('the actuator (hold mode: %p)', (hold) => {
       expect(status).toBe(200);
       expect(json).toMatchObject({
         app: { name: 'Layotto', version: VERSION },
-        components: [{ name: 'statestore' }, { name: 'carts' }],
+        components: [{ name: 'statestore' }, { name: 'carts' }, { name: 'docs' }],
       });
     }
   });
@@ -109,20 +120,66 @@ describe.each([false, true])('the actuator (hold mode: %p)', (hold) => {
     const levels = async () =>
       ((await httpJson(doors, 'GET', '/actuator/logger', undefined, TOKEN)).json as { loggers: unknown })
         .loggers;
-    expect(await levels()).toEqual({ bridge: 'info', 'state-statestore': 'info', 'state-carts': 'info' });
+    expect(await levels()).toEqual({
+      bridge: 'info',
+      filter: 'info',
+      'state-statestore': 'info',
+      'state-carts': 'info',
+      'file-docs': 'info',
+    });
     expect((await http1(actuator, 'POST', '/actuator/logger', { body: '{"level":"trace"}' })).status).toBe(
       401,
     );
     expect(await set({ component: 'state/redis', level: 'debug' })).toMatchObject({ status: 200, json: {} });
-    expect(await levels()).toEqual({ bridge: 'info', 'state-statestore': 'info', 'state-carts': 'debug' });
+    expect(await levels()).toEqual({
+      bridge: 'info',
+      filter: 'info',
+      'state-statestore': 'info',
+      'state-carts': 'debug',
+      'file-docs': 'info',
+    });
     expect(await set({ level: 'debug' })).toMatchObject({ status: 200, json: {} });
-    expect(await levels()).toEqual({ bridge: 'debug', 'state-statestore': 'debug', 'state-carts': 'debug' });
+    expect(await levels()).toEqual({
+      bridge: 'debug',
+      filter: 'debug',
+      'state-statestore': 'debug',
+      'state-carts': 'debug',
+      'file-docs': 'debug',
+    });
     expect(await set({ level: 'info' })).toMatchObject({ status: 200, json: {} });
     expect(await set({ component: 'nobody', level: 'info' })).toMatchObject({
       status: 200,
       json: { warning: expect.stringContaining('no logger') as string },
     });
     expect(await set({ level: 'loud' })).toMatchObject({ status: 400 });
+  });
+
+  test('sets how much the filter logs, on every worker, whatever the level of Envoy', async () => {
+    const [doors = runtime.target] = ports();
+    const set = async (level: string): Promise<void> => {
+      const answer = await httpJson(doors, 'POST', '/actuator/logger', { component: 'filter', level }, TOKEN);
+      expect(answer).toMatchObject({ status: 200, json: {} });
+    };
+    /** Calls until such a line is there that was not there before. */
+    const key = 'a-key-of-the-caller';
+    const calls = (): number =>
+      runtime.envoy.log.split('dapr_http state GetState, component carts').length - 1;
+    const call = () => http1(doors, 'GET', `/v1.0/state/carts/${key}`, { headers: TOKEN });
+    await call();
+    expect(calls()).toBe(0);
+    await set('debug');
+    await eventually('calls are said', async () => (await call()).status === 204 && calls() > 20);
+    expect(runtime.envoy.log).toMatch(
+      /\[warning\]\[wasm\].*layotto: debug: dapr_http state GetState, component carts: 204 after \d+ us/,
+    );
+    expect(runtime.envoy.log).not.toContain(key);
+    await set('info');
+    const quiet = await eventually('nothing is said any more', async () => {
+      const before = calls();
+      for (let round = 0; round < 20; round++) await call();
+      return calls() === before && before;
+    });
+    expect(quiet).toBeGreaterThan(20);
   });
 
   test('names a store that is lost, and is up again when it is back', async () => {
@@ -136,6 +193,17 @@ describe.each([false, true])('the actuator (hold mode: %p)', (hold) => {
     expect((await http1(runtime.target, 'GET', LIVENESS)).status).toBe(200);
     redis = await startStore('redis', [], redisPort);
     expect((await becomes(200)).status).toBe('UP');
+  });
+
+  test('names a store without a connection whose folder is gone, and is up again when it is back', async () => {
+    await rename(join(folder, 'docs'), join(folder, 'away'));
+    const { components, status } = await becomes(503);
+    expect(status).toBe('DOWN');
+    expect(components['state-carts']).toEqual({ status: 'UP' });
+    expect(components['file-docs']).toMatchObject({ status: 'DOWN' });
+    expect(components['file-docs']?.details?.reason).toContain(join(folder, 'docs'));
+    await rename(join(folder, 'away'), join(folder, 'docs'));
+    expect((await becomes(200)).components['file-docs']).toEqual({ status: 'UP' });
   });
 
   test('answers while the bridge is away, and is up again when it is back', async () => {

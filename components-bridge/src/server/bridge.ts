@@ -35,6 +35,7 @@ import type { AdminPage } from './admin.js';
 import type { AppShare } from './app-share.js';
 import { CallWatch } from './calls.js';
 import { ComponentHistory } from './component-history.js';
+import { FilterLogLevel } from './filter-level.js';
 import { healthPush } from './health-push.js';
 import { invalidation } from './invalidations.js';
 import { BridgeMetrics } from './metrics.js';
@@ -114,6 +115,7 @@ export class Bridge {
     this.#names = { version, configVersion: configHash(config) };
     this.#policy = new Policy(config);
     const backends = new Backends(secrets);
+    backends.seats.use(config.policy?.limits ?? []);
     this.#backends = backends;
     const owner = { appId: config.app.id, namespace: config.app.namespace ?? options.namespace ?? '' };
     this.#spans = spanExporter(options);
@@ -158,8 +160,9 @@ export class Bridge {
       watches: this.#watches,
       live: this.#live,
     });
+    const filters = new FilterLogLevel((payload) => this.#sessions.push(payload));
     const services: Service[] = [
-      new ActuatorService({ registry: this.#registry, log }),
+      new ActuatorService({ registry: this.#registry, log, filters }),
       new BindingService(asked),
       this.#configuration,
       new FileService(asked),
@@ -185,7 +188,7 @@ export class Bridge {
       log,
       calls,
       share,
-      welcome: () => healthPush(this.#registry.health()),
+      welcome: () => healthPush(this.#registry.health(), filters.level),
       holdGreetings: true,
       onFilter: (filter) => this.#live.join(filter),
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
@@ -253,6 +256,11 @@ export class Bridge {
     }
   }
 
+  /** Resolves when each component was tried once to be opened; after `limitMs` at the latest. */
+  firstTries(limitMs: number): Promise<void> {
+    return this.#registry.firstTries(limitMs);
+  }
+
   /** Listens for streams first: filters send them from their first session on. */
   async #listen(replace: boolean): Promise<void> {
     await this.#streams.start(replace);
@@ -270,6 +278,7 @@ export class Bridge {
    */
   async apply(config: RuntimeConfig, options: ApplyOptions): Promise<Applied[]> {
     this.#config = config;
+    this.#backends.seats.use(config.policy?.limits ?? []);
     this.#policy.use(config);
     this.options.secrets.addComponents(config.components);
     const applied = await this.#registry.apply(config.components, options);
@@ -364,7 +373,8 @@ export class Bridge {
   /** Where it stands, as `/health` shows it. */
   report(): object {
     const { version, configVersion, sessions, operations, components } = this.#state();
-    return { version, configVersion, sessions, operations, components };
+    const { protocol, services, filters } = this.#sessions.offer;
+    return { version, configVersion, protocol, services, sessions, filters, operations, components };
   }
 
   #metricsPage(): AdminPage {

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 
 import { configHash } from '../config/hash.js';
 import { streamsSocket } from '../config/sockets.js';
-import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
+import type { ComponentConfig, ListenAddress, RuntimeConfig } from '../config/types.js';
 import { ActuatorService } from '../primitives/actuator/service.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
@@ -32,6 +32,7 @@ import { AdminServer } from './admin.js';
 import type { AdminPage } from './admin.js';
 import { CallWatch } from './calls.js';
 import { ComponentHistory } from './component-history.js';
+import type { DoorServer } from './door-server.js';
 import { healthPush } from './health-push.js';
 import { invalidation } from './invalidations.js';
 import { BridgeMetrics } from './metrics.js';
@@ -65,6 +66,8 @@ export interface BridgeOptions {
   socketPath?: string | undefined;
   /** Group that may connect to the sockets, besides the owner. */
   gid?: number | undefined;
+  /** Where the doors are served without a filter; absent: nowhere. */
+  listen?: (ListenAddress & { apiTokens: readonly string[] }) | undefined;
   /** The environment's NAMESPACE, for stores whose keys begin with it. */
   namespace?: string | undefined;
   log: Logger;
@@ -85,6 +88,10 @@ export class Bridge {
   readonly #sessions: SessionServer;
   readonly #streams: StreamServer;
   readonly #admin: AdminServer;
+  readonly #services: readonly Service[];
+  readonly #calls: CallWatch;
+  /** If it serves doors itself. */
+  #doors: DoorServer | undefined;
   readonly #watches: Watches;
   readonly #configuration: ConfigurationService;
   readonly #live: LiveAnswers;
@@ -165,6 +172,8 @@ export class Bridge {
     ];
     services.push(new JsonService({ services: [...services], messageBytes: config.limits.messageBytes }));
     const calls = new CallWatch({ log, secrets, spans: this.#spans });
+    this.#services = services;
+    this.#calls = calls;
     this.#sessions = new SessionServer({
       socketPath: this.socketPath,
       gid,
@@ -204,12 +213,21 @@ export class Bridge {
    * do not find a local store half open; a backend that takes long is not waited for.
    *
    * @throws SocketInUseError if another process answers on the socket; then nothing has been started
+   * @throws AddressInUseError if the doors' address is another's
    */
   async start(): Promise<void> {
     await this.#listen(false);
     this.#startComponents();
-    void this.#registry.firstTries(FIRST_TRIES_MS).then(() => this.#sessions.greet());
+    const tried = this.#registry.firstTries(FIRST_TRIES_MS);
+    void tried.then(() => this.#sessions.greet());
     void this.#admin.start();
+    await tried;
+    try {
+      await this.#openDoors(false);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
   }
 
   /**
@@ -232,9 +250,29 @@ export class Bridge {
       if (refusal !== undefined) {
         log.warn({ reason: refusal }, 'the bridge before this one does not go by itself; end it');
       }
+      await this.#openDoors(true);
     } finally {
       predecessor?.close();
     }
+  }
+
+  /** What serves the doors is loaded only if they are asked for. @param replace a bridge that is about to end has them */
+  async #openDoors(replace: boolean): Promise<void> {
+    const { listen, catalog, version, log } = this.options;
+    if (listen === undefined) return;
+    const { openDoors } = await import('./doors.js');
+    this.#doors = openDoors({
+      address: listen,
+      apiTokens: listen.apiTokens,
+      registry: this.#registry,
+      catalog,
+      version,
+      config: () => this.#config,
+      services: this.#services,
+      log,
+      calls: this.#calls,
+    });
+    await this.#doors.start(replace);
   }
 
   /** Listens for streams first: filters send them from their first session on. */
@@ -265,17 +303,24 @@ export class Bridge {
     return this.#registry.health();
   }
 
+  /** Where it serves doors itself, if it does. */
+  get doors(): ListenAddress | undefined {
+    return this.#doors?.address;
+  }
+
   /** Lets the calls in hand finish, `graceMs` at most, then closes everything. See `SessionServer.drain`. */
   async drain(graceMs: number): Promise<void> {
     // Whoever takes over needs the socket's name.
     await this.#admin.close();
-    await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs)]);
+    const doors = this.#doors?.drain(graceMs);
+    await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs), doors]);
     await this.#end();
   }
 
   /** Closes everything at once. */
   async close(): Promise<void> {
-    await Promise.all([this.#admin.close(), this.#sessions.close(), this.#streams.close()]);
+    const doors = this.#doors?.close();
+    await Promise.all([this.#admin.close(), this.#sessions.close(), this.#streams.close(), doors]);
     await this.#end();
   }
 
@@ -330,6 +375,7 @@ export class Bridge {
       components: this.#history.of(this.#registry.health()),
       streams: this.#streams.open,
       endedStreams: this.#streams.ended,
+      ...(this.#doors === undefined ? {} : { doors: this.#doors }),
     };
   }
 

@@ -24,6 +24,8 @@ export interface BridgeState {
   /** Streams that are open, and those that have ended. */
   streams: number;
   endedStreams: Iterable<EndedStreams>;
+  /** Calls of the doors that the bridge serves itself, if it does. */
+  doors?: { open: number; ended: Iterable<EndedStreams> };
 }
 
 /** Writes the bridge's metrics. Labels are names and types from the configuration, and a few fixed words. */
@@ -49,7 +51,17 @@ export class BridgeMetrics {
     gauge('request_bytes', 'Bytes of the requests at work.', state.requestBytes);
     gauge('answer_bytes', 'Bytes of answers that filters have not taken yet.', state.answerBytes);
     gauge('streams', 'Streams that are open.', state.streams);
-    writeStreams(to, state.endedStreams);
+    writeEnded(
+      to,
+      'streams',
+      'Streams that have ended, by what their callers were told.',
+      state.endedStreams,
+    );
+    if (state.doors !== undefined) {
+      gauge('door_calls', 'Calls at work of the doors that the bridge serves itself.', state.doors.open);
+      const help = 'Calls of those doors that have ended, by what their callers were told.';
+      writeEnded(to, 'door_calls', help, state.doors.ended);
+    }
     writeComponents(to, state.components);
     this.#writeBackends(to);
     if (this.spans !== undefined) writeSpans(to, this.spans);
@@ -95,9 +107,9 @@ export class BridgeMetrics {
   }
 }
 
-function writeStreams(to: Exposition, ended: Iterable<EndedStreams>): void {
-  const name = 'layotto_bridge_streams_total';
-  to.family(name, 'counter', 'Streams that have ended, by what their callers were told.');
+function writeEnded(to: Exposition, what: string, help: string, ended: Iterable<EndedStreams>): void {
+  const name = `layotto_bridge_${what}_total`;
+  to.family(name, 'counter', help);
   for (const { method, code, count } of ended)
     to.sample(name, count, { method, code: code === 0 ? 'OK' : Code[code] });
 }

@@ -5,6 +5,7 @@ import type { ComponentConfig } from '../config/types.js';
 import { Code } from '../primitives/errors.js';
 import type { StreamHandler } from '../primitives/stream.js';
 import type { Refused } from './refused.js';
+import { isMessage } from './strict.js';
 
 /** What the doors know of the runtime behind them. */
 export interface Behind {
@@ -128,6 +129,7 @@ export function read<Desc extends DescMessage>(
   schema: Desc,
   payload: Uint8Array,
 ): MessageShape<Desc> | undefined {
+  if (!isMessage(schema, payload)) return undefined;
   try {
     return fromBinary(schema, payload);
   } catch {

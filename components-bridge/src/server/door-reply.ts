@@ -35,7 +35,7 @@ export const MANY_STREAMS: Refused = {
 };
 export const RESULT_TOO_LARGE = 'the answer is larger than limits.message';
 /** Envoy's own words for its deadline, which is the one of calls through the filter. */
-export const EXPIRED: Refused = { code: Code.DEADLINE_EXCEEDED, message: 'max duration timeout' };
+export const EXPIRED: Refused = { code: Code.DEADLINE_EXCEEDED, message: 'downstream duration timeout' };
 export const LEAVING: Refused = {
   code: Code.UNAVAILABLE,
   message: 'the bridge is shutting down; call again',

@@ -47,11 +47,12 @@ lint: build ## eslint, types and import directions
 format: install ## format every source
 	@prettier --write --log-level warn .
 
-generate: install ## generate code from proto/, and the printed examples of envoy/rendered/
+generate: install ## generate code from proto/, the printed examples of envoy/rendered/, and the dashboard
 	@buf generate
 	@buf generate --template test/wire/buf.gen.yaml
 	@node scripts/build.mjs runtime
 	@node scripts/render-envoy.mjs
+	@node scripts/render-dashboard.mjs
 
 bench: build ## measure calls and CPU (see test/bench)
 	@node test/bench/run.mjs

@@ -8,6 +8,7 @@ import { Door } from './dialects/door';
 import { HttpContext, RootContext } from './host/context';
 import { ByteWriter } from './wire/bytes';
 import { CallMetrics } from './metrics/call-metrics';
+import { PolicyStage } from './policy/stage';
 import { Budget } from './session/budget';
 import { Operation } from './session/operation';
 import { Submitted } from './session/session';
@@ -15,6 +16,8 @@ import { View } from './wire/view';
 
 export abstract class CallSite extends RootContext implements Background {
   readonly calls: CallMetrics;
+  /** What every call and stream passes; made anew when the configuration has been read. */
+  policy: PolicyStage;
   /** Messages and bodies refused for their length, either way. */
   refusedMessages: i64 = 0;
   /** Streams that are passed on now, and those refused because there were too many. */
@@ -35,6 +38,7 @@ export abstract class CallSite extends RootContext implements Background {
   ) {
     super(id);
     this.calls = new CallMetrics(configuration);
+    this.policy = new PolicyStage(configuration);
   }
 
   readonly tally: Tally = new Tally();

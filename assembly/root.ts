@@ -17,6 +17,7 @@ import { log } from './host/log';
 import { release } from './host/memory';
 import { RuntimeMetrics, Snapshot } from './metrics/runtime-metrics';
 import { Call } from './pipeline';
+import { PolicyStage } from './policy/stage';
 import { Budget } from './session/budget';
 import { Operation, Waiter } from './session/operation';
 import { PushListener, Session, SessionOptions, Submitted } from './session/session';
@@ -49,6 +50,7 @@ class LoneWaiter implements Waiter {
 
 /** What one plugin configuration runs: its router, its session, its budget. */
 export class Runtime extends CallSite implements PushListener {
+  readonly router: Router;
   private session: Session | null = null;
   private spare: Array<Call> = [];
   private metrics: RuntimeMetrics | null = null;
@@ -65,6 +67,7 @@ export class Runtime extends CallSite implements PushListener {
       new Configuration(),
       new Budget(0, 0),
     );
+    this.router = router;
   }
 
   onConfigure(size: u32): bool {
@@ -82,6 +85,7 @@ export class Runtime extends CallSite implements PushListener {
     options.version = configuration.version;
     options.configVersion = configuration.configVersion;
     options.appId = configuration.appId;
+    this.policy = new PolicyStage(configuration);
     this.budget = new Budget(configuration.bytes, configuration.operations);
     this.session = new Session(this, options, this.budget, this);
     if (configuration.keepsAnswers) this.cache = new NearCache(configuration);
@@ -108,6 +112,7 @@ export class Runtime extends CallSite implements PushListener {
   /** Hands the host what was counted. */
   private tell(): void {
     this.calls.flush();
+    this.policy.tell();
     const metrics = this.metrics;
     const session = this.session;
     if (metrics === null || session === null) return;

@@ -54,7 +54,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   const module = { file: options.moduleFile };
   const inline = options.delivery === 'inline';
   const filter = inline
-    ? inlineFilter(module, plugin)
+    ? inlineFilter(module, plugin, options.capabilities)
     : discoveredFilter({
         path_config_source: {
           path: join(extensionDir, EXTENSION_FILE),
@@ -103,7 +103,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   const extensionConfigs: Record<string, string> = {};
   if (!inline) {
     extensionConfigs[EXTENSION_FILE] = toYaml({
-      resources: [{ '@type': TYPES.extensionConfig, ...extensionConfig(module, plugin) }],
+      resources: [{ '@type': TYPES.extensionConfig, ...extensionConfig(module, plugin, options.capabilities) }],
     });
   }
   return { bootstrap, extensionDir, extensionConfigs };

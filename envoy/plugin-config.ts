@@ -5,6 +5,8 @@ import { configHash } from '../components-bridge/src/config/hash.js';
 import { nearCacheAge } from '../components-bridge/src/config/near-cache.js';
 import { segmentStep } from '../components-bridge/src/config/sequences.js';
 import type { CatalogEntry, RuntimeConfig } from '../components-bridge/src/config/types.js';
+import { compilePolicy } from '../components-bridge/src/policy/compile.js';
+import type { CompiledPolicy } from '../components-bridge/src/policy/types.js';
 import { CLUSTERS } from './names.js';
 
 /** What the plugin configuration needs beside the resolved configuration. */
@@ -17,6 +19,8 @@ export interface PluginOptions {
   apiTokens: readonly string[];
   /** Where the capabilities of each component's type stand. */
   catalog: readonly CatalogEntry[];
+  /** Host functions and callbacks that the module may use, see `moduleCapabilities`; any if absent. */
+  capabilities?: readonly string[];
 }
 
 /** The JSON that the filter reads when it is configured. */
@@ -31,6 +35,8 @@ export interface PluginConfiguration {
   /** SHA-256 of each token, hexadecimal: Envoy's config dump shows this configuration. */
   tokens: string[];
   components: PluginComponent[];
+  /** Absent: everything is allowed. */
+  policy?: CompiledPolicy;
 }
 
 /** What the filter knows of a component. */
@@ -51,6 +57,7 @@ export interface PluginComponent {
 /** Everything the filter must know before a session exists: policy, limits, and the components' names. */
 export function pluginConfiguration(config: RuntimeConfig, options: PluginOptions): PluginConfiguration {
   const capabilities = new Map(options.catalog.map((entry) => [entry.type, entry.capabilities]));
+  const policy = compilePolicy(config);
   return {
     version: options.version,
     configVersion: configHash(config),
@@ -75,6 +82,7 @@ export function pluginConfiguration(config: RuntimeConfig, options: PluginOption
         ...(answerInEnvoyMs === undefined ? {} : { answerInEnvoyMs }),
       };
     }),
+    ...(policy === undefined ? {} : { policy }),
   };
 }
 

@@ -16,8 +16,14 @@ export type ModuleSource =
  * The typed config of the runtime's filter.
  *
  * FAIL_RELOAD: after a trap a new VM is made at the next request instead of refusing calls for good.
+ *
+ * @param capabilities host functions and callbacks the module may use, see `moduleCapabilities`; any if it is empty
  */
-export function wasmConfig(module: ModuleSource, plugin: PluginConfiguration): EnvoyObject {
+export function wasmConfig(
+  module: ModuleSource,
+  plugin: PluginConfiguration,
+  capabilities: readonly string[] = [],
+): EnvoyObject {
   return {
     '@type': TYPES.wasm,
     config: {
@@ -31,6 +37,14 @@ export function wasmConfig(module: ModuleSource, plugin: PluginConfiguration): E
       ...(plugin.hold ? {} : { allow_on_headers_stop_iteration: true }),
       vm_config: { vm_id: 'layotto', runtime: 'envoy.wasm.runtime.v8', code: moduleCode(module) },
       configuration: { '@type': TYPES.string, value: JSON.stringify(plugin) },
+      // Envoy takes an empty list for no restriction.
+      ...(capabilities.length === 0
+        ? {}
+        : {
+            capability_restriction_config: {
+              allowed_capabilities: Object.fromEntries(capabilities.map((name) => [name, {}])),
+            },
+          }),
     },
   };
 }
@@ -47,13 +61,21 @@ function moduleCode(module: ModuleSource): EnvoyObject {
 }
 
 /** The same as a named resource of extension config discovery. */
-export function extensionConfig(module: ModuleSource, plugin: PluginConfiguration): EnvoyObject {
-  return { name: FILTERS.runtime, typed_config: wasmConfig(module, plugin) };
+export function extensionConfig(
+  module: ModuleSource,
+  plugin: PluginConfiguration,
+  capabilities: readonly string[] = [],
+): EnvoyObject {
+  return { name: FILTERS.runtime, typed_config: wasmConfig(module, plugin, capabilities) };
 }
 
 /** The HTTP filter with its config in place. */
-export function inlineFilter(module: ModuleSource, plugin: PluginConfiguration): EnvoyObject {
-  return extensionConfig(module, plugin);
+export function inlineFilter(
+  module: ModuleSource,
+  plugin: PluginConfiguration,
+  capabilities: readonly string[] = [],
+): EnvoyObject {
+  return extensionConfig(module, plugin, capabilities);
 }
 
 /**

@@ -1,7 +1,18 @@
 import type { EnvoyObject } from './names.js';
 
 /** Labels of the filter's metrics, in the order in which they stand in a metric's name, each as `;label=value`. */
-const LABELS = ['primitive', 'operation', 'component', 'door', 'code', 'link', 'limit', 'result'] as const;
+const LABELS = [
+  'primitive',
+  'operation',
+  'component',
+  'door',
+  'code',
+  'link',
+  'limit',
+  'result',
+  'source',
+  'rule',
+] as const;
 
 /** Buckets of the filter's durations, in microseconds: from an answer out of Envoy's memory to the longest deadline. */
 const DURATION_BUCKETS = [

@@ -4,10 +4,11 @@
  *
  * As a program: `node scripts/build-modules.mjs [NAME …]`, by default all.
  */
-import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { withSection } from './lib/module-section.mjs';
 import { filesUnder, root, unlessCurrent } from './lib/tree.mjs';
 
 /** Names of all modules. */
@@ -27,7 +28,13 @@ export async function buildModule(name, compileModule = compile) {
   return unlessCurrent({
     stamp: `dist/modules/.${name}.hash`,
     // The lock file stands for the compiler and the packages whose sources are compiled in.
-    inputs: [...sources, 'asconfig.json', 'package-lock.json'],
+    inputs: [
+      ...sources,
+      'asconfig.json',
+      'package.json',
+      'package-lock.json',
+      'scripts/lib/module-section.mjs',
+    ],
     outputs: [output],
     run: () => compileModule(`assembly/modules/${name}.ts`, output),
   });
@@ -44,6 +51,15 @@ async function compile(entry, output) {
     rmSync(join(root, aside), { force: true });
     process.stderr.write(stderr.toString());
     console.error(`${entry}: ${error.message}`);
+    process.exit(1);
+  }
+  try {
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    const wasm = readFileSync(join(root, aside));
+    writeFileSync(join(root, aside), withSection(wasm, basename(entry, '.ts'), version));
+  } catch (problem) {
+    rmSync(join(root, aside), { force: true });
+    console.error(`${entry}: ${problem.message}`);
     process.exit(1);
   }
   renameSync(join(root, aside), join(root, output));

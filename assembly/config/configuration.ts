@@ -2,7 +2,9 @@
 // once per root context. Policy and component names are here, so they hold
 // before any session exists.
 
-import { JsonKind, JsonReader } from '../wire/json';
+import { FieldReader } from './field-reader';
+import { Policy, readPolicy } from './policy';
+import { JsonKind } from '../wire/json';
 import { literal, View, viewEquals, viewLen, viewOf, viewPtr, viewToString } from '../wire/view';
 
 /** Where a component stands. */
@@ -81,6 +83,7 @@ const K_DEADLINE = literal('deadlineMs');
 const K_HOSTS = literal('hosts');
 const K_TOKENS = literal('tokens');
 const K_COMPONENTS = literal('components');
+const K_POLICY = literal('policy');
 const K_NAME = literal('name');
 const K_TYPE = literal('type');
 const K_PRIMITIVE = literal('primitive');
@@ -120,10 +123,10 @@ export class Configuration {
   /** SHA-256 digests (hexadecimal, lower case) of the API tokens; empty: no token is asked for. */
   tokens: Array<View> = [];
   components: Array<Component> = [];
+  /** Null: everything is allowed. */
+  policy: Policy | null = null;
 
-  private kept: Array<ArrayBuffer> = [];
-  private reader: JsonReader = new JsonReader();
-  private problem: string = '';
+  private readonly fields: FieldReader = new FieldReader();
 
   /** The component of this name and primitive, or null. */
   find(primitive: View, name: View): Component | null {
@@ -160,105 +163,50 @@ export class Configuration {
    * @returns an empty string, or what is wrong
    */
   parse(text: View): string {
-    const reader = this.reader;
+    const reader = this.fields.json;
     reader.reset(text);
     if (reader.peek() != JsonKind.OBJECT || !reader.enterObject()) return 'it is not a JSON object';
     while (reader.nextKey()) {
       const key = reader.key;
-      if (viewEquals(key, K_VERSION)) this.version = this.text('version');
-      else if (viewEquals(key, K_CONFIG_VERSION)) this.configVersion = this.text('configVersion');
+      if (viewEquals(key, K_VERSION)) this.version = this.fields.text('version');
+      else if (viewEquals(key, K_CONFIG_VERSION)) this.configVersion = this.fields.text('configVersion');
       else if (viewEquals(key, K_APP)) this.readApp();
       else if (viewEquals(key, K_CLUSTERS)) this.readClusters();
-      else if (viewEquals(key, K_HOLD)) this.hold = this.flag('hold');
+      else if (viewEquals(key, K_HOLD)) this.hold = this.fields.flag('hold');
       else if (viewEquals(key, K_LIMITS)) this.readLimits();
-      else if (viewEquals(key, K_HOSTS)) this.hosts = this.texts('hosts');
+      else if (viewEquals(key, K_HOSTS)) this.hosts = this.fields.texts('hosts');
       else if (viewEquals(key, K_TOKENS)) this.readTokens();
       else if (viewEquals(key, K_COMPONENTS)) this.readComponents();
+      else if (viewEquals(key, K_POLICY)) this.policy = readPolicy(this.fields);
       else reader.skip();
     }
-    const problem = reader.ok ? this.problem : reader.errorText();
+    const problem = reader.ok ? this.fields.problem : reader.errorText();
     reader.reset(0);
     return problem;
   }
 
-  private wrong(key: string, wanted: string): void {
-    if (this.problem.length == 0) this.problem = '"' + key + '" must be ' + wanted;
-    this.reader.skip();
-  }
-
-  private keep(value: View): View {
-    const length = viewLen(value);
-    if (length == 0) return 0;
-    const buffer = new ArrayBuffer(length);
-    memory.copy(changetype<usize>(buffer), viewPtr(value), length);
-    this.kept.push(buffer);
-    return viewOf(buffer);
-  }
-
-  private text(key: string): View {
-    if (this.reader.peek() == JsonKind.STRING) return this.keep(this.reader.string());
-    this.wrong(key, 'a string');
-    return 0;
-  }
-
   /** Without a cluster no session could ever open, so an empty name is refused here. */
   private clusterName(key: string): View {
-    const name = this.text(key);
-    if (name == 0 && this.problem.length == 0) this.problem = '"' + key + '" must name a cluster';
+    const name = this.fields.text(key);
+    if (name == 0 && this.fields.problem.length == 0)
+      this.fields.problem = '"' + key + '" must name a cluster';
     return name;
   }
 
-  private flag(key: string): bool {
-    const kind = this.reader.peek();
-    if (kind == JsonKind.TRUE || kind == JsonKind.FALSE) return this.reader.boolean();
-    this.wrong(key, 'true or false');
-    return false;
-  }
-
-  private whole(key: string, least: i64, most: i64): i64 {
-    if (this.reader.peek() == JsonKind.NUMBER) {
-      const value = this.reader.integer();
-      if (value >= least && value <= most) return value;
-      if (this.problem.length == 0) {
-        this.problem = '"' + key + '" must be from ' + least.toString() + ' to ' + most.toString();
-      }
-      return least;
-    }
-    this.wrong(key, 'a number');
-    return least;
-  }
-
-  private texts(key: string): Array<View> {
-    const values: Array<View> = [];
-    if (this.reader.peek() != JsonKind.ARRAY) {
-      this.wrong(key, 'an array of strings');
-      return values;
-    }
-    this.reader.enterArray();
-    while (this.reader.nextItem()) values.push(this.text(key));
-    return values;
-  }
-
-  private object(key: string): bool {
-    if (this.reader.peek() == JsonKind.OBJECT) return this.reader.enterObject();
-    this.wrong(key, 'an object');
-    return false;
-  }
-
   private readApp(): void {
-    if (!this.object('app')) return;
-    const reader = this.reader;
+    if (!this.fields.object('app')) return;
+    const reader = this.fields.json;
     while (reader.nextKey()) {
-      if (viewEquals(reader.key, K_ID)) this.appId = this.text('app.id');
-      else if (viewEquals(reader.key, K_PORT)) this.appPort = <i32>this.whole('app.port', 0, 65535);
-      else if (viewEquals(reader.key, K_PROTOCOL)) this.appProtocol = this.text('app.protocol');
+      if (viewEquals(reader.key, K_ID)) this.appId = this.fields.text('app.id');
+      else if (viewEquals(reader.key, K_PORT)) this.appPort = <i32>this.fields.whole('app.port', 0, 65535);
+      else if (viewEquals(reader.key, K_PROTOCOL)) this.appProtocol = this.fields.text('app.protocol');
       else reader.skip();
     }
   }
 
   private readClusters(): void {
-    if (!this.object('clusters')) return;
-    const reader = this.reader;
+    if (!this.fields.object('clusters')) return;
+    const reader = this.fields.json;
     while (reader.nextKey()) {
       if (viewEquals(reader.key, K_SESSION)) this.sessionCluster = this.clusterName('clusters.session');
       else if (viewEquals(reader.key, K_LARGE)) this.largeCluster = this.clusterName('clusters.large');
@@ -267,61 +215,62 @@ export class Configuration {
   }
 
   private readLimits(): void {
-    if (!this.object('limits')) return;
-    const reader = this.reader;
+    if (!this.fields.object('limits')) return;
+    const reader = this.fields.json;
     while (reader.nextKey()) {
       if (viewEquals(reader.key, K_MESSAGE_BYTES)) {
-        this.messageBytes = <i32>this.whole('limits.messageBytes', 1, 1 << 30);
+        this.messageBytes = <i32>this.fields.whole('limits.messageBytes', 1, 1 << 30);
       } else if (viewEquals(reader.key, K_OPERATIONS)) {
-        this.operations = <i32>this.whole('limits.operations', 1, 1 << 20);
+        this.operations = <i32>this.fields.whole('limits.operations', 1, 1 << 20);
       } else if (viewEquals(reader.key, K_STREAMS)) {
-        this.streams = <i32>this.whole('limits.streams', 1, 1 << 20);
+        this.streams = <i32>this.fields.whole('limits.streams', 1, 1 << 20);
       } else if (viewEquals(reader.key, K_BYTES)) {
-        this.bytes = this.whole('limits.bytes', 1, 1 << 31);
+        this.bytes = this.fields.whole('limits.bytes', 1, 1 << 31);
       } else if (viewEquals(reader.key, K_CACHE_BYTES)) {
-        this.cacheBytes = this.whole('limits.cacheBytes', 0, 1 << 31);
+        this.cacheBytes = this.fields.whole('limits.cacheBytes', 0, 1 << 31);
       } else if (viewEquals(reader.key, K_DEADLINE)) {
-        this.deadlineMs = <i32>this.whole('limits.deadlineMs', 1, 1 << 30);
+        this.deadlineMs = <i32>this.fields.whole('limits.deadlineMs', 1, 1 << 30);
       } else reader.skip();
     }
   }
 
   private readTokens(): void {
-    this.tokens = this.texts('tokens');
+    this.tokens = this.fields.texts('tokens');
     for (let i = 0; i < this.tokens.length; i++) {
-      if (viewLen(this.tokens[i]) != DIGEST_LENGTH && this.problem.length == 0) {
-        this.problem = '"tokens" must hold SHA-256 digests of 64 hexadecimal digits';
+      if (viewLen(this.tokens[i]) != DIGEST_LENGTH && this.fields.problem.length == 0) {
+        this.fields.problem = '"tokens" must hold SHA-256 digests of 64 hexadecimal digits';
       }
     }
   }
 
   private readComponents(): void {
-    const reader = this.reader;
+    const reader = this.fields.json;
     if (reader.peek() != JsonKind.ARRAY) {
-      this.wrong('components', 'an array of objects');
+      this.fields.wrong('components', 'an array of objects');
       return;
     }
     reader.enterArray();
     while (reader.nextItem()) {
-      if (!this.object('components[]')) continue;
+      if (!this.fields.object('components[]')) continue;
       const component = new Component();
       while (reader.nextKey()) {
         const key = reader.key;
-        if (viewEquals(key, K_NAME)) component.name = this.text('components[].name');
-        else if (viewEquals(key, K_TYPE)) component.type = this.text('components[].type');
-        else if (viewEquals(key, K_VERSION)) component.version = this.text('components[].version');
-        else if (viewEquals(key, K_PRIMITIVE)) component.primitive = this.text('components[].primitive');
+        if (viewEquals(key, K_NAME)) component.name = this.fields.text('components[].name');
+        else if (viewEquals(key, K_TYPE)) component.type = this.fields.text('components[].type');
+        else if (viewEquals(key, K_VERSION)) component.version = this.fields.text('components[].version');
+        else if (viewEquals(key, K_PRIMITIVE))
+          component.primitive = this.fields.text('components[].primitive');
         else if (viewEquals(key, K_CAPABILITIES))
-          component.capabilities = this.texts('components[].capabilities');
+          component.capabilities = this.fields.texts('components[].capabilities');
         else if (viewEquals(key, K_NEAR_CACHE_MS))
-          component.nearCacheMs = <i32>this.whole('components[].nearCacheMs', 0, 1 << 30);
-        else if (viewEquals(key, K_SEGMENTS)) component.givesRuns = this.flag('components[].segments');
+          component.nearCacheMs = <i32>this.fields.whole('components[].nearCacheMs', 0, 1 << 30);
+        else if (viewEquals(key, K_SEGMENTS)) component.givesRuns = this.fields.flag('components[].segments');
         else if (viewEquals(key, K_ANSWER_IN_ENVOY_MS))
-          component.answerInEnvoyMs = <i32>this.whole('components[].answerInEnvoyMs', 0, 1 << 30);
+          component.answerInEnvoyMs = <i32>this.fields.whole('components[].answerInEnvoyMs', 0, 1 << 30);
         else reader.skip();
       }
-      if ((component.name == 0 || component.primitive == 0) && this.problem.length == 0) {
-        this.problem =
+      if ((component.name == 0 || component.primitive == 0) && this.fields.problem.length == 0) {
+        this.fields.problem =
           'a component needs "name" and "primitive" (got "' + viewToString(component.name) + '")';
       }
       component.index = this.components.length;

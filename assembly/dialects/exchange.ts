@@ -8,6 +8,7 @@ import { ByteWriter } from '../wire/bytes';
 import { View, view, viewLen, viewPtr, viewSlice } from '../wire/view';
 import { Background, Listener, Tally } from './background';
 import { Code } from './codes';
+import { Gate } from './gate';
 import { Handler } from './handler';
 import { Route } from './router';
 
@@ -104,6 +105,19 @@ export class Exchange {
   component: Component | null = null;
   /** It is about a component that is not configured. */
   componentUnknown: bool = false;
+  /** It has named a component. */
+  componentAsked: bool = false;
+  /** Asked for each component that it names; null: it may have any. */
+  gate: Gate | null = null;
+  /** The gate did not let it have the component. */
+  denied: bool = false;
+  /** What it asks of the component, where that has a name of its own: a secret or a topic. */
+  subject: View = 0;
+  subjectKnown: bool = false;
+  /** SPIFFE id of a caller that came with a certificate. */
+  caller: View = 0;
+  /** It came with a certificate: it is not the app beside this Envoy. */
+  remote: bool = false;
 
   /** The operation to perform: full method name. */
   operation: View = 0;
@@ -156,11 +170,23 @@ export class Exchange {
     return true;
   }
 
-  /** The component that the call names, or null if none of this name is configured. */
+  /** The component that the call names, or null if none of this name is configured, or the call may not have it. */
   findComponent(primitive: View, name: View): Component | null {
     this.component = this.configuration.find(primitive, name);
     this.componentUnknown = this.component === null;
+    this.componentAsked = true;
+    const gate = this.gate;
+    if (gate !== null && !gate.admits(this, name)) {
+      this.denied = true;
+      return null;
+    }
     return this.component;
+  }
+
+  /** Says what is asked of a component, before the component is asked for. @param name of a secret or topic */
+  asksFor(name: View): void {
+    this.subject = name;
+    this.subjectKnown = true;
   }
 
   /** A read of one key. @param exact the caller asks for what is there now, not for what was a moment ago */
@@ -283,6 +309,12 @@ export class Exchange {
     this.route = null;
     this.component = null;
     this.componentUnknown = false;
+    this.componentAsked = false;
+    this.denied = false;
+    this.subject = 0;
+    this.subjectKnown = false;
+    this.caller = 0;
+    this.remote = false;
     this.params.length = 0;
     this.operation = 0;
     this.idempotent = false;

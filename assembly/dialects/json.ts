@@ -2,6 +2,7 @@
 // POST /v1.0-layotto/{primitive}/{Method}. The filter finds out what a call is
 // about; the bridge turns JSON into the operation's message and back.
 
+import { bridgeMethod } from './bridge-method';
 import { codeName, Code, httpStatusOf } from './codes';
 import { answerError, answerJson } from './dapr-http';
 import { Door } from './door';
@@ -22,7 +23,7 @@ const POST = literal('POST');
 const ALLOW = literal('allow');
 const OPENAPI_PATH = literal('/v1.0-layotto/openapi.json');
 const EMPTY_OBJECT = literal('{}');
-const OPENAPI = literal('layotto.bridge.v1.Json/OpenApi');
+const OPENAPI = bridgeMethod('layotto.bridge.v1.Json/OpenApi');
 
 /** Answers with an error: the code's name, and what happened. @param status HTTP status, if not the code's own */
 function answerCode(exchange: Exchange, code: i32, message: View, status: i32 = 0): void {

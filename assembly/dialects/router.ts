@@ -1,6 +1,6 @@
 // Which handler serves which call. Primitives enter their methods here.
 
-import { literal, View, view, viewEquals, viewLen, viewPtr } from '../wire/view';
+import { literal, View, view, viewEquals, viewLen, viewOf, viewPtr } from '../wire/view';
 import { RoomState } from './background';
 import { HandlerFactory } from './handler';
 
@@ -28,6 +28,9 @@ export class Passing {
 
 /** One method behind one door: what it is called in metrics, and who serves it. */
 export class Route {
+  private readonly primitiveBytes: ArrayBuffer;
+  private readonly operationBytes: ArrayBuffer;
+
   constructor(
     /** Counts from 0 within a router. */
     public readonly index: i32,
@@ -42,7 +45,18 @@ export class Route {
     public readonly passing: Passing | null,
     /** What the primitive keeps, if it keeps anything. */
     public readonly state: RoomState | null,
-  ) {}
+  ) {
+    this.primitiveBytes = String.UTF8.encode(primitive);
+    this.operationBytes = String.UTF8.encode(operation);
+  }
+
+  get primitiveName(): View {
+    return viewOf(this.primitiveBytes);
+  }
+
+  get operationName(): View {
+    return viewOf(this.operationBytes);
+  }
 }
 
 class GrpcEntry {
@@ -85,6 +99,8 @@ export class Router {
   readonly unknownGrpc: Route = new Route(0, 'grpc', UNKNOWN, UNKNOWN, null, null, null);
   readonly unknownHttp: Route = new Route(1, 'dapr_http', UNKNOWN, UNKNOWN, null, null, null);
   readonly unknownJson: Route = new Route(2, 'json', UNKNOWN, UNKNOWN, null, null, null);
+  /** Every route but those three. */
+  readonly routes: Array<Route> = [];
   private size: i32 = 3;
 
   /** @param path "/package.Service/Method" @param state what the primitive keeps in this root context */
@@ -95,7 +111,7 @@ export class Router {
     factory: HandlerFactory,
     state: RoomState | null = null,
   ): void {
-    this.addGrpc(path, new Route(this.size++, doorOf(path), primitive, operation, factory, null, state));
+    this.addGrpc(path, this.add(doorOf(path), primitive, operation, factory, null, state));
   }
 
   /**
@@ -106,7 +122,7 @@ export class Router {
    */
   stream(primitive: string, operation: string, path: string, unservedCode: i32, unserved: string): void {
     const passing = new Passing(primitive, unservedCode, unserved);
-    this.addGrpc(path, new Route(this.size++, doorOf(path), primitive, operation, null, passing, null));
+    this.addGrpc(path, this.add(doorOf(path), primitive, operation, null, passing, null));
   }
 
   private addGrpc(path: string, route: Route): void {
@@ -115,13 +131,26 @@ export class Router {
 
   /** @param pattern path in which "{}" stands for one segment, for example "/v1.0/state/{}" */
   http(primitive: string, operation: string, method: string, pattern: string, factory: HandlerFactory): void {
-    const route = new Route(this.size++, 'dapr_http', primitive, operation, factory, null, null);
+    const route = this.add('dapr_http', primitive, operation, factory, null, null);
     this.httpEntries.push(new HttpEntry(literal(method), splitPath(literal(pattern)), route));
   }
 
   /** A route behind the JSON door, which finds its way by itself. */
   json(primitive: string, operation: string): Route {
-    return new Route(this.size++, 'json', primitive, operation, null, null, null);
+    return this.add('json', primitive, operation, null, null, null);
+  }
+
+  private add(
+    door: string,
+    primitive: string,
+    operation: string,
+    factory: HandlerFactory | null,
+    passing: Passing | null,
+    state: RoomState | null,
+  ): Route {
+    const route = new Route(this.size++, door, primitive, operation, factory, passing, state);
+    this.routes.push(route);
+    return route;
   }
 
   /** Whether something of a primitive is entered. */

@@ -1,6 +1,7 @@
 // Logging to the host, and the abort handler.
 
 import { proxy_log } from './abi';
+import { Bytes, bytesLength, bytesPtr } from './bytes';
 import { LogLevel } from './enums';
 import { Status } from './status';
 
@@ -8,6 +9,11 @@ import { Status } from './status';
 export function log(level: LogLevel, message: string): void {
   const text = String.UTF8.encode(message);
   proxy_log(level, changetype<usize>(text), text.byteLength);
+}
+
+/** The same with a text that is bytes already. */
+export function logBytes(level: LogLevel, message: Bytes): void {
+  proxy_log(level, bytesPtr(message), bytesLength(message));
 }
 
 /** True for Ok; anything else is logged with the host call's name. For calls that only fail when something is wrong. */

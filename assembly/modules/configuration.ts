@@ -7,6 +7,7 @@ import { installConfiguration } from '../primitives/configuration/configuration'
 import { installHealth } from '../primitives/health/health';
 
 export * from '../host/exports-passing';
+export { layotto_describe } from '../describe';
 
 function install(router: Router): void {
   installConfiguration(router);

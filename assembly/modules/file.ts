@@ -7,6 +7,7 @@ import { installFile } from '../primitives/file/file';
 import { installHealth } from '../primitives/health/health';
 
 export * from '../host/exports-passing';
+export { layotto_describe } from '../describe';
 
 function install(router: Router): void {
   installFile(router);

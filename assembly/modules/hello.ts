@@ -7,6 +7,7 @@ import { installHello } from '../primitives/hello/hello';
 import { installHealth } from '../primitives/health/health';
 
 export * from '../host/exports-answering';
+export { layotto_describe } from '../describe';
 
 function install(router: Router): void {
   installHello(router);

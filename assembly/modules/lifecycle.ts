@@ -7,6 +7,7 @@ import { installHealth } from '../primitives/health/health';
 import { installLifecycle } from '../primitives/lifecycle/lifecycle';
 
 export * from '../host/exports-answering';
+export { layotto_describe } from '../describe';
 
 function install(router: Router): void {
   installLifecycle(router);

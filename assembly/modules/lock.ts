@@ -7,6 +7,7 @@ import { installLock } from '../primitives/lock/lock';
 import { installHealth } from '../primitives/health/health';
 
 export * from '../host/exports-answering';
+export { layotto_describe } from '../describe';
 
 function install(router: Router): void {
   installLock(router);

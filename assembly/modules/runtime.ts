@@ -16,6 +16,7 @@ import { installSequencer } from '../primitives/sequencer/sequencer';
 import { installState } from '../primitives/state/state';
 
 export * from '../host/exports-passing';
+export { layotto_describe } from '../describe';
 
 function install(router: Router): void {
   installState(router);

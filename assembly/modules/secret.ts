@@ -7,6 +7,7 @@ import { installSecret } from '../primitives/secret/secret';
 import { installHealth } from '../primitives/health/health';
 
 export * from '../host/exports-answering';
+export { layotto_describe } from '../describe';
 
 function install(router: Router): void {
   installSecret(router);

@@ -7,6 +7,7 @@ import { installHealth } from '../primitives/health/health';
 import { installState } from '../primitives/state/state';
 
 export * from '../host/exports-answering';
+export { layotto_describe } from '../describe';
 
 function install(router: Router): void {
   installState(router);

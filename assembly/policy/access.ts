@@ -2,7 +2,9 @@
 // one is set.
 
 import { Configuration } from '../config/configuration';
-import { HeaderPairs } from '../host/headers';
+import { Code } from '../dialects/codes';
+import { Door } from '../dialects/door';
+import { Exchange } from '../dialects/exchange';
 import { constantTimeEquals, sha256Hex } from '../wire/sha256';
 import { ByteWriter } from '../wire/bytes';
 import {
@@ -27,29 +29,30 @@ const HEALTHZ_OUTBOUND = literal('/v1.0/healthz/outbound');
 const LIVENESS = literal('/actuator/health/liveness');
 const READINESS = literal('/actuator/health/readiness');
 
-export enum Access {
-  Allowed,
-  /** The request carries an Origin: it comes from a web page. */
-  FromBrowser,
-  /** The host name is not this machine's: a page may have pointed its own name here. */
-  ForeignHost,
-  /** The API token is missing or wrong. */
-  BadToken,
-}
+const FROM_BROWSER = literal('requests from web pages (those with an Origin header) are refused');
+const FOREIGN_HOST = literal(
+  'this host name is not allowed: use localhost or an IP address, or add the name to listen.hosts',
+);
+const UNAUTHORIZED = literal('Unauthorized');
 
-/** Decides about a call before anything else looks at it. */
-export function checkAccess(
-  configuration: Configuration,
-  headers: HeaderPairs,
-  method: View,
-  path: View,
-): Access {
-  if (headers.has(ORIGIN)) return Access.FromBrowser;
-  if (!isOwnHost(configuration, headers.get(AUTHORITY))) return Access.ForeignHost;
-  if (configuration.tokens.length > 0 && !isExempt(method, path)) {
-    if (!holdsToken(configuration, headers.get(API_TOKEN))) return Access.BadToken;
+/**
+ * Decides about a call before anything else looks at it, or fills in the refusal: it comes from a web page; its host
+ * name is not this machine's (a page may have pointed its own name here); the API token is missing or wrong.
+ */
+export function checkAccess(configuration: Configuration, door: Door, exchange: Exchange): bool {
+  const headers = exchange.headers;
+  if (headers.has(ORIGIN)) {
+    door.refuse(exchange, Code.PERMISSION_DENIED, FROM_BROWSER);
+    return false;
   }
-  return Access.Allowed;
+  if (!isOwnHost(configuration, headers.get(AUTHORITY))) {
+    door.refuse(exchange, Code.PERMISSION_DENIED, FOREIGN_HOST);
+    return false;
+  }
+  if (configuration.tokens.length == 0 || isExempt(exchange.method, exchange.path)) return true;
+  if (holdsToken(configuration, headers.get(API_TOKEN))) return true;
+  door.refuse(exchange, Code.UNAUTHENTICATED, UNAUTHORIZED);
+  return false;
 }
 
 /** Health probes carry no token (reference: Dapr HTTP API, authentication). */

@@ -11,6 +11,9 @@ import { ByteWriter } from '../wire/bytes';
 import { Frame, Hello, Kind } from '../wire/gen/layotto/bridge/v1/session';
 import { literal, View } from '../wire/view';
 
+/** Version of the session's protocol, as proto/layotto/bridge/v1/session.proto describes it. */
+export const PROTOCOL: u32 = 1;
+
 const SERVICE = literal('layotto.bridge.v1.Bridge');
 const METHOD = literal('Session');
 

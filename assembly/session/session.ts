@@ -7,7 +7,7 @@ import { Failure, Frame, Hello, Kind } from '../wire/gen/layotto/bridge/v1/sessi
 import { literal, View, viewLen } from '../wire/view';
 import { Budget } from './budget';
 import { frameAround } from './frame';
-import { Link, LinkOwner, LinkState } from './link';
+import { Link, LinkOwner, LinkState, PROTOCOL } from './link';
 import { LinkPair } from './link-pair';
 import { Operation, Waiter } from './operation';
 
@@ -61,7 +61,7 @@ export class SessionOptions {
 /** What a link greets with. */
 function hello(options: SessionOptions, pairId: u64, large: bool): Hello {
   const greeting = new Hello();
-  greeting.protocol = 1;
+  greeting.protocol = PROTOCOL;
   greeting.name = literal('runtime');
   greeting.version = options.version;
   greeting.configVersion = options.configVersion;

@@ -24,6 +24,13 @@ export const BRIDGE_OPTIONS: readonly Option[] = [
   },
   { name: 'takeover', help: 'take the place of a bridge that answers on the socket' },
   { name: 'log-level', value: 'LEVEL', help: 'trace, debug, info, warn or error (info)' },
+  { name: 'node', help: 'one bridge for every app of a node, each with its own sockets and limits' },
+  { name: 'apps', value: 'DIR', help: 'with --node: a file NAME.yaml or a folder NAME for each app' },
+  { name: 'socket-dir', value: 'DIR', help: 'with --node: an app is served on NAME/session.sock there' },
+  { name: 'admin', value: 'HOST:PORT', help: 'with --node: metrics and health there as well' },
+  { name: 'app-operations', value: 'N', help: 'with --node: operations an app may have in hand (1024)' },
+  { name: 'app-bytes', value: 'SIZE', help: 'with --node: bytes an app may have in hand (64MiB)' },
+  { name: 'app-sessions', value: 'N', help: 'with --node: sessions an app may have open (64)' },
 ];
 
 /**

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+
 import {
   BRIDGE_SETTINGS,
   changes,
@@ -161,10 +163,18 @@ export class LiveConfig {
     }
     for (const { name } of removed) say(`${name}: removed`);
     for (const key of [...FILTER_SETTINGS, ...BRIDGE_SETTINGS]) {
-      const now = JSON.stringify(valueOf(this.#wanted, key));
-      if (now !== JSON.stringify(valueOf(before, key))) say(`${key}: now ${now}`);
+      const [now, then] = [valueOf(this.#wanted, key), valueOf(before, key)];
+      if (isDeepStrictEqual(now, then)) continue;
+      say(`${key}: now ${key === 'policy' ? policyText(this.#wanted.policy) : JSON.stringify(now)}`);
     }
   }
+}
+
+/** A policy in a few words: its rules may be many. */
+function policyText(policy: RuntimeConfig['policy']): string {
+  if (policy === undefined) return 'none, everything is allowed';
+  const rules = policy.rules.length === 1 ? '1 rule' : `${policy.rules.length} rules`;
+  return `${rules}, ${policy.default} by default`;
 }
 
 function idOf({ primitive, name }: { primitive: string; name: string }): string {

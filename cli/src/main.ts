@@ -4,7 +4,8 @@ import { BUNDLE_OPTIONS, debugBundle } from './debug-bundle.js';
 import { CONFIG_OPTIONS } from './config-options.js';
 import { BOOTSTRAP_OPTIONS, ENVOYFILTER_OPTIONS, bootstrap, envoyfilter } from './envoy.js';
 import { UsageError, UserError } from './errors.js';
-import { describeOptions, parseOptions } from './options.js';
+import { MODULE_INSPECT_OPTIONS, moduleInspect } from './module-inspect.js';
+import { describeOptions, parseArguments } from './options.js';
 import type { Option, Values } from './options.js';
 import { RUN_OPTIONS, run } from './run.js';
 import { STATUS_OPTIONS, status } from './status.js';
@@ -15,9 +16,12 @@ interface Command {
   usage: string;
   summary: string;
   options: readonly Option[];
+  /** Words that it takes beside its options; one in brackets may be left out. */
+  operands?: readonly string[];
   /** Whether `-- COMMAND …` may follow. */
   takesCommand?: boolean;
-  run: (values: Values, command: readonly string[]) => Promise<number>;
+  /** @param words the operands, or what follows the dashes */
+  run: (values: Values, words: readonly string[]) => Promise<number>;
 }
 
 const COMMANDS: Readonly<Record<string, Command>> = {
@@ -58,6 +62,13 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     options: STATUS_OPTIONS,
     run: status,
   },
+  'module inspect': {
+    usage: 'module inspect [options] FILE',
+    summary: 'print what a module is, of a file or of a folder in OCI layout',
+    options: MODULE_INSPECT_OPTIONS,
+    operands: ['FILE'],
+    run: moduleInspect,
+  },
   'debug bundle': {
     usage: 'debug bundle [options]',
     summary: 'put what support needs of a running runtime into one archive, without secrets',
@@ -95,11 +106,11 @@ async function dispatch(args: readonly string[]): Promise<number> {
   const dashes = command.takesCommand ? rest.indexOf('--') : -1;
   const own = dashes < 0 ? rest : rest.slice(0, dashes);
   const hint = command.takesCommand ? '; the command to run goes after --' : '';
-  const values = parseOptions(own, command.options, hint);
+  const { values, words } = parseArguments(own, command.options, { ...command, hint });
   if (values.help === true) return help(command);
   const app = dashes < 0 ? [] : rest.slice(dashes + 1);
   if (dashes >= 0 && app.length === 0) throw new UsageError('a command must follow --');
-  return command.run(values, app);
+  return command.run(values, command.takesCommand ? app : words);
 }
 
 function overview(prefix = ''): number {

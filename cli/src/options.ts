@@ -25,6 +25,20 @@ const HELP: Option = { name: 'help', short: 'h', help: 'print this' };
  * @throws UsageError naming the argument that is wrong
  */
 export function parseOptions(args: readonly string[], options: readonly Option[], hint = ''): Values {
+  return parseArguments(args, options, { hint }).values;
+}
+
+/**
+ * The same for a command that takes words beside its options.
+ *
+ * @param operands what those words are called, in order; one in brackets may be left out
+ * @throws UsageError naming the argument that is wrong or missing
+ */
+export function parseArguments(
+  args: readonly string[],
+  options: readonly Option[],
+  { operands = [], hint = '' }: { operands?: readonly string[]; hint?: string },
+): { values: Values; words: readonly string[] } {
   const spec = Object.fromEntries(
     [...options, HELP].map(({ name, short, value }) => [
       name,
@@ -38,9 +52,12 @@ export function parseOptions(args: readonly string[], options: readonly Option[]
     // Node's own words, without its hint on how to pass something that begins with a dash.
     throw new UsageError((messageOf(error).split('. ')[0] ?? '').replace(/\.$/, ''));
   }
-  const [surplus] = parsed.positionals;
+  const words = parsed.positionals;
+  const surplus = words[operands.length];
   if (surplus !== undefined) throw new UsageError(`Unexpected argument '${surplus}'${hint}`);
-  return parsed.values;
+  const missing = operands.slice(words.length).find((operand) => !operand.startsWith('['));
+  if (missing !== undefined && parsed.values.help !== true) throw new UsageError(`${missing} is missing`);
+  return { values: parsed.values, words };
 }
 
 /** A text option, undefined if it was not given. */

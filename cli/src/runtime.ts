@@ -5,6 +5,7 @@ import { catalog } from '../../components-bridge/src/catalog.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { EXTENSION_FILE, renderBootstrap } from '../../envoy/bootstrap.js';
 import type { RenderedBootstrap } from '../../envoy/bootstrap.js';
+import { moduleCapabilities } from '../../envoy/module-capabilities.js';
 import type { BridgeMessage } from './bridge-child.js';
 import { BridgeProcess } from './bridge-process.js';
 import { EnvoyProcess } from './envoy-process.js';
@@ -29,6 +30,7 @@ export class Runtime {
   #live: LiveConfig | undefined;
   /** Under a name of its own, so that a build in the meantime does not change what this Envoy reads. */
   readonly #module: string;
+  readonly #capabilities: readonly string[];
   /** What the filter was given last. */
   #filter: string | undefined;
   #sessions = 0;
@@ -44,6 +46,7 @@ export class Runtime {
   ) {
     this.envoyDied = new Promise((resolve) => (this.#envoyDied = resolve));
     this.#module = `runtime-${moduleHash(installation)}.wasm`;
+    this.#capabilities = moduleCapabilities(readFileSync(installation.module));
   }
 
   /**
@@ -164,6 +167,7 @@ export class Runtime {
       apiTokens: [process.env.DAPR_API_TOKEN ?? ''],
       catalog,
       moduleFile: join(folder, this.#module),
+      capabilities: this.#capabilities,
       envoyVersion: this.envoyTool.version,
       adminSocket: this.#adminSocket,
       extensionDir: folder,

@@ -4,6 +4,7 @@ import { findInstallation } from './installation.js';
 import type { Values } from './options.js';
 import { Running, RUNNING_OPTIONS } from './running.js';
 import type { ProcessFacts } from './running.js';
+import { aligned } from './table.js';
 
 /** What `layotto status` understands. */
 export const STATUS_OPTIONS = [...RUNNING_OPTIONS, { name: 'json', help: 'print everything as JSON' }];
@@ -215,18 +216,4 @@ function table(found: Status): string {
     ]),
   );
   return lines.join('\n');
-}
-
-/** Columns as wide as they need to be. */
-function aligned(rows: readonly (readonly string[])[]): string {
-  const widths: number[] = [];
-  for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
 }

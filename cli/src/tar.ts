@@ -33,3 +33,24 @@ function header(name: string, size: number, at: Date): Buffer {
   block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
   return block;
 }
+
+/**
+ * The files of a tar archive by name, without a leading `./`; folders, links and whatever else it holds are left out.
+ * It ends where an archive ends, or is broken.
+ */
+export function untar(archive: Uint8Array): Map<string, Uint8Array> {
+  const files = new Map<string, Uint8Array>();
+  const bytes = Buffer.from(archive.buffer, archive.byteOffset, archive.byteLength);
+  for (let at = 0; at + BLOCK <= bytes.length;) {
+    const text = (from: number, width: number): string =>
+      bytes.toString('utf8', at + from, at + from + width).replace(/\0.*$/s, '');
+    const name = text(0, 100);
+    const size = parseInt(text(124, 12), 8);
+    if (name === '' || !(size >= 0) || at + BLOCK + size > bytes.length) break;
+    const kind = text(156, 1);
+    if (kind === '' || kind === '0')
+      files.set(name.replace(/^\.\//, ''), bytes.subarray(at + BLOCK, at + BLOCK + size));
+    at += BLOCK + Math.ceil(size / BLOCK) * BLOCK;
+  }
+  return files;
+}

@@ -34,6 +34,19 @@ Serves sessions for the filter on a Unix socket. RESOLVED is a file with the res
   --log-level LEVEL       trace, debug, info (default), warn, error
   --help                  this text
 
+One bridge for every app of a node:
+
+  --node                  each app has its own sockets, components and limits, and reaches no other's
+  --apps DIR              folder of NAME.yaml, or NAME/ with a layotto.yaml or Dapr component files, for each app
+  --config FILE           a layotto.yaml for the apps that it lists under "apps"; may stand beside --apps
+  --resources-path DIR    Dapr component files for all apps; their scopes say for which
+  --socket-dir DIR        an app's sockets are NAME/session.sock and NAME/streams.sock there; default: sockets in the
+                          data folder. Whoever reaches a socket is that app, whatever it says it is.
+  --admin HOST:PORT       metrics and health there as well
+  --app-operations N      operations that an app may have in hand (1024)
+  --app-bytes SIZE        bytes that an app may have in hand (64MiB)
+  --app-sessions N        sessions that an app's filters may have open (64)
+
 The files named by --config and --resources-path are watched: components that were added, changed or removed are taken
 over without a restart, on SIGHUP too. A configuration that is wrong changes nothing.
 
@@ -54,8 +67,18 @@ const OPTIONS = {
   listen: { type: 'string' },
   takeover: { type: 'boolean' },
   'log-level': { type: 'string' },
+  node: { type: 'boolean' },
+  apps: { type: 'string' },
+  'socket-dir': { type: 'string' },
+  admin: { type: 'string' },
+  'app-operations': { type: 'string' },
+  'app-bytes': { type: 'string' },
+  'app-sessions': { type: 'string' },
   help: { type: 'boolean' },
 } as const;
+
+/** Options that only a bridge for several apps has. */
+const NODE_OPTIONS = ['apps', 'socket-dir', 'admin', 'app-operations', 'app-bytes', 'app-sessions'] as const;
 
 /** What is told to a parent process that started this one with an IPC channel. */
 type Report =
@@ -180,6 +203,16 @@ async function main(): Promise<void> {
   }
   const log = createLog(levelOf(values['log-level']), secrets, pino.destination({ fd: 2, sync: true }));
   const gid = gidOf(values['socket-gid']);
+  if (values.node === true) {
+    const { nodeProblems, runNode } = await import('./node/program.js');
+    if (positionals.length > 0) throw new UsageError(`unexpected argument ${positionals[0]} with --node`);
+    const problems = nodeProblems(values, Object.keys(values));
+    if (problems.length > 0) throw new UsageError(problems.join('\n'));
+    await runNode(values, { version: await version(), gid, log, secrets });
+    return;
+  }
+  const forNodes = NODE_OPTIONS.find((name) => values[name] !== undefined);
+  if (forNodes !== undefined) throw new UsageError(`--${forNodes} needs --node`);
   const listen = listenOf(values.listen);
   // From before it is read, so that no edit is missed.
   let early = false;

@@ -120,7 +120,7 @@ export function renderEnvoyFilter(config: RuntimeConfig, options: EnvoyFilterOpt
                 }),
               ),
             ]),
-        add('EXTENSION_CONFIG', extensionConfig(options.module, plugin)),
+        add('EXTENSION_CONFIG', extensionConfig(options.module, plugin, options.capabilities)),
       ],
     },
   };

@@ -25,11 +25,15 @@ async function server(): Promise<EtcdServer> {
   return started;
 }
 
-async function rooms(endpoints: string, more: Record<string, string> = {}): Promise<Rooms> {
+async function rooms(
+  endpoints: string,
+  more: Record<string, string> = {},
+  ids: Record<string, string> = {},
+): Promise<Rooms> {
   const metadata = { endpoints, ...more };
   const opened = await Rooms.open([
     { name: 'locks', type: 'lock.etcd', form: 'layotto', metadata },
-    { name: 'ids', type: 'sequencer.etcd', metadata },
+    { name: 'ids', type: 'sequencer.etcd', metadata: { ...metadata, ...ids } },
     { name: 'configs', type: 'configuration.etcd', metadata },
   ]);
   open.push(opened);
@@ -89,6 +93,91 @@ it('keeps everything where and as Layotto keeps it', async () => {
     '/app/g/l/a%2Fb': '2',
     '/app/g/l/a%2Fb/t': 'tag',
   });
+});
+
+/** What Layotto does for an id. @returns the id that it gives */
+async function asLayotto(etcd: EtcdServer, key: string): Promise<bigint> {
+  const at = base64(`/layotto/sequencer|||app||${key}`);
+  const success = [{ request_put: { key: at, value: '' } }, { request_range: { key: at } }];
+  const { responses } = (await etcd.ask('kv/txn', { success })) as {
+    responses: { response_range?: { kvs: { version: string }[] } }[];
+  };
+  return BigInt(responses[1]?.response_range?.kvs[0]?.version ?? 0);
+}
+
+const RUNS = { segmentCacheEnable: 'true', segmentStep: '100' };
+
+it('shares counters with Layotto, id by id, where none was moved', async () => {
+  const etcd = await server();
+  const ids = new SequencerClient(await rooms(etcd.address), 'ids');
+  const given: bigint[] = [];
+  for (let round = 0; round < 3; round++) {
+    given.push(await asLayotto(etcd, 'k'), await ids.next('k'));
+  }
+  expect(given).toEqual([1n, 2n, 3n, 4n, 5n, 6n]);
+  expect(Object.keys(await kept(etcd))).toEqual(['/layotto/sequencer|||app||k']);
+});
+
+it('goes on above the ids that Layotto gave, in runs and raised, and never back when Layotto writes again', async () => {
+  const etcd = await server();
+  for (let round = 0; round < 7; round++) await asLayotto(etcd, 'k');
+  const ids = new SequencerClient(await rooms(etcd.address, {}, RUNS), 'ids');
+  expect(await ids.segment('k')).toMatchObject({ from: 8n, to: 107n });
+  expect(await ids.next('k')).toBe(108n);
+  // Its id is one of our run: beside runs it must not count.
+  expect(await asLayotto(etcd, 'k')).toBe(10n);
+  expect(await ids.next('k')).toBe(110n);
+  expect(await ids.segment('k')).toMatchObject({ from: 111n, to: 210n });
+  const raised = await rooms(etcd.address, {}, { ...RUNS, biggerThan: '{"k": 1000, "never": 5}' });
+  expect(await ids.segment('k')).toMatchObject({ from: 1001n, to: 1100n });
+  expect(await new SequencerClient(raised, 'ids').next('k')).toBe(1101n);
+  expect(await kept(etcd)).toMatchObject({ '/layotto/sequencer|||app||never||offset': '5' });
+});
+
+it('raises a counter once, however many bridges start together while ids are given', async () => {
+  const etcd = await server();
+  const ids = new SequencerClient(await rooms(etcd.address, {}, RUNS), 'ids');
+  const seen: bigint[] = [];
+  let starting = true;
+  const given = (async (): Promise<void> => {
+    while (starting) {
+      seen.push(await ids.next('k'));
+      const { from, to } = await ids.segment('k');
+      seen.push(from, to);
+    }
+  })();
+  const raised = Array.from({ length: 6 }, () =>
+    rooms(etcd.address, {}, { biggerThan: '{"k": "1000000000"}' }),
+  );
+  await Promise.all(raised);
+  const after = await ids.next('k');
+  starting = false;
+  await given;
+  expect(after).toBeGreaterThan(1_000_000_000n);
+  expect(after).toBeLessThan(1_001_000_000n);
+  expect(new Set(seen).size).toBe(seen.length);
+  expect([...seen].sort((a, b) => (a < b ? -1 : 1))).toEqual(seen);
+});
+
+it('gives no ids where the offset is not a number, and says so, until it is put right', async () => {
+  const etcd = await server();
+  const offset = { key: base64('/layotto/sequencer|||app||k||offset'), value: base64('-7') };
+  await etcd.ask('kv/put', offset);
+  const ids = new SequencerClient(await rooms(etcd.address, {}, RUNS), 'ids');
+  const problem = 'the offset in etcd at /layotto/sequencer|||app||k||offset is not a number';
+  for (const call of [ids.next('k'), ids.segment('k')])
+    expect((await refused(call)).message).toContain(problem);
+  const metadata = { endpoints: etcd.address, biggerThan: '{"k": 2}' };
+  const waiting = await Rooms.open([{ name: 'ids', type: 'sequencer.etcd', metadata }], { wait: false });
+  open.push(waiting);
+  await eventually('it says why', () =>
+    waiting.registry
+      .health()
+      .some(({ reason = '' }) => reason.includes(`biggerThan: ids of k are not greater than 2: ${problem}`)),
+  );
+  await etcd.ask('kv/put', { ...offset, value: base64('40') });
+  await waiting.ready();
+  expect(await new SequencerClient(waiting, 'ids').next('k')).toBeGreaterThan(40n);
 });
 
 it('takes another path, with or without its slashes', async () => {

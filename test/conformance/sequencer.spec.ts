@@ -6,7 +6,4 @@ sequencerConformance({ backend: 'redis', setup: 'Redis' }, () => server('sequenc
 sequencerConformance({ backend: 'redis', setup: 'Valkey' }, () => server('sequencer.redis', 'valkey'));
 sequencerConformance({ backend: 'redis', setup: 'Valkey by Sentinel' }, () => bySentinel('sequencer.redis'));
 sequencerConformance({ backend: 'redis', setup: 'Valkey Cluster' }, () => cluster('sequencer.redis'));
-sequencerConformance({ backend: 'etcd', setup: 'one member' }, () => etcd('sequencer.etcd'), {
-  segments: false,
-  raises: false,
-});
+sequencerConformance({ backend: 'etcd', setup: 'one member' }, () => etcd('sequencer.etcd'));

@@ -2,7 +2,6 @@ import { parseBiggerThan } from '../../components-bridge/src/config/sequences.js
 import * as pb from '../../components-bridge/src/gen/layotto/bridge/v1/sequencer_pb.js';
 import { Code } from '../../components-bridge/src/primitives/errors.js';
 import { Rooms } from '../support/rooms.js';
-import { eventually } from '../support/wait.js';
 import { conformance } from './backends.js';
 import type { Subject } from './backends.js';
 import type { CoordinationBackend } from './coordination.js';
@@ -13,13 +12,6 @@ const SEGMENT = [pb.GetSegmentRequestSchema, pb.GetSegmentResponseSchema] as con
 
 const { WEAK, STRONG } = pb.SequencerOptions_AutoIncrement;
 const LAST = 2n ** 63n - 1n;
-
-export interface SequencerFeatures {
-  /** Gives ids in runs: it takes `segmentCacheEnable`. */
-  segments: boolean;
-  /** Can begin at any id, as `biggerThan` says. */
-  raises: boolean;
-}
 
 /** One app's view of a sequencer. */
 export class SequencerClient {
@@ -39,11 +31,7 @@ export class SequencerClient {
 }
 
 /** What every sequencer must do, whatever it is made of. A new one is one call of this. */
-export function sequencerConformance(
-  subject: Subject,
-  start: () => Promise<CoordinationBackend>,
-  { segments, raises }: SequencerFeatures = { segments: true, raises: true },
-): void {
+export function sequencerConformance(subject: Subject, start: () => Promise<CoordinationBackend>): void {
   conformance('sequencer', subject, () => {
     let backend: CoordinationBackend;
     /** Two bridges on one backend. */
@@ -53,17 +41,14 @@ export function sequencerConformance(
     /** One that no test has used. */
     const fresh = (): string => `key ${++keys}/鍵 🔑`;
 
-    function bridge(more: Record<string, string> = {}, wait = true): Promise<Rooms> {
+    function bridge(more: Record<string, string> = {}): Promise<Rooms> {
       const { component, other } = backend;
-      const runs: Record<string, string> = segments ? { segmentCacheEnable: 'true', segmentStep: '100' } : {};
+      const runs = { segmentCacheEnable: 'true', segmentStep: '100' };
       const metadata = { ...component.metadata, ...runs, ...more };
-      return Rooms.open(
-        [
-          { ...component, name: 'ids', metadata },
-          { ...other, name: 'others' },
-        ],
-        { wait },
-      );
+      return Rooms.open([
+        { ...component, name: 'ids', metadata },
+        { ...other, name: 'others' },
+      ]);
     }
 
     beforeAll(async () => {
@@ -131,80 +116,54 @@ export function sequencerConformance(
       }
     });
 
-    if (segments) {
-      it('gives runs that share no id, among each other and with single ids', async () => {
-        const key = fresh();
-        const seen = new Set<bigint>();
-        let count = 0;
-        const note = (from: bigint, to: bigint): void => {
-          for (let id = from; id <= to; id++) seen.add(id);
-          count += Number(to - from) + 1;
-        };
-        const work = Array.from({ length: 30 }, async (_, index) => {
-          const { from, to } = await (index % 2 ? one : other).segment(key);
-          expect(to - from).toBe(99n);
-          note(from, to);
-          const id = await one.next(key);
-          note(id, id);
+    it('gives runs that share no id, among each other and with single ids', async () => {
+      const key = fresh();
+      const seen = new Set<bigint>();
+      let count = 0;
+      const note = (from: bigint, to: bigint): void => {
+        for (let id = from; id <= to; id++) seen.add(id);
+        count += Number(to - from) + 1;
+      };
+      const work = Array.from({ length: 30 }, async (_, index) => {
+        const { from, to } = await (index % 2 ? one : other).segment(key);
+        expect(to - from).toBe(99n);
+        note(from, to);
+        const id = await one.next(key);
+        note(id, id);
+      });
+      await Promise.all(work);
+      expect(seen.size).toBe(count);
+    });
+
+    it('begins above biggerThan, and goes on where it is already', async () => {
+      const [low, high] = [fresh(), fresh()];
+      for (let round = 0; round < 3; round++) await one.next(high);
+      const rooms = await bridge({ biggerThan: JSON.stringify({ [low]: 1000, [high]: 2, [fresh()]: 0 }) });
+      const raised = new SequencerClient(rooms);
+      expect(await raised.next(low)).toBe(1001n);
+      expect(await one.next(low)).toBe(1002n);
+      expect(await raised.next(high)).toBe(4n);
+      await rooms.close();
+    });
+
+    it('gives the last id there is, and then says that they are used up', async () => {
+      const key = fresh();
+      const least = String(LAST - 3n);
+      expect(parseBiggerThan(JSON.stringify({ [key]: least }))?.get(key)).toBe(LAST - 3n);
+      const rooms = await bridge({ biggerThan: JSON.stringify({ [key]: least }) });
+      const client = new SequencerClient(rooms);
+      expect(await client.next(key)).toBe(LAST - 2n);
+      expect(await client.next(key, STRONG)).toBe(LAST - 1n);
+      // Too few for a run: one is better than none.
+      expect(await client.segment(key)).toMatchObject({ from: LAST, to: LAST });
+      for (const last of [client.next(key), client.segment(key)]) {
+        expect(await refused(last)).toEqual({
+          code: Code.OUT_OF_RANGE,
+          message: expect.stringContaining('its ids are used up') as string,
         });
-        await Promise.all(work);
-        expect(seen.size).toBe(count);
-      });
-    }
-
-    if (raises) {
-      it('begins above biggerThan, and goes on where it is already', async () => {
-        const [low, high] = [fresh(), fresh()];
-        for (let round = 0; round < 3; round++) await one.next(high);
-        const rooms = await bridge({ biggerThan: JSON.stringify({ [low]: 1000, [high]: 2, [fresh()]: 0 }) });
-        const raised = new SequencerClient(rooms);
-        expect(await raised.next(low)).toBe(1001n);
-        expect(await one.next(low)).toBe(1002n);
-        expect(await raised.next(high)).toBe(4n);
-        await rooms.close();
-      });
-
-      it('gives the last id there is, and then says that they are used up', async () => {
-        const key = fresh();
-        const least = String(LAST - 3n);
-        expect(parseBiggerThan(JSON.stringify({ [key]: least }))?.get(key)).toBe(LAST - 3n);
-        const rooms = await bridge({ biggerThan: JSON.stringify({ [key]: least }) });
-        const client = new SequencerClient(rooms);
-        expect(await client.next(key)).toBe(LAST - 2n);
-        expect(await client.next(key, STRONG)).toBe(LAST - 1n);
-        // Too few for a run: one is better than none.
-        if (segments)
-          expect(await client.segment(key)).toMatchObject({
-            from: LAST,
-            to: LAST,
-          });
-        else expect(await client.next(key)).toBe(LAST);
-        for (const last of [client.next(key), client.segment(key)]) {
-          expect(await refused(last)).toEqual({
-            code: Code.OUT_OF_RANGE,
-            message: expect.stringContaining('its ids are used up') as string,
-          });
-        }
-        await rooms.close();
-      });
-    }
-
-    if (!raises) {
-      it('is not ready where ids are not above biggerThan, and is where they are', async () => {
-        const key = fresh();
-        const rooms = await bridge({ biggerThan: JSON.stringify({ [key]: 2 }) }, false);
-        await eventually('it says why', () =>
-          rooms.registry
-            .health()
-            .some(({ reason = '' }) => reason.includes(`biggerThan: ids of ${key} are not greater than 2`)),
-        );
-        // The other store of those rooms is told the same, of a key of its own.
-        for (const store of [one, new SequencerClient(one.rooms, 'others')])
-          for (let round = 0; round < 3; round++) await store.next(key);
-        await rooms.ready();
-        await rooms.close();
-      });
-    }
+      }
+      await rooms.close();
+    });
 
     it.each<[string, (client: SequencerClient) => Promise<unknown>, string]>([
       ['no key', (c) => c.next(''), 'Key is empty in sequencer store ids'],

@@ -1,3 +1,7 @@
+import { mkdtemp, rename, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import { http1, httpJson } from '../support/http1.js';
 import { freePort } from '../support/ports.js';
 import { EMBEDDED, redisComponent, Runtime, VERSION } from '../support/runtime.js';
@@ -18,8 +22,10 @@ describe.each([false, true])('the actuator (hold mode: %p)', (hold) => {
   let runtime: Runtime;
   let redis: StoreServer | undefined;
   let redisPort: number;
+  let folder: string;
 
   beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'actuator-'));
     redisPort = await freePort();
     redis = await startStore('redis', [], redisPort);
     runtime = await Runtime.start({
@@ -27,12 +33,17 @@ describe.each([false, true])('the actuator (hold mode: %p)', (hold) => {
       concurrency: 2,
       actuator: true,
       apiToken: 'open sesame',
-      components: [EMBEDDED, redisComponent(redisPort, { name: 'carts' })],
+      components: [
+        EMBEDDED,
+        redisComponent(redisPort, { name: 'carts' }),
+        { name: 'docs', type: 'file.local', metadata: { rootPath: join(folder, 'docs') } },
+      ],
     });
   });
   afterAll(async () => {
     await runtime?.stop();
     await redis?.stop();
+    await rm(folder, { recursive: true, force: true });
   });
 
   /** The doors' port and the actuator's own. */
@@ -75,7 +86,7 @@ describe.each([false, true])('the actuator (hold mode: %p)', (hold) => {
       expect(status).toBe(200);
       expect(json).toMatchObject({
         app: { name: 'Layotto', version: VERSION },
-        components: [{ name: 'statestore' }, { name: 'carts' }],
+        components: [{ name: 'statestore' }, { name: 'carts' }, { name: 'docs' }],
       });
     }
   });
@@ -109,14 +120,29 @@ describe.each([false, true])('the actuator (hold mode: %p)', (hold) => {
     const levels = async () =>
       ((await httpJson(doors, 'GET', '/actuator/logger', undefined, TOKEN)).json as { loggers: unknown })
         .loggers;
-    expect(await levels()).toEqual({ bridge: 'info', 'state-statestore': 'info', 'state-carts': 'info' });
+    expect(await levels()).toEqual({
+      bridge: 'info',
+      'state-statestore': 'info',
+      'state-carts': 'info',
+      'file-docs': 'info',
+    });
     expect((await http1(actuator, 'POST', '/actuator/logger', { body: '{"level":"trace"}' })).status).toBe(
       401,
     );
     expect(await set({ component: 'state/redis', level: 'debug' })).toMatchObject({ status: 200, json: {} });
-    expect(await levels()).toEqual({ bridge: 'info', 'state-statestore': 'info', 'state-carts': 'debug' });
+    expect(await levels()).toEqual({
+      bridge: 'info',
+      'state-statestore': 'info',
+      'state-carts': 'debug',
+      'file-docs': 'info',
+    });
     expect(await set({ level: 'debug' })).toMatchObject({ status: 200, json: {} });
-    expect(await levels()).toEqual({ bridge: 'debug', 'state-statestore': 'debug', 'state-carts': 'debug' });
+    expect(await levels()).toEqual({
+      bridge: 'debug',
+      'state-statestore': 'debug',
+      'state-carts': 'debug',
+      'file-docs': 'debug',
+    });
     expect(await set({ level: 'info' })).toMatchObject({ status: 200, json: {} });
     expect(await set({ component: 'nobody', level: 'info' })).toMatchObject({
       status: 200,
@@ -136,6 +162,17 @@ describe.each([false, true])('the actuator (hold mode: %p)', (hold) => {
     expect((await http1(runtime.target, 'GET', LIVENESS)).status).toBe(200);
     redis = await startStore('redis', [], redisPort);
     expect((await becomes(200)).status).toBe('UP');
+  });
+
+  test('names a store without a connection whose folder is gone, and is up again when it is back', async () => {
+    await rename(join(folder, 'docs'), join(folder, 'away'));
+    const { components, status } = await becomes(503);
+    expect(status).toBe('DOWN');
+    expect(components['state-carts']).toEqual({ status: 'UP' });
+    expect(components['file-docs']).toMatchObject({ status: 'DOWN' });
+    expect(components['file-docs']?.details?.reason).toContain(join(folder, 'docs'));
+    await rename(join(folder, 'away'), join(folder, 'docs'));
+    expect((await becomes(200)).components['file-docs']).toEqual({ status: 'UP' });
   });
 
   test('answers while the bridge is away, and is up again when it is back', async () => {

@@ -48,9 +48,17 @@ export class Filter {
     readonly bridge: FakeBridge,
   ) {}
 
-  /** Configured, but nothing has ticked: no session exists. */
-  static async configured(overrides: Partial<PluginConfiguration> = {}): Promise<Filter> {
+  /**
+   * Configured, but nothing has ticked: no session exists.
+   *
+   * @param properties what the host knows when it starts
+   */
+  static async configured(
+    overrides: Partial<PluginConfiguration> = {},
+    properties: Record<string, string> = {},
+  ): Promise<Filter> {
     const host = await HostEmulator.load();
+    for (const [name, value] of Object.entries(properties)) host.properties.set(name, Buffer.from(value));
     const { root, ok } = host.start(JSON.stringify(configuration(overrides)));
     if (!ok) throw new Error(`the filter refused its configuration: ${JSON.stringify(host.logs)}`);
     return new Filter(host, root, new FakeBridge(host));

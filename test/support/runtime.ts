@@ -1,10 +1,11 @@
-import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { catalog } from '../../components-bridge/src/catalog.js';
 import type { ComponentConfig, RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { renderBootstrap } from '../../envoy/bootstrap.js';
+import { moduleCapabilities } from '../../envoy/module-capabilities.js';
 import { envoyBinary } from '../../tools/get.mjs';
 import { Child } from './child.js';
 import { showOnFailure } from './failure-logs.js';
@@ -99,6 +100,7 @@ export class Runtime {
     const rendered = renderBootstrap(config, {
       envoyVersion: version,
       moduleFile: module,
+      capabilities: moduleCapabilities(await readFile(module)),
       version: VERSION,
       hold: options.hold ?? false,
       apiTokens: options.apiToken === undefined ? [] : [options.apiToken],

@@ -1,5 +1,6 @@
 // How much the bridge logs.
 
+import { bridgeMethod } from '../../dialects/bridge-method';
 import { httpStatusOf } from '../../dialects/codes';
 import { answerJson } from '../../dialects/dapr-http';
 import { clip, Exchange, Step } from '../../dialects/exchange';
@@ -13,8 +14,8 @@ import { JsonKind, JsonReader } from '../../wire/json';
 import { jsonString, JsonWriter } from '../../wire/json-writer';
 import { literal, View, viewEquals, viewLen } from '../../wire/view';
 
-const GET_LOG_LEVELS = literal('layotto.bridge.v1.Actuator/GetLogLevels');
-const SET_LOG_LEVEL = literal('layotto.bridge.v1.Actuator/SetLogLevel');
+const GET_LOG_LEVELS = bridgeMethod('layotto.bridge.v1.Actuator/GetLogLevels');
+const SET_LOG_LEVEL = bridgeMethod('layotto.bridge.v1.Actuator/SetLogLevel');
 const LEVELS = literal('levels');
 const LOGGERS = literal('loggers');
 const COMPONENT = literal('component');

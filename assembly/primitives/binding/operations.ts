@@ -1,10 +1,11 @@
 // Output bindings: the operation at the bridge, and the check every door makes
 // before it is sent.
 
+import { bridgeMethod } from '../../dialects/bridge-method';
 import { Exchange } from '../../dialects/exchange';
 import { literal, View, viewLen } from '../../wire/view';
 
-export const INVOKE_BINDING = literal('layotto.bridge.v1.Binding/InvokeBinding');
+export const INVOKE_BINDING = bridgeMethod('layotto.bridge.v1.Binding/InvokeBinding');
 
 const BINDING = literal('binding');
 

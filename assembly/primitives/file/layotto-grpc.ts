@@ -1,6 +1,7 @@
 // What Layotto's gRPC API does with files in one call. The messages are the
 // bridge's, so a request is checked and forwarded as it came.
 
+import { bridgeMethod } from '../../dialects/bridge-method';
 import { Code } from '../../dialects/codes';
 import { clip, Exchange, Step } from '../../dialects/exchange';
 import { Handler } from '../../dialects/handler';
@@ -13,9 +14,9 @@ import {
 import { literal, View } from '../../wire/view';
 
 const FILE = literal('file');
-const LIST_FILE = literal('layotto.bridge.v1.File/ListFile');
-const DEL_FILE = literal('layotto.bridge.v1.File/DelFile');
-const GET_FILE_META = literal('layotto.bridge.v1.File/GetFileMeta');
+const LIST_FILE = bridgeMethod('layotto.bridge.v1.File/ListFile');
+const DEL_FILE = bridgeMethod('layotto.bridge.v1.File/DelFile');
+const GET_FILE_META = bridgeMethod('layotto.bridge.v1.File/GetFileMeta');
 
 const MALFORMED = literal('the request message is not valid protobuf');
 const NO_REQUEST = literal("request can't be nil");

@@ -1,6 +1,7 @@
 // The greeting of Layotto's gRPC API (spec.proto.runtime.v1.Runtime), which
 // neither of Dapr's has.
 
+import { bridgeMethod } from '../../dialects/bridge-method';
 import { Code } from '../../dialects/codes';
 import { clip, Exchange, Step } from '../../dialects/exchange';
 import { Handler } from '../../dialects/handler';
@@ -8,7 +9,7 @@ import { Router } from '../../dialects/router';
 import { SayHelloRequest } from '../../wire/gen/layotto/bridge/v1/hello';
 import { literal, View } from '../../wire/view';
 
-const SAY_HELLO = literal('layotto.bridge.v1.Hellos/SayHello');
+const SAY_HELLO = bridgeMethod('layotto.bridge.v1.Hellos/SayHello');
 const HELLO = literal('hello');
 const NO_INSTANCE = literal('no instance found');
 const MALFORMED = literal('the request message is not valid protobuf');

@@ -2,6 +2,7 @@
 // service takes them. Which components there are, and whether the settings are
 // good, the bridge knows; it is the one that has to use them.
 
+import { bridgeMethod } from '../../dialects/bridge-method';
 import { Code } from '../../dialects/codes';
 import { Exchange, Step } from '../../dialects/exchange';
 import { Handler } from '../../dialects/handler';
@@ -9,7 +10,7 @@ import { Router } from '../../dialects/router';
 import { DynamicConfiguration } from '../../wire/gen/layotto/bridge/v1/lifecycle';
 import { literal, View, viewLen } from '../../wire/view';
 
-const APPLY_CONFIGURATION = literal('layotto.bridge.v1.Lifecycle/ApplyConfiguration');
+const APPLY_CONFIGURATION = bridgeMethod('layotto.bridge.v1.Lifecycle/ApplyConfiguration');
 const MALFORMED = literal('the request message is not valid protobuf');
 const NO_KIND = literal('field kind is not configured');
 const NO_NAME = literal('field name is not configured');

@@ -1,13 +1,14 @@
 // Locks: the operations at the bridge, and what the doors check before one is
 // sent.
 
+import { bridgeMethod } from '../../dialects/bridge-method';
 import { Exchange } from '../../dialects/exchange';
 import { TryLockResponse } from '../../wire/gen/layotto/bridge/v1/lock';
 import { literal, View, viewLen } from '../../wire/view';
 
-export const TRY_LOCK = literal('layotto.bridge.v1.Lock/TryLock');
-export const UNLOCK = literal('layotto.bridge.v1.Lock/Unlock');
-export const LOCK_KEEP_ALIVE = literal('layotto.bridge.v1.Lock/LockKeepAlive');
+export const TRY_LOCK = bridgeMethod('layotto.bridge.v1.Lock/TryLock');
+export const UNLOCK = bridgeMethod('layotto.bridge.v1.Lock/Unlock');
+export const LOCK_KEEP_ALIVE = bridgeMethod('layotto.bridge.v1.Lock/LockKeepAlive');
 
 const LOCK = literal('lock');
 const FENCING_TOKEN = literal('layotto-fencing-token');

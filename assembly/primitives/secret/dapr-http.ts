@@ -66,6 +66,7 @@ class Get extends SecretHandler {
   private key: View = 0;
 
   start(exchange: Exchange): Step {
+    exchange.asksFor(exchange.params[1]);
     if (!this.enter(exchange)) return Step.Answer;
     const request = new GetSecretRequest();
     request.storeName = exchange.params[0];

@@ -63,6 +63,7 @@ export class GetSecret extends SecretHandler {
     const request = new GetSecretRequest();
     const decoded = request.decode(exchange.body);
     this.key = clip(request.key);
+    exchange.asksFor(request.key);
     return this.read(exchange, decoded, request.storeName, GET_SECRET);
   }
 

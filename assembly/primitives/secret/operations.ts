@@ -2,13 +2,14 @@
 // one is sent. Who may read which secret is decided in the bridge, for every
 // door alike.
 
+import { bridgeMethod } from '../../dialects/bridge-method';
 import { Code } from '../../dialects/codes';
 import { Exchange } from '../../dialects/exchange';
 import { findStore, Refusal } from '../../dialects/store-refusal';
 import { literal, View } from '../../wire/view';
 
-export const GET_SECRET = literal('layotto.bridge.v1.Secret/GetSecret');
-export const GET_BULK_SECRET = literal('layotto.bridge.v1.Secret/GetBulkSecret');
+export const GET_SECRET = bridgeMethod('layotto.bridge.v1.Secret/GetSecret');
+export const GET_BULK_SECRET = bridgeMethod('layotto.bridge.v1.Secret/GetBulkSecret');
 
 const SECRET = literal('secret');
 

@@ -1,12 +1,13 @@
 // Ids: the operations at the bridge, and what a door checks before one is sent.
 
+import { bridgeMethod } from '../../dialects/bridge-method';
 import { Code } from '../../dialects/codes';
 import { Exchange } from '../../dialects/exchange';
 import { GetNextIdRequest, SequencerOptions_AutoIncrement } from '../../wire/gen/layotto/bridge/v1/sequencer';
 import { literal, View, viewLen } from '../../wire/view';
 
-export const GET_NEXT_ID = literal('layotto.bridge.v1.Sequencer/GetNextId');
-export const GET_SEGMENT = literal('layotto.bridge.v1.Sequencer/GetSegment');
+export const GET_NEXT_ID = bridgeMethod('layotto.bridge.v1.Sequencer/GetNextId');
+export const GET_SEGMENT = bridgeMethod('layotto.bridge.v1.Sequencer/GetSegment');
 
 const SEQUENCER = literal('sequencer');
 

@@ -1,15 +1,16 @@
 // State: the operations at the bridge, and the checks every door makes before
 // one is sent.
 
+import { bridgeMethod } from '../../dialects/bridge-method';
 import { Exchange } from '../../dialects/exchange';
 import { literal, View, viewLen, viewPtr } from '../../wire/view';
 
-export const GET_STATE = literal('layotto.bridge.v1.State/GetState');
-export const GET_BULK_STATE = literal('layotto.bridge.v1.State/GetBulkState');
-export const SAVE_STATE = literal('layotto.bridge.v1.State/SaveState');
-export const DELETE_STATE = literal('layotto.bridge.v1.State/DeleteState');
-export const DELETE_BULK_STATE = literal('layotto.bridge.v1.State/DeleteBulkState');
-export const EXECUTE_STATE_TRANSACTION = literal('layotto.bridge.v1.State/ExecuteStateTransaction');
+export const GET_STATE = bridgeMethod('layotto.bridge.v1.State/GetState');
+export const GET_BULK_STATE = bridgeMethod('layotto.bridge.v1.State/GetBulkState');
+export const SAVE_STATE = bridgeMethod('layotto.bridge.v1.State/SaveState');
+export const DELETE_STATE = bridgeMethod('layotto.bridge.v1.State/DeleteState');
+export const DELETE_BULK_STATE = bridgeMethod('layotto.bridge.v1.State/DeleteBulkState');
+export const EXECUTE_STATE_TRANSACTION = bridgeMethod('layotto.bridge.v1.State/ExecuteStateTransaction');
 
 export const STATE = literal('state');
 export const TRANSACTIONAL = literal('TRANSACTIONAL');

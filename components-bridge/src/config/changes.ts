@@ -22,7 +22,12 @@ export interface Changes {
  * Settings, besides the components, that can change at any time: those that only the filter heeds, because it takes a
  * new configuration at any time, and those that the bridge looks up for each call.
  */
-export const FILTER_SETTINGS: readonly string[] = ['listen.hosts', 'limits.cacheBytes', 'lifecycle.apply'];
+export const FILTER_SETTINGS: readonly string[] = [
+  'listen.hosts',
+  'limits.cacheBytes',
+  'lifecycle.apply',
+  'policy',
+];
 
 /** Settings that filter and bridge heed and Envoy's own configuration does not need: a new bridge can have others. */
 export const BRIDGE_SETTINGS: readonly string[] = ['limits.operations', 'limits.streams', 'limits.bytes'];
@@ -50,7 +55,8 @@ export function changes(running: RuntimeConfig, wanted: RuntimeConfig, live: rea
       const [now, next] = [before.get(key), after.get(key)];
       if (isDeepStrictEqual(now, next)) continue;
       const inner = key.slice(name.length + 1);
-      if (live.includes(key))
+      if (key === 'policy') setOrDelete(config, section, wanted[section]);
+      else if (live.includes(key))
         Object.assign(config, { [name]: { ...(config[section] as object), [inner]: next } });
       else fixed.push({ key: FILE_NAMES[key] ?? key, now, wanted: next });
     }
@@ -73,8 +79,14 @@ export function formatFixed({ key, now, wanted }: Fixed): string {
   return `${key}: needs a restart to change from ${say(now)} to ${say(wanted)}; it stays as it is`;
 }
 
+function setOrDelete(config: RuntimeConfig, section: keyof RuntimeConfig, value: unknown): void {
+  if (value === undefined) Reflect.deleteProperty(config, section);
+  else Object.assign(config, { [section]: value });
+}
+
 /** A section's settings by key; a section that is a value is its own. */
 function settings(section: string, value: unknown): Map<string, unknown> {
-  if (typeof value !== 'object' || value === null) return new Map([[section, value]]);
+  // A policy is one whole: half of an old and half of a new one was never meant.
+  if (section === 'policy' || typeof value !== 'object' || value === null) return new Map([[section, value]]);
   return new Map(Object.entries(value).map(([key, inner]) => [`${section}.${key}`, inner]));
 }

@@ -17,6 +17,8 @@ type Path = readonly PropertyKey[];
 export interface DaprContext {
   appId: string;
   env: NodeJS.ProcessEnv;
+  /** A file of the folder that is no resource: the configuration itself, as an absolute path. */
+  skip?: string | undefined;
 }
 
 /** What `{uuid}` stands for: the same each time this process reads a file, or every edit would change it. */
@@ -53,6 +55,7 @@ export async function readDaprFolder(
   const components: DraftComponent[] = [];
   const scopes: SecretScope[] = [];
   for (const [file, shownFile] of await resourceFiles(path, shown, findings)) {
+    if (file === context.skip) continue;
     const text = await readText(file, shownFile, findings);
     if (text === undefined) continue;
     for (const document of parseText(text, shownFile, findings)) {

@@ -1,3 +1,4 @@
+import type { PolicyConfig } from '../policy/types.js';
 import type { ConfigForm, RuntimeConfig, SecretAccess, SecretRef } from './types.js';
 
 /** One metadata value before the catalog has seen it. */
@@ -29,6 +30,8 @@ export interface DraftComponent {
   metadata: DraftValue[] | undefined;
   secretRefs?: DraftSecretRef[];
   access?: SecretAccess;
+  /** The apps that it is meant for; absent: any. */
+  apps?: string[];
   file: string;
   line: number;
   /** The path of the component and of its type, for messages. */
@@ -42,10 +45,13 @@ export interface Draft {
   app: Partial<RuntimeConfig['app']>;
   listen: Partial<RuntimeConfig['listen']>;
   dataDir?: string;
+  /** The apps that the file is for, if it is for several. */
+  apps?: string[];
   limits: Partial<RuntimeConfig['limits']>;
   envoy: Partial<RuntimeConfig['envoy']>;
   lifecycle: Partial<RuntimeConfig['lifecycle']>;
   tracing: Partial<NonNullable<RuntimeConfig['tracing']>>;
+  policy?: PolicyConfig;
   /** Undefined if the file does not mention components at all. */
   components?: DraftComponent[];
   /** Where a setting was written, for problems found only once everything is known. */

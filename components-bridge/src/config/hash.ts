@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 
+import { compilePolicy } from '../policy/compile.js';
 import type { RuntimeConfig } from './types.js';
 
 /**
- * A short hash of what filter and bridge must agree on: the app, the limits, the allowed hosts and which
+ * A short hash of what filter and bridge must agree on: the app, the limits, the allowed hosts, the policy and which
  * components there are. It does not depend on the order in which keys were written, nor on the machine's paths.
  *
  * Component metadata stays out: the hash stands in Envoy's configuration, which a config dump shows, and a hash
@@ -16,6 +17,7 @@ export function configHash(config: RuntimeConfig): string {
     app: config.app,
     hosts: config.listen.hosts,
     limits: config.limits,
+    policy: compilePolicy(config),
     components: config.components.map(({ name, type, version, primitive }) => ({
       name,
       type,

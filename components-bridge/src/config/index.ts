@@ -10,6 +10,7 @@ import type { Draft, DraftComponent } from './draft.js';
 import { isLayottoForm, readLayotto } from './layotto-json.js';
 import { appIdProblem, asPort, MAX_SOCKET_PATH, socketPathTooLong } from './limits.js';
 import { readNative } from './native.js';
+import { noticeUnknownComponents } from './policy.js';
 import { describe, Findings } from './problems.js';
 import type { CatalogEntry, Notice, Problem, RuntimeConfig } from './types.js';
 
@@ -23,13 +24,17 @@ export interface LoadOptions {
   catalog: readonly CatalogEntry[];
   /** `-c`: a file in the native form or in Layotto's JSON. Never read unless given. */
   file?: string;
-  /** `--resources-path`: a folder of Dapr component files. */
-  resourcesPath?: string;
+  /** `--resources-path`: a folder of Dapr component files, or several. */
+  resourcesPath?: string | readonly string[];
   /** `--app-id`, `--app-port`, `--port` and the data folder: each wins over the file. */
   appId?: string;
+  /** What the app is called if nothing says so. */
+  appName?: string;
   appPort?: number;
   port?: number;
   dataDir?: string;
+  /** Without a word of components, serve none; by default those that need no server. */
+  bare?: boolean;
   /** For values taken from the environment; by default the process's own. */
   env?: NodeJS.ProcessEnv;
   /** Relative paths above, and the default data folder `.layotto`, count against it. */
@@ -87,17 +92,34 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
 
   checkOptions(options, findings);
   // A wrong id is reported once; the default stands in so that the rest can still be checked.
-  const wanted = options.appId ?? draft?.app.id ?? DEFAULTS.app.id;
+  const wanted = options.appId ?? draft?.app.id ?? options.appName ?? DEFAULTS.app.id;
   const appId = appIdProblem(wanted) === undefined ? wanted : DEFAULTS.app.id;
+  if (draft?.apps?.includes(appId) === false) {
+    const expected = `the id of one of the file's apps, such as --app-id ${draft.apps[0]}`;
+    findings.problem(
+      options.file ?? '',
+      draft.lineOf(['apps']),
+      'apps',
+      `expected ${expected}, found "${appId}"`,
+    );
+  }
 
-  let components = draft?.components ?? [];
+  let components = inScope(draft?.components ?? [], appId, findings);
   const scopes: SecretScope[] = [];
-  if (options.resourcesPath !== undefined) {
-    const folder = resolve(cwd, options.resourcesPath);
-    const found = await readDaprFolder(folder, options.resourcesPath, { appId, env }, findings);
-    components = [...components, ...found.components];
-    scopes.push(...found.scopes);
-  } else if (draft !== undefined && draft.components === undefined) {
+  const folders = [options.resourcesPath ?? []].flat();
+  if (folders.length > 0) {
+    const { namespace } = draft?.app ?? {};
+    const context = {
+      appId,
+      env: namespace === undefined ? env : { ...env, NAMESPACE: namespace },
+      skip: options.file === undefined ? undefined : resolve(cwd, options.file),
+    };
+    for (const shown of folders) {
+      const found = await readDaprFolder(resolve(cwd, shown), shown, context, findings);
+      components = [...components, ...found.components];
+      scopes.push(...found.scopes);
+    }
+  } else if (draft !== undefined && draft.components === undefined && options.bare !== true) {
     components = embeddedComponents(options.file ?? EMBEDDED, options.catalog);
   }
   const isSecretStore = ({ type }: DraftComponent): boolean =>
@@ -112,6 +134,20 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
     if (findings.problems.length === 0) return { config, notices: findings.notices };
   }
   return { problems: inOrder(findings.problems), notices: findings.notices };
+}
+
+/** The components that are meant for the app. */
+function inScope(components: DraftComponent[], appId: string, findings: Findings): DraftComponent[] {
+  return components.filter(({ name, apps, file, line, path }) => {
+    if (apps === undefined || apps.includes(appId)) return true;
+    findings.notice(
+      file,
+      line,
+      `${path}.apps`,
+      `"${name}" is not meant for the app "${appId}"; it is left out`,
+    );
+    return false;
+  });
 }
 
 /** Reads the file of `-c`, whichever form it is in. Undefined if it is in none. */
@@ -175,7 +211,7 @@ function assemble(
   appId: string,
   components: RuntimeConfig['components'],
 ): RuntimeConfig {
-  const sources = [options.file, options.resourcesPath].filter((source) => source !== undefined);
+  const sources = [options.file, options.resourcesPath].flat().filter((source) => source !== undefined);
   const listen: RuntimeConfig['listen'] = {
     host: draft.listen.host ?? DEFAULTS.listen.host,
     port: options.port ?? draft.listen.port ?? DEFAULTS.listen.port,
@@ -190,6 +226,8 @@ function assemble(
       id: appId,
       port: options.appPort ?? draft.app.port ?? DEFAULTS.app.port,
       protocol: draft.app.protocol ?? DEFAULTS.app.protocol,
+      ...(draft.app.namespace === undefined ? {} : { namespace: draft.app.namespace }),
+      ...(draft.app.group === undefined ? {} : { group: draft.app.group }),
     },
     listen,
     dataDir:
@@ -210,11 +248,18 @@ function assemble(
     },
     // Who may change components may read whatever they can reach, so rules of access forbid it unless told otherwise.
     lifecycle: {
-      apply: draft.lifecycle.apply ?? components.every(({ access }) => access === undefined),
+      apply: draft.lifecycle.apply ?? !guardsSecrets(draft, components),
     },
     ...(otlp === undefined ? {} : { tracing: { otlp, sampling } }),
+    ...(draft.policy === undefined ? {} : { policy: draft.policy }),
     components,
   };
+}
+
+/** Whether the app may not have every secret. */
+function guardsSecrets({ policy }: Draft, components: RuntimeConfig['components']): boolean {
+  if (components.some(({ access }) => access !== undefined)) return true;
+  return policy?.rules.some(({ secrets }) => secrets.length > 0) ?? false;
 }
 
 /** Checks what only the whole shows: paths that became too long, ports taken twice, limits that contradict. */
@@ -257,6 +302,11 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
     problem(
       ['tracing', 'otlp'],
       'expected the address of a collector, because tracing.sampling is set; found nothing',
+    );
+  }
+  if (config.policy !== undefined) {
+    noticeUnknownComponents(config.policy, config.components, (path, message) =>
+      findings.notice(file, draft.lineOf(path), path.join('.'), message),
     );
   }
   if (config.limits.bytes < config.limits.messageBytes) {

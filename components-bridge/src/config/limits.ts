@@ -77,6 +77,19 @@ export function appIdProblem(id: string): string | undefined {
   return 'expected 1 to 128 visible ASCII characters without "/" and "||"';
 }
 
+/** App ids, as a list of at least one; undefined if it is none. */
+export function asAppIds(value: unknown): string[] | undefined {
+  if (!Array.isArray(value) || value.length === 0) return undefined;
+  const isId = (id: unknown): id is string => typeof id === 'string' && appIdProblem(id) === undefined;
+  return value.every(isId) ? value : undefined;
+}
+
+/** A namespace, as Kubernetes names them; undefined if it is none. */
+export function asNamespace(value: unknown): string | undefined {
+  if (typeof value !== 'string' || value.length > 63) return undefined;
+  return /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(value) ? value : undefined;
+}
+
 /** What a component name must be: it is a segment of Dapr's URLs. Undefined if the name is fine. */
 export function componentNameProblem(name: string): string | undefined {
   // eslint-disable-next-line no-control-regex -- control characters are what it looks for

@@ -9,15 +9,18 @@ import { emptyDraft } from './draft.js';
 import type { Draft, DraftComponent, DraftSecretRef, DraftValue } from './draft.js';
 import {
   appIdProblem,
+  asAppIds,
   asCollector,
   asCount,
   asHostName,
   asListenAddress,
   asListenHost,
+  asNamespace,
   asPort,
   asShare,
   componentNameProblem,
 } from './limits.js';
+import { readPolicy } from './policy.js';
 import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
 import { checkDocument, field, valueAt } from './schema.js';
@@ -40,6 +43,8 @@ function bytes(lowest: number, highest: number, shown: string) {
   });
 }
 
+const apps = field('a list of app ids, such as [orders, billing]', asAppIds);
+
 const app = z.strictObject({
   id: field(
     'an app id: 1 to 128 visible ASCII characters without "/" and "||", quoted if it looks like a number',
@@ -47,6 +52,8 @@ const app = z.strictObject({
   ),
   port: anyPort("the app's port, from 1 to 65535, or 0 for none"),
   protocol: field('http or grpc', (value) => (value === 'http' || value === 'grpc' ? value : undefined)),
+  group: field('the number of a group', (value) => asCount(value, 0, 2 ** 32 - 2)),
+  namespace: field('the app\'s namespace: at most 63 lower-case letters, digits and "-"', asNamespace),
 });
 
 const listen = z.strictObject({
@@ -105,6 +112,7 @@ const component = z.strictObject({
   type: z.string('expected a component type (text), such as state.redis'),
   version: text,
   metadata: field('a map of settings', (value) => (isRecord(value) ? value : undefined)),
+  apps,
   // Read by itself, because that says more of what is wrong with it.
   access: z.unknown().optional(),
 });
@@ -112,12 +120,15 @@ const component = z.strictObject({
 /** The native form, `layotto.yaml`. */
 const nativeSchema = z.strictObject({
   app: app.nullish(),
+  apps,
   listen: listen.nullish(),
   dataDir: text,
   limits: limits.nullish(),
   envoy: envoy.nullish(),
   lifecycle: lifecycle.nullish(),
   tracing: tracing.nullish(),
+  // Read by itself, because that says more of what is wrong with it.
+  policy: z.unknown().optional(),
   components: z.array(component).nullish(),
 });
 
@@ -138,6 +149,8 @@ export function readNative(
   const draft: Draft = { ...emptyDraft(), lineOf: (path) => document.lineOf(path) };
   const components = readComponents(document, findings);
   if (components !== undefined) draft.components = components;
+  const policy = readPolicy(document, findings);
+  if (policy !== undefined) draft.policy = policy;
   if (found === undefined) {
     // The scopes of Dapr's files are checked against the id even if something else is wrong here.
     const id = document.textOf(['app', 'id']);
@@ -145,6 +158,7 @@ export function readNative(
     return draft;
   }
   draft.app = { ...found.app };
+  if (found.apps !== undefined) draft.apps = found.apps;
   draft.listen = { ...found.listen };
   draft.limits = {
     messageBytes: found.limits?.message,
@@ -203,6 +217,7 @@ function readComponents(document: ConfigDocument, findings: Findings): DraftComp
       item['access'] === undefined || item['access'] === null
         ? undefined
         : readAccess(document, [...path, 'access'], NATIVE_ACCESS, findings);
+    const apps = asAppIds(item['apps']);
     components.push({
       name: document.textOf([...path, 'name']) ?? '',
       type,
@@ -211,6 +226,7 @@ function readComponents(document: ConfigDocument, findings: Findings): DraftComp
       metadata: readMetadata(document, [...path, 'metadata'], findings, secretRefs),
       secretRefs,
       ...(access === undefined ? {} : { access }),
+      ...(apps === undefined ? {} : { apps }),
       file: document.file,
       line: document.lineOf(path),
       path: keyText(path),

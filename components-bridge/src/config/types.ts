@@ -4,6 +4,8 @@
  */
 import type { ZodType } from 'zod';
 
+import type { PolicyConfig } from '../policy/types.js';
+
 /** The form a component was written in. It decides defaults such as the Redis key prefix. */
 export type ConfigForm = 'native' | 'layotto' | 'dapr';
 
@@ -11,8 +13,11 @@ export type ConfigForm = 'native' | 'layotto' | 'dapr';
 export interface RuntimeConfig {
   /** What it was read from, for messages: file names, or `embedded default` if nothing was read. */
   source: string;
-  /** The app beside the runtime. `id` defaults to `app`; `port` 0 means that it serves none. */
-  app: { id: string; port: number; protocol: 'http' | 'grpc' };
+  /**
+   * The app beside the runtime. `id` defaults to `app`; `port` 0 means that it serves none; `namespace` wins over the
+   * environment's NAMESPACE; `group` may connect to the app's sockets where one bridge serves several apps.
+   */
+  app: { id: string; port: number; protocol: 'http' | 'grpc'; namespace?: string; group?: number };
   /**
    * Where the runtime listens. `hosts` are the names allowed in Host beside localhost and IP addresses; `actuator` is
    * an address that has the actuator's routes only.
@@ -43,6 +48,8 @@ export interface RuntimeConfig {
   lifecycle: { apply: boolean };
   /** Where spans go: a collector's base address (OTLP over HTTP), and which part of new traces is recorded. */
   tracing?: { otlp: string; sampling: number };
+  /** What the app may do; absent: everything. */
+  policy?: PolicyConfig;
   components: ComponentConfig[];
 }
 

@@ -7,7 +7,7 @@ const EVERY_MS = 500;
 /** Where a configuration comes from. */
 export interface ConfigSources {
   file?: string | undefined;
-  resourcesPath?: string | undefined;
+  resourcesPath?: string | readonly string[] | undefined;
 }
 
 /**
@@ -19,13 +19,26 @@ export interface ConfigSources {
  * @returns stops it
  */
 export function watchConfig(sources: ConfigSources, onChange: () => void, everyMs = EVERY_MS): () => void {
+  return watchSignature(() => signature(sources), onChange, everyMs);
+}
+
+/**
+ * The same for whatever has a signature.
+ *
+ * @param signatureOf makes a text that changes whenever what is watched does
+ */
+export function watchSignature(
+  signatureOf: () => Promise<string>,
+  onChange: () => void,
+  everyMs = EVERY_MS,
+): () => void {
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
   let known: string | undefined;
   let last: string | undefined;
 
   const look = async (): Promise<void> => {
-    const seen = await signature(sources);
+    const seen = await signatureOf();
     if (stopped) return;
     known ??= seen;
     if (seen !== known && seen === last) {
@@ -44,11 +57,11 @@ export function watchConfig(sources: ConfigSources, onChange: () => void, everyM
 }
 
 /** Changes whenever something that a configuration is read from does. */
-async function signature({ file, resourcesPath }: ConfigSources): Promise<string> {
+export async function signature({ file, resourcesPath }: ConfigSources): Promise<string> {
   const parts: string[] = [];
   if (file !== undefined) parts.push(await fileSignature(resolve(file)));
-  if (resourcesPath !== undefined) {
-    const path = resolve(resourcesPath);
+  for (const folder of [resourcesPath ?? []].flat()) {
+    const path = resolve(folder);
     const names = await readdir(path).catch(() => undefined);
     // One file may stand in the place of a folder.
     const read = names?.filter((name) => /\.ya?ml$/i.test(name)).map((name) => join(path, name));

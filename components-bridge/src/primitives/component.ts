@@ -14,6 +14,17 @@ export interface Component {
   /** Where the backend is; undefined if there is nothing to say. */
   readonly place?: BackendPlace;
 
+  /**
+   * Looks whether it can serve, cheaply: it is asked as long as the component is open, one look at a time. What it says
+   * shows in the component's health and is no reason to refuse calls; for that there is `report`. Left out where there
+   * is nothing that could be lost.
+   *
+   * @throws Error that says why it cannot
+   */
+  probe?(): Promise<void>;
+  /** Milliseconds between the end of a look and the next. Default 1000. */
+  readonly probePauseMs?: number;
+
   /** Lets go of connections and files. Called once; calls in flight may fail. */
   close(): Promise<void>;
 }

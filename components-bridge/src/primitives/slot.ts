@@ -6,6 +6,7 @@ import type { ComponentConfig } from '../config/types.js';
 import { Secrets } from '../telemetry/secrets.js';
 import type { Component, ComponentType } from './component.js';
 import { reasonOf } from './errors.js';
+import { Probing } from './probing.js';
 
 export type ComponentStatus = 'ready' | 'connecting' | 'down';
 
@@ -52,6 +53,9 @@ export interface SlotOptions {
 export class ComponentSlot {
   #status: ComponentStatus = 'connecting';
   #reason: string | undefined;
+  /** What was found when it was looked at last, if that was bad. */
+  #ailment: string | undefined;
+  #probing: Probing | undefined;
   #instance: Component | undefined;
   #closed = false;
   #closing: Promise<void> | undefined;
@@ -103,8 +107,10 @@ export class ComponentSlot {
 
   health(): ComponentHealth {
     const { primitive, name, type } = this.config;
-    const health: ComponentHealth = { primitive, name, type, status: this.#status };
-    if (this.#reason !== undefined) health.reason = this.#reason;
+    const ailing = this.#status === 'ready' && this.#ailment !== undefined;
+    const health: ComponentHealth = { primitive, name, type, status: ailing ? 'down' : this.#status };
+    const reason = ailing ? this.#ailment : this.#reason;
+    if (reason !== undefined) health.reason = reason;
     return health;
   }
 
@@ -183,6 +189,7 @@ export class ComponentSlot {
     await this.#opening;
     const instance = this.#instance;
     this.#instance = undefined;
+    this.#probing?.stop();
     this.#set('down', why);
     await instance?.close().catch((error: unknown) => {
       this.log.warn({ reason: reasonOf(error) }, 'component did not close cleanly');
@@ -196,6 +203,8 @@ export class ComponentSlot {
       try {
         this.#instance = await this.#openOnce();
         this.#set('ready');
+        this.#probing = new Probing(this.#instance, (failure) => this.#looked(failure));
+        this.#probing.start();
         this.#tried();
         this.#settle();
         return;
@@ -265,6 +274,14 @@ export class ComponentSlot {
         resolve();
       };
     });
+  }
+
+  #looked(failure: string | undefined): void {
+    const ailment = failure === undefined ? undefined : this.#secrets.redact(failure);
+    if (this.#ailment === ailment) return;
+    this.#ailment = ailment;
+    // What it reports itself says more.
+    if (this.#status === 'ready') this.options.onChange(this);
   }
 
   #set(status: ComponentStatus, why?: string): void {

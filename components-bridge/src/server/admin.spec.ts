@@ -28,7 +28,7 @@ describe('AdminServer', () => {
   function server(more: Partial<AdminOptions> = {}): AdminServer {
     let asked = 0;
     const made = new AdminServer({
-      socketPath,
+      at: { socketPath },
       pages: new Map([['/page', () => ({ contentType: 'text/x', body: `asked ${++asked}: é` })]]),
       log: pino({}, { write: (line) => void logged.push(JSON.parse(line) as never) }),
       ...more,

@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 
+import type { ListenAddress } from '../config/types.js';
 import { reasonOf } from '../primitives/errors.js';
 import { listenOnSocket } from './socket.js';
 import type { OwnSocket, SocketAccess } from './socket.js';
@@ -15,16 +16,19 @@ const CONNECTIONS = 64;
 export interface AdminPage {
   contentType: string;
   body: string;
+  /** 200 by default. */
+  status?: number;
 }
 
 export interface AdminOptions extends SocketAccess {
-  socketPath: string;
+  /** A Unix socket, or an address for those that cannot reach one, such as a kubelet. */
+  at: { socketPath: string } | ListenAddress;
   /** What is served, by path; made anew for each request. */
   pages: ReadonlyMap<string, () => AdminPage>;
   log: Logger;
 }
 
-/** Pages for whoever watches the bridge, over HTTP on a Unix socket. Calls do not depend on it. */
+/** Pages for whoever watches the bridge, over HTTP. Calls do not depend on it. */
 export class AdminServer {
   readonly #server: Server;
   #again: NodeJS.Timeout | undefined;
@@ -45,15 +49,16 @@ export class AdminServer {
    * @param replace take the place of a bridge that serves there
    */
   async start(replace = false): Promise<void> {
-    const { socketPath, gid, log } = this.options;
+    const { at, gid, log } = this.options;
     try {
-      this.#socket = await listenOnSocket(this.#server, socketPath, { gid, replace });
+      if ('socketPath' in at)
+        this.#socket = await listenOnSocket(this.#server, at.socketPath, { gid, replace });
+      else await this.#listen(at);
       // It closed in the meantime.
       if (this.#closed) await this.#end();
     } catch (error) {
       const reason = reasonOf(error);
-      if (reason !== this.#said)
-        log.warn({ socket: socketPath, reason }, 'metrics and health are not served yet');
+      if (reason !== this.#said) log.warn({ ...at, reason }, 'metrics and health are not served yet');
       this.#said = reason;
       if (!this.#closed) this.#again = setTimeout(() => void this.start(replace), AGAIN_MS);
     }
@@ -73,6 +78,16 @@ export class AdminServer {
     await closed;
   }
 
+  async #listen({ host, port }: ListenAddress): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(port, host, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+  }
+
   #answer({ method, url = '' }: IncomingMessage, response: ServerResponse): void {
     const page = this.options.pages.get(url.replace(/\?.*$/s, ''));
     if (page === undefined) {
@@ -82,7 +97,8 @@ export class AdminServer {
       response.setHeader('allow', 'GET');
       end(response, 405, { contentType: 'text/plain', body: 'only GET is served\n' });
     } else {
-      end(response, 200, page());
+      const made = page();
+      end(response, made.status ?? 200, made);
     }
   }
 }

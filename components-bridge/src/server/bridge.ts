@@ -26,17 +26,19 @@ import { SequencerService } from '../primitives/sequencer/service.js';
 import type { ComponentHealth } from '../primitives/slot.js';
 import { StateService } from '../primitives/state/service.js';
 import { Exposition } from '../telemetry/exposition.js';
+import type { Labels } from '../telemetry/exposition.js';
 import { SpanExporter } from '../telemetry/otlp.js';
 import type { Secrets } from '../telemetry/secrets.js';
 import { AdminServer } from './admin.js';
 import type { AdminPage } from './admin.js';
+import type { AppShare } from './app-share.js';
 import { CallWatch } from './calls.js';
 import { ComponentHistory } from './component-history.js';
 import type { DoorServer } from './door-server.js';
 import { healthPush } from './health-push.js';
 import { invalidation } from './invalidations.js';
 import { BridgeMetrics } from './metrics.js';
-import type { BridgeState } from './metrics.js';
+import type { BridgeState, MetricsSource } from './metrics.js';
 import { Predecessor } from './predecessor.js';
 import { SessionServer } from './session.js';
 import { StreamServer } from './streams.js';
@@ -73,6 +75,11 @@ export interface BridgeOptions {
   log: Logger;
   /** What must not be shown of what components say. */
   secrets: Secrets;
+  /**
+   * What the app may use, if this bridge is one of several in a process. Then it serves that app's filters only, has no
+   * metrics and health of its own, and the app may not change components: their paths would lead to other apps' files.
+   */
+  share?: AppShare | undefined;
   onSessions?: (open: number) => void;
   onHealth?: (health: ComponentHealth) => void;
   /** Told when settings that `apply` could not wait for have taken the place of the old ones. */
@@ -87,7 +94,7 @@ export class Bridge {
   readonly #registry: ComponentRegistry;
   readonly #sessions: SessionServer;
   readonly #streams: StreamServer;
-  readonly #admin: AdminServer;
+  readonly #admin: AdminServer | undefined;
   readonly #services: readonly Service[];
   readonly #calls: CallWatch;
   /** If it serves doors itself. */
@@ -96,7 +103,8 @@ export class Bridge {
   readonly #configuration: ConfigurationService;
   readonly #live: LiveAnswers;
   readonly #spans: SpanExporter | undefined;
-  readonly #metrics: BridgeMetrics;
+  readonly #backends: Backends;
+  readonly #metrics = new BridgeMetrics();
   readonly #history = new ComponentHistory();
   readonly #names: Pick<BridgeState, 'version' | 'configVersion'>;
   #renewals: NodeJS.Timeout | undefined;
@@ -105,14 +113,14 @@ export class Bridge {
   #config: RuntimeConfig;
 
   constructor(private readonly options: BridgeOptions) {
-    const { config, log, secrets, version, gid } = options;
+    const { config, log, secrets, version, gid, share } = options;
     this.#config = config;
     this.socketPath = options.socketPath ?? join(config.dataDir, 'session.sock');
     this.#names = { version, configVersion: configHash(config) };
     const backends = new Backends(secrets);
-    const owner = { appId: config.app.id, namespace: options.namespace ?? '' };
+    this.#backends = backends;
+    const owner = { appId: config.app.id, namespace: config.app.namespace ?? options.namespace ?? '' };
     this.#spans = spanExporter(options);
-    this.#metrics = new BridgeMetrics(backends, this.#spans);
     const references = new SecretReferences({
       find: (store) => this.#registry.find('secret', store),
       secrets,
@@ -163,7 +171,7 @@ export class Bridge {
       new LifecycleService({
         registry: this.#registry,
         catalog: options.catalog,
-        mayApply: () => this.#config.lifecycle.apply,
+        mayApply: () => share === undefined && this.#config.lifecycle.apply,
       }),
       new LockService({ ...asked, ...owner }),
       new SecretService(asked),
@@ -182,6 +190,7 @@ export class Bridge {
       limits: config.limits,
       log,
       calls,
+      share,
       welcome: () => healthPush(this.#registry.health()),
       holdGreetings: true,
       onFilter: (filter) => this.#live.join(filter),
@@ -195,9 +204,11 @@ export class Bridge {
       limits: config.limits,
       log,
       calls,
+      share,
     });
+    if (share !== undefined) return;
     this.#admin = new AdminServer({
-      socketPath: join(config.dataDir, ADMIN_SOCKET),
+      at: { socketPath: join(config.dataDir, ADMIN_SOCKET) },
       gid,
       log,
       pages: new Map([
@@ -220,7 +231,8 @@ export class Bridge {
     this.#startComponents();
     const tried = this.#registry.firstTries(FIRST_TRIES_MS);
     void tried.then(() => this.#sessions.greet());
-    void this.#admin.start();
+    void this.#admin?.start();
+    if (this.options.listen === undefined) return;
     await tried;
     try {
       await this.#openDoors(false);
@@ -245,7 +257,7 @@ export class Bridge {
       // Filters may be about to get another configuration too.
       this.#sessions.reconfigured(this.#names.configVersion);
       await this.#listen(true);
-      void this.#admin.start(true);
+      void this.#admin?.start(true);
       const refusal = await predecessor?.dismiss();
       if (refusal !== undefined) {
         log.warn({ reason: refusal }, 'the bridge before this one does not go by itself; end it');
@@ -299,6 +311,11 @@ export class Bridge {
     return applied;
   }
 
+  /** What the app may use, if the bridge is one of several. */
+  get share(): AppShare | undefined {
+    return this.options.share;
+  }
+
   health(): ComponentHealth[] {
     return this.#registry.health();
   }
@@ -311,7 +328,7 @@ export class Bridge {
   /** Lets the calls in hand finish, `graceMs` at most, then closes everything. See `SessionServer.drain`. */
   async drain(graceMs: number): Promise<void> {
     // Whoever takes over needs the socket's name.
-    await this.#admin.close();
+    await this.#admin?.close();
     const doors = this.#doors?.drain(graceMs);
     await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs), doors]);
     await this.#end();
@@ -320,7 +337,7 @@ export class Bridge {
   /** Closes everything at once. */
   async close(): Promise<void> {
     const doors = this.#doors?.close();
-    await Promise.all([this.#admin.close(), this.#sessions.close(), this.#streams.close(), doors]);
+    await Promise.all([this.#admin?.close(), this.#sessions.close(), this.#streams.close(), doors]);
     await this.#end();
   }
 
@@ -379,14 +396,23 @@ export class Bridge {
     };
   }
 
+  /** What is told of it where metrics are asked for. */
+  metrics(labels: Labels = {}): MetricsSource {
+    return { labels, state: this.#state(), backends: this.#backends, spans: this.#spans };
+  }
+
+  /** Where it stands, as `/health` shows it. */
+  report(): object {
+    const { version, configVersion, sessions, operations, components } = this.#state();
+    return { version, configVersion, sessions, operations, components };
+  }
+
   #metricsPage(): AdminPage {
-    return { contentType: Exposition.contentType, body: this.#metrics.text(this.#state()) };
+    return { contentType: Exposition.contentType, body: this.#metrics.text([this.metrics()]) };
   }
 
   #healthPage(): AdminPage {
-    const { version, configVersion, sessions, operations, components } = this.#state();
-    const health = { version, configVersion, sessions, operations, components };
-    return { contentType: 'application/json', body: `${JSON.stringify(health, null, 2)}\n` };
+    return { contentType: 'application/json', body: `${JSON.stringify(this.report(), null, 2)}\n` };
   }
 }
 

@@ -5,6 +5,7 @@ import { Code, OperationError, reasonOf } from '../primitives/errors.js';
 import type { SpanExporter } from '../telemetry/otlp.js';
 import { Secrets } from '../telemetry/secrets.js';
 import { parseTraceparent } from '../telemetry/traceparent.js';
+import { Throttle } from './throttle.js';
 
 /** Messages become headers at the filter; they quote keys, which may be long. */
 const LONGEST_MESSAGE = 2_048;
@@ -33,8 +34,7 @@ export class CallWatch {
   readonly #log: Logger;
   readonly #secrets: Secrets;
   readonly #spans: SpanExporter | undefined;
-  #second = 0;
-  #warnings = 0;
+  readonly #warnings = new Throttle(WARNINGS_PER_SECOND);
 
   constructor({ log, secrets = new Secrets(), spans }: CallWatchOptions) {
     this.#log = log;
@@ -61,7 +61,7 @@ export class CallWatch {
       ms: Math.round((now - call.arrived) * 1_000) / 1_000,
     };
     if (!known) this.#log.error({ ...line, err: error }, 'an operation failed in a way that is a bug');
-    else if (UNEXPECTED.has(code) && this.#mayWarn(now))
+    else if (UNEXPECTED.has(code) && this.#warnings.pass(now))
       this.#log.warn({ ...line, reason: message }, 'call failed');
     else this.#log.debug({ ...line, reason: message }, 'call failed');
     return { code, message };
@@ -91,14 +91,5 @@ export class CallWatch {
       },
       ...(failure === undefined ? {} : { error: Code[failure] }),
     });
-  }
-
-  #mayWarn(now: number): boolean {
-    const second = Math.floor(now / 1_000);
-    if (second !== this.#second) {
-      this.#second = second;
-      this.#warnings = 0;
-    }
-    return this.#warnings++ < WARNINGS_PER_SECOND;
   }
 }

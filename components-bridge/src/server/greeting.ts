@@ -8,6 +8,9 @@ import { FrameError } from './frame.js';
 
 const PROTOCOL = 1;
 
+/** Longest text that a filter's word for itself takes in the log, in characters. */
+const LONGEST_FACT = 128;
+
 /** What a bridge says of itself. */
 export interface BridgeFacts {
   name: string;
@@ -24,6 +27,19 @@ export interface FilterFacts {
   appId: string;
   large: boolean;
   pair: string;
+}
+
+/** What a filter's hello says of it, as long as a line of the log can bear. */
+export function factsOf({ name, version, configVersion, appId, large, pairId }: Hello): FilterFacts {
+  const short = (text: string): string => text.slice(0, LONGEST_FACT);
+  return {
+    name: short(name),
+    version: short(version),
+    configVersion: short(configVersion),
+    appId: short(appId),
+    large,
+    pair: pairId.toString(16),
+  };
 }
 
 /** The bridge's HELLO. */

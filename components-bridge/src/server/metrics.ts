@@ -4,6 +4,7 @@ import type { IntervalHistogram } from 'node:perf_hooks';
 import type { Backends } from '../primitives/backends.js';
 import { Code } from '../primitives/errors.js';
 import { Exposition } from '../telemetry/exposition.js';
+import type { Labels } from '../telemetry/exposition.js';
 import type { SpanExporter } from '../telemetry/otlp.js';
 import type { ComponentRecord } from './component-history.js';
 import type { EndedStreams } from './streams.js';
@@ -28,43 +29,48 @@ export interface BridgeState {
   doors?: { open: number; ended: Iterable<EndedStreams> };
 }
 
-/** Writes the bridge's metrics. Labels are names and types from the configuration, and a few fixed words. */
+/** What is told of one bridge, and the labels by which it differs from others of the process. */
+export interface MetricsSource {
+  labels: Labels;
+  state: BridgeState;
+  backends: Backends;
+  /** Where traces go, if they do. */
+  spans?: SpanExporter | undefined;
+}
+
+type Sources = readonly MetricsSource[];
+
+/** Gauges with a number each. */
+const GAUGES: readonly [name: string, help: string, value: (state: BridgeState) => number][] = [
+  ['sessions', 'Session streams that filters have open.', ({ sessions }) => sessions],
+  ['operations', 'Operations at work.', ({ operations }) => operations],
+  ['request_bytes', 'Bytes of the requests at work.', ({ requestBytes }) => requestBytes],
+  ['answer_bytes', 'Bytes of answers that filters have not taken yet.', ({ answerBytes }) => answerBytes],
+  ['streams', 'Streams that are open.', ({ streams }) => streams],
+];
+
+/** Writes metrics of bridges. Labels are names and types from the configuration, and a few fixed words. */
 export class BridgeMetrics {
   /** Made with the first scrape: a bridge that nobody watches is not woken for it. */
   #loop: IntervalHistogram | undefined;
 
-  /** @param spans where traces go, if they do */
-  constructor(
-    private readonly backends: Backends,
-    private readonly spans?: SpanExporter,
-  ) {}
-
-  text(state: BridgeState): string {
+  /** @param sources the bridges of this process */
+  text(sources: Sources): string {
     const to = new Exposition();
     to.family('layotto_bridge_info', 'gauge', 'Version of the bridge and of its configuration; always 1.');
-    const { version, configVersion: config_version } = state;
-    to.sample('layotto_bridge_info', 1, { version, config_version });
-    const gauge = (name: string, help: string, value: number): void =>
-      to.single(`layotto_bridge_${name}`, 'gauge', help, value);
-    gauge('sessions', 'Session streams that filters have open.', state.sessions);
-    gauge('operations', 'Operations at work.', state.operations);
-    gauge('request_bytes', 'Bytes of the requests at work.', state.requestBytes);
-    gauge('answer_bytes', 'Bytes of answers that filters have not taken yet.', state.answerBytes);
-    gauge('streams', 'Streams that are open.', state.streams);
-    writeEnded(
-      to,
-      'streams',
-      'Streams that have ended, by what their callers were told.',
-      state.endedStreams,
-    );
-    if (state.doors !== undefined) {
-      gauge('door_calls', 'Calls at work of the doors that the bridge serves itself.', state.doors.open);
-      const help = 'Calls of those doors that have ended, by what their callers were told.';
-      writeEnded(to, 'door_calls', help, state.doors.ended);
+    for (const { labels, state } of sources) {
+      const { version, configVersion: config_version } = state;
+      to.sample('layotto_bridge_info', 1, { ...labels, version, config_version });
     }
-    writeComponents(to, state.components);
-    this.#writeBackends(to);
-    if (this.spans !== undefined) writeSpans(to, this.spans);
+    for (const [name, help, value] of GAUGES) {
+      to.family(`layotto_bridge_${name}`, 'gauge', help);
+      for (const { labels, state } of sources) to.sample(`layotto_bridge_${name}`, value(state), labels);
+    }
+    writeStreams(to, sources);
+    writeDoors(to, sources);
+    writeComponents(to, sources);
+    writeBackends(to, sources);
+    writeSpans(to, sources);
     this.#writeLoop(to);
     writeProcess(to);
     return to.text;
@@ -72,21 +78,6 @@ export class BridgeMetrics {
 
   stop(): void {
     this.#loop?.disable();
-  }
-
-  #writeBackends(to: Exposition): void {
-    const all = [...this.backends.series];
-    const duration = 'layotto_bridge_backend_duration_seconds';
-    to.family(duration, 'histogram', 'How long a component took to answer, failures included.');
-    for (const { component, type, operation, durations } of all) {
-      if (durations.count > 0) durations.write(to, duration, { component, type, operation });
-    }
-    const errors = 'layotto_bridge_backend_errors_total';
-    to.family(errors, 'counter', 'Questions to a component that failed, or that it was not ready for.');
-    for (const { component, type, operation, failures } of all) {
-      for (const [code, count] of failures)
-        to.sample(errors, count, { component, type, operation, code: Code[code] });
-    }
   }
 
   #writeLoop(to: Exposition): void {
@@ -107,31 +98,75 @@ export class BridgeMetrics {
   }
 }
 
-function writeEnded(to: Exposition, what: string, help: string, ended: Iterable<EndedStreams>): void {
-  const name = `layotto_bridge_${what}_total`;
-  to.family(name, 'counter', help);
-  for (const { method, code, count } of ended)
-    to.sample(name, count, { method, code: code === 0 ? 'OK' : Code[code] });
+function writeStreams(to: Exposition, sources: Sources): void {
+  const name = 'layotto_bridge_streams_total';
+  to.family(name, 'counter', 'Streams that have ended, by what their callers were told.');
+  for (const { labels, state } of sources) writeEnded(to, name, labels, state.endedStreams);
 }
 
-function writeComponents(to: Exposition, components: readonly ComponentRecord[]): void {
+function writeDoors(to: Exposition, sources: Sources): void {
+  const serving = sources.flatMap(({ labels, state: { doors } }) =>
+    doors === undefined ? [] : [{ labels, doors }],
+  );
+  if (serving.length === 0) return;
+  const calls = 'layotto_bridge_door_calls';
+  to.family(calls, 'gauge', 'Calls at work of the doors that the bridge serves itself.');
+  for (const { labels, doors } of serving) to.sample(calls, doors.open, labels);
+  to.family(
+    `${calls}_total`,
+    'counter',
+    'Calls of those doors that have ended, by what their callers were told.',
+  );
+  for (const { labels, doors } of serving) writeEnded(to, `${calls}_total`, labels, doors.ended);
+}
+
+function writeEnded(to: Exposition, name: string, labels: Labels, ended: Iterable<EndedStreams>): void {
+  for (const { method, code, count } of ended)
+    to.sample(name, count, { ...labels, method, code: code === 0 ? 'OK' : Code[code] });
+}
+
+function writeComponents(to: Exposition, sources: Sources): void {
+  const each = (name: string, value: (record: ComponentRecord) => number): void => {
+    for (const { labels, state } of sources) {
+      for (const record of state.components)
+        to.sample(name, value(record), { ...labels, component: record.name, type: record.type });
+    }
+  };
   const ready = 'layotto_bridge_component_ready';
   to.family(ready, 'gauge', '1 if calls can use the component, else 0.');
-  for (const { name, type, status } of components) {
-    to.sample(ready, status === 'ready' ? 1 : 0, { component: name, type });
-  }
+  each(ready, ({ status }) => (status === 'ready' ? 1 : 0));
   const reconnects = 'layotto_bridge_component_reconnects_total';
   to.family(reconnects, 'counter', 'How often the component was ready again after it was lost.');
-  for (const record of components) {
-    to.sample(reconnects, record.reconnects, { component: record.name, type: record.type });
+  each(reconnects, (record) => record.reconnects);
+}
+
+function writeBackends(to: Exposition, sources: Sources): void {
+  const duration = 'layotto_bridge_backend_duration_seconds';
+  to.family(duration, 'histogram', 'How long a component took to answer, failures included.');
+  for (const { labels, backends } of sources) {
+    for (const { component, type, operation, durations } of backends.series) {
+      if (durations.count > 0) durations.write(to, duration, { ...labels, component, type, operation });
+    }
+  }
+  const errors = 'layotto_bridge_backend_errors_total';
+  to.family(errors, 'counter', 'Questions to a component that failed, or that it was not ready for.');
+  for (const { labels, backends } of sources) {
+    for (const { component, type, operation, failures } of backends.series) {
+      for (const [code, count] of failures)
+        to.sample(errors, count, { ...labels, component, type, operation, code: Code[code] });
+    }
   }
 }
 
-function writeSpans(to: Exposition, spans: SpanExporter): void {
+function writeSpans(to: Exposition, sources: Sources): void {
+  const traced = sources.filter(({ spans }) => spans !== undefined);
+  if (traced.length === 0) return;
   const name = 'layotto_bridge_spans_total';
   to.family(name, 'counter', 'Spans that the collector has taken, and those that it never got.');
-  to.sample(name, spans.exported, { outcome: 'exported' });
-  to.sample(name, spans.dropped, { outcome: 'dropped' });
+  for (const { labels, spans } of traced) {
+    to.sample(name, spans?.exported ?? 0, { ...labels, outcome: 'exported' });
+    to.sample(name, spans?.dropped ?? 0, { ...labels, outcome: 'dropped' });
+  }
 }
 
 function writeProcess(to: Exposition): void {

@@ -3,6 +3,7 @@ import { FailureSchema, Kind } from '../gen/layotto/bridge/v1/session_pb.js';
 import type { Call } from '../primitives/call.js';
 import { Code, OperationError } from '../primitives/errors.js';
 import type { Handler } from '../primitives/handler.js';
+import type { AppShare } from './app-share.js';
 import type { CallWatch } from './calls.js';
 import { FrameError } from './frame.js';
 import type { Frame } from './frame.js';
@@ -46,12 +47,18 @@ export class Pair {
   #running = 0;
   #runningBytes = 0;
   #paused = false;
+  #held = false;
 
+  /** @param share of the app, if it shares the bridge with others */
   constructor(
     private readonly handlers: ReadonlyMap<string, Handler>,
     private readonly limits: OperationLimits,
     private readonly watch: CallWatch,
-  ) {}
+    private readonly share?: AppShare,
+  ) {
+    this.#held = share?.exhausted === true;
+    this.#paused = this.#held;
+  }
 
   get running(): number {
     return this.#running;
@@ -135,10 +142,17 @@ export class Pair {
       this.#fail(operation, new OperationError(Code.RESOURCE_EXHAUSTED, message));
       return;
     }
+    const refusal = this.share?.refusal(payload.length);
+    if (refusal !== undefined) {
+      this.#fail(operation, new OperationError(Code.RESOURCE_EXHAUSTED, refusal));
+      return;
+    }
     this.#waiting.set(id, operation);
     this.#running++;
     this.#runningBytes += payload.length;
-    this.#perform(operation, handler, payload);
+    this.share?.take(payload.length);
+    if (this.share === undefined) this.#perform(operation, handler, payload);
+    else this.share.begin(() => this.#perform(operation, handler, payload));
   }
 
   /**
@@ -161,9 +175,15 @@ export class Pair {
     }
   }
 
+  /** Stops reading while the app has used up its turn, and goes on after that. */
+  hold(held: boolean): void {
+    this.#held = held;
+    this.regulate();
+  }
+
   /** Stops reading while too much waits to be written, and goes on when it has gone. */
   regulate(): void {
-    const tooMuch = this.backlog > this.limits.bytes / 4;
+    const tooMuch = this.#held || this.backlog > this.limits.bytes / 4;
     if (tooMuch === this.#paused) return;
     this.#paused = tooMuch;
     for (const stream of [this.small, this.large]) {
@@ -177,8 +197,14 @@ export class Pair {
     const settled = (): boolean => {
       this.#running--;
       this.#runningBytes -= length;
+      this.share?.release(length);
       return this.#waiting.get(operation.id) === operation && this.#waiting.delete(operation.id);
     };
+    // It may have been given up while it waited for its turn.
+    if (this.#waiting.get(operation.id) !== operation) {
+      settled();
+      return;
+    }
     handler(payload, operation.call).then(
       (result) => {
         if (settled()) this.#reply(operation, result);

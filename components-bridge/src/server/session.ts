@@ -5,10 +5,11 @@ import type { Logger } from 'pino';
 import { Kind } from '../gen/layotto/bridge/v1/session_pb.js';
 import { Code, reasonOf } from '../primitives/errors.js';
 import type { Handler, Service } from '../primitives/handler.js';
+import type { AppServer, AppShare } from './app-share.js';
 import { CallWatch } from './calls.js';
 import { FrameError } from './frame.js';
 import type { Frame } from './frame.js';
-import { decodeHello, Greeting } from './greeting.js';
+import { decodeHello, factsOf, Greeting } from './greeting.js';
 import type { BridgeFacts, FilterFacts } from './greeting.js';
 import { Pair } from './operations.js';
 import type { OperationLimits } from './operations.js';
@@ -17,6 +18,7 @@ import { listenOnSocket } from './socket.js';
 import type { OwnSocket, SocketAccess } from './socket.js';
 import { grpcMessage, SessionStream } from './stream.js';
 import type { StreamEvents } from './stream.js';
+import { Throttle } from './throttle.js';
 
 const PATH = '/layotto.bridge.v1.Bridge/Session';
 
@@ -26,6 +28,17 @@ const FRAME_SLACK = 64 * 1024;
 /** HTTP/2 windows: a stream's, so that several messages of 4 MiB flow without waiting; and a connection's. */
 const STREAM_WINDOW = 16 * 1024 * 1024;
 const CONNECTION_WINDOW = 64 * 1024 * 1024;
+
+/** The same where apps share the bridge: what an app sends and is not read is bounded by its number of connections. */
+const SHARED_STREAM_WINDOW = 512 * 1024;
+const SHARED_CONNECTION_WINDOW = 1024 * 1024;
+/** Streams of a connection there. A filter has one. */
+const SHARED_STREAMS = 8;
+/** Connections beside those that carry the sessions an app may have: new ones come before old ones go. */
+const SPARE_CONNECTIONS = 16;
+
+/** Warnings of one server about its peers per second, at most. */
+const WARNINGS_PER_SECOND = 5;
 
 /** How exact deadlines are. Envoy has its own; this one frees what nobody waits for. */
 const DEADLINE_STEP_MS = 25;
@@ -47,6 +60,8 @@ export interface SessionServerOptions extends SocketAccess {
   log: Logger;
   /** Follows the calls; by default it only logs those that failed. */
   calls?: CallWatch;
+  /** The app that the socket belongs to, if the bridge serves others too. By default any app's filters are served. */
+  share?: AppShare | undefined;
   /** A Push message for each filter that comes; by default none. */
   welcome?: () => Uint8Array;
   /** Sends no hello before `greet` is called: a filter sends no calls until it has one. */
@@ -77,7 +92,7 @@ interface Member {
 }
 
 /** The bridge's end of the sessions: `layotto.bridge.v1.Bridge/Session` on a Unix socket. */
-export class SessionServer implements StreamEvents {
+export class SessionServer implements StreamEvents, AppServer {
   readonly #http2: Http2Server;
   readonly #connections = new Set<ServerHttp2Session>();
   readonly #members = new Map<SessionStream, Member>();
@@ -88,6 +103,8 @@ export class SessionServer implements StreamEvents {
   readonly #frameLimit: number;
   readonly #greeting: Greeting;
   readonly #calls: CallWatch;
+  readonly #leaveShare: () => void;
+  readonly #warnings = new Throttle(WARNINGS_PER_SECOND);
   #socket: OwnSocket | undefined;
   #deadlines: NodeJS.Timeout | undefined;
   #followers: NodeJS.Timeout | undefined;
@@ -105,10 +122,16 @@ export class SessionServer implements StreamEvents {
     this.#greeting = new Greeting(options.hello, names, options.log);
     this.#calls = options.calls ?? new CallWatch({ log: options.log });
     this.#greets = options.holdGreetings !== true;
+    const { share } = options;
+    this.#leaveShare = share?.join(this) ?? (() => undefined);
     this.#http2 = createServer({
-      settings: { initialWindowSize: STREAM_WINDOW, maxConcurrentStreams: 100 },
+      settings:
+        share === undefined
+          ? { initialWindowSize: STREAM_WINDOW, maxConcurrentStreams: 100 }
+          : { initialWindowSize: SHARED_STREAM_WINDOW, maxConcurrentStreams: SHARED_STREAMS },
       maxSessionMemory: Math.ceil((2 * limits.bytes) / (1024 * 1024)),
     });
+    if (share !== undefined) this.#http2.maxConnections = share.limits.sessions + SPARE_CONNECTIONS;
     this.#http2.on('session', (session) => this.#connected(session));
     this.#http2.on('stream', (stream, headers) => this.#opened(stream, headers));
     this.#http2.on('sessionError', (error) =>
@@ -139,6 +162,13 @@ export class SessionServer implements StreamEvents {
   get backlog(): number {
     let sum = 0;
     for (const stream of this.#members.keys()) sum += stream.backlog;
+    return sum;
+  }
+
+  /** The same, and bytes of messages that have come in part. */
+  get bytesInHand(): number {
+    let sum = 0;
+    for (const stream of this.#members.keys()) sum += stream.backlog + stream.held;
     return sum;
   }
 
@@ -239,9 +269,21 @@ export class SessionServer implements StreamEvents {
   }
 
   onMalformed(stream: SessionStream, error: FrameError): void {
-    this.options.log.warn({ reason: error.message }, 'malformed frame: the session stream is ended');
+    this.#warn({ reason: error.message }, 'malformed frame: the session stream is ended');
     stream.end(Code.INVALID_ARGUMENT, `malformed frame: ${error.message}`);
     this.#forget(stream);
+  }
+
+  onPart(stream: SessionStream): void {
+    const { share } = this.options;
+    if (share === undefined || share.bytes <= share.limits.bytes) return;
+    share.refused('bytes');
+    const message = `the app ${share.appId} has ${share.bytes} bytes in hand on this node`;
+    this.#end(stream, Code.RESOURCE_EXHAUSTED, message);
+  }
+
+  hold(held: boolean): void {
+    for (const pair of this.#pairs) pair.hold(held);
   }
 
   onEnd(stream: SessionStream): void {
@@ -276,7 +318,9 @@ export class SessionServer implements StreamEvents {
 
   #connected(session: ServerHttp2Session): void {
     this.#connections.add(session);
-    session.setLocalWindowSize(CONNECTION_WINDOW);
+    session.setLocalWindowSize(
+      this.options.share === undefined ? CONNECTION_WINDOW : SHARED_CONNECTION_WINDOW,
+    );
     session.on('close', () => this.#connections.delete(session));
     session.on('error', (error) => this.options.log.debug({ reason: reasonOf(error) }, 'connection lost'));
   }
@@ -318,7 +362,12 @@ export class SessionServer implements StreamEvents {
     if (path !== PATH) {
       return refused(Code.UNIMPLEMENTED, `this socket serves ${PATH} only, not ${path.slice(0, 200)}`);
     }
-    return this.#draining ? refused(Code.UNAVAILABLE, 'the bridge is shutting down') : undefined;
+    if (this.#draining) return refused(Code.UNAVAILABLE, 'the bridge is shutting down');
+    const { share } = this.options;
+    if (share === undefined || this.open < share.limits.sessions) return undefined;
+    share.refused('sessions');
+    const message = `the app ${share.appId} has ${this.open} sessions on this node, and may have no more`;
+    return refused(Code.RESOURCE_EXHAUSTED, message);
   }
 
   /** Agrees to go. */
@@ -335,22 +384,45 @@ export class SessionServer implements StreamEvents {
   #greet(member: Member, frame: Frame): void {
     if (frame.kind !== Kind.HELLO) throw new FrameError('the first frame is not a HELLO');
     const hello = decodeHello(frame.payload);
-    const { pairId, large, name, version, configVersion, appId } = hello;
+    const { pairId, large } = hello;
+    const { share } = this.options;
+    if (share !== undefined && hello.appId !== share.appId) {
+      this.#refuseApp(member.stream, share, hello.appId);
+      return;
+    }
     let pair = pairId === 0n ? undefined : this.#pairsById.get(pairId);
     if (pair === undefined) {
-      pair = new Pair(this.#handlers, this.#limits, this.#calls);
+      pair = new Pair(this.#handlers, this.#limits, this.#calls, this.options.share);
       this.#pairs.add(pair);
       if (pairId !== 0n) this.#pairsById.set(pairId, pair);
     }
     member.pair = pair;
     pair.add(member.stream, large);
-    member.filter = { name, version, configVersion, appId, large, pair: pairId.toString(16) };
+    member.filter = factsOf(hello);
     this.options.log.debug({ filter: member.filter }, 'session open');
     if (!large && this.options.welcome !== undefined)
       member.stream.send(0, Kind.PUSH, this.options.welcome());
     if (this.#followers === undefined) this.#greeting.compare(member.filter);
     if (this.#draining) member.stream.send(0, Kind.GOAWAY, NO_BYTES);
     if (!large) this.#announce(member, pair);
+  }
+
+  /** What a filter says of itself is a claim; the socket that it came by, which only the app's pods have, is not. */
+  #refuseApp(stream: SessionStream, share: AppShare, claimed: string): void {
+    share.refused('identity');
+    const message = `this socket is for the app ${share.appId}, and the filter serves ${JSON.stringify(claimed.slice(0, 128))}; give the filter that app's socket, or its configuration that app id`;
+    this.#warn({ socket: this.options.socketPath, reason: message }, 'a session of another app is refused');
+    this.#end(stream, Code.PERMISSION_DENIED, message);
+  }
+
+  #end(stream: SessionStream, code: Code, message: string): void {
+    stream.end(code, message);
+    this.#forget(stream);
+  }
+
+  #warn(facts: object, message: string): void {
+    if (this.#warnings.pass(performance.now())) this.options.log.warn(facts, message);
+    else this.options.log.debug(facts, message);
   }
 
   #announce(member: Member, pair: Pair): void {
@@ -418,6 +490,7 @@ export class SessionServer implements StreamEvents {
   }
 
   #destroy(): void {
+    this.#leaveShare();
     clearTimeout(this.#deadlines);
     clearTimeout(this.#followers);
     this.#deadlines = undefined;

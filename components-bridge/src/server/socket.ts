@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { lstatSync, unlinkSync } from 'node:fs';
 import type { Stats } from 'node:fs';
-import { chmod, chown, link, lstat, mkdir, rename, unlink } from 'node:fs/promises';
+import { chmod, lchown, link, lstat, mkdir, rename, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Server } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -72,7 +72,8 @@ export async function listenOnSocket(
   await listen(server, made);
   try {
     if (gid !== undefined) {
-      await chown(made, -1, gid);
+      // Of what stands there and not of what it leads to: somebody else may be able to write to the folder.
+      await lchown(made, -1, gid);
       await chmod(made, 0o660);
     }
     const stats = await lstat(made);

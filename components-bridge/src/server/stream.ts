@@ -15,6 +15,8 @@ export interface StreamEvents {
   onFrame(stream: SessionStream, frame: Frame, now: number): void;
   /** The peer sent something that is not a frame; the stream is ending. */
   onMalformed(stream: SessionStream, error: FrameError): void;
+  /** A large message has come in part; `held` says how large it is. */
+  onPart(stream: SessionStream): void;
   /** The peer has sent everything it will send. */
   onEnd(stream: SessionStream): void;
   /** What was waiting to be written has been. */
@@ -62,6 +64,11 @@ export class SessionStream {
   /** Bytes that the peer has not taken yet. */
   get backlog(): number {
     return this.#outgoingBytes + this.http2.writableLength;
+  }
+
+  /** Bytes of the message that has come in part. */
+  get held(): number {
+    return this.#reader.held;
   }
 
   get closed(): boolean {
@@ -115,6 +122,7 @@ export class SessionStream {
         this.events.onFrame(this, decodeFrame(message), now);
         return !this.closed;
       });
+      if (this.#reader.held > COPY_BELOW) this.events.onPart(this);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.events.onMalformed(this, error);

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { Code, OperationError, reasonOf } from '../primitives/errors.js';
 import type { Service } from '../primitives/handler.js';
 import type { StreamHandler } from '../primitives/stream.js';
+import type { AppShare } from './app-share.js';
 import type { CallWatch } from './calls.js';
 import { ServedStream } from './served-stream.js';
 import { listenOnSocket } from './socket.js';
@@ -23,6 +24,8 @@ export interface StreamServerOptions extends SocketAccess {
   limits: { messageBytes: number; streams: number };
   log: Logger;
   calls: CallWatch;
+  /** The app that the socket belongs to, if the bridge serves others too: `limits.streams` is for all its connections. */
+  share?: AppShare | undefined;
 }
 
 interface Grpc {
@@ -52,6 +55,8 @@ export class StreamServer {
   constructor(private readonly options: StreamServerOptions) {
     this.#handlers = new Map(options.services.flatMap(({ streams }) => [...(streams ?? [])]));
     this.#net = createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket));
+    const { share } = options;
+    if (share !== undefined) this.#net.maxConnections = share.limits.sessions;
   }
 
   /** How many streams are open. */
@@ -139,7 +144,7 @@ export class StreamServer {
           const handler = this.#handlers.get(path) as StreamHandler;
           const stream = new ServedStream(call, {
             path,
-            handler,
+            handler: this.#mayOpen() ? handler : tooMany,
             messageBytes: limits.messageBytes + MESSAGE_SLACK,
             leaving: this.#leaving.signal,
             watch,
@@ -152,6 +157,13 @@ export class StreamServer {
     });
     for (const path of this.#handlers.keys()) server.register(path, never, bytes, bytes, 'bidi');
     return { server, injector: server.createConnectionInjector(ServerCredentials.createInsecure()) };
+  }
+
+  #mayOpen(): boolean {
+    const { share, limits } = this.options;
+    if (share === undefined || this.#streams.size < limits.streams) return true;
+    share.refused('streams');
+    return false;
   }
 
   #over(stream: ServedStream, path: string, code: Code | 0): void {
@@ -192,3 +204,11 @@ function bytes({ buffer, byteOffset, length }: Uint8Array): Buffer {
 
 /** Stands for a method at grpc-js; see `ServedStream.listener`. */
 function never(): void {}
+
+/** Answers streams past an app's limit. */
+const tooMany: StreamHandler = async () => {
+  throw new OperationError(
+    Code.RESOURCE_EXHAUSTED,
+    'the app has as many streams open on this node as it may have',
+  );
+};

@@ -26,6 +26,9 @@ export class Secrets {
   readonly #forms = new Set<string>();
   #pattern: RegExp | undefined;
 
+  /** @param everybody learns what this one does: a log that all share shows nobody's, and an answer is silent of others' */
+  constructor(private readonly everybody?: Secrets) {}
+
   /** Learns the secrets among the components' metadata. */
   addComponents(components: readonly ComponentConfig[]): void {
     for (const { metadata } of components) {
@@ -38,6 +41,7 @@ export class Secrets {
   /** Learns one secret; one of fewer than four characters is not taken. */
   add(secret: string): void {
     if (secret.length < SHORTEST) return;
+    this.everybody?.add(secret);
     // As it is, as it stands inside JSON, and as it stands in an address.
     const forms = [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)];
     for (const form of forms) this.#forms.add(form);

@@ -94,6 +94,10 @@ export class EmbeddedConfigurationStore implements ConfigurationStore {
     this.#look();
   }
 
+  probe(): Promise<void> {
+    return this.database.probe();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#looking);

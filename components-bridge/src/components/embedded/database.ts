@@ -1,4 +1,4 @@
-import { mkdir, open as openFile } from 'node:fs/promises';
+import { mkdir, open as openFile, stat } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -15,6 +15,7 @@ import {
   expiryKey,
   expiryOf,
   rangesOf,
+  recordKey,
   splitExpiryKey,
 } from './record.js';
 import type { RecordKey, StoredRecord } from './record.js';
@@ -25,6 +26,9 @@ const SWEEP_STEP = 256;
 
 /** How many bytes of values one commit takes, so that a commit stays short. */
 const COMMIT_BYTES = 16 * 1024 * 1024;
+
+/** Looked for to see whether reading works; whether it is there does not matter. */
+const PROBED_KEY = recordKey('health');
 
 const EMPTY = Buffer.alloc(0);
 const DATA_FILE = 'data.mdb';
@@ -72,14 +76,16 @@ export class EmbeddedDatabase {
   #closed = false;
   /** What this turn reads from was opened in this turn. */
   #current = false;
+  /** Of the file that was opened. */
+  #inode = 0;
 
   private constructor(
-    dir: string,
+    private readonly file: string,
     private readonly log: Logger,
   ) {
     // A commit must be on disk when its promise resolves, so it may not overlap with the next one.
     const options = { keyEncoding: 'binary', encoding: 'binary', overlappingSync: false } as const;
-    this.#root = openLmdb<Buffer, Buffer>(join(dir, DATA_FILE), { ...options, maxDbs: 4, noSubdir: true });
+    this.#root = openLmdb<Buffer, Buffer>(file, { ...options, maxDbs: 4, noSubdir: true });
     this.#records = this.#root.openDB<Buffer, Buffer>('records', options);
     this.#expiries = this.#root.openDB<Buffer, Buffer>('expiries', options);
     this.#sweeper = setInterval(() => void this.#sweep(), SWEEP_EVERY_MS);
@@ -102,7 +108,14 @@ export class EmbeddedDatabase {
     const dir = path === undefined ? join(context.dataDir, primitive, folder) : resolve(path);
     await mkdir(dir, { recursive: true, mode: 0o700 });
     await checkFile(join(dir, DATA_FILE));
-    return new EmbeddedDatabase(dir, context.log);
+    const database = new EmbeddedDatabase(join(dir, DATA_FILE), context.log);
+    try {
+      database.#inode = (await stat(database.file)).ino;
+      return database;
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
   }
 
   /** A record, unless it has expired, as it stands at this moment. */
@@ -293,6 +306,21 @@ export class EmbeddedDatabase {
       }
     });
     return due.length;
+  }
+
+  /**
+   * Looks whether it can be read, and whether its file is still where it was opened: what is written to a file that was
+   * removed is lost with the process.
+   *
+   * @throws Error that says why not
+   */
+  async probe(): Promise<void> {
+    const { ino } = await stat(this.file);
+    if (ino !== this.#inode)
+      throw new Error(
+        `${this.file} is not the file that was opened; what is written is lost with the bridge`,
+      );
+    this.get(PROBED_KEY);
   }
 
   /** How many commits of writes there were. */

@@ -58,6 +58,10 @@ export class EmbeddedLockStore implements LockStore {
     });
   }
 
+  probe(): Promise<void> {
+    return this.database.probe();
+  }
+
   close(): Promise<void> {
     return this.database.close();
   }

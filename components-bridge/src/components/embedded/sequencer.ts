@@ -39,6 +39,10 @@ export class EmbeddedSequencer implements SequencerStore {
     });
   }
 
+  probe(): Promise<void> {
+    return this.database.probe();
+  }
+
   close(): Promise<void> {
     return this.database.close();
   }

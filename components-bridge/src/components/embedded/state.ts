@@ -49,6 +49,10 @@ export class EmbeddedStateStore implements StateStore {
     }
   }
 
+  probe(): Promise<void> {
+    return this.database.probe();
+  }
+
   close(): Promise<void> {
     return this.database.close();
   }

@@ -8,7 +8,7 @@ import { parseAddress } from '../addresses.js';
 import type { Address } from '../addresses.js';
 import { parseGoDuration } from '../durations.js';
 import { flag, read, text, whole } from '../fields.js';
-import { sequencerShape } from '../sequencer-fields.js';
+import { segmentShape, sequencerShape } from '../sequencer-fields.js';
 
 /** Longest wait that can be configured: an hour. */
 const LONGEST_MS = 3_600_000;
@@ -85,7 +85,7 @@ export const lockMetadataSchema = z
 
 /** Metadata of `sequencer.etcd`. */
 export const sequencerMetadataSchema = z
-  .strictObject({ ...connectionShape, ...sequencerShape })
+  .strictObject({ ...connectionShape, ...sequencerShape, ...segmentShape })
   .superRefine(connectionRules);
 
 /** Metadata of `configuration.etcd`. */

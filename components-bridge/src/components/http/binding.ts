@@ -1,6 +1,7 @@
 import { Agent, request as httpRequest, validateHeaderName, validateHeaderValue } from 'node:http';
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { Agent as TlsAgent, request as httpsRequest } from 'node:https';
+import { connect } from 'node:net';
 import { urlToHttpOptions } from 'node:url';
 
 import { BindingError } from '../../primitives/binding/binding.js';
@@ -13,6 +14,9 @@ import type { HttpBindingMetadata } from './metadata.js';
 
 /** Connections at once; more calls than this wait for one. */
 const MOST_CONNECTIONS = 256;
+/** How long a connection may take when it is looked whether somebody listens, and how often that is looked. */
+const CONNECT_MS = 1_500;
+const LOOK_EVERY_MS = 5_000;
 /** How long a connection that nobody uses stays open. */
 const IDLE_MS = 30_000;
 
@@ -55,6 +59,7 @@ export async function open(context: Pick<ComponentContext, 'metadata'>): Promise
 export class HttpBinding implements OutputBinding {
   readonly operations = ['create', 'get', 'head', 'post', 'put', 'patch', 'delete', 'options', 'trace'];
   readonly place: BackendPlace;
+  readonly probePauseMs = LOOK_EVERY_MS;
   readonly #agent: Agent;
   /** Where paths are added, without a slash at its end. */
   readonly #base: string;
@@ -86,6 +91,23 @@ export class HttpBinding implements OutputBinding {
     if (this.#failsUnless2xx(metadata) && (answer.status < 200 || answer.status > 299))
       throw new BindingError('failed', `received status code ${answer.status}`);
     return answer.result;
+  }
+
+  /** Whether somebody listens there. No request is made: what one does is for callers to know. */
+  probe(): Promise<void> {
+    const { address = '', port = 0 } = this.place;
+    const at = address.replace(/^\[|\]$/g, '');
+    return new Promise((resolve, reject) => {
+      const socket = connect({ host: at, port, timeout: CONNECT_MS });
+      const end = (failure: string | undefined): void => {
+        socket.destroy();
+        if (failure === undefined) resolve();
+        else reject(new Error(`${address}:${port}: ${failure}`));
+      };
+      socket.once('connect', () => end(undefined));
+      socket.once('timeout', () => end('nobody answers'));
+      socket.once('error', (error) => end(reasonOf(error)));
+    });
   }
 
   async close(): Promise<void> {

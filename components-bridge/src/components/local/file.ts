@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import type { ComponentContext } from '../../primitives/component.js';
 import { FileError } from '../../primitives/file/store.js';
 import type { FileFacts, FilePage, FileReader, FileStore, FileWriter } from '../../primitives/file/store.js';
+import { probeFolder } from '../folder-probe.js';
 import { failureOf, shownName } from './failure.js';
 import { SmallestNames } from './listing.js';
 import { metadataSchema } from './metadata.js';
@@ -100,6 +101,10 @@ export class LocalFileStore implements FileStore {
       mustBeFile(found, name);
       return factsOf(name, found);
     });
+  }
+
+  probe(): Promise<void> {
+    return probeFolder(this.paths.root);
   }
 
   async close(): Promise<void> {}

@@ -41,6 +41,10 @@ export class FileSecretStore implements SecretStore {
     return [...(await this.#read()).keys()];
   }
 
+  async probe(): Promise<void> {
+    await this.names();
+  }
+
   async close(): Promise<void> {}
 
   /** Calls that come while the file is read share the reading. */

@@ -7,6 +7,7 @@ import { BindingError } from '../../primitives/binding/binding.js';
 import type { Invocation, InvocationResult, OutputBinding } from '../../primitives/binding/binding.js';
 import type { ComponentContext } from '../../primitives/component.js';
 import { reasonOf } from '../../primitives/errors.js';
+import { probeFolder } from '../folder-probe.js';
 import { metadataSchema } from './metadata.js';
 
 /** Most files that one call lists. */
@@ -51,6 +52,10 @@ export class LocalStorageBinding implements OutputBinding {
       const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
       throw new BindingError('failed', gone ? `file not found: ${name}` : `${name}: ${reasonOf(error)}`);
     }
+  }
+
+  probe(): Promise<void> {
+    return probeFolder(this.root);
   }
 
   async close(): Promise<void> {}

@@ -59,6 +59,10 @@ export class MountedSecretStore implements SecretStore {
     return names;
   }
 
+  async probe(): Promise<void> {
+    await this.names();
+  }
+
   async close(): Promise<void> {}
 
   async #readFolder(folder: string, name: string): Promise<SecretEntries> {

@@ -96,6 +96,11 @@ export class RedisCluster implements RedisConnection {
     return keys.every((key) => slotOf(key) === slot);
   }
 
+  /** A node that hangs is found here, and lost: a cluster of which a part is away is served, so it is no failure. */
+  async ping(): Promise<void> {
+    await Promise.allSettled([...this.#serving].map(({ node }) => node.ping()));
+  }
+
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer?.timer);

@@ -113,6 +113,10 @@ export class RedisConfigurationStore implements ConfigurationStore {
     }
   }
 
+  probe(): Promise<void> {
+    return this.connection.ping();
+  }
+
   async close(): Promise<void> {
     this.primaries?.close();
     this.listener.close();

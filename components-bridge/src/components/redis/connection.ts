@@ -32,6 +32,8 @@ export interface RedisConnection {
   ): Promise<Result>;
   /** Whether one operation may use all of these keys. */
   together(keys: readonly string[]): boolean;
+  /** Asks for a sign of life, of a cluster every node that has slots. @throws RedisUnavailable if nothing is served */
+  ping(): Promise<void>;
   close(): void;
 }
 
@@ -114,6 +116,10 @@ class SingleConnection implements RedisConnection {
 
   together(): boolean {
     return true;
+  }
+
+  ping(): Promise<void> {
+    return this.#node.ping();
   }
 
   close(): void {

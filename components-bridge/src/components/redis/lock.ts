@@ -88,6 +88,10 @@ export class RedisLockStore implements LockStore {
     return (await this.#evaluate(KEEP_ALIVE, [key], [owner, String(expirySeconds)], isDone)) as LockOutcome;
   }
 
+  probe(): Promise<void> {
+    return this.connection.ping();
+  }
+
   async close(): Promise<void> {
     this.connection.close();
   }

@@ -85,6 +85,11 @@ export class RedisNode {
     return this.#strong.run((link) => perform(link, command, asking), wrote);
   }
 
+  /** Asks for a sign of life. @throws RedisUnavailable, or what the server answered */
+  async ping(): Promise<void> {
+    await this.run((next) => next().ping());
+  }
+
   /** Connects anew where the server is not the one at this address. */
   moveTo(address: Endpoint): void {
     this.#link.moveTo(address);

@@ -54,6 +54,10 @@ export class RedisSequencer implements SequencerStore {
     await this.#evaluate(RAISE, key, String(least));
   }
 
+  probe(): Promise<void> {
+    return this.connection.ping();
+  }
+
   async close(): Promise<void> {
     this.connection.close();
   }

@@ -86,6 +86,10 @@ export class RedisStateStore implements StateStore {
     throw refusal(answer.slice(space + 1), keys[index] ?? '', demands[index]);
   }
 
+  probe(): Promise<void> {
+    return this.connection.ping();
+  }
+
   async close(): Promise<void> {
     this.connection.close();
   }

@@ -1,0 +1,185 @@
+// The one stage that every call and every stream passes, whichever door it came
+// by and whoever answers it. The pipeline asks it three times: about the request's
+// head (`access`), when it is known which operation it is (`enter`), and when the
+// primitive has read the request (`leave`). In between, the primitive gets a
+// component only through `admits`. Limits of calls belong here too, after the rules.
+
+import { Configuration } from '../config/configuration';
+import { Policy } from '../config/policy';
+import { Code } from '../dialects/codes';
+import { Door } from '../dialects/door';
+import { clip, Exchange, Step } from '../dialects/exchange';
+import { Gate } from '../dialects/gate';
+import { HeaderMap, LogLevel } from '../host/enums';
+import { addHeader, removeHeader } from '../host/headers';
+import { logBytes } from '../host/log';
+import { Denials } from '../metrics/denials';
+import { ByteWriter } from '../wire/bytes';
+import { literal, View, viewLen, viewOf } from '../wire/view';
+import { checkAccess } from './access';
+import { identify, ownIdentity } from './identity';
+import { ALLOWED, Caller, decide, Subject } from './rules';
+
+/** Tells the bridge who opens a stream. */
+const CALLER = literal('x-layotto-caller');
+
+const FIRST_ERROR: i32 = 400;
+
+export class PolicyStage extends Gate {
+  private readonly caller: Caller = new Caller();
+  private readonly subject: Subject = new Subject();
+  private readonly own: ArrayBuffer | null;
+  private readonly policy: Policy | null;
+  private readonly denials: Denials | null;
+  private readonly asksWho: bool;
+  /** Which rule denied when the rules were asked last. */
+  private rule: i32 = ALLOWED;
+
+  constructor(private readonly configuration: Configuration) {
+    super();
+    const policy = configuration.policy;
+    this.policy = policy;
+    this.denials = policy === null ? null : new Denials(policy);
+    this.asksWho = policy !== null && policy.asksWho;
+    this.own = policy !== null && this.asksWho ? ownIdentity(policy) : null;
+  }
+
+  /** Whether who calls may call at all: no browsers, no foreign hosts, and the API token. The refusal is filled in. */
+  access(door: Door, exchange: Exchange): bool {
+    return checkAccess(this.configuration, door, exchange);
+  }
+
+  /** Whether the operation may be called at all, with whatever component. The refusal is filled in. */
+  enter(door: Door, exchange: Exchange): bool {
+    const policy = this.policy;
+    if (policy === null) return true;
+    exchange.gate = this;
+    if (this.asksWho) identify(exchange);
+    const subject = this.subjectOf(exchange);
+    subject.componentKnown = false;
+    if (this.ask(policy, exchange, false)) return true;
+    this.refuse(door, exchange, 0);
+    return false;
+  }
+
+  admits(exchange: Exchange, name: View): bool {
+    const policy = this.policy;
+    if (policy === null) return true;
+    if (exchange.denied) return false;
+    const subject = this.subjectOf(exchange);
+    subject.component = name;
+    if (this.ask(policy, exchange, exchange.remote)) return true;
+    // The request that it stands in may be gone when the refusal is written.
+    subject.component = exchange.keep(clip(name));
+    return false;
+  }
+
+  /**
+   * Whether what the primitive made of the request may go on. A refusal of its own, of a request that named no
+   * component, stands. The refusal is filled in.
+   */
+  leave(door: Door, exchange: Exchange, step: Step): bool {
+    const policy = this.policy;
+    if (policy === null) return true;
+    const name = this.subject.component;
+    if (!exchange.denied) {
+      if (exchange.componentAsked || (step == Step.Answer && isRefusal(exchange))) return true;
+      this.subjectOf(exchange);
+      if (this.ask(policy, exchange, exchange.remote)) return true;
+    }
+    exchange.reply.reset();
+    this.refuse(door, exchange, exchange.denied ? name : 0);
+    return false;
+  }
+
+  /** Tells the bridge who calls, of a stream that passes to it. What the caller has said of that itself is dropped. */
+  vouch(exchange: Exchange): void {
+    if (exchange.headers.has(CALLER)) removeHeader(HeaderMap.RequestHeaders, CALLER);
+    const own = this.own;
+    if (!exchange.remote && own === null) return;
+    const w = exchange.writer();
+    w.text(exchange.remote ? 'remote ' : 'own ');
+    w.raw(exchange.remote || own === null ? exchange.caller : viewOf(own));
+    addHeader(HeaderMap.RequestHeaders, CALLER, w.view());
+  }
+
+  /** Hands over what was counted. */
+  tell(): void {
+    const denials = this.denials;
+    if (denials !== null) denials.flush();
+  }
+
+  /** Of a call that names no component, and asks for nothing that it has not named. */
+  private subjectOf(exchange: Exchange): Subject {
+    const subject = this.subject;
+    const route = exchange.route!;
+    subject.primitive = route.primitiveName;
+    subject.operation = route.operationName;
+    subject.component = 0;
+    subject.componentKnown = true;
+    subject.name = exchange.subject;
+    subject.nameKnown = exchange.subjectKnown;
+    return subject;
+  }
+
+  private ask(policy: Policy, exchange: Exchange, strict: bool): bool {
+    const caller = this.caller;
+    caller.app = exchange.remote ? 0 : this.configuration.appId;
+    const own = this.own;
+    caller.spiffe = exchange.remote ? exchange.caller : own === null ? 0 : viewOf(own);
+    this.rule = decide(policy, caller, this.subject, strict);
+    return this.rule == ALLOWED;
+  }
+
+  private refuse(door: Door, exchange: Exchange, component: View): void {
+    const denials = this.denials;
+    if (denials !== null) denials.count(this.rule);
+    const text = exchange.writer();
+    this.explain(text, exchange, component);
+    logBytes(LogLevel.Debug, text.view());
+    door.refuse(exchange, Code.PERMISSION_DENIED, text.view());
+  }
+
+  private explain(w: ByteWriter, exchange: Exchange, component: View): void {
+    const rules = this.policy!.rules;
+    const rule = this.rule >= 0 ? rules[this.rule] : null;
+    if (rule !== null && rule.ofStore && exchange.subjectKnown) {
+      // The words of Dapr's API for the rules of a secret store.
+      w.text('access denied by policy to get "');
+      w.raw(clip(exchange.subject));
+      w.text('" from "');
+      w.raw(component);
+      w.text('"');
+      return;
+    }
+    const route = exchange.route!;
+    w.text(exchange.remote ? 'caller "' : 'app "');
+    w.raw(exchange.remote ? clip(exchange.caller) : this.configuration.appId);
+    w.text('" may not call ');
+    w.text(route.primitive);
+    w.text(' ');
+    w.text(route.operation);
+    if (viewLen(component) > 0) {
+      w.text(' of component "');
+      w.raw(component);
+      w.text('"');
+    }
+    if (exchange.subjectKnown) {
+      w.text(' for "');
+      w.raw(clip(exchange.subject));
+      w.text('"');
+    }
+    w.text(': denied by the policy, ');
+    if (rule === null) w.text('by default');
+    else {
+      w.text('rule "');
+      w.raw(rule.name);
+      w.text('"');
+    }
+  }
+}
+
+function isRefusal(exchange: Exchange): bool {
+  const reply = exchange.reply;
+  return reply.grpcStatus >= 0 ? reply.grpcStatus != <i32>Code.OK : reply.status >= FIRST_ERROR;
+}

@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+
+import { tinyModule } from '../../test/support/tiny-module.js';
+import { readModuleFile } from './module-file.js';
+import { tar } from './tar.js';
+
+const wasm = tinyModule();
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'layotto-module-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Writes an OCI layout with one layer; returns the path of that layer's blob. */
+function layout(mediaType: string, layer: Uint8Array): string {
+  mkdirSync(join(folder, 'blobs/sha256'), { recursive: true });
+  const blob = (content: Uint8Array | string): { digest: string; path: string } => {
+    const hex = createHash('sha256').update(content).digest('hex');
+    const path = join(folder, 'blobs/sha256', hex);
+    writeFileSync(path, content);
+    return { digest: `sha256:${hex}`, path };
+  };
+  const { digest, path } = blob(layer);
+  const manifest = blob(JSON.stringify({ layers: [{ mediaType, digest }] }));
+  writeFileSync(join(folder, 'index.json'), JSON.stringify({ manifests: [{ digest: manifest.digest }] }));
+  return path;
+}
+
+test('a file', () => {
+  const path = join(folder, 'x.wasm');
+  writeFileSync(path, wasm);
+  expect(Buffer.from(readModuleFile(path).wasm)).toEqual(Buffer.from(wasm));
+});
+
+test.each([
+  ['the module itself', 'application/vnd.module.wasm.content.layer.v1+wasm', wasm],
+  [
+    'an archive',
+    'application/vnd.oci.image.layer.v1.tar+gzip',
+    gzipSync(tar(new Map([['plugin.wasm', wasm]]), new Date(0))),
+  ],
+  [
+    'an archive of docker',
+    'application/vnd.docker.image.rootfs.diff.tar.gzip',
+    gzipSync(tar(new Map([['./plugin.wasm', wasm]]), new Date(0))),
+  ],
+])('an OCI layout whose layer is %s', (_what, mediaType, layer) => {
+  layout(mediaType, layer);
+  expect(Buffer.from(readModuleFile(folder).wasm)).toEqual(Buffer.from(wasm));
+});
+
+test('what is wrong is named', () => {
+  expect(() => readModuleFile(join(folder, 'none.wasm'))).toThrow(/no such file/);
+  expect(() => readModuleFile(folder)).toThrow(/is a folder, and no OCI layout/);
+  layout('application/vnd.oci.image.layer.v1.tar', tar(new Map([['else', wasm]]), new Date(0)));
+  expect(() => readModuleFile(folder)).toThrow(/has no layer with a module/);
+  writeFileSync(layout('application/vnd.module.wasm.content.layer.v1+wasm', wasm), 'changed');
+  expect(() => readModuleFile(folder)).toThrow(/is damaged/);
+});

@@ -1,0 +1,32 @@
+/**
+ * The operations that calls can be about, by primitive: the names are the same behind every door, and those that
+ * metrics show.
+ */
+export const OPERATIONS: Readonly<Record<string, readonly string[]>> = {
+  actuator: ['GetLoggers', 'Info', 'Liveness', 'Readiness', 'SetLogger', 'UnknownHealth'],
+  binding: ['InvokeBinding'],
+  configuration: [
+    'DeleteConfiguration',
+    'GetConfiguration',
+    'SaveConfiguration',
+    'SubscribeConfiguration',
+    'UnsubscribeConfiguration',
+  ],
+  file: ['DelFile', 'GetFile', 'GetFileMeta', 'ListFile', 'PutFile'],
+  health: ['Healthz', 'OutboundHealthz'],
+  hello: ['SayHello'],
+  lifecycle: ['ApplyConfiguration'],
+  lock: ['LockKeepAlive', 'TryLock', 'Unlock'],
+  metadata: ['GetMetadata', 'GetOpenApi', 'SetMetadata'],
+  secret: ['GetBulkSecret', 'GetSecret'],
+  sequencer: ['GetNextId'],
+  state: [
+    'DeleteBulkState',
+    'DeleteState',
+    'ExecuteStateTransaction',
+    'GetBulkState',
+    'GetState',
+    'QueryState',
+    'SaveState',
+  ],
+};

@@ -1,0 +1,86 @@
+import { compilePolicy } from './compile.js';
+import type { PolicySource } from './compile.js';
+import { ALLOWED, decide } from './decide.js';
+import type { Caller, CompiledPolicy, Subject } from './types.js';
+
+/** Why something is denied. */
+export interface Denial {
+  /** Name of the rule; `default` if none matched. */
+  rule: string;
+  /** For people. */
+  message: string;
+}
+
+/** The policy that holds now, as whoever serves calls in this process asks it. */
+export class Policy {
+  #compiled: CompiledPolicy | undefined;
+  readonly #denials = new Map<string, number>();
+  readonly #listeners = new Set<() => void>();
+
+  constructor(source: PolicySource) {
+    this.#compiled = compilePolicy(source);
+  }
+
+  /** How often each rule has denied. */
+  get denials(): ReadonlyMap<string, number> {
+    return this.#denials;
+  }
+
+  /** Takes the place of what held until now. */
+  use(source: PolicySource): void {
+    this.#compiled = compilePolicy(source);
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** @returns what ends the listening */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Asks for one call, or for one part of it.
+   *
+   * @param strict nobody asks again when more is known
+   * @returns undefined if it is allowed
+   */
+  denialOf(caller: Caller, subject: Subject, strict = false): Denial | undefined {
+    const compiled = this.#compiled;
+    if (compiled === undefined) return undefined;
+    const found = decide(compiled, caller, subject, strict);
+    if (found === ALLOWED) return undefined;
+    const rule = compiled.rules[found];
+    const name = rule?.name ?? 'default';
+    const message =
+      rule?.ofStore === true && subject.name !== undefined
+        ? wordsOfStore(subject.component ?? '', subject.name)
+        : explain(caller, subject, rule?.name);
+    return { rule: name, message };
+  }
+
+  /** The same for a call that is refused if it is denied: it is counted. */
+  admit(caller: Caller, subject: Subject, strict = false): Denial | undefined {
+    const denial = this.denialOf(caller, subject, strict);
+    if (denial !== undefined) this.#denials.set(denial.rule, (this.#denials.get(denial.rule) ?? 0) + 1);
+    return denial;
+  }
+}
+
+/** The words of Dapr's API. */
+function wordsOfStore(store: string, secret: string): string {
+  return `access denied by policy to get ${JSON.stringify(secret)} from ${JSON.stringify(store)}`;
+}
+
+function explain({ app, spiffe }: Caller, subject: Subject, rule: string | undefined): string {
+  const { primitive, operation, component = '', name } = subject;
+  const who = app === '' ? `caller "${clip(spiffe)}"` : `app "${app}"`;
+  const place = component === '' ? '' : ` of component "${clip(component)}"`;
+  const what = name === undefined ? '' : ` for "${clip(name)}"`;
+  const why = rule === undefined ? 'by default' : `rule "${rule}"`;
+  return `${who} may not call ${primitive} ${operation}${place}${what}: denied by the policy, ${why}`;
+}
+
+/** A caller's text in a message has a bound. */
+function clip(text: string): string {
+  return text.length > 256 ? text.slice(0, 256) : text;
+}

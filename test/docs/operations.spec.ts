@@ -1,0 +1,171 @@
+import { spawnSync } from 'node:child_process';
+
+import { parser } from '@prometheus-io/lezer-promql';
+import { parse } from 'yaml';
+
+import { http1 } from '../support/http1.js';
+import { CommandLab } from '../support/layotto.js';
+import { freePort } from '../support/ports.js';
+import { eventually } from '../support/wait.js';
+import { read } from './markdown.js';
+
+/** Names of metrics with the labels that their samples have. */
+type Scrape = Map<string, Set<string>>;
+
+interface Alert {
+  alert: string;
+  expr: string;
+  annotations: { summary: string };
+}
+
+interface Panel {
+  title: string;
+  type: string;
+  description?: string;
+  gridPos: { x: number; y: number; w: number; h: number };
+  targets?: { expr: string; legendFormat: string }[];
+}
+
+const alerts = (
+  parse(read('docs/operations/alerts.yaml')) as { groups: { rules: Alert[] }[] }
+).groups.flatMap(({ rules }) => rules);
+const dashboard = JSON.parse(read('docs/operations/grafana.json')) as {
+  uid: string;
+  schemaVersion: number;
+  panels: Panel[];
+  templating: { list: { name: string; query?: string }[] };
+};
+const panels = dashboard.panels.filter(({ type }) => type !== 'row');
+
+/** Samples that are there only once something has happened. */
+const RARE = [
+  'layotto_operations_total',
+  'layotto_bridge_backend_errors_total',
+  'layotto_sequencer_weak_ids_total',
+];
+
+let lab: CommandLab;
+let scrape: Scrape;
+
+beforeAll(async () => {
+  lab = await CommandLab.open();
+  const away = await freePort();
+  lab.file(
+    'layotto.yaml',
+    JSON.stringify({
+      components: [
+        { name: 'kept', type: 'state.embedded' },
+        { name: 'ids', type: 'sequencer.embedded', metadata: { segmentCacheEnable: true } },
+        { name: 'away', type: 'state.redis', metadata: { redisHost: `127.0.0.1:${away}` } },
+      ],
+    }),
+  );
+  await lab.ready(lab.run([], { options: ['-c', 'layotto.yaml'] }));
+  await eventually('every kind of sample is there', async () => {
+    await http1({ port: lab.port }, 'GET', '/v1.0/state/kept/k');
+    await http1({ port: lab.port }, 'GET', '/v1.0/state/away/k');
+    const { status } = await http1({ port: lab.port }, 'POST', '/v1.0-layotto/sequencer/GetNextId', {
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ storeName: 'ids', key: 'order' }),
+    });
+    expect(status).toBe(200);
+    scrape = new Map();
+    for (const page of ['/metrics', '/metrics/bridge'])
+      note(scrape, (await http1({ port: lab.metricsPort }, 'GET', page)).body);
+    return RARE.every((name) => scrape.has(name));
+  });
+});
+afterAll(() => lab?.close());
+
+/** Enters the samples of a page in Prometheus' text format; Prometheus itself adds `instance` and `job`. */
+function note(into: Scrape, page: string): void {
+  for (const [, name = '', labels = ''] of page.matchAll(/^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? /gm)) {
+    const known = into.get(name) ?? new Set(['instance', 'job']);
+    for (const [, label = ''] of labels.matchAll(/(\w+)="(?:[^"\\]|\\.)*"/g)) known.add(label);
+    into.set(name, known);
+  }
+}
+
+/** What an expression asks for that is not there, or that is no PromQL. */
+function problemsOf(expression: string): string[] {
+  // Grafana puts a duration in place of its own variable.
+  const text = expression.replaceAll('$__rate_interval', '1m');
+  const problems: string[] = [];
+  const metrics: string[] = [];
+  const labels: string[] = [];
+  parser.parse(text).iterate({
+    enter: ({ name, type, from, to, node }) => {
+      const part = text.slice(from, to);
+      if (type.isError) problems.push(`not PromQL at ${from}: ${text.slice(from, from + 20)}`);
+      else if (name === 'Identifier' && node.parent?.name === 'VectorSelector') metrics.push(part);
+      else if (name === 'LabelName') labels.push(part);
+    },
+  });
+  if (metrics.length === 0) problems.push('names no metric');
+  for (const metric of metrics) {
+    const known = scrape.get(metric);
+    if (known === undefined) problems.push(`no metric ${metric}`);
+    else
+      problems.push(
+        ...labels.filter((label) => !known.has(label)).map((label) => `${metric} has no ${label}`),
+      );
+  }
+  return problems;
+}
+
+test('PromQL that asks for what is not there is noticed', () => {
+  expect(problemsOf('sum(rate(layotto_made_up[1m]))')).toEqual(['no metric layotto_made_up']);
+  expect(problemsOf('sum by (colour) (layotto_session_links)')).toEqual([
+    'layotto_session_links has no colour',
+  ]);
+  expect(problemsOf('layotto_session_links{shape="round"}')).toEqual(['layotto_session_links has no shape']);
+  expect(problemsOf('sum(rate(layotto_session_links[1m])')[0]).toContain('not PromQL');
+});
+
+describe('the Grafana dashboard', () => {
+  test.each(panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => [title, expr])))(
+    '%s asks for metrics and labels that there are: %s',
+    (_, expression) => {
+      expect(problemsOf(expression)).toEqual([]);
+    },
+  );
+
+  test('is what its source says', () => {
+    const { status, stderr } = spawnSync(process.execPath, ['scripts/render-dashboard.mjs', '--check']);
+    expect(`${status} ${stderr.toString()}`).toBe('0 ');
+  });
+
+  test('has a place of its own for each panel, with a query, a legend and an explanation', () => {
+    const places = new Set<string>();
+    for (const { title, gridPos, targets = [], description } of panels) {
+      expect(`${title}: ${targets.length > 0} ${(description ?? '') !== ''}`).toBe(`${title}: true true`);
+      expect(gridPos.x + gridPos.w).toBeLessThanOrEqual(24);
+      places.add(`${gridPos.x} ${gridPos.y}`);
+    }
+    expect(places.size).toBe(panels.length);
+    expect(dashboard.uid).toBe('layotto');
+    expect(dashboard.schemaVersion).toBeGreaterThan(35);
+  });
+
+  test('offers choices that there are', () => {
+    const asked = dashboard.templating.list.flatMap(({ query = '' }) =>
+      [...query.matchAll(/^label_values\((\w+), (\w+)\)$/g)].map(([, metric = '', label = '']) => ({
+        metric,
+        label,
+      })),
+    );
+    expect(asked).toHaveLength(3);
+    for (const { metric, label } of asked) expect(scrape.get(metric)).toContain(label);
+  });
+});
+
+describe('the alerts', () => {
+  test.each(alerts.map(({ alert, expr }) => [alert, expr]))('%s asks for what there is', (_, expression) => {
+    expect(problemsOf(expression)).toEqual([]);
+  });
+
+  test('stand in the documentation, each with what to do', () => {
+    const page = read('docs/operations.md');
+    for (const { alert } of alerts) expect(page).toContain(`| \`${alert}\` |`);
+  });
+});

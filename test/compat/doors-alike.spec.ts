@@ -6,7 +6,7 @@ import { UNSERVED } from '../../components-bridge/src/doors/unserved.js';
 import { DAPR, LAYOTTO } from '../support/doors.js';
 import { grpcFrame, type RawAnswer, type RawClient, type RawRequest } from '../support/grpc-raw.js';
 import { TestHttpServer } from '../support/http-server.js';
-import { GRPC_SERVERS, Runtime, type TestComponent } from '../support/runtime.js';
+import { GRPC_SERVERS, Runtime, type RuntimeOptions, type TestComponent } from '../support/runtime.js';
 import { startStore, type StoreServer } from '../support/store-servers.js';
 import { Random } from '../wire/random.js';
 import { METHODS, oddBytes, requestOf, type ComparedMethod } from './door-requests.js';
@@ -32,7 +32,10 @@ class Pair {
     private readonly clients: readonly [RawClient, RawClient],
   ) {}
 
-  static async start(components: (server: StoreServer) => TestComponent[], apiToken?: string): Promise<Pair> {
+  static async start(
+    components: (server: StoreServer) => TestComponent[],
+    more: RuntimeOptions = {},
+  ): Promise<Pair> {
     const stores = await Promise.all(GRPC_SERVERS.map(() => startStore('redis')));
     const runtimes: Runtime[] = [];
     const clients: RawClient[] = [];
@@ -45,7 +48,7 @@ class Pair {
         hosts: ['runtime.internal'],
         limits: { messageBytes: LIMIT },
         components: components(store),
-        ...(apiToken === undefined ? {} : { apiToken }),
+        ...more,
       });
       runtimes.push(runtime);
       clients.push(await runtime.connect({ port: portOf(runtime) }));
@@ -224,7 +227,7 @@ test('what is not served is listed as the filter lists it', async () => {
 });
 
 test('a runtime without components, and with a token, refuses alike', async () => {
-  const pair = await Pair.start(() => [], 'secret-token');
+  const pair = await Pair.start(() => [], { apiToken: 'secret-token' });
   try {
     for (const { path, input, output } of METHODS) {
       const body = [
@@ -241,6 +244,63 @@ test('a runtime without components, and with a token, refuses alike', async () =
         ]);
       }
     }
+  } finally {
+    await pair.stop();
+  }
+}, 120_000);
+
+test('a policy denies alike', async () => {
+  const nothing = { primitives: [], operations: [], components: [], secrets: [], topics: [], apps: [] };
+  const deny = { ...nothing, effect: 'deny' } as const;
+  const pair = await Pair.start(
+    ({ port }): TestComponent[] => [
+      { name: 'statestore', type: 'state.redis', metadata: { redisHost: `127.0.0.1:${port}` } },
+      { name: 'secretstore', type: 'secretstores.local.env', metadata: { prefix: PREFIX } },
+      { name: 'lockstore', type: 'lock.embedded' },
+      { name: 'local', type: 'file.local' },
+      { name: 'helloworld', type: 'hello.helloworld' },
+    ],
+    {
+      policy: {
+        default: 'deny',
+        trustDomain: 'cluster.local',
+        rules: [
+          {
+            ...nothing,
+            name: 'most',
+            effect: 'allow',
+            primitives: ['state', 'secret', 'lock', 'metadata', 'file'],
+          },
+          { ...deny, name: 'no-deleting', operations: ['DeleteState', 'DelFile', 'GetFile'] },
+          { ...deny, name: 'not-this-store', primitives: ['state'], components: ['nop*'] },
+          { ...deny, name: 'not-this-secret', secrets: ['a'] },
+          { ...deny, name: 'no-setting', operations: ['SetMetadata'] },
+        ],
+      },
+    },
+  );
+  try {
+    const random = Random.announced('doors-alike, policy');
+    const denied = new Set<string>();
+    for (let i = 0; i < 400; i++) {
+      const { path, input, output } = random.pick(METHODS);
+      const body = toBinary(input, create(input, requestOf({ path, input, output }, random)));
+      const [filter, bridge] = await pair.ask({ path, body: [grpcFrame(body)] }, output);
+      expect([path, Buffer.from(body).toString('hex'), bridge]).toEqual([
+        path,
+        Buffer.from(body).toString('hex'),
+        filter,
+      ]);
+      const rule = /denied by the policy, (.+)$/.exec(filter.message)?.[1];
+      if (filter.code === 7 && rule !== undefined) denied.add(rule);
+    }
+    expect([...denied].sort()).toEqual([
+      'by default',
+      'rule "no-deleting"',
+      'rule "no-setting"',
+      'rule "not-this-secret"',
+      'rule "not-this-store"',
+    ]);
   } finally {
     await pair.stop();
   }

@@ -45,6 +45,8 @@ export interface RuntimeOptions {
   hosts?: string[];
   limits?: Partial<RuntimeConfig['limits']>;
   lifecycle?: Partial<RuntimeConfig['lifecycle']>;
+  /** What the app may do. */
+  policy?: RuntimeConfig['policy'];
   /** Where traces go. */
   tracing?: RuntimeConfig['tracing'];
   /** Whether metrics are served, on `config.envoy.metricsPort`; default false. */
@@ -369,6 +371,7 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
       metricsPort: options.metrics === true ? await freePort() : 0,
     },
     lifecycle: { apply: true, ...options.lifecycle },
+    ...(options.policy === undefined ? {} : { policy: options.policy }),
     ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
     components: (options.components ?? [EMBEDDED]).map((component) => ({
       version: 'v1',

@@ -3,6 +3,8 @@ import type { IncomingHttpHeaders } from 'node:http2';
 import { isIP } from 'node:net';
 
 import { Code } from '../primitives/errors.js';
+import type { Policy } from '../policy/policy.js';
+import { operationOf } from './method.js';
 import type { Method } from './method.js';
 import type { Refused } from './refused.js';
 
@@ -14,21 +16,19 @@ export interface Access {
   apiTokens: readonly string[];
 }
 
-/** A call that is about to be served. */
-export interface Admission {
-  headers: IncomingHttpHeaders;
-  /** What it calls. */
-  method: Method;
-  /** The component that it is about; absent for streams, whose messages say it one by one. */
-  component?: string;
-}
-
-/** Decides which calls are served. Every call passes `checkHead` before it is read, and `admit` before it is done. */
-export class Policy {
+/**
+ * Decides which calls are served. Every call passes `checkHead` before it is read, `admit` with what its head says of
+ * it, and `admit` again when it is known which component it is about, before anything is done.
+ */
+export class Gate {
   readonly #hosts: ReadonlySet<string>;
   readonly #tokens: readonly Buffer[];
 
-  constructor({ hosts, apiTokens }: Access) {
+  constructor(
+    { hosts, apiTokens }: Access,
+    private readonly policy: Policy,
+    private readonly appId: string,
+  ) {
     this.#hosts = new Set(hosts.map((name) => name.toLowerCase()));
     this.#tokens = apiTokens.filter((token) => token !== '').map(digest);
   }
@@ -57,9 +57,16 @@ export class Policy {
     return { code: Code.UNAUTHENTICATED, message: 'Unauthorized' };
   }
 
-  /** Whether a call may be done. Rules by primitive, operation and component belong here. */
-  admit(_call: Admission): Refused | undefined {
-    return undefined;
+  /**
+   * Whether the app may call a method.
+   *
+   * @param component undefined: not known yet; empty: none
+   * @param name of the secret that is asked for, if it is one
+   */
+  admit(method: Method, component?: string, name?: string): Refused | undefined {
+    const subject = { primitive: method.primitive, operation: operationOf(method), component, name };
+    const denial = this.policy.admit({ app: this.appId, spiffe: '' }, subject);
+    return denial === undefined ? undefined : { code: Code.PERMISSION_DENIED, message: denial.message };
   }
 
   #holdsToken(token: string | string[] | undefined): boolean {

@@ -33,7 +33,7 @@ function fileMethod(name: string, request: DescMessage): UnaryMethod {
     operation: `${pb.File.typeName}/${name}`,
     request,
     malformed: refused(NOT_PROTOBUF),
-    component: (asked) => of(asked)?.storeName ?? '',
+    component: (asked) => of(asked)?.storeName,
     check: (asked, behind) => {
       const file = of(asked);
       if (file === undefined) return refused("request can't be nil");

@@ -12,7 +12,7 @@ export function lifecycleMethods(): UnaryMethod[] {
       operation: `${pb.Lifecycle.typeName}/ApplyConfiguration`,
       request: pb.DynamicConfigurationSchema,
       malformed: { code: Code.INVALID_ARGUMENT, message: NOT_PROTOBUF },
-      component: ({ componentConfig }) => componentConfig?.name ?? '',
+      component: () => undefined,
       check: ({ componentConfig }) => {
         const missing = missingIn(componentConfig);
         if (missing === undefined) return undefined;

@@ -4,7 +4,7 @@ import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
 import * as pb from '../gen/dapr/proto/runtime/v1/metadata_pb.js';
 import { Code } from '../primitives/errors.js';
 import { DAPR, NOT_PROTOBUF, read } from './method.js';
-import type { Step, UnaryMethod } from './method.js';
+import type { Admit, Step, UnaryMethod } from './method.js';
 import type { Refused } from './refused.js';
 
 /** What Dapr's metadata says of the runtime. */
@@ -25,9 +25,11 @@ const EMPTY = new Uint8Array(0);
 /** Dapr's metadata methods. What the app has set lasts as long as the bridge. */
 export function metadataMethods(facts: RuntimeFacts): UnaryMethod[] {
   let extended: Record<string, string> = {};
-  const set = (payload: Uint8Array): Step => {
+  const set = (payload: Uint8Array, admit: Admit): Step => {
     const request = read(pb.SetMetadataRequestSchema, payload);
     if (request === undefined) return refused(Code.INVALID_ARGUMENT, NOT_PROTOBUF);
+    const denied = admit('');
+    if (denied !== undefined) return { refused: denied };
     const next = { ...extended, [request.key]: request.value };
     const message = create(pb.GetMetadataResponseSchema, { extendedMetadata: next });
     if (toBinary(pb.GetMetadataResponseSchema, message).length > EXTENDED_LIMIT) {
@@ -41,9 +43,19 @@ export function metadataMethods(facts: RuntimeFacts): UnaryMethod[] {
       kind: 'unary',
       path: `${DAPR}GetMetadata`,
       primitive: P,
-      start: () => ({ answer: { message: metadata(facts, extended) } }),
+      start: (_payload, _behind, admit) => {
+        const denied = admit('');
+        return denied === undefined
+          ? { answer: { message: metadata(facts, extended) } }
+          : { refused: denied };
+      },
     },
-    { kind: 'unary', path: `${DAPR}SetMetadata`, primitive: P, start: set },
+    {
+      kind: 'unary',
+      path: `${DAPR}SetMetadata`,
+      primitive: P,
+      start: (payload, _behind, admit) => set(payload, admit),
+    },
   ];
 }
 

@@ -38,8 +38,6 @@ export type Step =
       operation: string;
       /** The operation's request message. */
       payload: Uint8Array;
-      /** The component that it is about. */
-      component: string;
       /** Turns the operation's response message into the answer. */
       onResult(payload: Uint8Array): Answer | Refused;
       onFailure(failure: Failure): Refused;
@@ -52,8 +50,16 @@ export interface UnaryMethod {
   path: string;
   primitive: string;
   /** Checks a request. Nothing is kept from one to the next. */
-  start(payload: Uint8Array, behind: Behind): Step;
+  start(payload: Uint8Array, behind: Behind, admit: Admit): Step;
 }
+
+/**
+ * Asks whether a call may be about this; every method asks before it looks whether there is such a component.
+ *
+ * @param component empty: none
+ * @param name of the secret that is asked for, if it is one
+ */
+export type Admit = (component: string, name?: string) => Refused | undefined;
 
 /** A method whose calls are streams. */
 export interface StreamMethod {
@@ -81,8 +87,10 @@ export interface Forwarded<Desc extends DescMessage> {
   request: Desc;
   /** Why the request is none, for bytes that are not valid protobuf. */
   malformed: Refused;
-  /** Name of the component that the request is about. */
-  component(request: MessageShape<Desc>): string;
+  /** Name of the component that the request is about; undefined if it names none. */
+  component(request: MessageShape<Desc>): string | undefined;
+  /** Name of the secret that it asks for, if it asks for one. */
+  subject?(request: MessageShape<Desc>): string | undefined;
   /** The first thing wrong with a request, or an answer that needs no operation. */
   check(request: MessageShape<Desc>, behind: Behind): Refused | Answer | undefined;
   /** The operation's message; by default the caller's own bytes, which are the same. */
@@ -94,15 +102,20 @@ export interface Forwarded<Desc extends DescMessage> {
 
 /** A method that is checked, and performed by the bridge's operation. */
 export function forwarded<Desc extends DescMessage>(of: Forwarded<Desc>): UnaryMethod {
-  const start = (payload: Uint8Array, behind: Behind): Step => {
+  const start = (payload: Uint8Array, behind: Behind, admit: Admit): Step => {
     const request = read(of.request, payload);
     if (request === undefined) return { refused: of.malformed };
+    const component = of.component(request);
+    const denied = component === undefined ? undefined : admit(component, of.subject?.(request));
+    if (denied !== undefined) return { refused: denied };
     const first = of.check(request, behind);
     if (first !== undefined) return 'code' in first ? { refused: first } : { answer: first };
+    // What is wrong with a request that names no component, it is told first.
+    const refused = component === undefined ? admit('') : undefined;
+    if (refused !== undefined) return { refused };
     return {
       operation: of.operation,
       payload: of.build?.(request) ?? payload,
-      component: of.component(request),
       onResult: (result) => answered(of, result, request, behind),
       onFailure: (failure) => of.failed(failure, request),
     };
@@ -135,6 +148,11 @@ export function read<Desc extends DescMessage>(
   } catch {
     return undefined;
   }
+}
+
+/** What a method is called in policies and metrics, the same behind every door. */
+export function operationOf({ path }: Method): string {
+  return path.slice(path.lastIndexOf('/') + 1).replace(/Alpha1$/, '');
 }
 
 /** Services of the APIs, as paths begin. */

@@ -61,6 +61,7 @@ function secretMethod(
     request,
     malformed: { code: Code.INVALID_ARGUMENT, message: NOT_PROTOBUF },
     component: (asked) => of(asked).storeName,
+    subject: (asked) => of(asked).key,
     check: (asked, behind): Refused | undefined => {
       const { storeName } = of(asked);
       if (behind.find(SECRET, storeName) !== undefined) return undefined;

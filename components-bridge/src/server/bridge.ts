@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { configHash } from '../config/hash.js';
 import { streamsSocket } from '../config/sockets.js';
 import type { ComponentConfig, ListenAddress, RuntimeConfig } from '../config/types.js';
+import { Policy } from '../policy/policy.js';
 import { ActuatorService } from '../primitives/actuator/service.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
@@ -99,6 +100,7 @@ export class Bridge {
   readonly #calls: CallWatch;
   /** If it serves doors itself. */
   #doors: DoorServer | undefined;
+  readonly #policy: Policy;
   readonly #watches: Watches;
   readonly #configuration: ConfigurationService;
   readonly #live: LiveAnswers;
@@ -115,6 +117,7 @@ export class Bridge {
   constructor(private readonly options: BridgeOptions) {
     const { config, log, secrets, version, gid, share } = options;
     this.#config = config;
+    this.#policy = new Policy(config);
     this.socketPath = options.socketPath ?? join(config.dataDir, 'session.sock');
     this.#names = { version, configVersion: configHash(config) };
     const backends = new Backends(secrets);
@@ -276,6 +279,7 @@ export class Bridge {
     this.#doors = openDoors({
       address: listen,
       apiTokens: listen.apiTokens,
+      policy: this.#policy,
       registry: this.#registry,
       catalog,
       version,
@@ -304,6 +308,7 @@ export class Bridge {
    */
   async apply(config: RuntimeConfig, options: ApplyOptions): Promise<Applied[]> {
     this.#config = config;
+    this.#policy.use(config);
     this.options.secrets.addComponents(config.components);
     const applied = await this.#registry.apply(config.components, options);
     // Another configuration may have come while this one was waited for.
@@ -318,11 +323,6 @@ export class Bridge {
 
   health(): ComponentHealth[] {
     return this.#registry.health();
-  }
-
-  /** Where it serves doors itself, if it does. */
-  get doors(): ListenAddress | undefined {
-    return this.#doors?.address;
   }
 
   /** Lets the calls in hand finish, `graceMs` at most, then closes everything. See `SessionServer.drain`. */

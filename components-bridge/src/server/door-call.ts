@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 
-import type { Policy } from '../doors/admit.js';
+import type { Gate } from '../doors/admit.js';
 import type { Answer, Behind, Step, UnaryMethod } from '../doors/method.js';
 import type { Refused } from '../doors/refused.js';
 import { Code, OperationError } from '../primitives/errors.js';
@@ -30,7 +30,7 @@ const CALL_BYTES = 4_096;
 export interface DoorSite {
   behind: Behind;
   handlers: ReadonlyMap<string, Handler>;
-  policy: Policy;
+  gate: Gate;
   budget: DoorBudget;
   limits: { messageBytes: number; deadlineMs: number };
   watch: CallWatch;
@@ -102,17 +102,13 @@ export class DoorCall {
       this.#refuse(message);
       return;
     }
-    const step = this.method.start(message, this.site.behind);
+    const { gate, behind } = this.site;
+    const step = this.method.start(message, behind, (component, name) =>
+      gate.admit(this.method, component, name),
+    );
     if ('refused' in step) this.#refuse(step.refused);
-    else if ('answer' in step) this.#admitted('', () => this.#answer(step.answer));
-    else this.#admitted(step.component, () => void this.#ask(step));
-  }
-
-  #admitted(component: string, go: () => void): void {
-    const { headers, method } = this;
-    const refused = this.site.policy.admit({ headers, method, component });
-    if (refused === undefined) go();
-    else this.#refuse(refused);
+    else if ('answer' in step) this.#answer(step.answer);
+    else void this.#ask(step);
   }
 
   async #ask(step: Extract<Step, { operation: string }>): Promise<void> {

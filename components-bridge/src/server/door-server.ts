@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 
 import type { ListenAddress } from '../config/types.js';
-import type { Policy } from '../doors/admit.js';
+import type { Gate } from '../doors/admit.js';
 import { HEALTH } from '../doors/health.js';
 import type { Behind, Method, StreamMethod } from '../doors/method.js';
 import { clip } from '../doors/refused.js';
@@ -44,7 +44,7 @@ export interface DoorServerOptions {
   methods: ReadonlyMap<string, Method>;
   services: readonly Service[];
   behind: Behind;
-  policy: Policy;
+  gate: Gate;
   limits: {
     messageBytes: number;
     operations: number;
@@ -77,13 +77,13 @@ export class DoorServer {
   #onIdle: () => void = () => undefined;
 
   constructor(private readonly options: DoorServerOptions) {
-    const { services, behind, policy, limits, calls } = options;
+    const { services, behind, gate, limits, calls } = options;
     this.#streams = new Map(services.flatMap(({ streams }) => [...(streams ?? [])]));
     this.#budget = new DoorBudget(limits);
     this.#site = {
       behind,
       handlers: new Map(services.flatMap(({ handlers }) => [...handlers])),
-      policy,
+      gate,
       budget: this.#budget,
       limits,
       watch: calls,
@@ -124,7 +124,7 @@ export class DoorServer {
    * @throws AddressInUseError if it cannot be had
    */
   async start(replace = false): Promise<void> {
-    const { log, policy, address } = this.options;
+    const { log, gate, address } = this.options;
     const until = performance.now() + (replace ? REPLACE_MS : 0);
     while (!(await this.#listen(performance.now() >= until))) {
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
@@ -133,7 +133,7 @@ export class DoorServer {
     this.#pings.unref();
     const { host, port } = this.address;
     log.info({ host, port }, 'serving the Layotto and Dapr gRPC doors');
-    if (!policy.guarded && !/^(127\.|::1$)/.test(address.host)) {
+    if (!gate.guarded && !/^(127\.|::1$)/.test(address.host)) {
       log.warn({ host }, 'whoever reaches this address may call: set DAPR_API_TOKEN, or listen on 127.0.0.1');
     }
   }
@@ -232,15 +232,15 @@ export class DoorServer {
 
   /** Why a call is refused by its head alone. */
   #refusal(path: string, method: Method | undefined, headers: IncomingHttpHeaders): Refused | undefined {
-    const { policy, behind } = this.options;
-    const denied = policy.checkHead(headers, path.startsWith(HEALTH));
+    const { gate, behind } = this.options;
+    const denied = gate.checkHead(headers, path.startsWith(HEALTH));
     if (denied !== undefined) return denied;
     if (method === undefined) return { code: Code.UNIMPLEMENTED, message: unservedText(path, clip(path)) };
     if (this.#leaving.signal.aborted) return LEAVING;
-    if (method.kind === 'unary') return undefined;
+    const notAdmitted = gate.admit(method);
+    if (notAdmitted !== undefined || method.kind === 'unary') return notAdmitted;
     const { unserved, primitive } = method;
-    if (unserved !== undefined && !behind.serves(primitive)) return unserved;
-    return policy.admit({ headers, method });
+    return unserved !== undefined && !behind.serves(primitive) ? unserved : undefined;
   }
 
   #openStream(http2: ServerHttp2Stream, headers: IncomingHttpHeaders, method: StreamMethod): void {

@@ -1,9 +1,10 @@
 import type { Logger } from 'pino';
 
 import type { CatalogEntry, ComponentConfig, ListenAddress, RuntimeConfig } from '../config/types.js';
-import { Policy } from '../doors/admit.js';
+import { Gate } from '../doors/admit.js';
 import type { Behind } from '../doors/method.js';
 import { doorMethods } from '../doors/methods.js';
+import type { Policy } from '../policy/policy.js';
 import type { Service } from '../primitives/handler.js';
 import type { ComponentRegistry } from '../primitives/registry.js';
 import type { CallWatch } from './calls.js';
@@ -13,6 +14,8 @@ export interface DoorsOptions {
   address: ListenAddress;
   /** Tokens of which callers must present one; none are needed if it is empty. */
   apiTokens: readonly string[];
+  /** What the app may do. */
+  policy: Policy;
   registry: ComponentRegistry;
   catalog: readonly CatalogEntry[];
   /** The runtime's version. */
@@ -26,7 +29,7 @@ export interface DoorsOptions {
 
 /** Puts the doors together that the bridge serves itself. Nothing else of the bridge imports them. */
 export function openDoors(options: DoorsOptions): DoorServer {
-  const { address, apiTokens, registry, catalog, version, config, services, log, calls } = options;
+  const { address, apiTokens, policy, registry, catalog, version, config, services, log, calls } = options;
   const known = new Map(catalog.map(({ type, capabilities }) => [type, capabilities]));
   const capabilities = ({ type }: ComponentConfig): readonly string[] => known.get(type) ?? [];
   const behind: Behind = {
@@ -34,7 +37,7 @@ export function openDoors(options: DoorsOptions): DoorServer {
     serves: (primitive) => registry.serves(primitive),
     can: (component, capability) => capabilities(component).includes(capability),
   };
-  const { listen, limits } = config();
+  const { app, listen, limits } = config();
   return new DoorServer({
     address,
     methods: doorMethods({
@@ -45,7 +48,7 @@ export function openDoors(options: DoorsOptions): DoorServer {
     }),
     services,
     behind,
-    policy: new Policy({ hosts: listen.hosts, apiTokens }),
+    gate: new Gate({ hosts: listen.hosts, apiTokens }, policy, app.id),
     limits,
     log,
     calls,

@@ -100,7 +100,7 @@ describe('layotto bridge --listen', () => {
       .replace('port_value: 34904', `port_value: ${lab.port}`);
     const { path } = await envoyBinary({ log: () => undefined });
     const file = lab.file('envoy.yaml', yaml ?? '');
-    const envoy = new Process('envoy', path, ['-c', file, '--use-dynamic-base-id', '--concurrency', '1']);
+    const envoy = new Process('envoy', path, ['-c', file, '--disable-hot-restart', '--concurrency', '1']);
     try {
       const raw = await eventually('Envoy listens, and has asked after health', async () => {
         if (envoy.exitCode !== undefined) throw new Error(envoy.tail());
@@ -115,10 +115,13 @@ describe('layotto bridge --listen', () => {
       await layotto.state.save({ storeName, states: { key: 'a', value: 'one' } });
       const parts = Array.from({ length: 20 }, (_, i) => Buffer.alloc(50_000, String(i % 10)));
       await layotto.file.put({ storeName: 'local', name: 'f', stream: Readable.from(parts) });
-      const got: Uint8Array[] = [];
-      const reading = await layotto.file.get({ storeName: 'local', name: 'f' });
-      for await (const part of reading as AsyncIterable<Uint8Array>) got.push(part);
-      expect(Buffer.concat(got).equals(Buffer.concat(parts))).toBe(true);
+      // The client's put returns when it has sent, not when the file is there.
+      await eventually('the file is there, whole', async () => {
+        const got: Uint8Array[] = [];
+        const reading = await layotto.file.get({ storeName: 'local', name: 'f' });
+        for await (const part of reading as AsyncIterable<Uint8Array>) got.push(part);
+        return Buffer.concat(got).equals(Buffer.concat(parts));
+      });
       (layotto as unknown as { _runtime: { close(): void } })._runtime.close();
       const dapr = new DaprClient({
         daprHost: '127.0.0.1',

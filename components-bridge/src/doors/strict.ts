@@ -85,7 +85,7 @@ class Reader {
       const kind = kinds.get(field);
       if (kind === undefined) this.#skip(field, wire, end, MAX_DEPTH - depth);
       // The filter passes over it, and then the bridge could not read it.
-      else if (kind.wire !== wire) throw new Malformed();
+      else if ((kind.wire as number) !== wire) throw new Malformed();
       else this.#value(kind, end, depth);
     }
   }

@@ -11,6 +11,7 @@ import {
   BUSY,
   EXPIRED,
   framed,
+  isGone,
   open,
   refuse,
   RESULT_TOO_LARGE,
@@ -150,7 +151,7 @@ export class DoorCall {
     // Given back when the caller has taken it, or is gone.
     this.#held += message.length;
     this.#finished(0);
-    if (this.http2.destroyed) return;
+    if (isGone(this.http2)) return;
     open(this.http2, () => undefined, headers);
     this.http2.end(framed(message));
   }

@@ -69,6 +69,11 @@ export function framed(message: Uint8Array): Buffer {
   return frame;
 }
 
+/** Whether nothing can be sent on a stream any more: what Node throws then would be nobody's to catch. */
+export function isGone(http2: ServerHttp2Stream): boolean {
+  return http2.destroyed || http2.closed;
+}
+
 /** Opens an answer that has messages; `end` of the stream is then followed by `status`. */
 export function open(
   http2: ServerHttp2Stream,
@@ -77,6 +82,7 @@ export function open(
 ): void {
   http2.respond({ ...HEAD, ...bytesOf(headers) }, { waitForTrailers: true });
   http2.on('wantTrailers', () => {
+    if (isGone(http2)) return;
     http2.sendTrailers(trailers(status()));
     finish(http2);
   });
@@ -84,7 +90,7 @@ export function open(
 
 /** Ends a call that has had no message by its status alone. */
 export function refuse(http2: ServerHttp2Stream, refused: Refused): void {
-  if (http2.destroyed || http2.headersSent) return;
+  if (isGone(http2) || http2.headersSent) return;
   http2.respond({ ...HEAD, ...bytesOf(refused.headers ?? {}), ...trailers(refused) }, { endStream: true });
   finish(http2);
 }
@@ -95,6 +101,7 @@ export function refuseHttp(
   status: number,
   headers: Record<string, string> = {},
 ): void {
+  if (isGone(http2)) return;
   http2.respond({ ':status': status, ...headers }, { endStream: true });
   finish(http2);
 }
@@ -110,7 +117,7 @@ function trailers(refused: Refused | undefined): Record<string, string> {
   const { code, message, details } = refused;
   return {
     'grpc-status': String(code),
-    ...(message === '' ? {} : { 'grpc-message': grpcMessage(message) }),
+    ...(message === '' ? {} : { 'grpc-message': grpcMessage(message).replace(/^ | $/g, '%20') }),
     ...(details === undefined
       ? {}
       : { 'grpc-status-details-bin': Buffer.from(details).toString('base64').replace(/=+$/, '') }),

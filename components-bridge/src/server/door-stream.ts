@@ -6,7 +6,7 @@ import type { Call } from '../primitives/call.js';
 import { Code, OperationError } from '../primitives/errors.js';
 import type { MessageStream, StreamHandler } from '../primitives/stream.js';
 import type { DoorSite } from './door-call.js';
-import { COMPRESSED, EXPIRED, framed, open, refuse, timeoutMs } from './door-reply.js';
+import { COMPRESSED, EXPIRED, framed, isGone, open, refuse, timeoutMs } from './door-reply.js';
 import { FrameError } from './frame.js';
 import { MessageReader } from './message-reader.js';
 import { endDoubtMs } from './served-stream.js';
@@ -15,6 +15,8 @@ import { endDoubtMs } from './served-stream.js';
 const MESSAGE_SLACK = 64 * 1024;
 
 const IDLE: Refused = { code: Code.DEADLINE_EXCEEDED, message: 'stream timeout' };
+
+const CANCELLED = 'the call was cancelled';
 
 interface Waiting<Value> {
   resolve: (value: Value) => void;
@@ -82,6 +84,7 @@ export class DoorStream implements MessageStream {
       throw new OperationError(Code.RESOURCE_EXHAUSTED, text);
     }
     this.#idle?.refresh();
+    if (isGone(this.http2)) throw new OperationError(Code.CANCELLED, CANCELLED);
     if (!this.http2.headersSent) open(this.http2, () => this.#status);
     if (this.http2.write(framed(message))) return;
     await new Promise<void>((resolve, reject) => {
@@ -139,7 +142,7 @@ export class DoorStream implements MessageStream {
   }
 
   #closed(): void {
-    this.#stop(new OperationError(Code.CANCELLED, 'the call was cancelled'));
+    this.#stop(new OperationError(Code.CANCELLED, CANCELLED));
     if (this.#over) return;
     this.#over = true;
     this.site.over(this.method.path.slice(1), Code.CANCELLED);
@@ -172,7 +175,7 @@ export class DoorStream implements MessageStream {
     this.#over = true;
     this.#status = refused;
     this.site.over(this.method.path.slice(1), refused?.code ?? 0);
-    if (this.http2.destroyed) return;
+    if (isGone(this.http2)) return;
     if (!this.http2.headersSent && refused !== undefined) {
       refuse(this.http2, refused);
       return;

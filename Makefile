@@ -1,17 +1,19 @@
 # Targets for people; what they do stands in scripts/ and tools/.
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help install build demo example test test-java conformance fuzz lint format generate bench profile clean
+.PHONY: help install build demo example test test-java compat-envoy oci verify-oci conformance fuzz lint format generate bench profile clean
 
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 STORE ?= embedded
 PORT ?= 34904
+export BASE
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  options: STORE=redis and PORT=N for demo and example, NAME=x for example'
-	@echo '           BACKEND=redis for conformance'
+	@echo '           BACKEND=redis for conformance, VERSION=1.36.4 for compat-envoy'
+	@echo '           BASE=FOLDER for oci'
 	@echo '           DOOR=x, SEED=N, COUNT=N, FROM=N and SECONDS=N for fuzz'
 
 install: ## install the npm packages, if the lock file asks for others than are there
@@ -32,6 +34,15 @@ test: build ## every check and test; ends with "N passed, N failed"
 
 test-java: install ## Apollo's own Java clients against our stand-in for Apollo; needs a JDK and Maven
 	@node --no-warnings --import ./scripts/lib/typescript.mjs scripts/test-java.mjs
+
+compat-envoy: build ## the suites in which Envoy takes part, on every version it may have
+	@node scripts/compat-envoy.mjs "$(VERSION)"
+
+oci: build ## OCI image layouts of modules and bridge into dist/oci, without Docker
+	@node --no-warnings --import ./scripts/lib/typescript.mjs scripts/oci.mjs
+
+verify-oci: oci ## what `make oci` made, by the code of Istio's agent; needs Go
+	@node scripts/verify-oci.mjs
 
 conformance: build ## run the conformance suites, of one backend or of all
 	@node --no-warnings scripts/conformance.mjs "$(BACKEND)"

@@ -96,7 +96,7 @@ export abstract class AnsweredCall extends HttpContext {
     const component = exchange.component;
     const index =
       component !== null ? component.index : exchange.componentUnknown ? UNKNOWN_COMPONENT : NO_COMPONENT;
-    this.runtime.calls.called(this.door.routeOf(exchange), index, code, elapsed);
+    this.runtime.called(this.door.routeOf(exchange), index, code, elapsed);
     return elapsed;
   }
 

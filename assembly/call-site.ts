@@ -5,9 +5,11 @@ import { NearCache } from './cache/near-cache';
 import { Configuration } from './config/configuration';
 import { Background, Listener, Tally } from './dialects/background';
 import { Door } from './dialects/door';
+import { Route } from './dialects/router';
 import { HttpContext, RootContext } from './host/context';
 import { ByteWriter } from './wire/bytes';
 import { CallMetrics } from './metrics/call-metrics';
+import { FilterLog } from './metrics/filter-log';
 import { PolicyStage } from './policy/stage';
 import { Budget } from './session/budget';
 import { Operation } from './session/operation';
@@ -16,6 +18,7 @@ import { View } from './wire/view';
 
 export abstract class CallSite extends RootContext implements Background {
   readonly calls: CallMetrics;
+  readonly log: FilterLog = new FilterLog();
   /** What every call and stream passes; made anew when the configuration has been read. */
   policy: PolicyStage;
   /** Messages and bodies refused for their length, either way. */
@@ -43,6 +46,18 @@ export abstract class CallSite extends RootContext implements Background {
 
   readonly tally: Tally = new Tally();
 
+  /**
+   * Counts a call or stream that is over, and says so if that is wanted.
+   *
+   * @param component index in the configuration, NO_COMPONENT or UNKNOWN_COMPONENT
+   * @param code what the caller got: a google.rpc.Code, or an HTTP status
+   */
+  called(route: Route, component: i32, code: i32, microseconds: i64): void {
+    this.calls.called(route, component, code, microseconds);
+    const name = component >= 0 ? this.configuration.components[component].name : 0;
+    this.log.called(route, name, component, code, microseconds);
+  }
+
   /** Asks the bridge for something that no call waits for. */
   abstract askAlone(method: View, request: ByteWriter, listener: Listener): bool;
 
@@ -51,6 +66,9 @@ export abstract class CallSite extends RootContext implements Background {
 
   /** The bridge could be asked at some time. */
   abstract get started(): bool;
+
+  /** Why the bridge cannot perform a method; no bytes if it can, or nothing is known. */
+  abstract against(method: View): View;
 
   /** Sends an operation to the bridge. */
   abstract submit(operation: Operation): Submitted;

@@ -71,7 +71,7 @@ export class PassedStream extends HttpContext {
     this.site.streams--;
     // Without a status its caller has reset it, or the bridge was lost on the way.
     const code = this.code == NO_STATUS ? <i32>Code.CANCELLED : this.code;
-    this.site.calls.called(this.route, NO_COMPONENT, code, monotonicUs() - this.started);
+    this.site.called(this.route, NO_COMPONENT, code, monotonicUs() - this.started);
   }
 }
 

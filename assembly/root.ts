@@ -6,6 +6,7 @@ import { CallSite } from './call-site';
 import { noteHealth } from './config/component-health';
 import { Configuration } from './config/configuration';
 import { Listener } from './dialects/background';
+import { neededServices } from './dialects/bridge-method';
 import { DaprHttpDoor } from './dialects/dapr-http';
 import { takeRequest } from './dialects/exchange';
 import { GrpcDoor } from './dialects/grpc';
@@ -23,6 +24,7 @@ import { Operation, Waiter } from './session/operation';
 import { PushListener, Session, SessionOptions, Submitted } from './session/session';
 import { ByteWriter } from './wire/bytes';
 import { Invalidation, LiveAnswer, Push } from './wire/gen/layotto/bridge/v1/session';
+import { VERSION } from './version';
 import { View } from './wire/view';
 
 /** While no session is up, the tick looks for one this often (milliseconds). */
@@ -55,6 +57,7 @@ export class Runtime extends CallSite implements PushListener {
   private spare: Array<Call> = [];
   private metrics: RuntimeMetrics | null = null;
   private readonly snapshot: Snapshot = new Snapshot();
+  private linksSaid: i64 = 0;
 
   constructor(id: u32, install: Install) {
     const router = new Router();
@@ -79,13 +82,16 @@ export class Runtime extends CallSite implements PushListener {
       return false;
     }
     const configuration = this.configuration;
+    this.policy = new PolicyStage(configuration);
     const options = new SessionOptions();
     options.smallCluster = configuration.sessionCluster;
     options.largeCluster = configuration.largeCluster;
     options.version = configuration.version;
     options.configVersion = configuration.configVersion;
     options.appId = configuration.appId;
-    this.policy = new PolicyStage(configuration);
+    options.moduleVersion = VERSION;
+    options.needs = neededServices();
+    options.spiffeId = this.policy.ownId;
     this.budget = new Budget(configuration.bytes, configuration.operations);
     this.session = new Session(this, options, this.budget, this);
     if (configuration.keepsAnswers) this.cache = new NearCache(configuration);
@@ -121,6 +127,7 @@ export class Runtime extends CallSite implements PushListener {
     now.largeLinks = session.isUp(true) ? 1 : 0;
     now.linksOpened = session.linksOpened;
     now.linksLost = session.linksLost;
+    this.sayLinks(now);
     now.operations = this.budget.operations;
     now.bytes = this.budget.bytes;
     now.refusedOperations = this.budget.refusedOperations;
@@ -148,6 +155,15 @@ export class Runtime extends CallSite implements PushListener {
     metrics.tell(now);
   }
 
+  /** Says when a link to the bridge has come or gone since it was told last. */
+  private sayLinks(now: Snapshot): void {
+    if (now.linksOpened + now.linksLost == this.linksSaid) return;
+    this.linksSaid = now.linksOpened + now.linksLost;
+    const up = (now.smallLinks + now.largeLinks).toString();
+    const ever = now.linksOpened.toString() + ' were opened and ' + now.linksLost.toString() + ' lost';
+    this.log.say(LogLevel.Debug, 'links to the bridge that are up: ' + up + '; ' + ever);
+  }
+
   createHttpContext(id: u32): HttpContext {
     return this.spare.length > 0 ? this.spare.pop().begin(id) : new Call(id, this);
   }
@@ -166,6 +182,11 @@ export class Runtime extends CallSite implements PushListener {
     return session !== null && session.linksOpened > 0;
   }
 
+  against(method: View): View {
+    const session = this.session;
+    return session === null ? 0 : session.against(method);
+  }
+
   submit(operation: Operation): Submitted {
     const session = this.session;
     return session === null ? Submitted.NoSession : session.submit(operation);
@@ -180,6 +201,8 @@ export class Runtime extends CallSite implements PushListener {
     }
     const health = push.health;
     if (health !== null) noteHealth(this.configuration, health);
+    const logging = push.logging;
+    if (logging !== null) this.log.setLevel(logging.level);
     this.onInvalidation(push.invalidation);
     this.onLiveAnswer(push.answer);
     const live = this.live;

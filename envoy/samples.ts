@@ -25,6 +25,8 @@ export const SAMPLE_CONFIG: RuntimeConfig = {
     deadlineMs: 15_000,
   },
   envoy: { concurrency: 2, metricsPort: 34903 },
+  modules: { slots: 0 },
+  outbound: [],
   lifecycle: { apply: true },
   components: [
     {

@@ -1,6 +1,7 @@
 /**
- * Builds what changed: the bridge, the command and the Envoy generator to dist/ (tsc), and the filter's modules to
- * dist/modules/ (asc), as many at a time as there are processors. When nothing changed it only hashes the sources.
+ * Builds what changed: the bridge, the command and the Envoy generator to dist/ (tsc), the bridge with its packages to
+ * dist/bridge/ (esbuild), and the filter's modules to dist/modules/ (asc), as many at a time as there are processors.
+ * When nothing changed it only hashes the sources.
  *
  * `node scripts/build.mjs [MODULE …]`: these modules only; by default all.
  */
@@ -10,6 +11,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 import { buildModule, moduleNames } from './build-modules.mjs';
+import { bundleBridge } from './lib/bundle.mjs';
 import { filesUnder, root, unlessCurrent } from './lib/tree.mjs';
 
 const FOLDERS = ['components-bridge/src', 'cli/src', 'envoy', 'tools/apollo'];
@@ -22,6 +24,7 @@ const built = await buildAll([
     () => buildModule(name, () => node(['scripts/build-modules.mjs', name], 'ignore')),
   ]),
   ['bridge and command', buildPrograms],
+  ['bridge as one program', buildBridge],
 ]);
 if (built.length > 0) {
   console.log(`built ${built.join(', ')} in ${((Date.now() - started) / 1000).toFixed(1)} s`);
@@ -42,8 +45,7 @@ async function buildAll(steps) {
 }
 
 function buildPrograms() {
-  const isSource = (name) => name.endsWith('.ts') && !name.endsWith('.spec.ts');
-  const sources = FOLDERS.flatMap((folder) => filesUnder(folder, isSource));
+  const sources = FOLDERS.flatMap(sourcesIn);
   const compiled = sources.map((file) => `dist/${file.replace(/\.ts$/, '.js')}`);
   return unlessCurrent({
     stamp: 'dist/.programs.hash',
@@ -54,6 +56,19 @@ function buildPrograms() {
       await node(['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], 'inherit');
     },
   });
+}
+
+function buildBridge() {
+  return unlessCurrent({
+    stamp: 'dist/.bridge.hash',
+    inputs: [...sourcesIn('components-bridge/src'), 'scripts/lib/bundle.mjs', 'package-lock.json'],
+    outputs: ['dist/bridge/main.js', 'dist/.bridge-parts.json'],
+    run: bundleBridge,
+  });
+}
+
+function sourcesIn(folder) {
+  return filesUnder(folder, (name) => name.endsWith('.ts') && !name.endsWith('.spec.ts'));
 }
 
 /** Removes what an earlier build made of sources that are gone; and lets tsc write outputs that were removed. */

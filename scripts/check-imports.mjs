@@ -57,7 +57,7 @@ const MAY_IMPORT = {
     'assembly/refusals.ts',
   ],
   'assembly/version.ts': [],
-  'assembly/root.ts': [...PIPELINE, 'assembly/call-site.ts', 'assembly/pipeline.ts'],
+  'assembly/root.ts': [...PIPELINE, 'assembly/call-site.ts', 'assembly/pipeline.ts', 'assembly/version.ts'],
   'assembly/describe.ts': [...PIPELINE, 'assembly/root.ts', 'assembly/version.ts'],
   'assembly/modules': [...PIPELINE, 'assembly/describe.ts', 'assembly/root.ts'],
   [BRIDGE]: [BRIDGE],

@@ -1,16 +1,15 @@
 /**
- * Builds OCI image layouts into dist/oci, without Docker: `node --import ./scripts/lib/typescript.mjs scripts/oci.mjs`.
- * BASE=FOLDER names a layout that the bridge's image is put on; SOURCE_DATE_EPOCH, SOURCE_REVISION and SOURCE_URL say
+ * Builds OCI image layouts into dist/oci or another folder, without Docker:
+ * `node --import ./scripts/lib/typescript.mjs scripts/oci.mjs [FOLDER]`. BASE=FOLDER names a layout that the bridge's image is put on; SOURCE_DATE_EPOCH, SOURCE_REVISION and SOURCE_URL say
  * what the labels cannot find out. See docs/images.md.
  */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
-import { buildImages, clean } from '../tools/oci/build.js';
+import { buildImages } from '../tools/oci/build.js';
 import { root } from './lib/tree.mjs';
 
-const output = join(root, 'dist/oci');
+const output = process.argv[2] === undefined ? join(root, 'dist/oci') : resolve(process.argv[2]);
 try {
-  clean(output);
   await buildImages({
     root,
     output,

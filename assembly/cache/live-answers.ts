@@ -17,17 +17,14 @@ import { allocate, release } from '../host/memory';
 import { getSharedU64, setSharedU64 } from '../host/shared-data';
 import { ByteWriter } from '../wire/bytes';
 import { View, viewEquals, viewLen, viewPtr } from '../wire/view';
+import { Pinned } from './pinned';
 
 /** What an answer takes beside its bytes and its request's, about. */
 const OVERHEAD: i32 = 256;
 const SLASH: u8 = 0x2f;
 
 /** An answer, and the request that it answers. */
-export class LiveAnswer {
-  /** Exchanges that are sending it. */
-  pins: i32 = 0;
-  /** No longer here; its memory goes with the last pin. */
-  dropped: bool = false;
+export class LiveAnswer extends Pinned {
   /** Given since the search for something to give up came by. */
   used: bool = true;
 
@@ -40,7 +37,9 @@ export class LiveAnswer {
     public id: u32,
     /** When it was last known to be right, in microseconds of the monotonic clock. */
     public currentAt: i64,
-  ) {}
+  ) {
+    super();
+  }
 
   get size(): i32 {
     return viewLen(this.payload) + this.request.length + OVERHEAD;
@@ -50,17 +49,7 @@ export class LiveAnswer {
     return this.component == component && viewEquals(this.request.view(), request);
   }
 
-  unpin(): void {
-    this.pins--;
-    if (this.dropped && this.pins == 0) this.free();
-  }
-
-  drop(): void {
-    this.dropped = true;
-    if (this.pins == 0) this.free();
-  }
-
-  private free(): void {
+  protected free(): void {
     release(this.payload);
     this.request.free();
   }
@@ -145,7 +134,7 @@ export class LiveAnswers {
     if (substitute) this.substitutes++;
     else this.hits++;
     answer.used = true;
-    answer.pins++;
+    answer.pin();
     return answer;
   }
 

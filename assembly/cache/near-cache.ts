@@ -14,6 +14,7 @@ import { release } from '../host/memory';
 import { getSharedU64, setSharedU64 } from '../host/shared-data';
 import { ByteWriter } from '../wire/bytes';
 import { View, viewEquals, viewLen, viewPtr } from '../wire/view';
+import { Pinned } from './pinned';
 
 /** Entries at most: a key has one place, and whoever comes later takes it. A power of two. */
 const PLACES: i32 = 4096;
@@ -24,12 +25,7 @@ const OVERHEAD: i32 = 160;
 const SLASH: u8 = 0x2f;
 
 /** An answer that is kept. */
-export class Entry {
-  /** Exchanges that are sending it. */
-  pins: i32 = 0;
-  /** No longer in the cache; its memory goes with the last pin. */
-  dropped: bool = false;
-
+export class Entry extends Pinned {
   constructor(
     readonly component: i32,
     readonly key: ByteWriter,
@@ -40,7 +36,9 @@ export class Entry {
     readonly stamp: u64,
     /** When it was asked for, in microseconds of the monotonic clock. */
     readonly askedAt: i64,
-  ) {}
+  ) {
+    super();
+  }
 
   get size(): i32 {
     return viewLen(this.buffer) + this.key.length + OVERHEAD;
@@ -50,18 +48,7 @@ export class Entry {
     return this.component == component && viewEquals(this.key.view(), key);
   }
 
-  /** Lets go of a pin, and of the memory if nobody needs it any more. */
-  unpin(): void {
-    this.pins--;
-    if (this.dropped && this.pins == 0) this.free();
-  }
-
-  drop(): void {
-    this.dropped = true;
-    if (this.pins == 0) this.free();
-  }
-
-  private free(): void {
+  protected free(): void {
     release(this.buffer);
     this.key.free();
   }
@@ -112,7 +99,7 @@ export class NearCache {
       return null;
     }
     this.hits++;
-    entry.pins++;
+    entry.pin();
     return entry;
   }
 
@@ -134,7 +121,7 @@ export class NearCache {
     if (this.places.length == 0) this.places = new Array<Entry | null>(PLACES);
     this.places[place] = entry;
     this.bytes += entry.size;
-    entry.pins++;
+    entry.pin();
     return entry;
   }
 

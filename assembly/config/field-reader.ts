@@ -52,13 +52,15 @@ export class FieldReader {
 
   texts(key: string): Array<View> {
     const values: Array<View> = [];
-    if (this.json.peek() != JsonKind.ARRAY) {
-      this.wrong(key, 'an array of strings');
-      return values;
-    }
-    this.json.enterArray();
+    if (!this.list(key)) return values;
     while (this.json.nextItem()) values.push(this.text(key));
     return values;
+  }
+
+  list(key: string): bool {
+    if (this.json.peek() == JsonKind.ARRAY) return this.json.enterArray();
+    this.wrong(key, 'an array');
+    return false;
   }
 
   object(key: string): bool {

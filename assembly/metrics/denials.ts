@@ -1,27 +1,33 @@
-// What the policy's rules have denied.
+// What the policy has refused: by its rules, and by its limits.
 
-import { Policy } from '../config/policy';
 import { Counter } from '../host/metrics';
 import { ByteWriter } from '../wire/bytes';
+import { View } from '../wire/view';
 import { writeLabel } from './call-metrics';
 
-/** Counts by rule; the tick hands them to the host. */
+/** Counts by name; the tick hands them to the host. */
 export class Denials {
-  /** By a rule's index; the last one is for the policy's default. */
   private readonly counts: Array<i64> = [];
   private readonly counters: Array<Counter | null> = [];
   private readonly touched: Array<i32> = [];
 
-  constructor(private readonly policy: Policy) {
-    for (let i = 0; i <= policy.rules.length; i++) {
+  /**
+   * @param metric the metric's name and its label's, up to the label's value
+   * @param names the label's values
+   */
+  constructor(
+    private readonly metric: string,
+    private readonly names: Array<View>,
+  ) {
+    for (let i = 0; i < names.length; i++) {
       this.counts.push(0);
       this.counters.push(null);
     }
   }
 
-  /** @param rule index of a rule; below 0: the default */
-  count(rule: i32): void {
-    const at = rule < 0 ? this.policy.rules.length : rule;
+  /** @param at index of a name; below 0: the last */
+  count(at: i32): void {
+    if (at < 0) at = this.names.length - 1;
     if (this.counts[at] == 0) this.touched.push(at);
     this.counts[at] = this.counts[at] + 1;
   }
@@ -40,9 +46,8 @@ export class Denials {
     const known = this.counters[at];
     if (known !== null) return known;
     const name = new ByteWriter();
-    name.text('layotto_policy_denials_total;rule=');
-    if (at < this.policy.rules.length) writeLabel(name, this.policy.rules[at].name);
-    else name.text('default');
+    name.text(this.metric);
+    writeLabel(name, this.names[at]);
     const counter = new Counter(name.view());
     name.free();
     this.counters[at] = counter;

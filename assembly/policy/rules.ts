@@ -65,6 +65,13 @@ export function decide(policy: Policy, caller: Caller, subject: Subject, strict:
   return policy.denies && !probe ? BY_DEFAULT : ALLOWED;
 }
 
+/** Whether a limit counts a call, of which everything is known that will be. */
+export function concerns(rule: PolicyRule, caller: Caller, subject: Subject): bool {
+  if (rule.primitives.length == 0 && isProbe(subject.primitive, subject.operation)) return false;
+  if (!isAbout(rule, subject.primitive, subject.operation) || !isFor(rule, caller)) return false;
+  return matches(rule, subject) == Match.Yes;
+}
+
 /** Questions about health: a default, or a rule that does not name their primitive, must not make an app look dead. */
 function isProbe(primitive: View, operation: View): bool {
   if (viewEquals(primitive, HEALTH)) return true;

@@ -2,10 +2,11 @@
 // by and whoever answers it. The pipeline asks it three times: about the request's
 // head (`access`), when it is known which operation it is (`enter`), and when the
 // primitive has read the request (`leave`). In between, the primitive gets a
-// component only through `admits`. Limits of calls belong here too, after the rules.
+// component only through `admits`. What the rules allow takes a token of each limit
+// that is about it (`spend`).
 
 import { Configuration } from '../config/configuration';
-import { Policy } from '../config/policy';
+import { Policy, PolicyRule } from '../config/policy';
 import { Code } from '../dialects/codes';
 import { Door } from '../dialects/door';
 import { clip, Exchange, Step } from '../dialects/exchange';
@@ -18,12 +19,17 @@ import { ByteWriter } from '../wire/bytes';
 import { literal, View, viewLen, viewOf } from '../wire/view';
 import { checkAccess } from './access';
 import { identify, ownIdentity } from './identity';
+import { RateLimits } from './rate-limits';
 import { ALLOWED, Caller, decide, Subject } from './rules';
 
 /** Tells the bridge who opens a stream. */
 const CALLER = literal('x-layotto-caller');
 
 const FIRST_ERROR: i32 = 400;
+const DEFAULT = literal('default');
+const DENIED = 'layotto_policy_denials_total;rule=';
+const LIMITED = 'layotto_rate_limit_refusals_total;limit=';
+const RETRY_AFTER = literal('retry-after');
 
 export class PolicyStage extends Gate {
   private readonly caller: Caller = new Caller();
@@ -31,6 +37,8 @@ export class PolicyStage extends Gate {
   private readonly own: ArrayBuffer | null;
   private readonly policy: Policy | null;
   private readonly denials: Denials | null;
+  private readonly limits: RateLimits | null;
+  private readonly limited: Denials | null;
   private readonly asksWho: bool;
   /** Which rule denied when the rules were asked last. */
   private rule: i32 = ALLOWED;
@@ -39,9 +47,20 @@ export class PolicyStage extends Gate {
     super();
     const policy = configuration.policy;
     this.policy = policy;
-    this.denials = policy === null ? null : new Denials(policy);
+    this.denials = policy === null ? null : new Denials(DENIED, namesOf(policy.rules).concat([DEFAULT]));
+    const limited = policy !== null && policy.limits.length > 0;
+    this.limits = limited ? new RateLimits(policy!.limits) : null;
+    this.limited = limited
+      ? new Denials(LIMITED, namesOf(policy!.limits.map<PolicyRule>((limit) => limit.rule)))
+      : null;
     this.asksWho = policy !== null && policy.asksWho;
     this.own = policy !== null && this.asksWho ? ownIdentity(policy) : null;
+  }
+
+  /** SPIFFE id of the workload that this Envoy is beside, if a rule asks who calls; good as long as this stage. */
+  get ownId(): View {
+    const own = this.own;
+    return own === null ? 0 : viewOf(own);
   }
 
   /** Whether who calls may call at all: no browsers, no foreign hosts, and the API token. The refusal is filled in. */
@@ -83,23 +102,51 @@ export class PolicyStage extends Gate {
     if (policy === null) return true;
     const name = this.subject.component;
     if (!exchange.denied) {
-      if (exchange.componentAsked || (step == Step.Answer && isRefusal(exchange))) return true;
+      // A refusal of the primitive's own costs nothing.
+      if (step == Step.Answer && isRefusal(exchange)) return true;
+      if (exchange.componentAsked) return this.spend(door, exchange);
       this.subjectOf(exchange);
-      if (this.ask(policy, exchange, exchange.remote)) return true;
+      if (this.ask(policy, exchange, exchange.remote)) return this.spend(door, exchange);
     }
     exchange.reply.reset();
     this.refuse(door, exchange, exchange.denied ? name : 0);
     return false;
   }
 
+  /**
+   * Takes what the limits ask of a call, or of a stream, whose component is not known here: limits that name components
+   * do not count it. The refusal is filled in.
+   */
+  spend(door: Door, exchange: Exchange): bool {
+    const limits = this.limits;
+    if (limits === null) return true;
+    const at = limits.take(this.caller, this.subject);
+    if (at < 0) return true;
+    const limited = this.limited;
+    if (limited !== null) limited.count(at);
+    exchange.reply.reset();
+    const w = exchange.writer();
+    w.text('too many calls: the limit "');
+    w.raw(this.policy!.limits[at].rule.name);
+    w.text('" of the policy is met; try again in ');
+    w.decimal(limits.waitMs);
+    w.text(' ms');
+    door.refuse(exchange, Code.RESOURCE_EXHAUSTED, w.view());
+    // RFC 9110, 10.2.3: whole seconds.
+    const seconds = exchange.writer();
+    seconds.decimal((limits.waitMs + 999) / 1000);
+    exchange.reply.headers.add(RETRY_AFTER, seconds.view());
+    return false;
+  }
+
   /** Tells the bridge who calls, of a stream that passes to it. What the caller has said of that itself is dropped. */
   vouch(exchange: Exchange): void {
     if (exchange.headers.has(CALLER)) removeHeader(HeaderMap.RequestHeaders, CALLER);
-    const own = this.own;
-    if (!exchange.remote && own === null) return;
+    const id = exchange.remote ? exchange.caller : this.ownId;
+    if (!exchange.remote && id == 0) return;
     const w = exchange.writer();
-    w.text(exchange.remote ? 'remote ' : 'own ');
-    w.raw(exchange.remote || own === null ? exchange.caller : viewOf(own));
+    w.text(exchange.remote ? 'remote:' : 'own:');
+    w.raw(id);
     addHeader(HeaderMap.RequestHeaders, CALLER, w.view());
   }
 
@@ -107,6 +154,8 @@ export class PolicyStage extends Gate {
   tell(): void {
     const denials = this.denials;
     if (denials !== null) denials.flush();
+    const limited = this.limited;
+    if (limited !== null) limited.flush();
   }
 
   /** Of a call that names no component, and asks for nothing that it has not named. */
@@ -125,8 +174,7 @@ export class PolicyStage extends Gate {
   private ask(policy: Policy, exchange: Exchange, strict: bool): bool {
     const caller = this.caller;
     caller.app = exchange.remote ? 0 : this.configuration.appId;
-    const own = this.own;
-    caller.spiffe = exchange.remote ? exchange.caller : own === null ? 0 : viewOf(own);
+    caller.spiffe = exchange.remote ? exchange.caller : this.ownId;
     this.rule = decide(policy, caller, this.subject, strict);
     return this.rule == ALLOWED;
   }
@@ -177,6 +225,10 @@ export class PolicyStage extends Gate {
       w.text('"');
     }
   }
+}
+
+function namesOf(rules: Array<PolicyRule>): Array<View> {
+  return rules.map<View>((rule) => rule.name);
 }
 
 function isRefusal(exchange: Exchange): bool {

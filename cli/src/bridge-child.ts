@@ -10,7 +10,15 @@ import { endWithUs } from './watchdog.js';
  * Options of Node for the bridge. Its garbage is short-lived; with the default of 16 MiB for it, a bridge that was busy
  * once keeps 28 MB more, and calls cost no less.
  */
-export const BRIDGE_NODE_OPTIONS: readonly string[] = ['--max-semi-space-size=2'];
+export const BRIDGE_NODE_OPTIONS: readonly string[] = ['--max-semi-space-size=1'];
+
+/**
+ * How the bridge is started. glibc keeps free memory for each of several arenas; a program with one busy thread needs
+ * one.
+ */
+export function bridgeStart(): { execArgv: string[]; env: NodeJS.ProcessEnv } {
+  return { execArgv: [...BRIDGE_NODE_OPTIONS], env: { MALLOC_ARENA_MAX: '1', ...process.env } };
+}
 
 /** What became of one component that was applied. */
 export interface Applied {
@@ -80,7 +88,7 @@ export class BridgeChild {
     const child = fork(program, [...args], {
       detached: true,
       stdio: ['ignore', log, log, 'ipc'],
-      execArgv: [...BRIDGE_NODE_OPTIONS],
+      ...bridgeStart(),
     });
     closeSync(log);
     this.#child = child;

@@ -26,7 +26,7 @@ export function findInstallation(): Installation {
   const root = packageRoot(dirname(fileURLToPath(import.meta.url)));
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
   const module = join(root, 'dist/modules/runtime.wasm');
-  const bridge = join(root, 'dist/components-bridge/src/main.js');
+  const bridge = join(root, 'dist/bridge/main.js');
   for (const file of [module, bridge]) {
     if (!existsSync(file)) throw new UserError(`${file} is missing; run "make build" in the project folder`);
   }

@@ -69,7 +69,7 @@ export class Running {
     return {
       run: factsOf(this.parent),
       envoy: find(join(this.dataDir, 'envoy', 'bootstrap.json')),
-      bridge: find(join('components-bridge', 'src', 'main.js')),
+      bridge: find(join('bridge', 'main.js')),
     };
   }
 }

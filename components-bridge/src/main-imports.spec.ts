@@ -9,7 +9,9 @@ import type { StoreServer } from '../../test/support/store-servers.js';
 import { eventually } from '../../test/support/wait.js';
 import { configuration } from '../../test/support/bridge-config.js';
 
-const program = fileURLToPath(new URL('../../dist/components-bridge/src/main.js', import.meta.url));
+const program = fileURLToPath(new URL('../../dist/bridge/main.js', import.meta.url));
+/** The sources that each file of the program was made of. */
+const partsFile = fileURLToPath(new URL('../../dist/.bridge-parts.json', import.meta.url));
 const noting = new URL('../../test/support/module-log.mjs', import.meta.url).href;
 
 /** What a bridge with these components has imported when they are ready: packages, and backends' folders. */
@@ -26,9 +28,11 @@ async function imports(components: Parameters<typeof configuration>[1]): Promise
       return child.log.split('component is ready').length > components.length;
     });
     const urls = (await readFile(log, 'utf8')).split('\n');
+    const parts = JSON.parse(await readFile(partsFile, 'utf8')) as Record<string, string[]>;
+    const sources = urls.flatMap((url) => parts[`dist/${url.split('/dist/')[1]}`] ?? [url]);
     return new Set(
-      urls.flatMap((url) => {
-        const [, name] = /\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url) ?? [];
+      sources.flatMap((url) => {
+        const [, name] = /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url) ?? [];
         const [, backend] = /\/components\/(\w+)\/(?!metadata|field)\w/.exec(url) ?? [];
         return name ?? (backend === undefined ? [] : `components/${backend}`);
       }),

@@ -14,7 +14,7 @@ import { eventually } from '../../test/support/wait.js';
 import { Kind } from './gen/layotto/bridge/v1/session_pb.js';
 import * as pb from './gen/layotto/bridge/v1/state_pb.js';
 
-const program = fileURLToPath(new URL('../../dist/components-bridge/src/main.js', import.meta.url));
+const program = fileURLToPath(new URL('../../dist/bridge/main.js', import.meta.url));
 
 /** The bridge as a process, as it was built. */
 describe('the bridge process', () => {

@@ -9,6 +9,7 @@ import { catalog } from './catalog.js';
 import { asListenAddress } from './config/limits.js';
 import type { RuntimeConfig } from './config/types.js';
 import { watchConfig } from './config/watch.js';
+import { giveBackStartUp } from './memory.js';
 import type { Applied, ApplyOptions } from './primitives/registry.js';
 import type { ComponentHealth } from './primitives/slot.js';
 import { logApplied, Reloads } from './reload.js';
@@ -53,6 +54,9 @@ over without a restart, on SIGHUP too. A configuration that is wrong changes not
 Logs are JSON lines on standard error. Exit codes: 0 after SIGTERM or SIGINT or when another bridge has taken its
 place, 1 if it cannot go on, 2 if its arguments or configuration are wrong, another bridge answers on the socket, or the
 address of --listen is in use.`;
+
+/** How long components are waited for before what starting took is given back. */
+const START_UP_MS = 2_000;
 
 /** How long calls in hand may take after SIGTERM. */
 const GRACE_MS = 4_000;
@@ -260,6 +264,7 @@ async function main(): Promise<void> {
   process.on('message', (message) => void asked(message as Request));
   report({ type: 'ready', socket: bridge.socketPath });
   log.info({ socket: bridge.socketPath, app: config.app.id, config: config.source }, 'serving sessions');
+  void bridge.firstTries(START_UP_MS).then(giveBackStartUp);
 
   async function asked(request: Request): Promise<void> {
     if (request.type === 'ping') {

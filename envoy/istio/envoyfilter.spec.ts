@@ -1,7 +1,8 @@
 import { sampleCatalog } from '../../test/support/sample-catalog.js';
 import { SAMPLE_CONFIG } from '../samples.js';
-import { envoyFilterProblems, renderEnvoyFilter } from './envoyfilter.js';
+import { renderEnvoyFilter } from './envoyfilter.js';
 import type { EnvoyFilterOptions } from './envoyfilter.js';
+import { meshProblems } from './options.js';
 
 const options: EnvoyFilterOptions = {
   version: '1.2.3',
@@ -82,6 +83,25 @@ describe('the EnvoyFilter', () => {
     }
   });
 
+  it('takes names from the configuration, and options before them', () => {
+    const mesh = { name: 'runtime', namespace: 'prod', selector: { tier: 'web' } };
+    const config = { ...SAMPLE_CONFIG, mesh };
+    expect(renderEnvoyFilter(config, options)).toMatchObject({
+      metadata: { name: 'runtime', namespace: 'prod' },
+      spec: { workloadSelector: { labels: { tier: 'web' } } },
+    });
+    expect(renderEnvoyFilter(config, { ...options, namespace: 'test' })).toMatchObject({
+      metadata: { name: 'runtime', namespace: 'test' },
+    });
+  });
+
+  it('allows the module what it is told, and restricts nothing if it is told nothing', () => {
+    expect(pluginOf({ capabilities: ['proxy_log', 'proxy_on_tick'] })).toMatchObject({
+      capability_restriction_config: { allowed_capabilities: { proxy_log: {}, proxy_on_tick: {} } },
+    });
+    expect(pluginOf()).not.toHaveProperty('capability_restriction_config');
+  });
+
   it('takes the module from a file or an address', () => {
     expect(pluginOf()).toMatchObject({
       vm_config: { code: { local: { filename: '/var/layotto/runtime.wasm' } } },
@@ -108,16 +128,16 @@ describe('the EnvoyFilter', () => {
     [{ bridgeSocket: 'session.sock' }, 'bridge socket: expected an absolute path'],
     [{ bridgeSocket: `/${'s'.repeat(107)}` }, 'bridge socket: expected an absolute path'],
   ])('refuses %j', (more, expected) => {
-    const problems = envoyFilterProblems(SAMPLE_CONFIG, { ...options, ...more });
+    const problems = meshProblems(SAMPLE_CONFIG, { ...options, ...more });
     expect(problems).toEqual([expect.stringContaining(expected)]);
     expect(() => renderEnvoyFilter(SAMPLE_CONFIG, { ...options, ...more })).toThrow(expected);
   });
 
   it('asks for a selector where the app id cannot be a label', () => {
     const config = { ...SAMPLE_CONFIG, app: { ...SAMPLE_CONFIG.app, id: 'shop!' } };
-    expect(envoyFilterProblems(config, options)).toEqual([
+    expect(meshProblems(config, options)).toEqual([
       expect.stringContaining('it is the app id; give a selector'),
     ]);
-    expect(envoyFilterProblems(config, { ...options, selector: { app: 'shop' } })).toEqual([]);
+    expect(meshProblems(config, { ...options, selector: { app: 'shop' } })).toEqual([]);
   });
 });

@@ -41,6 +41,17 @@ export const SUITES = {
   'test/fault/trap.spec.ts': 'a filter that traps',
 };
 
+/** In the names of tests that are left out: how many milliseconds something takes is the machine's, not the version's. */
+export const OF_THE_MACHINE = 'the 99th percentile';
+
+/** Suites in which timers race with calls, and so run one at a time. */
+export const ALONE = [
+  'test/e2e/streams.spec.ts',
+  'test/e2e/configuration-in-envoy.spec.ts',
+  'test/e2e/near-cache.spec.ts',
+  'test/e2e/metrics.spec.ts',
+];
+
 /**
  * The results as they are committed: per version the suites in which every test passed.
  * @param {Record<string, string[]>} passed

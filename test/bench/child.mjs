@@ -23,12 +23,13 @@ export function endWithThis(child) {
  * @param {string} command
  * @param {string[]} args
  * @param {NodeJS.Signals} [signal] ends it, SIGKILL by default
+ * @param {NodeJS.ProcessEnv} [env] its environment, this process's by default
  * @returns {Child}
  */
-export function start(name, command, args, signal = 'SIGKILL') {
+export function start(name, command, args, signal = 'SIGKILL', env = process.env) {
   let output = '';
   let stopping = false;
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const keep = (chunk) => (output = (output + chunk).slice(-16_384));
   child.stdout.on('data', keep);
   child.stderr.on('data', keep);

@@ -83,6 +83,17 @@ export function cpuNanoseconds(pid) {
   }
 }
 
+/**
+ * Memory in MiB: all that is resident, with what is shared divided by those who share it, and what nobody shares.
+ *
+ * @returns {{ rss: number, pss: number, uss: number }}
+ */
+export function memoryMiB(pid) {
+  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const of = (key) => Number(new RegExp(`^${key}:\\s+(\\d+)`, 'm').exec(rollup)?.[1] ?? 0) / 1024;
+  return { rss: of('Rss'), pss: of('Pss'), uss: of('Private_Clean') + of('Private_Dirty') };
+}
+
 /** Resident memory in MiB. */
 export function rssMiB(pid) {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');

@@ -32,11 +32,21 @@ export async function startRedis(dir) {
  * @param {number} options.workers Envoy's threads
  * @param {number} options.redisPort
  * @param {import('./cases.mjs').Store[]} options.stores
- * @param {string[]} [options.bridgeFlags] flags of Node for the bridge
+ * @param {string[]} [options.bridgeFlags] flags of Node for the bridge, besides those of `layotto run`
+ * @param {string} [options.bridgeProgram] another build of the bridge
  * @param {boolean} [options.filter] false: the runtime's listener without filters, which answers with nothing
  */
-export async function startRuntime({ dir, workers, redisPort, stores, bridgeFlags = [], filter = true }) {
-  const [{ renderBootstrap }, { loadConfig }, { catalog }] = await Promise.all([
+export async function startRuntime({
+  dir,
+  workers,
+  redisPort,
+  stores,
+  bridgeFlags = [],
+  bridgeProgram,
+  filter = true,
+}) {
+  const [{ bridgeStart }, { renderBootstrap }, { loadConfig }, { catalog }] = await Promise.all([
+    import('../../dist/cli/src/bridge-child.js'),
     import('../../dist/envoy/bootstrap.js'),
     import('../../dist/components-bridge/src/config/index.js'),
     import('../../dist/components-bridge/src/catalog.js'),
@@ -68,13 +78,11 @@ export async function startRuntime({ dir, workers, redisPort, stores, bridgeFlag
   for (const [name, text] of Object.entries(extensionConfigs)) writeFileSync(join(extensionDir, name), text);
   writeFileSync(join(dir, 'config.json'), JSON.stringify(config));
 
-  const program = join(root, 'dist/components-bridge/src/main.js');
-  const bridge = start(
-    'bridge',
-    process.execPath,
-    [...bridgeFlags, program, join(dir, 'config.json')],
-    'SIGTERM',
-  );
+  const { execArgv, env } = bridgeStart();
+  const flags = [...execArgv, ...bridgeFlags];
+  const program = bridgeProgram ?? join(root, 'dist/bridge/main.js');
+  const command = [...flags, program, join(dir, 'config.json')];
+  const bridge = start('bridge', process.execPath, command, 'SIGTERM', env);
   await accepts({ path: join(dir, 'session.sock') });
   const envoy = await startEnvoy('Envoy', join(dir, 'bootstrap.json'), bootstrap, workers);
   await accepts({ host: '127.0.0.1', port });

@@ -272,6 +272,7 @@ test('a policy denies alike', async () => {
       policy: {
         default: 'deny',
         trustDomain: 'cluster.local',
+        limits: [],
         rules: [
           {
             ...nothing,

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 
 import { Code } from '../../components-bridge/src/primitives/errors.js';
 import { Rooms } from '../support/rooms.js';
+import { eventually } from '../support/wait.js';
 import { FileCalls, fileConformance } from './file.js';
 import { refused } from './state-client.js';
 
@@ -46,6 +47,15 @@ describe('file.local', () => {
   afterEach(async () => {
     await rooms.close();
     await rm(folder, { recursive: true, force: true });
+  });
+
+  it('leaves nothing of uploads that are under way when it is closed', async () => {
+    const unfinished = (): Promise<string[]> => readdir(join(root, UPLOADS));
+    for (let count = 0; count < 20; count++) files.begin(`f${count}`, 'x');
+    await eventually('they are under way', async () => (await unfinished()).length === 20);
+    await rooms.registry.close();
+    expect(await unfinished()).toEqual([]);
+    expect(await readdir(root)).toEqual([UPLOADS]);
   });
 
   it('leaves its folder by no link, and follows those that stay in it', async () => {

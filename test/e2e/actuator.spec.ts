@@ -122,6 +122,7 @@ describe.each([false, true])('the actuator (hold mode: %p)', (hold) => {
         .loggers;
     expect(await levels()).toEqual({
       bridge: 'info',
+      filter: 'info',
       'state-statestore': 'info',
       'state-carts': 'info',
       'file-docs': 'info',
@@ -132,6 +133,7 @@ describe.each([false, true])('the actuator (hold mode: %p)', (hold) => {
     expect(await set({ component: 'state/redis', level: 'debug' })).toMatchObject({ status: 200, json: {} });
     expect(await levels()).toEqual({
       bridge: 'info',
+      filter: 'info',
       'state-statestore': 'info',
       'state-carts': 'debug',
       'file-docs': 'info',
@@ -139,6 +141,7 @@ describe.each([false, true])('the actuator (hold mode: %p)', (hold) => {
     expect(await set({ level: 'debug' })).toMatchObject({ status: 200, json: {} });
     expect(await levels()).toEqual({
       bridge: 'debug',
+      filter: 'debug',
       'state-statestore': 'debug',
       'state-carts': 'debug',
       'file-docs': 'debug',
@@ -149,6 +152,34 @@ describe.each([false, true])('the actuator (hold mode: %p)', (hold) => {
       json: { warning: expect.stringContaining('no logger') as string },
     });
     expect(await set({ level: 'loud' })).toMatchObject({ status: 400 });
+  });
+
+  test('sets how much the filter logs, on every worker, whatever the level of Envoy', async () => {
+    const [doors = runtime.target] = ports();
+    const set = async (level: string): Promise<void> => {
+      const answer = await httpJson(doors, 'POST', '/actuator/logger', { component: 'filter', level }, TOKEN);
+      expect(answer).toMatchObject({ status: 200, json: {} });
+    };
+    /** Calls until such a line is there that was not there before. */
+    const key = 'a-key-of-the-caller';
+    const calls = (): number =>
+      runtime.envoy.log.split('dapr_http state GetState, component carts').length - 1;
+    const call = () => http1(doors, 'GET', `/v1.0/state/carts/${key}`, { headers: TOKEN });
+    await call();
+    expect(calls()).toBe(0);
+    await set('debug');
+    await eventually('calls are said', async () => (await call()).status === 204 && calls() > 20);
+    expect(runtime.envoy.log).toMatch(
+      /\[warning\]\[wasm\].*layotto: debug: dapr_http state GetState, component carts: 204 after \d+ us/,
+    );
+    expect(runtime.envoy.log).not.toContain(key);
+    await set('info');
+    const quiet = await eventually('nothing is said any more', async () => {
+      const before = calls();
+      for (let round = 0; round < 20; round++) await call();
+      return calls() === before && before;
+    });
+    expect(quiet).toBeGreaterThan(20);
   });
 
   test('names a store that is lost, and is up again when it is back', async () => {

@@ -21,8 +21,9 @@ type agent struct {
 // every call.
 func (a *agent) fetch(extensions []*anypb.Any, timeout time.Duration) error {
 	cache := wasm.NewLocalFileCache(a.Folder, wasm.Options{
-		InsecureRegistries: sets.New(a.InsecureHosts...),
-		HTTPRequestTimeout: timeout,
+		InsecureRegistries:    sets.New(a.InsecureHosts...),
+		HTTPRequestTimeout:    timeout,
+		HTTPRequestMaxRetries: wasm.DefaultHTTPRequestMaxRetries,
 	})
 	defer cache.Cleanup()
 	return wasm.MaybeConvertWasmExtensionConfig(extensions, cache)

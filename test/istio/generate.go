@@ -12,6 +12,7 @@ import (
 	"istio.io/istio/pilot/pkg/config/kube/extensions"
 	"istio.io/istio/pilot/pkg/model"
 	"istio.io/istio/pilot/pkg/networking/core"
+	"istio.io/istio/pilot/pkg/xds/endpoints"
 	"istio.io/istio/pkg/config"
 	"istio.io/istio/pkg/kube/krt"
 	"istio.io/istio/pkg/test"
@@ -29,6 +30,7 @@ type sidecar struct {
 type generated struct {
 	listeners  []proto.Message
 	clusters   []proto.Message
+	endpoints  []proto.Message
 	routes     []proto.Message
 	extensions []*anypb.Any
 }
@@ -63,6 +65,10 @@ func generate(configs []config.Config, pod *sidecar) (made *generated, err error
 		}
 		for _, cluster := range gen.Clusters(proxy) {
 			made.clusters = append(made.clusters, cluster)
+			if cluster.GetEdsClusterConfig() != nil {
+				builder := endpoints.NewEndpointBuilder(cluster.Name, proxy, gen.PushContext())
+				made.endpoints = append(made.endpoints, builder.BuildClusterLoadAssignment(gen.Env().EndpointIndex))
+			}
 		}
 		for _, route := range gen.RoutesFromListeners(proxy, listeners) {
 			made.routes = append(made.routes, route)
@@ -118,6 +124,9 @@ func (made *generated) into(res *response) error {
 		return err
 	}
 	if res.Clusters, err = toJSON(made.clusters); err != nil {
+		return err
+	}
+	if res.Endpoints, err = toJSON(made.endpoints); err != nil {
 		return err
 	}
 	if res.Routes, err = toJSON(made.routes); err != nil {

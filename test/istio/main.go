@@ -29,9 +29,10 @@ type response struct {
 	Problems []string `json:"problems"`
 	// Warnings that Istio prints when the resources are applied.
 	Warnings []string `json:"warnings"`
-	// Listeners, clusters, routes and extension configs as istiod would send them, in protobuf's JSON.
+	// Listeners, clusters, endpoints, routes and extension configs as istiod would send them, in protobuf's JSON.
 	Listeners  []json.RawMessage `json:"listeners"`
 	Clusters   []json.RawMessage `json:"clusters"`
+	Endpoints  []json.RawMessage `json:"endpoints"`
 	Routes     []json.RawMessage `json:"routes"`
 	Extensions []json.RawMessage `json:"extensions"`
 }

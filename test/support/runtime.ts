@@ -6,6 +6,7 @@ import { catalog } from '../../components-bridge/src/catalog.js';
 import type { ComponentConfig, RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { renderBootstrap } from '../../envoy/bootstrap.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
+import { readModule } from '../../envoy/module-info.js';
 import { envoyBinary } from '../../tools/get.mjs';
 import { Child } from './child.js';
 import { showOnFailure } from './failure-logs.js';
@@ -16,7 +17,7 @@ import { eventually } from './wait.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const releaseModule = join(root, 'dist/modules/runtime.wasm');
-const bridgeMain = join(root, 'dist/components-bridge/src/main.js');
+const bridgeMain = join(root, 'dist/bridge/main.js');
 
 /** The version the tests' runtimes say they have. */
 export const VERSION = '0.1.0';
@@ -45,7 +46,6 @@ export interface RuntimeOptions {
   hosts?: string[];
   limits?: Partial<RuntimeConfig['limits']>;
   lifecycle?: Partial<RuntimeConfig['lifecycle']>;
-  /** What the app may do. */
   policy?: RuntimeConfig['policy'];
   /** Where traces go. */
   tracing?: RuntimeConfig['tracing'];
@@ -65,7 +65,9 @@ export interface RuntimeOptions {
   bootstrap?: (
     rendered: Bootstrap,
     context: { config: RuntimeConfig; module: string; adminSocket: string },
-  ) => Bootstrap;
+  ) => Bootstrap | Promise<Bootstrap>;
+  /** The gauges of open sessions, where the clusters have other names than in the bootstrap rendered. */
+  sessionGauges?: RegExp;
 }
 
 type Bootstrap = ReturnType<typeof renderBootstrap>['bootstrap'];
@@ -102,7 +104,7 @@ export class Runtime {
     const rendered = renderBootstrap(config, {
       envoyVersion: version,
       moduleFile: module,
-      capabilities: moduleCapabilities(await readFile(module)),
+      capabilities: moduleCapabilities(readModule(await readFile(module))),
       version: VERSION,
       hold: options.hold ?? false,
       apiTokens: options.apiToken === undefined ? [] : [options.apiToken],
@@ -114,7 +116,7 @@ export class Runtime {
       await writeFile(join(rendered.extensionDir, name), text);
     }
     const bootstrap =
-      options.bootstrap?.(rendered.bootstrap, { config, module, adminSocket }) ?? rendered.bootstrap;
+      (await options.bootstrap?.(rendered.bootstrap, { config, module, adminSocket })) ?? rendered.bootstrap;
     const bootstrapFile = join(config.dataDir, 'bootstrap.json');
     await writeFile(bootstrapFile, JSON.stringify(bootstrap));
     await writeFile(join(config.dataDir, 'config.json'), JSON.stringify(config));
@@ -184,7 +186,8 @@ export class Runtime {
 
   /** Open session streams, small and large, of every thread. */
   async openSessions(): Promise<number> {
-    const active = await this.stats(/^cluster\.layotto_session(_large)?\.upstream_rq_active$/);
+    const gauges = this.options.sessionGauges ?? /^cluster\.layotto_session(_large)?\.upstream_rq_active$/;
+    const active = await this.stats(gauges);
     return Object.values(active).reduce((sum, value) => sum + value, 0);
   }
 
@@ -370,6 +373,8 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
       concurrency: options.concurrency ?? 1,
       metricsPort: options.metrics === true ? await freePort() : 0,
     },
+    modules: { slots: 0 },
+    outbound: [],
     lifecycle: { apply: true, ...options.lifecycle },
     ...(options.policy === undefined ? {} : { policy: options.policy }),
     ...(options.tracing === undefined ? {} : { tracing: options.tracing }),

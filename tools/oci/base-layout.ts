@@ -36,7 +36,8 @@ export async function baseFromLayout(folder: string, platform: Platform): Promis
   if (!existsSync(join(folder, 'oci-layout'))) fail('this is no OCI image layout; it has no file oci-layout');
   const read = ({ digest }: Descriptor): Buffer => {
     const file = blobFile(folder, digest);
-    if (!/^sha256:[0-9a-f]{64}$/.test(digest) || !existsSync(file)) return fail(`the blob ${digest} is not there`);
+    if (!/^sha256:[0-9a-f]{64}$/.test(digest) || !existsSync(file))
+      return fail(`the blob ${digest} is not there`);
     const bytes = readFileSync(file);
     return digestOf(bytes) === digest ? bytes : fail(`the blob ${digest} has other contents`);
   };
@@ -56,10 +57,10 @@ export async function baseFromLayout(folder: string, platform: Platform): Promis
       : (manifests.find((one) => nameOf(one.platform) === wanted) ?? fail(`it has no image for ${wanted}`));
   if (chosen.mediaType !== MANIFEST) fail(`its manifest is ${chosen.mediaType}, not ${MANIFEST}`);
   const manifest = parse<Manifest>(chosen);
-  const config = parse<ImageConfig>(manifest.config);
-  if (nameOf(config) !== wanted) fail(`it is for ${nameOf(config)}; the bridge's packages are for ${wanted}`);
   const foreign = manifest.layers.find(({ mediaType }) => mediaType !== LAYER && mediaType !== LAYER_PLAIN);
   if (foreign !== undefined) fail(`a layer is ${foreign.mediaType}; it may be ${LAYER} or ${LAYER_PLAIN}`);
+  const config = parse<ImageConfig>(manifest.config);
+  if (nameOf(config) !== wanted) fail(`it is for ${nameOf(config)}; the bridge's packages are for ${wanted}`);
 
   const layers = manifest.layers.map((layer) => ({ mediaType: layer.mediaType, bytes: read(layer) }));
   const programs = (await Promise.all(layers.map(nodesIn))).flat();
@@ -83,7 +84,8 @@ async function nodesIn({ mediaType, bytes }: { mediaType: string; bytes: Buffer 
   const found: string[] = [];
   const archive = extract();
   archive.on('entry', ({ name, type }, stream, next) => {
-    if (/(^|\/)bin\/node$/.test(name) && type !== 'directory') found.push(`/${name.replace(/^(\.?\/)+/, '')}`);
+    if (/(^|\/)bin\/node$/.test(name) && type !== 'directory')
+      found.push(`/${name.replace(/^(\.?\/)+/, '')}`);
     stream.on('end', next);
     stream.resume();
   });

@@ -97,7 +97,8 @@ function originOf(libraries: readonly string[]): Entry[] {
     const status = execFileSync('dpkg-query', ['--status', name]);
     entries.push({ path: `var/lib/dpkg/status.d/${plain}`, content: status });
     const copyright = `usr/share/doc/${plain}/copyright`;
-    if (existsSync(`/${copyright}`)) entries.push({ path: copyright, content: readFileSync(`/${copyright}`) });
+    if (existsSync(`/${copyright}`))
+      entries.push({ path: copyright, content: readFileSync(`/${copyright}`) });
   }
   if (existsSync('/etc/os-release')) {
     entries.push({ path: 'etc/os-release', content: readFileSync('/etc/os-release') });

@@ -1,14 +1,19 @@
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 import { baseFromLayout } from './base-layout.js';
 import { ownBase } from './base.js';
+import type { Base } from './base.js';
 import { bridgeImage, nativeModules } from './bridge-image.js';
 import { digestOf } from './layer.js';
 import { writeLayout } from './layout.js';
 import type { Image } from './layout.js';
 import { artifact, containerImage } from './module-images.js';
 import { readSource } from './source.js';
+
+const CHECKSUMS = 'checksums.json';
+/** A file per image with its digest in hex, for options such as `--module-sha256 "$(cat …)"`. */
+const DIGESTS = 'digests';
 
 /** What was made, as `checksums.json` says it. */
 export interface Checksums {
@@ -23,25 +28,26 @@ export interface Checksums {
 export interface BuildOptions {
   /** The project, built. */
   root: string;
-  /** Where the layouts go: a folder each, and `checksums.json`. */
+  /** Where the layouts go: a folder each, `checksums.json` and `digests/`. */
   output: string;
   env: NodeJS.ProcessEnv;
   /** A layout to put the bridge on instead of the base that is made here. */
   base?: string | undefined;
-  /** Whether the bridge's image is made too; it takes longest. */
-  bridge?: boolean;
   log: (line: string) => void;
 }
 
-/** Makes the layouts of every module, as image and as artifact, and of the bridge. */
+/** Makes the layouts of every module, as image and as artifact, and of the bridge, in place of what the folder held. */
 export async function buildImages(options: BuildOptions): Promise<Checksums> {
   const { root, output, env, log } = options;
   const source = readSource(root, env);
   const made: Checksums = { version: source.version, revision: source.revision, modules: {}, images: {} };
-  mkdirSync(output, { recursive: true });
+  const base = await baseOf(options);
+  removeFormer(output);
+  mkdirSync(join(output, DIGESTS), { recursive: true });
   const write = (folder: string, name: string, image: Image): void => {
     const digest = writeLayout(join(output, folder), image, source.version);
     made.images[folder] = { name: `${name}:${source.version}`, digest };
+    writeFileSync(join(output, DIGESTS, folder), digest.slice('sha256:'.length));
     const bytes = image.layers.reduce((sum, layer) => sum + layer.bytes.length, 0);
     log(`${folder.padEnd(24)} ${digest} ${(bytes / 1e6).toFixed(2)} MB`);
   };
@@ -52,17 +58,20 @@ export async function buildImages(options: BuildOptions): Promise<Checksums> {
     write(module.name, `layotto/${module.name}`, await containerImage(module, source));
     write(`${module.name}-artifact`, `layotto/${module.name}-artifact`, artifact(module, source));
   }
-  if (options.bridge !== false) {
-    const own = { architecture: process.arch === 'x64' ? 'amd64' : process.arch, os: 'linux' };
-    const base =
-      options.base === undefined ? await ownBase(nativeModules(root), log) : await baseFromLayout(options.base, own);
-    write('bridge', 'layotto/bridge', await bridgeImage(root, base, source));
-  }
-  writeFileSync(join(output, 'checksums.json'), `${JSON.stringify(made, undefined, 2)}\n`);
+  write('bridge', 'layotto/bridge', await bridgeImage(root, base, source));
+  writeFileSync(join(output, CHECKSUMS), `${JSON.stringify(made, undefined, 2)}\n`);
   return made;
 }
 
-/** Removes layouts of modules that are gone. */
-export function clean(output: string): void {
+/** Removes what an earlier build left. @throws Error if the folder holds something else */
+function removeFormer(output: string): void {
+  if (existsSync(output) && readdirSync(output).length > 0 && !existsSync(join(output, CHECKSUMS))) {
+    throw new Error(`${output} holds something else than images; give another folder`);
+  }
   rmSync(output, { recursive: true, force: true });
+}
+
+function baseOf({ root, base, log }: BuildOptions): Promise<Base> {
+  const own = { architecture: process.arch === 'x64' ? 'amd64' : process.arch, os: 'linux' };
+  return base === undefined ? ownBase(nativeModules(root), log) : baseFromLayout(base, own);
 }

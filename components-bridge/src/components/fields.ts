@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { parseFlag } from '../config/units.js';
 import { parseGoDuration } from './durations.js';

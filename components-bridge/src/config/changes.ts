@@ -38,17 +38,21 @@ const FILE_NAMES: Readonly<Record<string, string>> = {
   'limits.deadlineMs': 'limits.deadline',
 };
 
+/** Of these the new one is taken as it is: `mesh` concerns nothing that runs. */
+const TAKEN_AS_IT_IS: readonly string[] = ['source', 'components', 'mesh'];
+
 /**
  * Splits a new configuration into what can be taken over and what needs a restart. Components always can.
  *
  * @param live the other settings that can
  */
 export function changes(running: RuntimeConfig, wanted: RuntimeConfig, live: readonly string[]): Changes {
-  const config: RuntimeConfig = { ...running, source: wanted.source, components: wanted.components };
+  const { source, components, mesh } = wanted;
+  const config: RuntimeConfig = { ...running, source, components, ...(mesh === undefined ? {} : { mesh }) };
   const fixed: Fixed[] = [];
   const names = new Set([...Object.keys(running), ...Object.keys(wanted)]);
   for (const name of names) {
-    if (name === 'source' || name === 'components') continue;
+    if (TAKEN_AS_IT_IS.includes(name)) continue;
     const section = name as keyof RuntimeConfig;
     const [before, after] = [settings(section, running[section]), settings(section, wanted[section])];
     for (const key of new Set([...before.keys(), ...after.keys()])) {
@@ -69,7 +73,7 @@ export function sameSettings(one: RuntimeConfig, other: RuntimeConfig): boolean 
   return isDeepStrictEqual(essence(one), essence(other));
 }
 
-function essence({ source: _source, components, ...rest }: RuntimeConfig): unknown {
+function essence({ source: _source, mesh: _mesh, components, ...rest }: RuntimeConfig): unknown {
   return { ...rest, components: components.map(({ origin: _origin, ...component }) => component) };
 }
 

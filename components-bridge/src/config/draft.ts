@@ -1,5 +1,5 @@
 import type { PolicyConfig } from '../policy/types.js';
-import type { ConfigForm, RuntimeConfig, SecretAccess, SecretRef } from './types.js';
+import type { ConfigForm, MeshNames, RuntimeConfig, SecretAccess, SecretRef } from './types.js';
 
 /** One metadata value before the catalog has seen it. */
 export interface DraftValue {
@@ -49,9 +49,12 @@ export interface Draft {
   apps?: string[];
   limits: Partial<RuntimeConfig['limits']>;
   envoy: Partial<RuntimeConfig['envoy']>;
+  modules: Partial<RuntimeConfig['modules']>;
+  outbound?: RuntimeConfig['outbound'] | undefined;
   lifecycle: Partial<RuntimeConfig['lifecycle']>;
   tracing: Partial<NonNullable<RuntimeConfig['tracing']>>;
   policy?: PolicyConfig;
+  mesh?: MeshNames;
   /** Undefined if the file does not mention components at all. */
   components?: DraftComponent[];
   /** Where a setting was written, for problems found only once everything is known. */
@@ -60,5 +63,14 @@ export interface Draft {
 
 /** A draft that says nothing. */
 export function emptyDraft(): Draft {
-  return { app: {}, listen: {}, limits: {}, envoy: {}, lifecycle: {}, tracing: {}, lineOf: () => 0 };
+  return {
+    app: {},
+    listen: {},
+    limits: {},
+    envoy: {},
+    modules: {},
+    lifecycle: {},
+    tracing: {},
+    lineOf: () => 0,
+  };
 }

@@ -1,6 +1,13 @@
 import { DEFAULT_TRUST_DOMAIN } from '../policy/compile.js';
 import { OPERATIONS } from '../policy/operations.js';
-import type { Conditions, Effect, PolicyConfig, PolicyRule } from '../policy/types.js';
+import type {
+  Conditions,
+  Effect,
+  LimitScope,
+  PolicyConfig,
+  PolicyLimit,
+  PolicyRule,
+} from '../policy/types.js';
 import { isRecord } from './document.js';
 import type { ConfigDocument } from './document.js';
 import { appIdProblem } from './limits.js';
@@ -12,7 +19,7 @@ import type { ComponentConfig } from './types.js';
 
 type Path = readonly PropertyKey[];
 
-const KEYS = ['default', 'trustDomain', 'rules'] as const;
+const KEYS = ['default', 'trustDomain', 'rules', 'limits'] as const;
 const RULE_KEYS = ['name', 'apps', 'allow', 'deny'] as const;
 const CONDITION_KEYS = [
   'primitives',
@@ -21,6 +28,23 @@ const CONDITION_KEYS = [
   'secrets',
   'topics',
 ] as const satisfies readonly (keyof Conditions)[];
+
+const LIMIT_KEYS = [
+  'name',
+  'apps',
+  'primitives',
+  'operations',
+  'components',
+  'rate',
+  'burst',
+  'per',
+  'concurrency',
+] as const;
+const SCOPES = ['primitive', 'component', 'app'] as const satisfies readonly LimitScope[];
+const CALLS_PER_HOUR = { s: 3_600, m: 60, h: 1 } as const;
+const MOST_PER_HOUR = 3_600_000_000;
+const MOST_AT_ONCE = 1_000_000;
+const MOST_LIMITS = 100;
 
 /** Bounds of what the filter holds and goes through for a call. */
 const MOST_RULES = 500;
@@ -52,20 +76,27 @@ class PolicyReader {
 
   policy(value: unknown, path: Path): PolicyConfig | undefined {
     if (!this.#isMap(value, path, KEYS)) return undefined;
-    const written = value['rules'];
-    const list = written ?? [];
-    if (!Array.isArray(list)) {
-      this.#problem([...path, 'rules'], `expected a list of rules, found ${describe(list)}`);
-      return undefined;
-    }
-    if (list.length > MOST_RULES) {
-      this.#problem([...path, 'rules'], `expected at most ${MOST_RULES} rules, found ${list.length}`);
-      return undefined;
-    }
     const names = new Set<string>();
-    const rules = list.flatMap((item, index) => this.#rule(item, [...path, 'rules', index], names) ?? []);
+    const rules = this.#list([...path, 'rules'], MOST_RULES).flatMap(
+      (item, index) => this.#rule(item, [...path, 'rules', index], names) ?? [],
+    );
     const base = this.#default(value['default'], [...path, 'default'], rules);
-    return { default: base, trustDomain: this.#trustDomain([...path, 'trustDomain']), rules };
+    const limitNames = new Set<string>();
+    const limits = this.#list([...path, 'limits'], MOST_LIMITS).flatMap(
+      (item, index) => this.#limit(item, [...path, 'limits', index], limitNames) ?? [],
+    );
+    return { default: base, trustDomain: this.#trustDomain([...path, 'trustDomain']), rules, limits };
+  }
+
+  #list(path: Path, most: number): unknown[] {
+    const list = valueAt(this.document.value, path) ?? [];
+    if (!Array.isArray(list)) {
+      this.#problem(path, `expected a list, found ${describe(list)}`);
+      return [];
+    }
+    if (list.length <= most) return list;
+    this.#problem(path, `expected at most ${most}, found ${list.length}`);
+    return [];
   }
 
   /** Rules that allow mean nothing where everything is allowed anyway, so then the default must have been said. */
@@ -92,14 +123,7 @@ class PolicyReader {
 
   #rule(value: unknown, path: Path, names: Set<string>): PolicyRule | undefined {
     if (!this.#isMap(value, path, RULE_KEYS)) return undefined;
-    const name = this.document.textOf([...path, 'name']) ?? '';
-    if (!RULE_NAME.test(name) || name === DEFAULT_NAME) {
-      const expected = `a name of its own of 1 to 64 letters, digits, ".", "_" and "-", and not "${DEFAULT_NAME}"`;
-      this.#problem([...path, 'name'], `expected ${expected}, found ${describe(value['name'])}`);
-    } else if (names.has(name)) {
-      this.#problem([...path, 'name'], `another rule is called "${name}" too; denials are counted by name`);
-    }
-    names.add(name);
+    const name = this.#name(value['name'], path, names, 'rule');
     const effects = (['allow', 'deny'] as const).filter((effect) => Object.hasOwn(value, effect));
     const [effect, second] = effects;
     if (effect === undefined || second !== undefined) {
@@ -109,17 +133,118 @@ class PolicyReader {
       );
       return undefined;
     }
+    const apps = this.#apps(value, path);
+    const conditions = this.#conditions(value[effect], [...path, effect]);
+    return conditions === undefined ? undefined : { name, effect, apps, ...conditions };
+  }
+
+  #name(value: unknown, path: Path, names: Set<string>, what: string): string {
+    const name = this.document.textOf([...path, 'name']) ?? '';
+    if (!RULE_NAME.test(name) || name === DEFAULT_NAME) {
+      const expected = `a name of its own of 1 to 64 letters, digits, ".", "_" and "-", and not "${DEFAULT_NAME}"`;
+      this.#problem([...path, 'name'], `expected ${expected}, found ${describe(value)}`);
+    } else if (names.has(name)) {
+      this.#problem(
+        [...path, 'name'],
+        `another ${what} is called "${name}" too; refusals are counted by name`,
+      );
+    }
+    names.add(name);
+    return name;
+  }
+
+  #apps(value: Record<string, unknown>, path: Path): string[] {
     const apps = Object.hasOwn(value, 'apps') ? this.#names([...path, 'apps']) : [];
     for (const [index, app] of apps.entries()) {
       const wrong = appProblem(app);
       if (wrong !== undefined) this.#problem([...path, 'apps', index], `${wrong}, found ${describe(app)}`);
     }
-    const conditions = this.#conditions(value[effect], [...path, effect]);
-    return conditions === undefined ? undefined : { name, effect, apps, ...conditions };
+    return apps;
+  }
+
+  #limit(value: unknown, path: Path, names: Set<string>): PolicyLimit | undefined {
+    if (!this.#isMap(value, path, LIMIT_KEYS)) return undefined;
+    const name = this.#name(value['name'], path, names, 'limit');
+    const apps = this.#apps(value, path);
+    const { primitives, operations, components } = this.#conditionsOf(value, path);
+    const limit: PolicyLimit = {
+      name,
+      apps,
+      primitives,
+      operations,
+      components,
+      per: this.#per(value, path),
+    };
+    const perHour = this.#rate([...path, 'rate']);
+    const burst = this.#count(value, [...path, 'burst']);
+    const concurrency = this.#count(value, [...path, 'concurrency']);
+    if (perHour !== undefined) {
+      limit.perHour = perHour;
+      // What a second gives, so that calls that come evenly, if not to the microsecond, are not refused.
+      limit.burst = burst ?? Math.min(MOST_AT_ONCE, Math.max(1, Math.ceil(perHour / CALLS_PER_HOUR.s)));
+    }
+    if (concurrency !== undefined) limit.concurrency = concurrency;
+    for (const key of ['burst', 'per'] as const)
+      if (Object.hasOwn(value, key) && !Object.hasOwn(value, 'rate'))
+        this.#problem([...path, key], `${key} says more about a rate, and there is none`);
+    if (!Object.hasOwn(value, 'rate') && !Object.hasOwn(value, 'concurrency'))
+      this.#problem(path, 'expected rate, concurrency or both, found neither');
+    if (Object.hasOwn(value, 'concurrency')) this.#checkConcurrency(limit, path);
+    return limit;
+  }
+
+  /** The bridge knows which component is asked, and for what; not who asked Envoy. */
+  #checkConcurrency({ apps, operations }: PolicyLimit, path: Path): void {
+    for (const [key, list] of Object.entries({ apps, operations })) {
+      if (list.length > 0)
+        this.#problem(
+          [...path, key],
+          `concurrency is counted by component; make a limit of its own without ${key}`,
+        );
+    }
+  }
+
+  #rate(path: Path): number | undefined {
+    const value = valueAt(this.document.value, path);
+    if (value === undefined) return undefined;
+    const found = /^([1-9]\d{0,8})\/([smh])$/.exec(typeof value === 'string' ? value.trim() : '');
+    const perHour = Number(found?.[1]) * CALLS_PER_HOUR[(found?.[2] ?? 's') as keyof typeof CALLS_PER_HOUR];
+    if (perHour <= MOST_PER_HOUR) return perHour;
+    this.#problem(
+      path,
+      `expected a rate such as 100/s, 600/m or 50/h, at most 1000000/s, found ${describe(value)}`,
+    );
+    return undefined;
+  }
+
+  #count(value: Record<string, unknown>, path: Path): number | undefined {
+    const key = String(path.at(-1));
+    if (!Object.hasOwn(value, key)) return undefined;
+    const count = value[key];
+    if (typeof count === 'number' && Number.isInteger(count) && count >= 1 && count <= MOST_AT_ONCE)
+      return count;
+    this.#problem(path, `expected a whole number from 1 to ${MOST_AT_ONCE}, found ${describe(count)}`);
+    return undefined;
+  }
+
+  #per(value: Record<string, unknown>, path: Path): LimitScope[] {
+    const names = Object.hasOwn(value, 'per') ? this.#names([...path, 'per']) : [];
+    return names.flatMap((name, index) => {
+      const scope = SCOPES.find((known) => known === name);
+      if (scope !== undefined) return [scope];
+      this.#problem(
+        [...path, 'per', index],
+        `expected ${SCOPES.join(', ')}, found ${describe(name)}; ${hint(name, SCOPES)}`,
+      );
+      return [];
+    });
   }
 
   #conditions(value: unknown, path: Path): Conditions | undefined {
-    if (!this.#isMap(value, path, CONDITION_KEYS)) return undefined;
+    return this.#isMap(value, path, CONDITION_KEYS) ? this.#conditionsOf(value, path) : undefined;
+  }
+
+  #conditionsOf(value: Record<string, unknown>, path: Path): Conditions {
     const found: Conditions = { primitives: [], operations: [], components: [], secrets: [], topics: [] };
     for (const key of CONDITION_KEYS) if (Object.hasOwn(value, key)) found[key] = this.#names([...path, key]);
     for (const key of ['components', 'secrets', 'topics'] as const) {

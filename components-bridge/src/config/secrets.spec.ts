@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { configFolder } from '../../../test/support/config-files.js';
 import type { ConfigFolder } from '../../../test/support/config-files.js';

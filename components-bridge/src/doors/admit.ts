@@ -3,7 +3,9 @@ import type { IncomingHttpHeaders } from 'node:http2';
 import { isIP } from 'node:net';
 
 import { Code } from '../primitives/errors.js';
-import type { Policy } from '../policy/policy.js';
+import type { Denial, Policy } from '../policy/policy.js';
+import type { Caller } from '../policy/types.js';
+import type { StreamSubject } from '../primitives/stream.js';
 import { operationOf } from './method.js';
 import type { Method } from './method.js';
 import type { Refused } from './refused.js';
@@ -57,6 +59,11 @@ export class Gate {
     return { code: Code.UNAUTHENTICATED, message: 'Unauthorized' };
   }
 
+  /** Who calls: the app that the bridge serves. */
+  get caller(): Caller {
+    return { app: this.appId, spiffe: '' };
+  }
+
   /**
    * Whether the app may call a method.
    *
@@ -65,8 +72,14 @@ export class Gate {
    */
   admit(method: Method, component?: string, name?: string): Refused | undefined {
     const subject = { primitive: method.primitive, operation: operationOf(method), component, name };
-    const denial = this.policy.admit({ app: this.appId, spiffe: '' }, subject);
-    return denial === undefined ? undefined : { code: Code.PERMISSION_DENIED, message: denial.message };
+    return refusalOf(this.policy.admit(this.caller, subject));
+  }
+
+  /** The same for what a stream is about. @param again it was admitted before the policy changed */
+  admitStream(subject: StreamSubject, again = false): Refused | undefined {
+    const named = { ...subject, name: undefined };
+    const { policy, caller } = this;
+    return refusalOf(again ? policy.denialOf(caller, named) : policy.admit(caller, named));
   }
 
   #holdsToken(token: string | string[] | undefined): boolean {
@@ -81,6 +94,10 @@ export class Gate {
     const host = (/^[^:]*/.exec(authority)?.[0] ?? '').toLowerCase();
     return isIP(host) === 4 || host === 'localhost' || host.endsWith('.localhost') || this.#hosts.has(host);
   }
+}
+
+function refusalOf(denial: Denial | undefined): Refused | undefined {
+  return denial === undefined ? undefined : { code: Code.PERMISSION_DENIED, message: denial.message };
 }
 
 function digest(token: string): Buffer {

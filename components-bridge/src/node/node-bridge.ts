@@ -48,6 +48,8 @@ export interface NodeOptions {
   log: Logger;
   /** What the log must not show: every app's secrets. */
   secrets: Secrets;
+  /** Told when other processes have taken over every app, and what was in hand is done. */
+  onTakenOver?: () => void;
 }
 
 /** An app that is known: served, or with what keeps it from that. */
@@ -58,7 +60,9 @@ export interface NodeApp {
   log: Logger;
   share?: AppShare;
   config?: RuntimeConfig;
-  bridge?: Bridge;
+  bridge?: Bridge | undefined;
+  /** What is about to take the bridge's place, by new settings. */
+  next?: Bridge | undefined;
   /** Namespace and id by its files, which no other app may have. */
   identity?: string;
   /** Why it is not served, or not by what its files say now; a line each. */
@@ -80,6 +84,7 @@ export class NodeBridge {
   #work: Promise<void> = Promise.resolve();
   #said = '';
   #stopping = false;
+  #superseded = false;
 
   constructor(private readonly options: NodeOptions) {
     const { dataDir, admin, gid, log, version } = options;
@@ -128,7 +133,7 @@ export class NodeBridge {
     clearTimeout(this.#again);
     await this.#work;
     await Promise.all(this.#admins.map((admin) => admin.close()));
-    await Promise.all([...this.#apps.values()].map(({ bridge }) => bridge?.drain(graceMs)));
+    await Promise.all([...this.#apps.values()].map(async ({ bridge }) => bridge?.drain(graceMs)));
     await Promise.all(this.#leaving);
     this.#pages.stop();
   }
@@ -140,7 +145,7 @@ export class NodeBridge {
   }
 
   async #sync(): Promise<void> {
-    if (this.#stopping) return;
+    if (this.#stopping || this.#superseded) return;
     clearTimeout(this.#again);
     const { apps, problems, complete } = await findApps(this.options.sources);
     const said = problems.join('\n');
@@ -247,10 +252,15 @@ export class NodeBridge {
       log: app.log,
       secrets: own,
       share: share?.appId === config.app.id ? share : new AppShare(config.app.id, limits, this.#turns),
-      onTakenOver: () => this.#leave(bridge, config.limits.deadlineMs),
+      onTakenOver: () => this.#takenOver(app, bridge),
     });
-    if (takeover) await bridge.takeOver();
-    else await bridge.start();
+    app.next = bridge;
+    try {
+      if (takeover) await bridge.takeOver();
+      else await bridge.start();
+    } finally {
+      app.next = undefined;
+    }
     Object.assign(app, { bridge, config, share: bridge.share });
     app.log.info({ socket: socketPath, config: config.source }, 'serving the app');
   }
@@ -274,6 +284,20 @@ export class NodeBridge {
     this.#apps.delete(name);
     log.info('the app was removed');
     if (bridge !== undefined) this.#leave(bridge, LEAVE_MS);
+  }
+
+  /** Another process that takes over follows the files from now on: two would take the apps from each other. */
+  #takenOver(app: NodeApp, bridge: Bridge): void {
+    // Nobody waits for this one to end, so its calls may take as long as any.
+    this.#leave(bridge, app.config?.limits.deadlineMs ?? LEAVE_MS);
+    if (app.next !== undefined || this.#stopping) return;
+    app.log.info('another bridge has taken over the app');
+    app.bridge = undefined;
+    this.#superseded = true;
+    this.#unwatch();
+    clearTimeout(this.#again);
+    if ([...this.#apps.values()].every((each) => each.bridge === undefined))
+      void Promise.all(this.#leaving).then(() => this.options.onTakenOver?.());
   }
 
   #leave(bridge: Bridge, graceMs: number): void {

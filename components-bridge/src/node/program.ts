@@ -83,6 +83,7 @@ export async function runNode(
     env: process.env,
     log,
     secrets,
+    onTakenOver: () => void stop('other bridges have taken over'),
   });
   // A component's failure arrives as a rejected call; what gets here is a bug, and the state of the process unknown.
   process.on('uncaughtException', (error) => {

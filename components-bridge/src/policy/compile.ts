@@ -1,4 +1,12 @@
-import type { CompiledPolicy, CompiledRule, Conditions, PolicyConfig, PolicyRule } from './types.js';
+import type {
+  CompiledLimit,
+  CompiledPolicy,
+  CompiledRule,
+  Conditions,
+  PolicyConfig,
+  PolicyLimit,
+  PolicyRule,
+} from './types.js';
 
 /** The trust domain of a mesh that was not given another. */
 export const DEFAULT_TRUST_DOMAIN = 'cluster.local';
@@ -29,6 +37,7 @@ export function compilePolicy({ policy, components }: PolicySource): CompiledPol
   if (policy === undefined && ofStores.length === 0) return undefined;
   const rules = policy?.rules ?? [];
   const denies = policy?.default === 'deny';
+  const limits = policy?.limits.flatMap(compileLimit) ?? [];
   return {
     denies,
     trustDomain: policy?.trustDomain ?? DEFAULT_TRUST_DOMAIN,
@@ -37,6 +46,7 @@ export function compilePolicy({ policy, components }: PolicySource): CompiledPol
       ...rules.filter(({ effect }) => effect === 'deny').map(compileRule),
       ...rules.filter(({ effect }) => effect === 'allow').map(compileRule),
     ],
+    ...(limits.length === 0 ? {} : { limits }),
   };
 }
 
@@ -54,6 +64,12 @@ function compileRule(rule: PolicyRule): CompiledRule {
   if (rule.apps.length > 0) compiled.apps = [...rule.apps];
   for (const key of CONDITIONS) if (rule[key].length > 0) compiled[key] = [...rule[key]];
   return compiled;
+}
+
+function compileLimit({ perHour, burst = 1, per, name, apps, ...about }: PolicyLimit): CompiledLimit[] {
+  if (perHour === undefined) return [];
+  const rule = compileRule({ ...about, name, apps, effect: 'allow', secrets: [], topics: [] });
+  return [{ about: rule, perHour, burst, ...(per.length === 0 ? {} : { per: [...per] }) }];
 }
 
 /** Dapr's rules: if any secrets are allowed by name, only these; else those denied are not, or none is. */

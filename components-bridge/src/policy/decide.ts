@@ -72,6 +72,6 @@ function fitsAny(patterns: readonly string[], text: string, exact = false): bool
 }
 
 /** Whether a text is a pattern, or begins like one that ends in `*`. */
-function fits(pattern: string, text: string): boolean {
+export function fits(pattern: string, text: string): boolean {
   return pattern.endsWith('*') ? text.startsWith(pattern.slice(0, -1)) : pattern === text;
 }

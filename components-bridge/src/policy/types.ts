@@ -5,6 +5,7 @@ export interface PolicyConfig {
   /** The first part of SPIFFE ids in this mesh. */
   trustDomain: string;
   rules: PolicyRule[];
+  limits: PolicyLimit[];
 }
 
 export type Effect = 'allow' | 'deny';
@@ -28,6 +29,23 @@ export interface PolicyRule extends Conditions {
   apps: string[];
 }
 
+/** What a limit may count by itself. */
+export type LimitScope = 'primitive' | 'component' | 'app';
+
+/** How many calls there may be in a time, or at once. */
+export interface PolicyLimit extends Pick<Conditions, 'primitives' | 'operations' | 'components'> {
+  name: string;
+  apps: string[];
+  /** Calls an hour, of all workers of an Envoy together. */
+  perHour?: number;
+  /** Calls that may come at once after a pause. */
+  burst?: number;
+  /** Each of these is counted by itself. */
+  per: LimitScope[];
+  /** Calls of a component that may be at work at once, in the bridge. */
+  concurrency?: number;
+}
+
 /**
  * The one form that Envoy's filter and the bridge both hold: rules in the order in which they are asked, those that
  * deny first. What a rule does not name is left out. `assembly/config/policy.ts` reads it.
@@ -37,6 +55,16 @@ export interface CompiledPolicy {
   denies: boolean;
   trustDomain: string;
   rules: CompiledRule[];
+  /** Left out if there are none. The bridge's own limits are not here. */
+  limits?: CompiledLimit[];
+}
+
+export interface CompiledLimit {
+  /** Its name, and the calls that it counts. */
+  about: CompiledRule;
+  perHour: number;
+  burst: number;
+  per?: LimitScope[];
 }
 
 export interface CompiledRule extends Partial<Conditions> {

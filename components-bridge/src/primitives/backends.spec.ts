@@ -21,7 +21,7 @@ describe('Backends', () => {
   };
   let ready: boolean;
   const slot = {
-    config: { name: 's', type: 'state.redis' },
+    config: { name: 's', type: 'state.redis', primitive: 'state' },
     reason: 'lost',
     get instance() {
       return ready ? component : undefined;
@@ -102,5 +102,53 @@ describe('Backends', () => {
     expect(series()).toHaveLength(1);
     expect(series()[0]).toMatchObject({ component: 'unknown', type: 'unknown' });
     expect([...(series()[0]?.failures ?? [])]).toEqual([[Code.INVALID_ARGUMENT, 2]]);
+  });
+
+  describe('with a limit on calls at work', () => {
+    const limit = { name: 'few', apps: [], primitives: [], operations: [], components: ['s'], per: [] };
+    let end: () => void;
+    let held: Promise<void>;
+
+    beforeEach(() => {
+      backends.seats.use([{ ...limit, concurrency: 2 }]);
+      held = new Promise((resolve) => (end = resolve));
+    });
+
+    const ask = (of: Call, until: Promise<unknown> = held): Promise<string> =>
+      backends.ask(of, slot, 'get', () => until.then(() => 'done'), WORDING);
+
+    it('refuses what comes too many, by the name of the limit, until a call has ended', async () => {
+      const first = [ask(call()), ask(call())];
+      await expect(ask(call())).rejects.toMatchObject({
+        code: Code.RESOURCE_EXHAUSTED,
+        message: 'component "s" has 2 calls at work: the limit "few" of the policy is met',
+      });
+      expect([...(series()[0]?.failures ?? [])]).toEqual([[Code.RESOURCE_EXHAUSTED, 1]]);
+      end();
+      expect(await Promise.all(first)).toEqual(['done', 'done']);
+      expect(await ask(call(), Promise.resolve())).toBe('done');
+    });
+
+    it('counts a call once, however much it asks, and lets it go on', async () => {
+      const [bulk, other] = [call(), call()];
+      const asked = [ask(bulk), ask(bulk), ask(bulk), ask(other)];
+      await expect(ask(call())).rejects.toMatchObject({ code: Code.RESOURCE_EXHAUSTED });
+      asked.push(ask(bulk));
+      end();
+      expect(await Promise.all(asked)).toHaveLength(5);
+    });
+
+    it('gives places back when a component fails', async () => {
+      const failing = Promise.reject(new RangeError('no'));
+      for (let times = 0; times < 5; times++)
+        await expect(ask(call(), failing)).rejects.toMatchObject({ code: Code.ABORTED });
+    });
+
+    it('is about the components that it names', async () => {
+      backends.seats.use([{ ...limit, components: ['other*'], concurrency: 1 }]);
+      const asked = [ask(call()), ask(call())];
+      end();
+      expect(await Promise.all(asked)).toHaveLength(2);
+    });
   });
 });

@@ -3,6 +3,7 @@ import { Secrets } from '../telemetry/secrets.js';
 import type { Call } from './call.js';
 import type { Component } from './component.js';
 import { Code, OperationError, reasonOf } from './errors.js';
+import { Seats } from './seats.js';
 import type { ComponentSlot } from './slot.js';
 
 /** What was counted of one operation of one component. */
@@ -32,6 +33,8 @@ export class Backends {
   /** @param secrets what `reasonOf` takes out */
   constructor(private readonly secrets = new Secrets()) {}
 
+  /** How many calls of a component may be at work. */
+  readonly seats = new Seats();
   readonly #bySlot = new WeakMap<ComponentSlot, Map<string, BackendSeries>>();
   readonly #series = new Map<string, BackendSeries>();
 
@@ -44,7 +47,7 @@ export class Backends {
    * Asks a component if it is ready.
    *
    * @param operation what is asked, one of a few words of the primitive's own: it becomes a label
-   * @throws what the wording makes of the failure
+   * @throws what the wording makes of the failure; RESOURCE_EXHAUSTED if its calls at work are as many as there may be
    */
   async ask<Backend extends Component, Result>(
     call: Call,
@@ -57,6 +60,14 @@ export class Backends {
     if (component === undefined) throw this.refused(call, slot, operation, wording);
     const series = this.#of(slot, operation);
     const start = performance.now();
+    let giveBack: (() => void) | undefined;
+    try {
+      giveBack = this.seats.take(call, slot);
+    } catch (busy) {
+      count(series, busy);
+      note(call, series, undefined, start, start, busy);
+      throw busy;
+    }
     call.ask(start);
     try {
       const result = await perform(component);
@@ -73,6 +84,8 @@ export class Backends {
       count(series, failure);
       note(call, series, component, start, end, failure);
       throw failure;
+    } finally {
+      giveBack?.();
     }
   }
 

@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { eventually, sleep } from '../../../test/support/wait.js';
 import type { ComponentConfig } from '../config/types.js';

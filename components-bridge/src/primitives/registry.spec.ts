@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import { pino } from 'pino';
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { eventually } from '../../../test/support/wait.js';
 import type { ComponentConfig } from '../config/types.js';

@@ -2,7 +2,10 @@
 export interface ShareLimits {
   /** Operations at work or waiting for their turn. */
   operations: number;
-  /** Bytes of requests at work, of messages that have come in part, and of answers that were not taken. */
+  /**
+   * Bytes of requests at work and of answers that were not taken; messages that have come in part count too, and are
+   * bounded by the same number on their own.
+   */
   bytes: number;
   /** Session streams that are open; as many connections, and some more, may be. */
   sessions: number;
@@ -20,13 +23,12 @@ const PER_TURN = 32;
  */
 export class Turns {
   readonly #used = new Set<AppShare>();
-  #next: NodeJS.Immediate | undefined;
 
   /** The app has used some of its turn, and gets a new one with the next. */
   used(share: AppShare): void {
     this.#used.add(share);
-    this.#next ??= setImmediate(() => {
-      this.#next = undefined;
+    if (this.#used.size > 1) return;
+    setImmediate(() => {
       const shares = [...this.#used];
       this.#used.clear();
       for (const each of shares) each.nextTurn();

@@ -36,6 +36,7 @@ import type { AppShare } from './app-share.js';
 import { CallWatch } from './calls.js';
 import { ComponentHistory } from './component-history.js';
 import type { DoorServer } from './door-server.js';
+import { FilterLogLevel } from './filter-level.js';
 import { healthPush } from './health-push.js';
 import { invalidation } from './invalidations.js';
 import { BridgeMetrics } from './metrics.js';
@@ -100,7 +101,6 @@ export class Bridge {
   readonly #calls: CallWatch;
   /** If it serves doors itself. */
   #doors: DoorServer | undefined;
-  readonly #policy: Policy;
   readonly #watches: Watches;
   readonly #configuration: ConfigurationService;
   readonly #live: LiveAnswers;
@@ -108,6 +108,7 @@ export class Bridge {
   readonly #backends: Backends;
   readonly #metrics = new BridgeMetrics();
   readonly #history = new ComponentHistory();
+  readonly #policy: Policy;
   readonly #names: Pick<BridgeState, 'version' | 'configVersion'>;
   #renewals: NodeJS.Timeout | undefined;
   #telling = false;
@@ -117,10 +118,11 @@ export class Bridge {
   constructor(private readonly options: BridgeOptions) {
     const { config, log, secrets, version, gid, share } = options;
     this.#config = config;
-    this.#policy = new Policy(config);
     this.socketPath = options.socketPath ?? join(config.dataDir, 'session.sock');
     this.#names = { version, configVersion: configHash(config) };
+    this.#policy = new Policy(config);
     const backends = new Backends(secrets);
+    backends.seats.use(config.policy?.limits ?? []);
     this.#backends = backends;
     const owner = { appId: config.app.id, namespace: config.app.namespace ?? options.namespace ?? '' };
     this.#spans = spanExporter(options);
@@ -165,8 +167,9 @@ export class Bridge {
       watches: this.#watches,
       live: this.#live,
     });
+    const filters = new FilterLogLevel((payload) => this.#sessions.push(payload));
     const services: Service[] = [
-      new ActuatorService({ registry: this.#registry, log }),
+      new ActuatorService({ registry: this.#registry, log, filters }),
       new BindingService(asked),
       this.#configuration,
       new FileService(asked),
@@ -177,7 +180,7 @@ export class Bridge {
         mayApply: () => share === undefined && this.#config.lifecycle.apply,
       }),
       new LockService({ ...asked, ...owner }),
-      new SecretService(asked),
+      new SecretService({ ...asked, policy: this.#policy }),
       new SequencerService({ ...asked, ...owner }),
       new StateService({ ...asked, ...owner }),
     ];
@@ -194,7 +197,7 @@ export class Bridge {
       log,
       calls,
       share,
-      welcome: () => healthPush(this.#registry.health()),
+      welcome: () => healthPush(this.#registry.health(), filters.level),
       holdGreetings: true,
       onFilter: (filter) => this.#live.join(filter),
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
@@ -204,6 +207,8 @@ export class Bridge {
       socketPath: streamsSocket(this.socketPath),
       gid,
       services,
+      policy: this.#policy,
+      appId: owner.appId,
       limits: config.limits,
       log,
       calls,
@@ -291,6 +296,11 @@ export class Bridge {
     await this.#doors.start(replace);
   }
 
+  /** Resolves when each component was tried once to be opened; after `limitMs` at the latest. */
+  firstTries(limitMs: number): Promise<void> {
+    return this.#registry.firstTries(limitMs);
+  }
+
   /** Listens for streams first: filters send them from their first session on. */
   async #listen(replace: boolean): Promise<void> {
     await this.#streams.start(replace);
@@ -308,6 +318,7 @@ export class Bridge {
    */
   async apply(config: RuntimeConfig, options: ApplyOptions): Promise<Applied[]> {
     this.#config = config;
+    this.#backends.seats.use(config.policy?.limits ?? []);
     this.#policy.use(config);
     this.options.secrets.addComponents(config.components);
     const applied = await this.#registry.apply(config.components, options);
@@ -393,6 +404,7 @@ export class Bridge {
       streams: this.#streams.open,
       endedStreams: this.#streams.ended,
       ...(this.#doors === undefined ? {} : { doors: this.#doors }),
+      denials: this.#policy.denials,
     };
   }
 
@@ -404,7 +416,8 @@ export class Bridge {
   /** Where it stands, as `/health` shows it. */
   report(): object {
     const { version, configVersion, sessions, operations, components } = this.#state();
-    return { version, configVersion, sessions, operations, components };
+    const { protocol, services, filters } = this.#sessions.offer;
+    return { version, configVersion, protocol, services, sessions, filters, operations, components };
   }
 
   #metricsPage(): AdminPage {

@@ -123,6 +123,7 @@ export class DoorCall {
     const traceparent = String(this.headers['traceparent'] ?? '');
     const call = watch.begin(operation, traceparent, this.#arrived);
     call.deadline = this.#deadline;
+    call.caller = this.site.gate.caller;
     let outcome: Answer | Refused;
     try {
       const handler = handlers.get(operation);

@@ -67,7 +67,7 @@ export interface EndedCalls {
 export class DoorServer {
   readonly #http2: Http2Server;
   readonly #connections = new Set<ServerHttp2Session>();
-  readonly #calls = new Set<{ end(reason: Refused): void }>();
+  readonly #calls = new Set<DoorCall | DoorStream>();
   readonly #streams: ReadonlyMap<string, StreamHandler>;
   readonly #site: DoorSite;
   readonly #budget: DoorBudget;
@@ -106,6 +106,11 @@ export class DoorServer {
   /** Calls and streams at work. */
   get open(): number {
     return this.#calls.size;
+  }
+
+  /** The policy has changed: streams that are not allowed any more end. */
+  recheck(): void {
+    for (const call of this.#calls) if (call instanceof DoorStream) call.recheck();
   }
 
   /** What became of those that are over. */
@@ -255,7 +260,7 @@ export class DoorServer {
     this.#add(http2, new DoorStream(http2, headers, method, handler, this.#site, this.#leaving.signal));
   }
 
-  #add(http2: ServerHttp2Stream, call: { end(reason: Refused): void }): void {
+  #add(http2: ServerHttp2Stream, call: DoorCall | DoorStream): void {
     this.#calls.add(call);
     http2.on('close', () => {
       this.#calls.delete(call);

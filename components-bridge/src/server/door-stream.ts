@@ -4,7 +4,7 @@ import type { StreamMethod } from '../doors/method.js';
 import type { Refused } from '../doors/refused.js';
 import type { Call } from '../primitives/call.js';
 import { Code, OperationError } from '../primitives/errors.js';
-import type { MessageStream, StreamHandler } from '../primitives/stream.js';
+import type { MessageStream, StreamHandler, StreamSubject } from '../primitives/stream.js';
 import type { DoorSite } from './door-call.js';
 import { COMPRESSED, EXPIRED, framed, isGone, open, refuse, timeoutMs } from './door-reply.js';
 import { FrameError } from './frame.js';
@@ -36,6 +36,8 @@ export class DoorStream implements MessageStream {
   #reading: Waiting<Uint8Array | undefined> | undefined;
   #lastRead = false;
   #status: Refused | undefined;
+  /** What the policy has admitted, by component. */
+  readonly #admitted = new Map<string, StreamSubject>();
   #over = false;
   #onEnded: () => void = () => undefined;
 
@@ -52,6 +54,7 @@ export class DoorStream implements MessageStream {
     this.#reader = new MessageReader(this.#limit);
     const traceparent = String(headers['traceparent'] ?? '');
     this.call = site.watch.begin(method.path.slice(1), traceparent, performance.now());
+    this.call.caller = site.gate.caller;
     const ms = timeoutMs(headers['grpc-timeout']);
     if (ms !== undefined) this.#timers.push(setTimeout(() => this.end(EXPIRED), ms));
     if (method.idleMs !== undefined) this.#idle = setTimeout(() => this.end(IDLE), method.idleMs);
@@ -64,6 +67,22 @@ export class DoorStream implements MessageStream {
 
   get signal(): AbortSignal {
     return this.#abort.signal;
+  }
+
+  admit(subject: StreamSubject): void {
+    const refused = this.site.gate.admitStream(subject);
+    if (refused !== undefined) throw new OperationError(refused.code, refused.message);
+    this.#admitted.set(subject.component, subject);
+  }
+
+  /** The policy has changed: ends the call if it is not allowed any more. */
+  recheck(): void {
+    for (const subject of this.#admitted.values()) {
+      const refused = this.site.gate.admitStream(subject, true);
+      if (refused === undefined) continue;
+      this.end(refused);
+      return;
+    }
   }
 
   async read(): Promise<Uint8Array | undefined> {
@@ -79,6 +98,9 @@ export class DoorStream implements MessageStream {
 
   async send(message: Uint8Array): Promise<void> {
     this.signal.throwIfAborted();
+    // A method that is the door's own is about no component.
+    if (this.#admitted.size === 0 && this.method.handler === undefined)
+      throw new Error(`${this.method.path} answers before it was admitted`);
     if (message.length > this.#limit) {
       const text = `a message of ${message.length} bytes is larger than limits.message (${this.#limit} bytes)`;
       throw new OperationError(Code.RESOURCE_EXHAUSTED, text);

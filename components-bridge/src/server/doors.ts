@@ -38,7 +38,7 @@ export function openDoors(options: DoorsOptions): DoorServer {
     can: (component, capability) => capabilities(component).includes(capability),
   };
   const { app, listen, limits } = config();
-  return new DoorServer({
+  const doors = new DoorServer({
     address,
     methods: doorMethods({
       version,
@@ -53,4 +53,6 @@ export function openDoors(options: DoorsOptions): DoorServer {
     log,
     calls,
   });
+  policy.onChange(() => doors.recheck());
+  return doors;
 }

@@ -12,8 +12,13 @@ const STATUS: Readonly<Record<ComponentStatus, Status>> = {
   down: Status.DOWN,
 };
 
-/** What filters are told of where all components stand. @returns a Push message */
-export function healthPush(components: readonly ComponentHealth[]): Uint8Array {
+/**
+ * What filters are told of where all components stand.
+ *
+ * @param level how much they are to log, if that is to be told too
+ * @returns a Push message
+ */
+export function healthPush(components: readonly ComponentHealth[], level?: string): Uint8Array {
   const health = {
     components: components.map(({ primitive, name, status, reason = '' }) => ({
       primitive,
@@ -22,5 +27,8 @@ export function healthPush(components: readonly ComponentHealth[]): Uint8Array {
       reason: reason.slice(0, LONGEST_REASON),
     })),
   };
-  return toBinary(PushSchema, create(PushSchema, { health }));
+  return toBinary(
+    PushSchema,
+    create(PushSchema, { health, ...(level === undefined ? {} : { logging: { level } }) }),
+  );
 }

@@ -27,6 +27,8 @@ export interface BridgeState {
   endedStreams: Iterable<EndedStreams>;
   /** Calls of the doors that the bridge serves itself, if it does. */
   doors?: { open: number; ended: Iterable<EndedStreams> };
+  /** What rules of the policy denied here. */
+  denials: ReadonlyMap<string, number>;
 }
 
 /** What is told of one bridge, and the labels by which it differs from others of the process. */
@@ -68,6 +70,7 @@ export class BridgeMetrics {
     }
     writeStreams(to, sources);
     writeDoors(to, sources);
+    writeDenials(to, sources);
     writeComponents(to, sources);
     writeBackends(to, sources);
     writeSpans(to, sources);
@@ -123,6 +126,17 @@ function writeDoors(to: Exposition, sources: Sources): void {
 function writeEnded(to: Exposition, name: string, labels: Labels, ended: Iterable<EndedStreams>): void {
   for (const { method, code, count } of ended)
     to.sample(name, count, { ...labels, method, code: code === 0 ? 'OK' : Code[code] });
+}
+
+function writeDenials(to: Exposition, sources: Sources): void {
+  const name = 'layotto_bridge_policy_denials_total';
+  to.family(
+    name,
+    'counter',
+    'Streams and secrets that the policy denied, by rule; calls are denied in Envoy.',
+  );
+  for (const { labels, state } of sources)
+    for (const [rule, count] of state.denials) to.sample(name, count, { ...labels, rule });
 }
 
 function writeComponents(to: Exposition, sources: Sources): void {

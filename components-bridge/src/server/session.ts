@@ -9,7 +9,7 @@ import type { AppServer, AppShare } from './app-share.js';
 import { CallWatch } from './calls.js';
 import { FrameError } from './frame.js';
 import type { Frame } from './frame.js';
-import { decodeHello, factsOf, Greeting } from './greeting.js';
+import { decodeHello, factsOf, Greeting, PROTOCOL } from './greeting.js';
 import type { BridgeFacts, FilterFacts } from './greeting.js';
 import { Pair } from './operations.js';
 import type { OperationLimits } from './operations.js';
@@ -144,6 +144,14 @@ export class SessionServer implements StreamEvents, AppServer {
     return this.#members.size;
   }
 
+  /** What the bridge offers, and the versions of the filters that have come, each with how many streams it has. */
+  get offer(): { protocol: number; services: readonly string[]; filters: Record<string, number> } {
+    const filters: Record<string, number> = {};
+    for (const { filter } of this.#members.values())
+      if (filter !== undefined) filters[filter.version] = (filters[filter.version] ?? 0) + 1;
+    return { protocol: PROTOCOL, services: this.options.services.map(({ name }) => name), filters };
+  }
+
   /** Operations at work for filters that are connected. */
   get running(): number {
     let sum = 0;
@@ -276,9 +284,13 @@ export class SessionServer implements StreamEvents, AppServer {
 
   onPart(stream: SessionStream): void {
     const { share } = this.options;
-    if (share === undefined || share.bytes <= share.limits.bytes) return;
+    if (share === undefined) return;
+    let parts = 0;
+    for (const each of this.#members.keys()) parts += each.held;
+    // An operation too many is refused once its message is whole; only who never ends its messages gets here.
+    if (parts <= share.limits.bytes) return;
     share.refused('bytes');
-    const message = `the app ${share.appId} has ${share.bytes} bytes in hand on this node`;
+    const message = `the app ${share.appId} has ${parts} bytes of messages on this node that have come in part`;
     this.#end(stream, Code.RESOURCE_EXHAUSTED, message);
   }
 
@@ -397,6 +409,7 @@ export class SessionServer implements StreamEvents, AppServer {
       if (pairId !== 0n) this.#pairsById.set(pairId, pair);
     }
     member.pair = pair;
+    pair.caller = { app: hello.appId, spiffe: hello.spiffeId };
     pair.add(member.stream, large);
     member.filter = factsOf(hello);
     this.options.log.debug({ filter: member.filter }, 'session open');

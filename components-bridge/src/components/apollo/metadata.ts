@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { answerInEnvoySchema } from '../../primitives/configuration/metadata.js';
 import { duration, flag, read, text } from '../fields.js';

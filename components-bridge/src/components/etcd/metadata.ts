@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { parseTtl } from '../../primitives/state/ttl.js';
 import { answerInEnvoySchema } from '../../primitives/configuration/metadata.js';

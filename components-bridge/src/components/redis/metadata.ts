@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { NEAR_CACHE_EXPECTED, parseNearCacheAge } from '../../config/near-cache.js';
 import { answerInEnvoySchema } from '../../primitives/configuration/metadata.js';

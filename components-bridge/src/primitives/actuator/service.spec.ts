@@ -18,7 +18,7 @@ describe('ActuatorService', () => {
     ]);
     lines = [];
     const log = pino({}, { write: (line: string) => void lines.push(line) });
-    service = new ActuatorService({ registry: rooms.registry, log });
+    service = new ActuatorService({ registry: rooms.registry, log, filters: { level: 'info' } });
   });
   afterEach(() => rooms.close());
 
@@ -45,8 +45,9 @@ describe('ActuatorService', () => {
   }
 
   it.each([
-    ['', ['bridge', 'state-one', 'hello-two']],
+    ['', ['bridge', 'filter', 'state-one', 'hello-two']],
     ['bridge', ['bridge']],
+    ['filter', ['filter']],
     ['one', ['state-one']],
     ['state-one', ['state-one']],
     ['state/embedded', ['state-one']],

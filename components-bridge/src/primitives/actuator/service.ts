@@ -13,6 +13,8 @@ const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
 
 /** The logger of everything that belongs to no component. */
 const BRIDGE = 'bridge';
+/** What filters in Envoy say: all of this bridge's. */
+const FILTER = 'filter';
 
 /** Layotto's loggers whose first part is no section of its configuration. */
 const LAYOTTO_KINDS: Readonly<Record<string, string>> = { configstore: 'configuration' };
@@ -23,9 +25,15 @@ const QUOTED_LENGTH = 100;
 export interface ActuatorServiceOptions {
   registry: ComponentRegistry;
   log: Logger;
+  /** How much filters log. */
+  filters: FilterLevel;
 }
 
-/** How much the bridge logs, looked at and changed while it runs. */
+export interface FilterLevel {
+  level: string;
+}
+
+/** How much the bridge and its filters log, looked at and changed while it runs. */
 export class ActuatorService implements Service {
   readonly name = pb.Actuator.typeName;
   readonly handlers: ReadonlyMap<string, Handler>;
@@ -38,16 +46,17 @@ export class ActuatorService implements Service {
   }
 
   #get(): Uint8Array {
-    const { registry, log } = this.options;
+    const { registry, log, filters } = this.options;
     const loggers = [
       { logger: BRIDGE, level: log.level },
+      { logger: FILTER, level: filters.level },
       ...registry.logLevels().map(({ config, level }) => ({ logger: loggerOf(config), level })),
     ];
     return toBinary(pb.GetLogLevelsResponseSchema, create(pb.GetLogLevelsResponseSchema, { loggers }));
   }
 
   #set(payload: Uint8Array): Uint8Array {
-    const { registry, log } = this.options;
+    const { registry, log, filters } = this.options;
     const { component, level } = decode(pb.SetLogLevelRequestSchema, payload);
     if (!LEVELS.includes(level)) {
       const found = JSON.stringify(level.slice(0, QUOTED_LENGTH));
@@ -60,6 +69,10 @@ export class ActuatorService implements Service {
     if (component === '' || component === BRIDGE) {
       log.level = level;
       loggers.push(BRIDGE);
+    }
+    if (component === '' || component === FILTER) {
+      filters.level = level;
+      loggers.push(FILTER);
     }
     for (const { config } of registry.logLevels()) {
       if (component !== '' && !isMeant(config, component)) continue;

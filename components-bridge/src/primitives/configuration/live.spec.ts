@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { z } from 'zod';
+import * as z from 'zod';
 
 import type { ComponentConfig } from '../../config/types.js';
 import * as pb from '../../gen/layotto/bridge/v1/configuration_pb.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { ANSWER_IN_ENVOY_EXPECTED, parseStaleness } from '../../config/answer-in-envoy.js';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { refused } from '../../../../test/conformance/state-client.js';
 import { Rooms } from '../../../../test/support/rooms.js';

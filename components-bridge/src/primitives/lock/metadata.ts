@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** The metadata key `keyPrefix` of lock stores and sequencers; see keys.ts for what it does. */
 export function lockKeyPrefix(): z.ZodType<string | undefined> {

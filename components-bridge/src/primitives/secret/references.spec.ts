@@ -1,7 +1,7 @@
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { Rooms } from '../../../../test/support/rooms.js';
 import type { RoomComponent } from '../../../../test/support/rooms.js';

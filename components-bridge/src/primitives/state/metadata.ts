@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** The metadata key that every state store has; see keys.ts for what it does. */
 export function keyPrefixSchema(): z.ZodType<string | undefined> {

@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { pino } from 'pino';
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { eventually } from '../../../../test/support/wait.js';
 import * as pb from '../../gen/layotto/bridge/v1/state_pb.js';

@@ -53,7 +53,7 @@ export class GetLogLevelsRequest {
 
 /** layotto.bridge.v1.LogLevel */
 export class LogLevel {
-  /** "bridge", or a component as "<primitive>-<name>". */
+  /** "bridge", "filter", or a component as "<primitive>-<name>". */
   logger: View = 0;
   /** trace, debug, info, warn, error or fatal. */
   level: View = 0;

@@ -261,6 +261,11 @@ export class Hello {
   appId: View = 0;
   /** Bridge: the services it offers, for example "layotto.bridge.v1.State". */
   services: Array<View> = [];
+  /**
+   * Filter: SPIFFE id of the workload it is beside, where a mesh gives it one
+   * and a rule of the policy asks for it.
+   */
+  spiffeId: View = 0;
   /** What `byteSize` found last. */
   encodedSize: i32 = 0;
 
@@ -274,6 +279,7 @@ export class Hello {
     this.large = false;
     this.appId = 0;
     this.services.length = 0;
+    this.spiffeId = 0;
   }
 
   /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
@@ -315,6 +321,9 @@ export class Hello {
           r.element();
           this.services.push(r.string());
           break;
+        case 74:
+          this.spiffeId = r.string();
+          break;
         default:
           r.skip();
       }
@@ -339,6 +348,7 @@ export class Hello {
     if (this.large) size += 1 + 1;
     if (viewLen(this.appId) != 0) size += 1 + delimitedSize(viewLen(this.appId));
     for (let i = 0, n = this.services.length; i < n; i++) size += 1 + delimitedSize(viewLen(unchecked(this.services[i])));
+    if (viewLen(this.spiffeId) != 0) size += 1 + delimitedSize(viewLen(this.spiffeId));
     this.encodedSize = size;
     return size;
   }
@@ -377,6 +387,10 @@ export class Hello {
       w.u8(66);
       w.delimited(unchecked(this.services[i]));
     }
+    if (viewLen(this.spiffeId) != 0) {
+      w.u8(74);
+      w.delimited(this.spiffeId);
+    }
   }
 }
 
@@ -396,6 +410,8 @@ export class Push {
    * change.
    */
   health: Health | null = null;
+  /** How much the filter logs: when a small session begins, and after each change. */
+  logging: Logging | null = null;
   /** What `byteSize` found last. */
   encodedSize: i32 = 0;
 
@@ -405,6 +421,7 @@ export class Push {
     this.answer = null;
     this.freshness = null;
     this.health = null;
+    this.logging = null;
   }
 
   /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
@@ -465,6 +482,17 @@ export class Push {
           r.leave(outer);
           break;
         }
+        case 42: {
+          let value = this.logging;
+          if (value === null) {
+            value = new Logging();
+            this.logging = value;
+          }
+          const outer = r.enter();
+          value.merge(r);
+          r.leave(outer);
+          break;
+        }
         default:
           r.skip();
       }
@@ -489,6 +517,8 @@ export class Push {
     if (freshness_ !== null) size += 1 + delimitedSize(freshness_.byteSize());
     const health_ = this.health;
     if (health_ !== null) size += 1 + delimitedSize(health_.byteSize());
+    const logging_ = this.logging;
+    if (logging_ !== null) size += 1 + delimitedSize(logging_.byteSize());
     this.encodedSize = size;
     return size;
   }
@@ -518,6 +548,71 @@ export class Push {
       w.u8(34);
       w.varint(health_.encodedSize);
       health_.write(w);
+    }
+    const logging_ = this.logging;
+    if (logging_ !== null) {
+      w.u8(42);
+      w.varint(logging_.encodedSize);
+      logging_.write(w);
+    }
+  }
+}
+
+/** layotto.bridge.v1.Logging */
+export class Logging {
+  /** trace, debug, info, warn, error or fatal. */
+  level: View = 0;
+  /** What `byteSize` found last. */
+  encodedSize: i32 = 0;
+
+  /** Sets every field to its default. */
+  reset(): void {
+    this.level = 0;
+  }
+
+  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
+  decode(v: View): bool {
+    this.reset();
+    const r = sharedReader;
+    r.reset(v);
+    if (this.merge(r)) return true;
+    this.reset();
+    return false;
+  }
+
+  /** Reads fields to the end of the reader on top of those that are set. */
+  merge(r: ProtoReader): bool {
+    while (r.next()) {
+      switch (r.tag) {
+        case 10:
+          this.level = r.string();
+          break;
+        default:
+          r.skip();
+      }
+    }
+    return r.ok;
+  }
+
+  /** Writes the message. */
+  encode(w: ByteWriter): void {
+    this.byteSize();
+    this.write(w);
+  }
+
+  /** Bytes that `encode` writes. */
+  byteSize(): i32 {
+    let size = 0;
+    if (viewLen(this.level) != 0) size += 1 + delimitedSize(viewLen(this.level));
+    this.encodedSize = size;
+    return size;
+  }
+
+  /** Writes the message; `byteSize` must have run since the last change, for the lengths of nested messages. */
+  write(w: ByteWriter): void {
+    if (viewLen(this.level) != 0) {
+      w.u8(10);
+      w.delimited(this.level);
     }
   }
 }

@@ -2,7 +2,7 @@
 // @generated from file layotto/bridge/v1/actuator.proto (package layotto.bridge.v1, syntax proto3)
 /* eslint-disable */
 
-// What operators ask of a running bridge: how much it logs.
+// What operators ask of a running bridge: how much it logs, and its filters.
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
@@ -32,7 +32,7 @@ export const GetLogLevelsRequestSchema: GenMessage<GetLogLevelsRequest> = /*@__P
  */
 export type LogLevel = Message<"layotto.bridge.v1.LogLevel"> & {
   /**
-   * "bridge", or a component as "<primitive>-<name>".
+   * "bridge", "filter", or a component as "<primitive>-<name>".
    *
    * @generated from field: string logger = 1;
    */

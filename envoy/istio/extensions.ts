@@ -1,0 +1,116 @@
+import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
+import type { EnvoyObject } from '../names.js';
+import { FILTERS, TYPES } from '../names.js';
+import { pluginConfiguration } from '../plugin-config.js';
+import { replyShim } from '../reply-shim.js';
+import { meshNames, refuseProblems } from './options.js';
+import type { MeshNames, MeshOptions } from './options.js';
+import { serviceClusters, serviceResources } from './services.js';
+
+const API = 'extensions.istio.io/v1alpha1';
+/** Greater comes first: the module before the Lua filter, which opens its answers and holds its requests. */
+const PRIORITY = { module: 20, reply: 10 };
+
+/**
+ * TrafficExtensions (Istio 1.30 or newer) for the module and the Lua filter after it, and the services that they need.
+ * Nothing but stable APIs; always in hold mode, because Istio cannot set `allow_on_headers_stop_iteration`.
+ *
+ * @throws TypeError with the lines of `meshProblems`, if there are any
+ */
+export function renderTrafficExtension(config: RuntimeConfig, options: MeshOptions): EnvoyObject[] {
+  refuseProblems(config, options);
+  const names = meshNames(config, options);
+  const extension = (name: string, priority: number, filter: EnvoyObject): EnvoyObject => ({
+    apiVersion: API,
+    kind: 'TrafficExtension',
+    metadata: { name, namespace: names.namespace },
+    spec: { ...attachment(config, names, priority), ...filter },
+  });
+  return [
+    ...serviceResources(config, names),
+    extension(names.name, PRIORITY.module, { wasm: wasm(config, names, options) }),
+    extension(`${names.name}-reply`, PRIORITY.reply, { lua: { inlineCode: replyShim(true) } }),
+  ];
+}
+
+/**
+ * A WasmPlugin for the module, and what it needs beside it: the services, and an EnvoyFilter with the Lua filter, because
+ * no other resource of Istio before 1.30 adds one. Always in hold mode.
+ *
+ * @throws TypeError with the lines of `meshProblems`, if there are any
+ */
+export function renderWasmPlugin(config: RuntimeConfig, options: MeshOptions): EnvoyObject[] {
+  refuseProblems(config, options);
+  const names = meshNames(config, options);
+  return [
+    ...serviceResources(config, names),
+    {
+      apiVersion: API,
+      kind: 'WasmPlugin',
+      metadata: { name: names.name, namespace: names.namespace },
+      spec: { ...attachment(config, names, PRIORITY.module), ...wasm(config, names, options) },
+    },
+    replyFilter(config, names),
+  ];
+}
+
+function attachment(config: RuntimeConfig, { selector }: MeshNames, priority: number): EnvoyObject {
+  return {
+    selector: { matchLabels: { ...selector } },
+    phase: 'AUTHN',
+    priority,
+    match: [{ mode: 'CLIENT', ports: [{ number: config.listen.port }] }],
+  };
+}
+
+function wasm(config: RuntimeConfig, names: MeshNames, options: MeshOptions): EnvoyObject {
+  const plugin = pluginConfiguration(config, { ...options, hold: true });
+  const { module } = options;
+  return {
+    ...('file' in module ? { url: `file://${module.file}` } : { url: module.url, sha256: module.sha256 }),
+    pluginName: 'runtime',
+    // After a trap a new VM instead of refusing calls for good.
+    failStrategy: 'FAIL_RELOAD',
+    pluginConfig: { ...plugin, clusters: serviceClusters(config, names) },
+  };
+}
+
+/** The Lua filter, right before the router. */
+function replyFilter(config: RuntimeConfig, { name, namespace, selector }: MeshNames): EnvoyObject {
+  const { port } = config.listen;
+  return {
+    apiVersion: 'networking.istio.io/v1alpha3',
+    kind: 'EnvoyFilter',
+    metadata: { name: `${name}-reply`, namespace },
+    spec: {
+      workloadSelector: { labels: { ...selector } },
+      configPatches: [
+        {
+          applyTo: 'HTTP_FILTER',
+          match: {
+            context: 'SIDECAR_OUTBOUND',
+            listener: {
+              portNumber: port,
+              filterChain: {
+                filter: {
+                  name: 'envoy.filters.network.http_connection_manager',
+                  subFilter: { name: FILTERS.router },
+                },
+              },
+            },
+          },
+          patch: {
+            operation: 'INSERT_BEFORE',
+            value: {
+              name: FILTERS.reply,
+              typed_config: {
+                '@type': TYPES.lua,
+                default_source_code: { inline_string: replyShim(true) },
+              },
+            },
+          },
+        },
+      ],
+    },
+  };
+}

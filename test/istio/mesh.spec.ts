@@ -1,0 +1,299 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+
+import { Redis } from 'ioredis';
+
+import { catalog } from '../../components-bridge/src/catalog.js';
+import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
+import { toYaml } from '../../envoy/bootstrap.js';
+import { renderEnvoyFilter } from '../../envoy/istio/envoyfilter.js';
+import { renderTrafficExtension, renderWasmPlugin } from '../../envoy/istio/extensions.js';
+import type { MeshOptions } from '../../envoy/istio/options.js';
+import { moduleCapabilities } from '../../envoy/module-capabilities.js';
+import { readModule } from '../../envoy/module-info.js';
+import type { EnvoyObject } from '../../envoy/names.js';
+import { subscribeDapr, subscribeLayotto } from '../support/configuration-streams.js';
+import { DAPR, GrpcStateDoor, HttpStateDoor, LAYOTTO } from '../support/doors.js';
+import { FileClient } from '../support/file-client.js';
+import { pieces } from '../support/grpc-raw.js';
+import { http1, httpJson } from '../support/http1.js';
+import { redisComponent, Runtime, VERSION } from '../support/runtime.js';
+import { getStateBody, saveStateBody, valueOf } from '../support/requests.js';
+import { startStore } from '../support/store-servers.js';
+import type { StoreServer } from '../support/store-servers.js';
+import { freePort } from '../support/ports.js';
+import { eventually } from '../support/wait.js';
+import { askIstio } from './istio.js';
+import type { Made } from './istio.js';
+import { Sidecar } from './sidecar.js';
+
+const MODULE = readFileSync(new URL('../../dist/modules/runtime.wasm', import.meta.url));
+const NAMESPACE = 'shop';
+const LABELS = { app: 'shop' };
+/** What Istio says of every EnvoyFilter. */
+const ENVOYFILTER_WARNING =
+  'EnvoyFilter exposes internal implementation details that may change at any time. Prefer other APIs if possible, and exercise extreme caution, especially around upgrades.';
+
+interface Form {
+  name: string;
+  render: (config: RuntimeConfig, options: MeshOptions) => EnvoyObject[];
+  hold: boolean;
+  /** The oldest Istio that is claimed, and the one whose code this is. */
+  versions: string[];
+  /** Names of the EnvoyFilters among the resources. */
+  envoyFilters: string[];
+  /** Whether the actuator has a listener of its own. */
+  actuator: boolean;
+}
+
+const FORMS: Form[] = [
+  {
+    name: 'envoyfilter',
+    render: (config, options) => [renderEnvoyFilter(config, { ...options, hold: false })],
+    hold: false,
+    versions: ['1.28.0', '1.31.0'],
+    envoyFilters: ['layotto'],
+    actuator: true,
+  },
+  {
+    name: 'envoyfilter --hold',
+    render: (config, options) => [renderEnvoyFilter(config, { ...options, hold: true })],
+    hold: true,
+    versions: ['1.31.0'],
+    envoyFilters: ['layotto'],
+    actuator: true,
+  },
+  {
+    name: 'trafficextension',
+    render: renderTrafficExtension,
+    hold: true,
+    versions: ['1.30.0', '1.31.0'],
+    envoyFilters: [],
+    actuator: false,
+  },
+  {
+    name: 'wasmplugin',
+    render: renderWasmPlugin,
+    hold: true,
+    versions: ['1.28.0', '1.31.0'],
+    envoyFilters: ['layotto-reply'],
+    actuator: false,
+  },
+];
+
+const CASES = FORMS.flatMap((form) =>
+  form.versions.map((version): [string, string, Form] => [form.name, version, form]),
+);
+
+/** Serves modules by their checksums, as a registry of modules would. */
+class Modules {
+  readonly #files = new Map<string, Uint8Array>();
+
+  private constructor(private readonly server: Server) {
+    server.on('request', (request, response) => {
+      const found = this.#files.get(request.url ?? '');
+      response.writeHead(found === undefined ? 404 : 200).end(found);
+    });
+  }
+
+  static async start(): Promise<Modules> {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return new Modules(server);
+  }
+
+  get host(): string {
+    return `127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  add(wasm: Uint8Array): { url: string; sha256: string } {
+    const sha256 = createHash('sha256').update(wasm).digest('hex');
+    this.#files.set(`/${sha256}.wasm`, wasm);
+    return { url: `http://${this.host}/${sha256}.wasm`, sha256 };
+  }
+
+  stop(): void {
+    this.server.close();
+    this.server.closeAllConnections();
+  }
+}
+
+/** A module that does the same and has another checksum. */
+function variant(text: string): Uint8Array {
+  const name = Buffer.from('test');
+  const content = Buffer.concat([Buffer.from([name.length]), name, Buffer.from(text)]);
+  return Buffer.concat([MODULE, Buffer.from([0, content.length]), content]);
+}
+
+describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
+  let modules: Modules;
+  let redis: StoreServer;
+  let redisPort: number;
+  let runtime: Runtime;
+  let sidecar: Sidecar;
+
+  /** What a sidecar of the app gets when the resources are applied. */
+  async function apply(module: MeshOptions['module'], config: RuntimeConfig): Promise<Made> {
+    const resources = form.render(config, {
+      version: VERSION,
+      apiTokens: [],
+      catalog,
+      capabilities: moduleCapabilities(readModule(MODULE)),
+      namespace: NAMESPACE,
+      selector: LABELS,
+      module,
+      bridgeSocket: join(config.dataDir, 'session.sock'),
+    });
+    const made = await askIstio({
+      resources: resources.map(toYaml).join('---\n'),
+      sidecar: { namespace: NAMESPACE, labels: LABELS, istioVersion },
+      agent: { folder: config.dataDir, insecureHosts: [modules.host] },
+    });
+    expect(made.problems).toBe(null);
+    expect(made.warnings ?? []).toEqual(
+      form.envoyFilters.map((name) => `EnvoyFilter ${NAMESPACE}/${name}: ${ENVOYFILTER_WARNING}`),
+    );
+    return made;
+  }
+
+  beforeAll(async () => {
+    modules = await Modules.start();
+    redisPort = await freePort();
+    redis = await startStore('redis', [], redisPort);
+    runtime = await Runtime.start({
+      hold: form.hold,
+      actuator: form.actuator,
+      concurrency: 2,
+      components: [
+        { name: 'statestore', type: 'state.embedded' },
+        { name: 'file', type: 'file.local' },
+        redisComponent(redisPort, { name: 'configstore', type: 'configuration.redis' }),
+      ],
+      sessionGauges:
+        /^cluster\.(layotto_session(_large)?|outbound_\d+__session(-large)?\..*)\.upstream_rq_active$/,
+      bootstrap: async (_rendered, { config, adminSocket }) => {
+        const { listen, dataDir } = config;
+        sidecar = new Sidecar(join(dataDir, 'istiod'), await apply(modules.add(MODULE), config));
+        return sidecar.bootstrap([listen.port, listen.actuator?.port ?? 0], adminSocket);
+      },
+    });
+  });
+
+  afterAll(async () => {
+    await runtime?.stop();
+    await redis?.stop();
+    modules?.stop();
+  });
+
+  test('serves Layotto gRPC, Dapr gRPC and Dapr HTTP', async () => {
+    const doors = [
+      new GrpcStateDoor('Layotto gRPC', await runtime.connect(), LAYOTTO),
+      new GrpcStateDoor('Dapr gRPC', await runtime.connect(), DAPR),
+      new HttpStateDoor(runtime.target),
+    ];
+    for (const [index, door] of doors.entries()) {
+      expect(await door.get('statestore', `k${index}`)).toMatchObject({ code: 0, etag: '' });
+      const item = { key: `k${index}`, value: `"v${index}"` };
+      expect(await door.save('statestore', [item])).toMatchObject({ code: 0 });
+      for (const reader of doors)
+        expect(await reader.get('statestore', `k${index}`)).toMatchObject({
+          value: `"v${index}"`,
+          etag: '1',
+        });
+      expect(await door.delete('statestore', `k${index}`, '7')).toMatchObject({ code: door.mismatch });
+      expect(await door.get('nope', 'k')).toMatchObject({ message: 'state store nope is not found' });
+    }
+  });
+
+  test('serves the JSON door, health, metadata and the actuator', async () => {
+    const store = { store_name: 'statestore' };
+    const json = (operation: string, body: object) =>
+      httpJson(runtime.target, 'POST', `/v1.0-layotto/state/${operation}`, { body: JSON.stringify(body) });
+    const saved = await json('SaveState', { ...store, states: [{ key: 'j', value: 'djE=' }] });
+    expect(saved.status).toBe(200);
+    expect(await json('GetState', { ...store, key: 'j' })).toMatchObject({ json: { data: 'djE=' } });
+    expect((await http1(runtime.target, 'GET', '/v1.0/healthz')).status).toBe(204);
+    expect((await http1(runtime.target, 'GET', '/v1.0/metadata')).status).toBe(200);
+    const { actuator } = runtime.config.listen;
+    const own = actuator === undefined ? [] : [{ port: actuator.port }];
+    for (const target of [runtime.target, ...own]) {
+      const readiness = await httpJson(target, 'GET', '/actuator/health/readiness');
+      expect(readiness).toMatchObject({ status: 200, json: { status: 'UP' } });
+    }
+    for (const target of own) expect((await http1(target, 'GET', '/v1.0/metadata')).status).toBe(404);
+  });
+
+  test.each(['127.0.0.1', 'localhost'])('serves streams to callers of %s', async (host) => {
+    const files = new FileClient(`${host}:${runtime.port}`);
+    const large = Buffer.alloc(3 * 1024 * 1024, host);
+    await files.write('large', [large.subarray(0, 1_000_000), large.subarray(1_000_000)]);
+    expect((await files.read('large')).equals(large)).toBe(true);
+    files.close();
+  });
+
+  test('serves subscriptions', async () => {
+    const layotto = subscribeLayotto(runtime.port, { storeName: 'configstore', keys: ['color'] });
+    const outside = new Redis({ port: redisPort, host: '127.0.0.1' });
+    const dapr = subscribeDapr(runtime.port, { storeName: 'configstore', keys: ['color'] });
+    try {
+      await eventually('the subscription of Dapr is confirmed', () => dapr.received.length > 0);
+      await outside.set('color', 'green||1');
+      await eventually('both streams tell of the change', () => {
+        if (layotto.ended ?? dapr.ended) throw new Error(JSON.stringify([layotto.ended, dapr.ended]));
+        return JSON.stringify(dapr.received).includes('green') && layotto.received.length > 0;
+      });
+    } finally {
+      layotto.close();
+      dapr.close();
+      outside.disconnect();
+    }
+  });
+
+  test('takes bodies in pieces, large messages and requests ended by trailers', async () => {
+    const client = await runtime.connect();
+    const size = 4 * 1024 * 1024 - 1024;
+    const large = saveStateBody('large', Buffer.alloc(size, 0x61));
+    const saved = await client.send({ path: `${LAYOTTO}/SaveState`, body: pieces(large, 50_000) });
+    expect(saved.grpcStatus).toBe(0);
+    const read = await client.send({
+      path: `${LAYOTTO}/GetState`,
+      body: pieces(getStateBody('large'), 4),
+      trailers: { 'x-end': 'true' },
+    });
+    expect(valueOf(read.messages[0])).toHaveLength(size);
+  });
+
+  test('takes over a new module and the one before it again, with no call that fails', async () => {
+    const doors = [
+      new GrpcStateDoor('Layotto gRPC', await runtime.connect(), LAYOTTO),
+      new HttpStateDoor(runtime.target),
+    ];
+    await doors[0]?.save('statestore', [{ key: 'pushed', value: '"same"' }]);
+    let over = false;
+    let calls = 0;
+    const load = doors.map(async (door) => {
+      while (!over) {
+        expect(await door.get('statestore', 'pushed')).toMatchObject({ code: 0, value: '"same"' });
+        calls++;
+      }
+    });
+    const next = modules.add(variant('next'));
+    const loaded = async (sha256: string): Promise<boolean> =>
+      (await runtime.admin('/config_dump?resource=ecds_filters')).body.includes(sha256);
+    try {
+      for (const module of [next, modules.add(MODULE)]) {
+        sidecar.push(await apply(module, runtime.config));
+        await eventually('Envoy has the pushed module', () => loaded(module.sha256));
+        const before = calls;
+        await eventually('calls go on', () => calls > before + 50);
+      }
+    } finally {
+      over = true;
+    }
+    await Promise.all(load);
+  });
+});

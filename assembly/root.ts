@@ -20,6 +20,7 @@ import { RuntimeMetrics, Snapshot } from './metrics/runtime-metrics';
 import { Call } from './pipeline';
 import { PolicyStage } from './policy/stage';
 import { Budget } from './session/budget';
+import { grpcService } from './session/grpc-service';
 import { Operation, Waiter } from './session/operation';
 import { PushListener, Session, SessionOptions, Submitted } from './session/session';
 import { ByteWriter } from './wire/bytes';
@@ -84,8 +85,8 @@ export class Runtime extends CallSite implements PushListener {
     const configuration = this.configuration;
     this.policy = new PolicyStage(configuration);
     const options = new SessionOptions();
-    options.smallCluster = configuration.sessionCluster;
-    options.largeCluster = configuration.largeCluster;
+    options.smallCluster = grpcService(configuration.sessionCluster);
+    options.largeCluster = grpcService(configuration.largeCluster);
     options.version = configuration.version;
     options.configVersion = configuration.configVersion;
     options.appId = configuration.appId;

@@ -145,7 +145,7 @@ export class PolicyStage extends Gate {
     const id = exchange.remote ? exchange.caller : this.ownId;
     if (!exchange.remote && id == 0) return;
     const w = exchange.writer();
-    w.text(exchange.remote ? 'remote ' : 'own ');
+    w.text(exchange.remote ? 'remote:' : 'own:');
     w.raw(id);
     addHeader(HeaderMap.RequestHeaders, CALLER, w.view());
   }

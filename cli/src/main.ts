@@ -1,5 +1,5 @@
 import { BRIDGE_OPTIONS, bridge } from './bridge.js';
-import { check } from './check.js';
+import { CHECK_OPTIONS, check } from './check.js';
 import { BUNDLE_OPTIONS, debugBundle } from './debug-bundle.js';
 import { CONFIG_OPTIONS } from './config-options.js';
 import { BOOTSTRAP_OPTIONS, bootstrap } from './envoy.js';
@@ -45,7 +45,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   check: {
     usage: 'check [options]',
     summary: 'say everything that is wrong with a configuration',
-    options: CONFIG_OPTIONS,
+    options: [...CONFIG_OPTIONS, ...CHECK_OPTIONS],
     run: check,
   },
   bridge: {

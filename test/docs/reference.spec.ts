@@ -49,6 +49,10 @@ describe('docs/configuration.md', () => {
         keys.push(key, ...inner.map((name) => `outbound[].${name}`));
       } else if (key === 'dataDir') {
         keys.push(key);
+      } else if (key === 'policy') {
+        const inner = await knownAt(`policy: {rules: [{${UNKNOWN}: 1}]}`);
+        const outer = await knownAt(`policy: {${UNKNOWN}: 1}`);
+        keys.push(...outer.map((name) => `policy.${name}`), ...inner.map((name) => `policy.rules[].${name}`));
       } else {
         keys.push(...(await knownAt(`${key}: {${UNKNOWN}: 1}`)).map((name) => `${key}.${name}`));
       }

@@ -14,7 +14,14 @@ import type { CallWatch } from './calls.js';
 const DOUBT_MS = 75;
 /** Who calls, as the filter says it; `assembly/policy/stage.ts` drops what others say. */
 const CALLER = 'x-layotto-caller';
+const REMOTE = 'remote:';
+const OWN = 'own:';
 const NODE_CLIENT = /\bgrpc-node(-js)?\//;
+
+/** How long the end of what a caller sends is doubted, in milliseconds: 0 is until the next turn. */
+export function endDoubtMs(userAgent: string | undefined): number {
+  return NODE_CLIENT.test(userAgent ?? '') ? DOUBT_MS : 0;
+}
 
 export interface ServedStreamOptions {
   /** Method as a path. */
@@ -47,7 +54,7 @@ export class ServedStream implements MessageStream {
   #sending: Waiting<void> | undefined;
   #read = false;
   #over = false;
-  #endsBeforeReset = false;
+  #doubtMs = 0;
   /** What the policy has admitted, by component. */
   readonly #admitted = new Map<string, StreamSubject>();
   #onEnded: () => void = () => undefined;
@@ -79,7 +86,7 @@ export class ServedStream implements MessageStream {
       const { path, watch } = this.options;
       this.#call = watch.begin(path.slice(1), String(traceparent ?? ''), performance.now());
       this.#call.caller = callerOf(String(metadata.get(CALLER)[0] ?? ''), this.options.appId);
-      this.#endsBeforeReset = NODE_CLIENT.test(String(metadata.get('user-agent')[0] ?? ''));
+      this.#doubtMs = endDoubtMs(String(metadata.get('user-agent')[0] ?? ''));
       void this.#serve();
     },
     onReceiveMessage: (message: Uint8Array) => this.#received(message),
@@ -152,7 +159,7 @@ export class ServedStream implements MessageStream {
     this.#read = true;
     this.#onEnded();
     this.grpc.startRead();
-    if (this.#endsBeforeReset) setTimeout(() => this.#received(undefined), DOUBT_MS);
+    if (this.#doubtMs > 0) setTimeout(() => this.#received(undefined), this.#doubtMs);
     else setImmediate(() => this.#received(undefined));
   }
 
@@ -185,6 +192,6 @@ export class ServedStream implements MessageStream {
 
 /** Without a word of the filter it is the app beside it. */
 function callerOf(said: string, app: string): Caller {
-  const [kind, spiffe = ''] = said.split(' ', 2);
-  return kind === 'remote' ? { app: '', spiffe } : { app, spiffe };
+  if (said.startsWith(REMOTE)) return { app: '', spiffe: said.slice(REMOTE.length) };
+  return { app, spiffe: said.startsWith(OWN) ? said.slice(OWN.length) : '' };
 }

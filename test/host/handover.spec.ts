@@ -1,5 +1,7 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+
 import { GetStateResponseSchema } from '../../components-bridge/src/gen/layotto/bridge/v1/state_pb.js';
-import { Kind } from '../support/frames.js';
+import { HelloSchema, Kind } from '../support/frames.js';
 import { configuration, Filter } from './harness.js';
 
 /** A value over 64 KiB: it goes on the large session. */

@@ -72,7 +72,7 @@ components:
           primitive: 'state',
           form: 'native',
           metadata: { redisHost: 'localhost:6379', redisPassword: '0123', redisDB: '03', enableTLS: 'true' },
-          origin: { file: 'conf/layotto.yaml', line: 9 },
+          origin: { file: 'conf/layotto.yaml', line: 11 },
         },
       ],
     });

@@ -97,7 +97,7 @@ describe('a bridge that says GOAWAY once', () => {
     goaway(filter);
     dialled(filter, 4);
     const next = bridge.open[2] as NonNullable<typeof small>;
-    bridge.send(next, { kind: Kind.HELLO });
+    bridge.greet([next]);
     goaway(filter, [next]);
     expect(tokens(filter)).not.toContain(next.token);
     filter.getState('a');

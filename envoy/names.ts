@@ -56,7 +56,6 @@ export const TYPES = {
   extensionWithMatcher: 'type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher',
   skipFilter: 'type.googleapis.com/envoy.extensions.filters.common.matcher.action.v3.SkipFilter',
   requestHeaderInput: 'type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput',
-  setMetadata: 'type.googleapis.com/envoy.extensions.filters.http.set_metadata.v3.Config',
   string: 'type.googleapis.com/google.protobuf.StringValue',
 } as const;
 

@@ -47,13 +47,13 @@ export function slotFilter(slot: string, configSource: EnvoyObject): EnvoyObject
       // Until the file is read, and if it cannot be: requests pass.
       default_config: PASS_THROUGH,
       apply_default_config_without_warming: false,
-      type_urls: [TYPES.wasm, TYPES.setMetadata],
+      type_urls: [TYPES.wasm, TYPES.headerMutation],
     },
   };
 }
 
 /** The extension config of a slot that nothing is in: a filter of Envoy's own that has nothing to do. */
-const PASS_THROUGH: EnvoyObject = { '@type': TYPES.setMetadata };
+const PASS_THROUGH: EnvoyObject = { '@type': TYPES.headerMutation };
 
 /** The extension config of a spare slot. */
 export function slotExtension(slot: string, module: SlotModule | undefined): EnvoyObject {

@@ -60,7 +60,12 @@ export async function modulePush(values: Values, [path = '']: readonly string[])
   if (file !== undefined) query.set('configured', '');
   const configuration = file === undefined ? Buffer.alloc(0) : readConfiguration(file);
   const running = Running.find(values);
-  return tell(running, `/modules/push?${query}`, Buffer.concat([wasm, configuration]), `${path}: `);
+  return tell(
+    running,
+    `/modules/push?${query.toString()}`,
+    Buffer.concat([wasm, configuration]),
+    `${path}: `,
+  );
 }
 
 function readConfiguration(file: string): Buffer {
@@ -100,12 +105,12 @@ export async function moduleList(values: Values): Promise<number> {
 
 /** `layotto module rollback [SLOT]`: what served before serves again. */
 export function moduleRollback(values: Values, [slot = RUNTIME_SLOT]: readonly string[]): Promise<number> {
-  return tell(Running.find(values), `/modules/rollback?${new URLSearchParams({ slot })}`);
+  return tell(Running.find(values), `/modules/rollback?${new URLSearchParams({ slot }).toString()}`);
 }
 
 /** `layotto module remove SLOT`: takes every pushed module out of a slot. */
 export function moduleRemove(values: Values, [slot = '']: readonly string[]): Promise<number> {
-  return tell(Running.find(values), `/modules/remove?${new URLSearchParams({ slot })}`);
+  return tell(Running.find(values), `/modules/remove?${new URLSearchParams({ slot }).toString()}`);
 }
 
 async function tell(running: Running, path: string, body?: Buffer, about = ''): Promise<number> {

@@ -244,7 +244,7 @@ it('refuses at once while etcd hangs, keeps its locks meanwhile, and goes on', a
   ]) {
     const started = performance.now();
     const { code, message } = await refused(call());
-    expect(performance.now() - started).toBeLessThan(100);
+    expect(performance.now() - started).toBeLessThan(400);
     expect(code).toBe(Code.UNAVAILABLE);
     expect(message).toContain(`${etcd.address}: no answer in time`);
   }

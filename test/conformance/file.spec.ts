@@ -132,6 +132,10 @@ describe('file.local', () => {
     await files.put('new', 'x', exclusive);
     expect(await put('new', exclusive)).toMatchObject({ code: Code.ALREADY_EXISTS });
     expect(await put('absent', { FileFlag: '1' })).toMatchObject({ code: Code.NOT_FOUND });
+    // Before the rest has come, where that can be known.
+    const early = (name: string, FileFlag: string) => refused(files.begin(name, 'x', { FileFlag }).answer());
+    expect(await early('new', exclusive.FileFlag)).toMatchObject({ code: Code.ALREADY_EXISTS });
+    expect(await early('absent', '1')).toMatchObject({ code: Code.NOT_FOUND });
     await files.put('new', 'y', { FileFlag: '1' });
     // Of two at the same time only one can be the first.
     const [one, two] = [files.begin('race', '1', exclusive), files.begin('race', '2', exclusive)];

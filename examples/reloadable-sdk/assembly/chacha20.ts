@@ -44,7 +44,6 @@ export function chacha20(key: usize, nonce: usize, bytes: usize, length: i32): v
     for (let i = 0; i < 16; i++) block[i] += state[i];
     const end = min(64, length - at);
     const stream = changetype<usize>(block);
-    for (let i = 0; i < end; i++)
-      store<u8>(bytes + at + i, load<u8>(bytes + at + i) ^ load<u8>(stream + i));
+    for (let i = 0; i < end; i++) store<u8>(bytes + at + i, load<u8>(bytes + at + i) ^ load<u8>(stream + i));
   }
 }

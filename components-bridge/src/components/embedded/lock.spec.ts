@@ -56,11 +56,10 @@ describe('EmbeddedLockStore', () => {
         await store.tryLock({ ...claim, owner: 'a' });
         const { database } = store;
         const write = jest.spyOn(database, 'write');
-        const unhindered = EmbeddedDatabase.prototype.write;
         write.mockImplementationOnce(async (perform) => {
           await other.unlock({ ...claim, owner: 'a' });
           await other.tryLock({ ...claim, owner: 'b' });
-          return unhindered.call(database, perform);
+          return EmbeddedDatabase.prototype.write.call(database, perform);
         });
         expect(await store[change]({ ...claim, owner: 'a' })).toBe('others');
         write.mockRestore();

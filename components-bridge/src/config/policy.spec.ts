@@ -42,6 +42,7 @@ policy:
     expect(policy).toEqual({
       default: 'deny',
       trustDomain: 'prod.example',
+      limits: [],
       rules: [
         {
           ...none,
@@ -70,7 +71,10 @@ policy:
   });
 
   it.each([
-    ['policy: yes\n', 'layotto.yaml:1 policy: expected a map with default, trustDomain, rules, found'],
+    [
+      'policy: yes\n',
+      'layotto.yaml:1 policy: expected a map with default, trustDomain, rules, limits, found',
+    ],
     ['policy: {defualt: deny}\n', 'layotto.yaml:1 policy.defualt: unknown key; did you mean "default"?'],
     ['policy: {default: maybe}\n', 'layotto.yaml:1 policy.default: expected allow or deny, found "maybe"'],
     [

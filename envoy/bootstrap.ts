@@ -2,17 +2,21 @@ import { join } from 'node:path';
 
 import { stringify } from 'yaml';
 
+import { isSlotName, RUNTIME_SLOT } from '../components-bridge/src/config/slots.js';
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { CLUSTERS, FILTERS, SOCKET_MODE, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { isGuarded, pluginConfiguration } from './plugin-config.js';
 import type { PluginOptions } from './plugin-config.js';
+import { outboundCluster, outboundListener } from './outbound-listener.js';
 import { discoveredFilter, extensionConfig, inlineFilter } from './runtime-filter.js';
 import { actuatorListener, runtimeClusters, runtimeListener, socketEndpoint } from './runtime-listener.js';
+import { slotExtension, slotFile, slotFilter, slotNames } from './slots.js';
+import type { SlotModule } from './slots.js';
 import { statsConfig } from './stats.js';
 
 /** File of the runtime's filter config, in {@link BootstrapOptions.extensionDir}. */
-export const EXTENSION_FILE = 'runtime.ecds.yaml';
+export const EXTENSION_FILE = slotFile(RUNTIME_SLOT);
 
 /** What a bootstrap needs beside the resolved configuration. */
 export interface BootstrapOptions extends PluginOptions {
@@ -31,6 +35,8 @@ export interface BootstrapOptions extends PluginOptions {
    * bootstrap, which then is complete by itself but changes only with a restart.
    */
   delivery?: 'file' | 'inline';
+  /** Modules of the other slots, by slot; with `file` delivery only. */
+  slots?: ReadonlyMap<string, SlotModule>;
   /** Absolute folder that Envoy watches; `envoy` in the data folder by default. */
   extensionDir?: string;
 }
@@ -55,12 +61,8 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   const inline = options.delivery === 'inline';
   const filter = inline
     ? inlineFilter(module, plugin, options.capabilities)
-    : discoveredFilter({
-        path_config_source: {
-          path: join(extensionDir, EXTENSION_FILE),
-          watched_directory: { path: extensionDir },
-        },
-      });
+    : discoveredFilter(watched(extensionDir, RUNTIME_SLOT));
+  const slots = inline ? [] : slotNames(config).filter((slot) => slot !== RUNTIME_SLOT);
   const adminSocket = options.adminSocket ?? join(config.dataDir, 'envoy-admin.sock');
   const bridgeAdminSocket = options.bridgeAdminSocket ?? join(config.dataDir, 'bridge-admin.sock');
   const metrics = config.envoy.metricsPort !== 0;
@@ -76,10 +78,14 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
         runtimeListener(config, {
           address: tcp(config.listen.host, config.listen.port),
           more: config.listen.unixSocket === undefined ? [] : [pipe(config.listen.unixSocket)],
+          before: slots.filter(isSlotName).map((slot) => slotFilter(slot, watched(extensionDir, slot))),
           filter,
           hold: options.hold,
           envoyVersion: options.envoyVersion,
         }),
+        ...(inline ? [] : config.outbound).map((outbound) =>
+          outboundListener(config, outbound, slotFilter(outbound.name, watched(extensionDir, outbound.name))),
+        ),
         ...(config.listen.actuator === undefined
           ? []
           : [
@@ -94,6 +100,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
       ],
       clusters: [
         ...runtimeClusters(config, options.bridgeSocket ?? join(config.dataDir, 'session.sock')),
+        ...(inline ? [] : config.outbound).map(outboundCluster),
         ...(metrics
           ? [adminCluster(CLUSTERS.admin, adminSocket), adminCluster(CLUSTERS.bridgeAdmin, bridgeAdminSocket)]
           : []),
@@ -102,18 +109,33 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   };
   const extensionConfigs: Record<string, string> = {};
   if (!inline) {
-    extensionConfigs[EXTENSION_FILE] = toYaml({
-      resources: [
-        { '@type': TYPES.extensionConfig, ...extensionConfig(module, plugin, options.capabilities) },
-      ],
-    });
+    extensionConfigs[EXTENSION_FILE] = resource(extensionConfig(module, plugin, options.capabilities));
+    for (const slot of slots)
+      extensionConfigs[slotFile(slot)] = resource(slotExtension(slot, options.slots?.get(slot)));
   }
   return { bootstrap, extensionDir, extensionConfigs };
 }
 
-/** Prints a configuration as YAML, without anchors and without folding long lines. */
+/** Where the extension config of a slot comes from. */
+function watched(extensionDir: string, slot: string): EnvoyObject {
+  return {
+    path_config_source: {
+      path: join(extensionDir, slotFile(slot)),
+      watched_directory: { path: extensionDir },
+    },
+  };
+}
+
+function resource(extension: EnvoyObject): string {
+  return toYaml({ resources: [{ '@type': TYPES.extensionConfig, ...extension }] });
+}
+
+/**
+ * Prints a configuration as YAML, without anchors and without folding long lines. Kubernetes and Envoy read YAML 1.1, to
+ * which texts such as `no` are truth values, so these are quoted.
+ */
 export function toYaml(value: unknown): string {
-  return stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
+  return stringify(value, { lineWidth: 0, aliasDuplicateObjects: false, compat: 'yaml-1.1' });
 }
 
 function tcp(address: string, port: number): EnvoyObject {

@@ -4,7 +4,9 @@ import type { CatalogEntry, RuntimeConfig } from '../components-bridge/src/confi
 import { renderBootstrap, toYaml } from './bootstrap.js';
 import { toDocuments } from './helm-chart.js';
 import { renderEnvoyFilter } from './istio/envoyfilter.js';
+import { renderTrafficExtension, renderWasmPlugin } from './istio/extensions.js';
 import { DEFAULT_RESOURCES, MANIFEST_DEFAULTS, renderDaemonSet, renderSidecar } from './istio/manifests.js';
+import type { EnvoyObject } from './names.js';
 
 /** The configuration of the examples in `rendered/`: fixed, so that they change only when the generator does. */
 export const SAMPLE_CONFIG: RuntimeConfig = {
@@ -27,6 +29,8 @@ export const SAMPLE_CONFIG: RuntimeConfig = {
     deadlineMs: 15_000,
   },
   envoy: { concurrency: 2, metricsPort: 34903 },
+  modules: { slots: 0 },
+  outbound: [],
   lifecycle: { apply: true },
   components: [
     {
@@ -50,9 +54,19 @@ const SAMPLE_CATALOG: readonly CatalogEntry[] = [
   },
 ];
 
-const SAMPLE_PLUGIN = { version: '0.1.0', apiTokens: [], catalog: SAMPLE_CATALOG };
+/** A few of them, so that the examples do not change with every function that the module comes to need. */
+const SAMPLE_CAPABILITIES = ['proxy_log', 'proxy_on_configure', 'proxy_on_request_headers'];
+
+const SAMPLE_PLUGIN = {
+  version: '0.1.0',
+  apiTokens: [],
+  catalog: SAMPLE_CATALOG,
+  capabilities: SAMPLE_CAPABILITIES,
+};
 
 const IMAGE = { url: 'oci://registry.example/layotto/runtime:0.1.0', sha256: '5f'.repeat(32) };
+
+/** Documents of one YAML file. */
 
 /** The examples: contents by file name. */
 export function renderSamples(): Record<string, string> {
@@ -61,8 +75,8 @@ export function renderSamples(): Record<string, string> {
     hold: false,
     moduleFile: '/opt/layotto/runtime.wasm',
   });
-  const mesh = (hold: boolean) =>
-    toYaml(renderEnvoyFilter(SAMPLE_CONFIG, { ...SAMPLE_PLUGIN, hold, namespace: 'shop', module: IMAGE }));
+  const inMesh = { ...SAMPLE_PLUGIN, namespace: 'shop', module: IMAGE };
+  const envoyFilter = (hold: boolean) => toYaml(renderEnvoyFilter(SAMPLE_CONFIG, { ...inMesh, hold }));
   const tracing = { otlp: 'http://127.0.0.1:4318', sampling: 0.1 };
   const traced = renderBootstrap(
     { ...SAMPLE_CONFIG, tracing },
@@ -72,8 +86,10 @@ export function renderSamples(): Record<string, string> {
     'bootstrap.yaml': toYaml(standalone.bootstrap),
     'bootstrap-tracing.yaml': toYaml(traced.bootstrap),
     ...standalone.extensionConfigs,
-    'envoyfilter.yaml': mesh(false),
-    'envoyfilter-hold.yaml': mesh(true),
+    'envoyfilter.yaml': envoyFilter(false),
+    'envoyfilter-hold.yaml': envoyFilter(true),
+    'trafficextension.yaml': toDocuments(renderTrafficExtension(SAMPLE_CONFIG, inMesh)),
+    'wasmplugin.yaml': toDocuments(renderWasmPlugin(SAMPLE_CONFIG, inMesh)),
     ...renderManifestSamples(),
   };
 }

@@ -5,14 +5,14 @@ import { Policy } from '../config/policy';
 import { Exchange } from '../dialects/exchange';
 import { release } from '../host/memory';
 import { getProperty } from '../host/properties';
-import { literal, viewByte, viewLen, viewToString } from '../wire/view';
+import { literal, View, viewByte, viewLen, viewToString } from '../wire/view';
 
 /** Whether the connection has a client certificate, and its first URI. */
 const MTLS = literal('connection\0mtls');
 const PEER_URI = literal('connection\0uri_san_peer_certificate');
 /** What Istio's agent writes into Envoy's node; the app beside it cannot. */
-const NAMESPACE = literal('node\0metadata\0NAMESPACE');
-const SERVICE_ACCOUNT = literal('node\0metadata\0SERVICE_ACCOUNT');
+const NAMESPACE = literal('xds\0node\0metadata\0NAMESPACE');
+const SERVICE_ACCOUNT = literal('xds\0node\0metadata\0SERVICE_ACCOUNT');
 
 /** Notes who calls, if that is not the app beside this Envoy. */
 export function identify(exchange: Exchange): void {
@@ -22,8 +22,18 @@ export function identify(exchange: Exchange): void {
   if (!remote) return;
   exchange.remote = true;
   const uri = getProperty(PEER_URI);
-  exchange.caller = exchange.keep(uri);
+  // It goes into a header for the bridge, which must not be dropped for what is in it.
+  if (isVisible(uri)) exchange.caller = exchange.keep(uri);
   release(uri);
+}
+
+/** Whether a text is visible ASCII, as every URI is. */
+function isVisible(text: View): bool {
+  for (let i = 0, n = viewLen(text); i < n; i++) {
+    const c = viewByte(text, i);
+    if (c <= 0x20 || c >= 0x7f) return false;
+  }
+  return true;
 }
 
 /** SPIFFE id of the workload that this Envoy is beside; null outside a mesh. */

@@ -57,6 +57,12 @@ export class PolicyStage extends Gate {
     this.own = policy !== null && this.asksWho ? ownIdentity(policy) : null;
   }
 
+  /** SPIFFE id of the workload that this Envoy is beside, if a rule asks who calls; good as long as this stage. */
+  get ownId(): View {
+    const own = this.own;
+    return own === null ? 0 : viewOf(own);
+  }
+
   /** Whether who calls may call at all: no browsers, no foreign hosts, and the API token. The refusal is filled in. */
   access(door: Door, exchange: Exchange): bool {
     return checkAccess(this.configuration, door, exchange);
@@ -136,11 +142,11 @@ export class PolicyStage extends Gate {
   /** Tells the bridge who calls, of a stream that passes to it. What the caller has said of that itself is dropped. */
   vouch(exchange: Exchange): void {
     if (exchange.headers.has(CALLER)) removeHeader(HeaderMap.RequestHeaders, CALLER);
-    const own = this.own;
-    if (!exchange.remote && own === null) return;
+    const id = exchange.remote ? exchange.caller : this.ownId;
+    if (!exchange.remote && id == 0) return;
     const w = exchange.writer();
-    w.text(exchange.remote ? 'remote ' : 'own ');
-    w.raw(exchange.remote || own === null ? exchange.caller : viewOf(own));
+    w.text(exchange.remote ? 'remote:' : 'own:');
+    w.raw(id);
     addHeader(HeaderMap.RequestHeaders, CALLER, w.view());
   }
 
@@ -168,8 +174,7 @@ export class PolicyStage extends Gate {
   private ask(policy: Policy, exchange: Exchange, strict: bool): bool {
     const caller = this.caller;
     caller.app = exchange.remote ? 0 : this.configuration.appId;
-    const own = this.own;
-    caller.spiffe = exchange.remote ? exchange.caller : own === null ? 0 : viewOf(own);
+    caller.spiffe = exchange.remote ? exchange.caller : this.ownId;
     this.rule = decide(policy, caller, this.subject, strict);
     return this.rule == ALLOWED;
   }

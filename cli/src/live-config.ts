@@ -89,6 +89,16 @@ export class LiveConfig {
     });
   }
 
+  /** Does something else that changes what runs, in its turn. A failure is the caller's own. */
+  exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = this.#work.then(work);
+    this.#work = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    return done;
+  }
+
   #then(work: () => Promise<void>): Promise<void> {
     this.#work = this.#work.then(work);
     return this.#work;

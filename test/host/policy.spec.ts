@@ -171,7 +171,7 @@ describe('nothing gets by', () => {
     expect(status(stream)[0]).toBe(7);
     const some = await connected(policy(true, { name: 'some', primitives: ['file'], components: ['files'] }));
     const passing = some.host.openStream(some.root);
-    const headers = { ...grpcHeaders(`${LAYOTTO}/GetFile`), 'x-layotto-caller': 'remote spiffe://a/b' };
+    const headers = { ...grpcHeaders(`${LAYOTTO}/GetFile`), 'x-layotto-caller': 'remote:spiffe://a/b' };
     passing.callOnRequestHeaders(headers, false);
     expect(passing.localReplies).toEqual([]);
     // Who is beside this Envoy may write any header.
@@ -206,7 +206,7 @@ describe('who calls', () => {
     const filter = await connected(mesh);
     const headers = {
       'x-forwarded-client-cert': `By=a;Hash=b;URI=${ID}`,
-      'x-layotto-caller': `remote ${ID}`,
+      'x-layotto-caller': `remote:${ID}`,
     };
     expect(status(filter.getState('k', headers))[0]).toBe(7);
   });
@@ -218,6 +218,18 @@ describe('who calls', () => {
     expect(status(filter.getState('k'))[0]).toBe(7);
   });
 
+  test.each(['spiffe://a/b ', 'spiffe://a/\u00fc', 'spiffe://a/b\r\nx: y'])(
+    'a name in a certificate that no URI can be is none: %j',
+    async (name) => {
+      const filter = await connected(policy(false, { name: 'none', deny: true, apps: ['spiffe://c/*'] }));
+      filter.host.properties.set('connection.mtls', Buffer.from([1]));
+      filter.host.properties.set('connection.uri_san_peer_certificate', Buffer.from(name));
+      const stream = filter.host.openStream(filter.root);
+      stream.callOnRequestHeaders(grpcHeaders(`${LAYOTTO}/GetFile`), false);
+      expect(stream.requestHeaders.get('x-layotto-caller')).toBe('remote:');
+    },
+  );
+
   test("in a mesh the app has its workload's identity, and the bridge is told so of streams", async () => {
     const filter = await Filter.configured(
       { components: COMPONENTS, policy: mesh },
@@ -226,13 +238,13 @@ describe('who calls', () => {
     const stream = filter.host.openStream(filter.root);
     stream.callOnRequestHeaders(grpcHeaders(`${LAYOTTO}/GetFile`), false);
     expect(stream.localReplies).toEqual([]);
-    expect(stream.requestHeaders.get('x-layotto-caller')).toBe(`own ${ID}`);
+    expect(stream.requestHeaders.get('x-layotto-caller')).toBe(`own:${ID}`);
   });
 });
 
 /** What Istio's agent writes into Envoy's node. */
 function workload(namespace: string, account: string): Record<string, string> {
-  return { 'node.metadata.NAMESPACE': namespace, 'node.metadata.SERVICE_ACCOUNT': account };
+  return { 'xds.node.metadata.NAMESPACE': namespace, 'xds.node.metadata.SERVICE_ACCOUNT': account };
 }
 
 describe('secrets', () => {

@@ -1,10 +1,16 @@
 import { Call } from '../../components-bridge/src/primitives/call.js';
 import { Code, OperationError } from '../../components-bridge/src/primitives/errors.js';
-import type { MessageStream, StreamHandler } from '../../components-bridge/src/primitives/stream.js';
+import type {
+  MessageStream,
+  StreamHandler,
+  StreamSubject,
+} from '../../components-bridge/src/primitives/stream.js';
 
 /** A streaming call without a network: what is sent waits until it is read. */
 export class TestStream implements MessageStream {
   readonly call: Call;
+  /** What the policy was asked for. */
+  readonly admitted: StreamSubject[] = [];
   /** Settles as the call does. */
   readonly done: Promise<void>;
   readonly #abort = new AbortController();
@@ -36,6 +42,10 @@ export class TestStream implements MessageStream {
     return this.#leaving.signal;
   }
 
+  admit(subject: StreamSubject): void {
+    this.admitted.push(subject);
+  }
+
   async read(): Promise<Uint8Array | undefined> {
     for (;;) {
       this.signal.throwIfAborted();
@@ -47,6 +57,7 @@ export class TestStream implements MessageStream {
 
   async send(message: Uint8Array): Promise<void> {
     this.signal.throwIfAborted();
+    if (this.admitted.length === 0) throw new Error('the policy was not asked');
     this.#answers.push(message);
     this.#notify();
     while (this.#answers.includes(message)) {

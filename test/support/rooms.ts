@@ -7,6 +7,7 @@ import { pino } from 'pino';
 
 import { catalog } from '../../components-bridge/src/catalog.js';
 import type { ComponentConfig } from '../../components-bridge/src/config/types.js';
+import { Policy } from '../../components-bridge/src/policy/policy.js';
 import { BindingService } from '../../components-bridge/src/primitives/binding/service.js';
 import { Call } from '../../components-bridge/src/primitives/call.js';
 import { LiveAnswers } from '../../components-bridge/src/primitives/configuration/live.js';
@@ -64,12 +65,13 @@ export class Rooms {
     options: RoomsOptions,
   ) {
     const types = [...catalog, ...(options.types ?? [])];
+    const configs = components.map((component) => Rooms.config(component, types));
     const references = new SecretReferences({
       find: (store) => this.registry.find('secret', store),
       secrets: this.secrets,
     });
     this.registry = new ComponentRegistry({
-      components: components.map((component) => Rooms.config(component, types)),
+      components: configs,
       types,
       dataDir,
       log: pino({ level: 'trace' }, { write: (line: string) => void this.log.push(line) }),
@@ -99,7 +101,7 @@ export class Rooms {
       new FileService(asked),
       new HelloService(asked),
       new LockService({ ...asked, ...OWNER }),
-      new SecretService(asked),
+      new SecretService({ ...asked, policy: new Policy({ components: configs }) }),
       new SequencerService({ ...asked, ...OWNER }),
       new LifecycleService(lifecycle),
     ];

@@ -49,6 +49,8 @@ export interface Draft {
   apps?: string[];
   limits: Partial<RuntimeConfig['limits']>;
   envoy: Partial<RuntimeConfig['envoy']>;
+  modules: Partial<RuntimeConfig['modules']>;
+  outbound?: RuntimeConfig['outbound'] | undefined;
   lifecycle: Partial<RuntimeConfig['lifecycle']>;
   tracing: Partial<NonNullable<RuntimeConfig['tracing']>>;
   policy?: PolicyConfig;
@@ -61,5 +63,14 @@ export interface Draft {
 
 /** A draft that says nothing. */
 export function emptyDraft(): Draft {
-  return { app: {}, listen: {}, limits: {}, envoy: {}, lifecycle: {}, tracing: {}, lineOf: () => 0 };
+  return {
+    app: {},
+    listen: {},
+    limits: {},
+    envoy: {},
+    modules: {},
+    lifecycle: {},
+    tracing: {},
+    lineOf: () => 0,
+  };
 }

@@ -58,6 +58,7 @@ const DEFAULTS = {
     deadlineMs: 15_000,
   },
   envoy: { concurrency: 2, metricsPort: 34903 },
+  modules: { slots: 2 },
   tracing: { sampling: 1 },
 } as const;
 
@@ -246,6 +247,11 @@ function assemble(
       concurrency: draft.envoy.concurrency ?? DEFAULTS.envoy.concurrency,
       metricsPort: draft.envoy.metricsPort ?? DEFAULTS.envoy.metricsPort,
     },
+    modules: {
+      slots: draft.modules.slots ?? DEFAULTS.modules.slots,
+      ...(draft.modules.rollbackOnTrap && { rollbackOnTrap: draft.modules.rollbackOnTrap }),
+    },
+    outbound: draft.outbound ?? [],
     // Who may change components may read whatever they can reach, so rules of access forbid it unless told otherwise.
     lifecycle: {
       apply: draft.lifecycle.apply ?? !guardsSecrets(draft, components),
@@ -287,6 +293,23 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
       `expected a port of its own, found ${actuator?.port}, which ${user} uses`,
     );
   }
+  config.outbound.forEach(({ name, listen }, i) => {
+    const users = new Map<number | undefined, string>([
+      [port, 'listen.port'],
+      [config.envoy.metricsPort, 'envoy.metricsPort'],
+      [actuator?.port, 'listen.actuator'],
+      [config.app.port || undefined, 'app.port'],
+    ]);
+    config.outbound.slice(0, i).forEach((other) => users.set(other.listen.port, `outbound ${other.name}`));
+    const user = users.get(listen.port);
+    if (user !== undefined)
+      problem(
+        ['outbound', `${i}`, 'listen'],
+        `expected a port of its own, found ${listen.port}, which ${user} uses`,
+      );
+    if (config.outbound.findIndex((other) => other.name === name) !== i)
+      problem(['outbound', `${i}`, 'name'], `expected a name of its own, found ${name} a second time`);
+  });
   if (config.envoy.metricsPort === port) {
     problem(
       ['envoy', 'metricsPort'],

@@ -26,6 +26,7 @@ import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
 import { checkDocument, field, valueAt } from './schema.js';
 import { isNativeSecretRef, readNativeSecretRef } from './secret-refs.js';
+import { asTarget, isSlotName, parseTrapLimit } from './slots.js';
 import { parseBytes, parseDuration } from './units.js';
 
 const text = field('text (quote it if it looks like a number)', (value) =>
@@ -92,6 +93,35 @@ const envoy = z.strictObject({
   metricsPort: anyPort('a port from 1 to 65535, or 0 for no metrics'),
 });
 
+const modules = z.strictObject({
+  slots: count(0, 16),
+  rollbackOnTrap: field('a number of traps and a time, such as "3 in 60s"', parseTrapLimit),
+});
+
+const outboundFields = z.strictObject({
+  name: field(
+    'a name of small letters, digits and dashes that begins with a letter, such as orders',
+    (value) =>
+      typeof value === 'string' && /^[a-z][a-z0-9-]{0,62}$/.test(value) && !isSlotName(value)
+        ? value
+        : undefined,
+  ),
+  listen: field('a port, or an IP address and a port such as 127.0.0.1:2046', (value) =>
+    asListenAddress(value),
+  ),
+  to: field('where the calls go, as HOST:PORT, such as orders.example:80', asTarget),
+});
+
+const outbound = outboundFields.transform(({ name, listen, to }, context) => {
+  if (name !== undefined && listen !== undefined && to !== undefined) return { name, listen, to };
+  context.issues.push({
+    code: 'custom',
+    message: 'expected a name, listen and to',
+    input: { name, listen, to },
+  });
+  return undefined;
+});
+
 const lifecycle = z.strictObject({
   apply: field('true or false', (value) => (typeof value === 'boolean' ? value : undefined)),
 });
@@ -146,6 +176,8 @@ const nativeSchema = z.strictObject({
   dataDir: text,
   limits: limits.nullish(),
   envoy: envoy.nullish(),
+  modules: modules.nullish(),
+  outbound: z.array(outbound).max(64).nullish(),
   lifecycle: lifecycle.nullish(),
   tracing: tracing.nullish(),
   // Read by itself, because that says more of what is wrong with it.
@@ -191,6 +223,8 @@ export function readNative(
     deadlineMs: found.limits?.deadline,
   };
   draft.envoy = { ...found.envoy };
+  draft.modules = { ...found.modules };
+  draft.outbound = found.outbound?.flatMap((one) => one ?? []);
   draft.lifecycle = { ...found.lifecycle };
   draft.tracing = { ...found.tracing };
   if (found.mesh) draft.mesh = { ...found.mesh };

@@ -44,6 +44,13 @@ export interface RuntimeConfig {
   };
   /** Envoy's worker threads, and the port of its Prometheus metrics (0: none). */
   envoy: { concurrency: number; metricsPort: number };
+  /**
+   * Places for modules beside the runtime's own: `slots` of them on the runtime's listener. A module that was pushed
+   * and traps `traps` times within `withinMs` is rolled back; undefined: none is unless its push says so.
+   */
+  modules: { slots: number; rollbackOnTrap?: TrapLimit };
+  /** Listeners for the app's own calls, each with a place for one module that sees them. */
+  outbound: OutboundConfig[];
   /** Whether the app may give components new settings by ApplyConfiguration. */
   lifecycle: { apply: boolean };
   /** Where spans go: a collector's base address (OTLP over HTTP), and which part of new traces is recorded. */
@@ -53,6 +60,22 @@ export interface RuntimeConfig {
   /** What resources for a mesh are called, and which pods they are for. The runtime itself does not heed it. */
   mesh?: MeshNames;
   components: ComponentConfig[];
+}
+
+/** How many traps are too many. */
+export interface TrapLimit {
+  traps: number;
+  withinMs: number;
+}
+
+/** A listener for the app's calls to one other service. */
+export interface OutboundConfig {
+  /** Also the name of its module's place. */
+  name: string;
+  /** Where the app calls it. */
+  listen: ListenAddress;
+  /** Where the calls go: an IP address or a host name, and a port. */
+  to: { host: string; port: number };
 }
 
 /** Names in a mesh; what is absent has a default. */

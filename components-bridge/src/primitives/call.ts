@@ -1,4 +1,5 @@
 import type { TraceContext } from '../telemetry/traceparent.js';
+import type { Caller } from '../policy/types.js';
 import type { BackendPlace } from './component.js';
 import type { Code } from './errors.js';
 
@@ -19,10 +20,15 @@ export interface Asked {
   failure: Code | undefined;
 }
 
+/** A caller of whom nothing is known. */
+const NOBODY: Caller = { app: '', spiffe: '' };
+
 /** What is known of a call while it is at work, and what it did with its time. */
 export class Call {
   /** What it asked, if its trace is recorded. */
   asked: Asked | undefined;
+  /** Whom the policy is asked for. */
+  caller: Caller = NOBODY;
   /** When the caller gives up, in milliseconds of `performance.now()`; Infinity: never. */
   deadline = Infinity;
   /** How many questions a backend has not answered yet, since when there is one, and the time that took before. */

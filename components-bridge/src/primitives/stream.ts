@@ -1,4 +1,8 @@
+import type { Subject } from '../policy/types.js';
 import type { Call } from './call.js';
+
+/** What a streaming call is about. */
+export type StreamSubject = Pick<Subject, 'primitive' | 'operation'> & { component: string };
 
 /**
  * One call of a streaming method, as its handler sees it: messages are protobuf, whoever sends waits for whoever reads,
@@ -15,6 +19,13 @@ export interface MessageStream {
   readonly leaving: AbortSignal;
   /** Resolves when the caller has sent its last message, which may be before `read` says so. */
   readonly ended: Promise<void>;
+  /**
+   * Asks the policy about the component that the call names, before anything is done with it, and again whenever the
+   * policy changes: then a call that is not allowed any more ends. Nothing can be sent before.
+   *
+   * @throws OperationError PERMISSION_DENIED
+   */
+  admit(subject: StreamSubject): void;
   /**
    * The next message, undefined after the last. One read at a time.
    *

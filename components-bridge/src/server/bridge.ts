@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { configHash } from '../config/hash.js';
 import { streamsSocket } from '../config/sockets.js';
 import type { ComponentConfig, ListenAddress, RuntimeConfig } from '../config/types.js';
+import { Policy } from '../policy/policy.js';
 import { ActuatorService } from '../primitives/actuator/service.js';
 import { Backends } from '../primitives/backends.js';
 import { BindingService } from '../primitives/binding/service.js';
@@ -34,6 +35,7 @@ import type { AdminPage } from './admin.js';
 import type { AppShare } from './app-share.js';
 import { CallWatch } from './calls.js';
 import { ComponentHistory } from './component-history.js';
+import type { DoorServer } from './door-server.js';
 import { FilterLogLevel } from './filter-level.js';
 import { healthPush } from './health-push.js';
 import { invalidation } from './invalidations.js';
@@ -70,6 +72,8 @@ export interface BridgeOptions {
   gid?: number | undefined;
   /** Where metrics and health are served, besides the socket in the data folder. */
   admin?: ListenAddress | undefined;
+  /** Where the doors are served without a filter; absent: nowhere. */
+  listen?: (ListenAddress & { apiTokens: readonly string[] }) | undefined;
   /** The environment's NAMESPACE, for stores whose keys begin with it. */
   namespace?: string | undefined;
   log: Logger;
@@ -95,6 +99,10 @@ export class Bridge {
   readonly #sessions: SessionServer;
   readonly #streams: StreamServer;
   readonly #admins: readonly AdminServer[];
+  readonly #services: readonly Service[];
+  readonly #calls: CallWatch;
+  /** If it serves doors itself. */
+  #doors: DoorServer | undefined;
   readonly #watches: Watches;
   readonly #configuration: ConfigurationService;
   readonly #live: LiveAnswers;
@@ -102,6 +110,7 @@ export class Bridge {
   readonly #backends: Backends;
   readonly #metrics = new BridgeMetrics();
   readonly #history = new ComponentHistory();
+  readonly #policy: Policy;
   readonly #names: Pick<BridgeState, 'version' | 'configVersion'>;
   #renewals: NodeJS.Timeout | undefined;
   #telling = false;
@@ -113,6 +122,7 @@ export class Bridge {
     this.#config = config;
     this.socketPath = options.socketPath ?? join(config.dataDir, 'session.sock');
     this.#names = { version, configVersion: configHash(config) };
+    this.#policy = new Policy(config);
     const backends = new Backends(secrets);
     backends.seats.use(config.policy?.limits ?? []);
     this.#backends = backends;
@@ -172,12 +182,14 @@ export class Bridge {
         mayApply: () => share === undefined && this.#config.lifecycle.apply,
       }),
       new LockService({ ...asked, ...owner }),
-      new SecretService(asked),
+      new SecretService({ ...asked, policy: this.#policy }),
       new SequencerService({ ...asked, ...owner }),
       new StateService({ ...asked, ...owner }),
     ];
     services.push(new JsonService({ services: [...services], messageBytes: config.limits.messageBytes }));
     const calls = new CallWatch({ log, secrets, spans: this.#spans });
+    this.#services = services;
+    this.#calls = calls;
     this.#sessions = new SessionServer({
       socketPath: this.socketPath,
       gid,
@@ -197,6 +209,8 @@ export class Bridge {
       socketPath: streamsSocket(this.socketPath),
       gid,
       services,
+      policy: this.#policy,
+      appId: owner.appId,
       limits: config.limits,
       log,
       calls,
@@ -219,12 +233,22 @@ export class Bridge {
    * do not find a local store half open; a backend that takes long is not waited for.
    *
    * @throws SocketInUseError if another process answers on the socket; then nothing has been started
+   * @throws AddressInUseError if the doors' address is another's
    */
   async start(): Promise<void> {
     await this.#listen(false);
     this.#startComponents();
-    void this.#registry.firstTries(FIRST_TRIES_MS).then(() => this.#sessions.greet());
+    const tried = this.#registry.firstTries(FIRST_TRIES_MS);
+    void tried.then(() => this.#sessions.greet());
     for (const admin of this.#admins) void admin.start();
+    if (this.options.listen === undefined) return;
+    await tried;
+    try {
+      await this.#openDoors(false);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
   }
 
   /**
@@ -247,9 +271,30 @@ export class Bridge {
       if (refusal !== undefined) {
         log.warn({ reason: refusal }, 'the bridge before this one does not go by itself; end it');
       }
+      await this.#openDoors(true);
     } finally {
       predecessor?.close();
     }
+  }
+
+  /** What serves the doors is loaded only if they are asked for. @param replace a bridge that is about to end has them */
+  async #openDoors(replace: boolean): Promise<void> {
+    const { listen, catalog, version, log } = this.options;
+    if (listen === undefined) return;
+    const { openDoors } = await import('./doors.js');
+    this.#doors = openDoors({
+      address: listen,
+      apiTokens: listen.apiTokens,
+      policy: this.#policy,
+      registry: this.#registry,
+      catalog,
+      version,
+      config: () => this.#config,
+      services: this.#services,
+      log,
+      calls: this.#calls,
+    });
+    await this.#doors.start(replace);
   }
 
   /** Resolves when each component was tried once to be opened; after `limitMs` at the latest. */
@@ -275,6 +320,7 @@ export class Bridge {
   async apply(config: RuntimeConfig, options: ApplyOptions): Promise<Applied[]> {
     this.#config = config;
     this.#backends.seats.use(config.policy?.limits ?? []);
+    this.#policy.use(config);
     this.options.secrets.addComponents(config.components);
     const applied = await this.#registry.apply(config.components, options);
     // Another configuration may have come while this one was waited for.
@@ -295,13 +341,15 @@ export class Bridge {
   async drain(graceMs: number): Promise<void> {
     // Whoever takes over needs the socket's name.
     await this.#closeAdmins();
-    await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs)]);
+    const doors = this.#doors?.drain(graceMs);
+    await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs), doors]);
     await this.#end();
   }
 
   /** Closes everything at once. */
   async close(): Promise<void> {
-    await Promise.all([this.#closeAdmins(), this.#sessions.close(), this.#streams.close()]);
+    const doors = this.#doors?.close();
+    await Promise.all([this.#closeAdmins(), this.#sessions.close(), this.#streams.close(), doors]);
     await this.#end();
   }
 
@@ -360,6 +408,8 @@ export class Bridge {
       components: this.#history.of(this.#registry.health()),
       streams: this.#streams.open,
       endedStreams: this.#streams.ended,
+      ...(this.#doors === undefined ? {} : { doors: this.#doors }),
+      denials: this.#policy.denials,
     };
   }
 
@@ -371,7 +421,8 @@ export class Bridge {
   /** Where it stands, as `/health` shows it. */
   report(): object {
     const { version, configVersion, sessions, operations, components } = this.#state();
-    return { version, configVersion, sessions, operations, components };
+    const { protocol, services, filters } = this.#sessions.offer;
+    return { version, configVersion, protocol, services, sessions, filters, operations, components };
   }
 
   #metricsPage(): AdminPage {

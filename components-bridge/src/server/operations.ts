@@ -1,5 +1,6 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { FailureSchema, Kind } from '../gen/layotto/bridge/v1/session_pb.js';
+import type { Caller } from '../policy/types.js';
 import type { Call } from '../primitives/call.js';
 import { Code, OperationError } from '../primitives/errors.js';
 import type { Handler } from '../primitives/handler.js';
@@ -39,6 +40,8 @@ interface Operation {
  * them, whichever stream asked.
  */
 export class Pair {
+  /** The app beside the filter. */
+  caller: Caller = { app: '', spiffe: '' };
   small: SessionStream | undefined;
   large: SessionStream | undefined;
   /** Operations that somebody still waits for. */
@@ -124,6 +127,7 @@ export class Pair {
     if (this.#waiting.has(id)) throw new FrameError(`the id ${id} is in use`);
     if (payload.length > LARGE) stream.send(id, Kind.ACK, NO_BYTES);
     const call = this.watch.begin(method, frame.traceparent, now);
+    call.caller = this.caller;
     const deadline = frame.deadlineMs > 0 ? now + frame.deadlineMs : Infinity;
     call.deadline = deadline;
     const operation: Operation = { id, stream, call, deadline };

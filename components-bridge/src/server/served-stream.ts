@@ -1,8 +1,10 @@
 import type { ServerInterceptingCallInterface, ServerListener } from '@grpc/grpc-js';
 
+import type { Policy } from '../policy/policy.js';
+import type { Caller } from '../policy/types.js';
 import type { Call } from '../primitives/call.js';
 import { Code, OperationError } from '../primitives/errors.js';
-import type { MessageStream, StreamHandler } from '../primitives/stream.js';
+import type { MessageStream, StreamHandler, StreamSubject } from '../primitives/stream.js';
 import type { CallWatch } from './calls.js';
 
 /**
@@ -10,12 +12,24 @@ import type { CallWatch } from './calls.js';
  * reset was seen to come up to 7 ms later on an idle machine, and 65 ms on a busy one.
  */
 const DOUBT_MS = 75;
+/** Who calls, as the filter says it; `assembly/policy/stage.ts` drops what others say. */
+const CALLER = 'x-layotto-caller';
+const REMOTE = 'remote:';
+const OWN = 'own:';
 const NODE_CLIENT = /\bgrpc-node(-js)?\//;
+
+/** How long the end of what a caller sends is doubted, in milliseconds: 0 is until the next turn. */
+export function endDoubtMs(userAgent: string | undefined): number {
+  return NODE_CLIENT.test(userAgent ?? '') ? DOUBT_MS : 0;
+}
 
 export interface ServedStreamOptions {
   /** Method as a path. */
   path: string;
   handler: StreamHandler;
+  policy: Policy;
+  /** The app that the filter is beside. */
+  appId: string;
   /** Largest message sent, in bytes. */
   messageBytes: number;
   leaving: AbortSignal;
@@ -40,7 +54,9 @@ export class ServedStream implements MessageStream {
   #sending: Waiting<void> | undefined;
   #read = false;
   #over = false;
-  #endsBeforeReset = false;
+  #doubtMs = 0;
+  /** What the policy has admitted, by component. */
+  readonly #admitted = new Map<string, StreamSubject>();
   #onEnded: () => void = () => undefined;
   readonly ended = new Promise<void>((resolve) => (this.#onEnded = resolve));
 
@@ -69,7 +85,8 @@ export class ServedStream implements MessageStream {
       const [traceparent] = metadata.get('traceparent');
       const { path, watch } = this.options;
       this.#call = watch.begin(path.slice(1), String(traceparent ?? ''), performance.now());
-      this.#endsBeforeReset = NODE_CLIENT.test(String(metadata.get('user-agent')[0] ?? ''));
+      this.#call.caller = callerOf(String(metadata.get(CALLER)[0] ?? ''), this.options.appId);
+      this.#doubtMs = endDoubtMs(String(metadata.get('user-agent')[0] ?? ''));
       void this.#serve();
     },
     onReceiveMessage: (message: Uint8Array) => this.#received(message),
@@ -86,8 +103,25 @@ export class ServedStream implements MessageStream {
     });
   }
 
+  admit(subject: StreamSubject): void {
+    const denial = this.options.policy.admit(this.call.caller, { ...subject, name: undefined });
+    if (denial !== undefined) throw new OperationError(Code.PERMISSION_DENIED, denial.message);
+    this.#admitted.set(subject.component, subject);
+  }
+
+  /** The policy has changed: ends the call if it is not allowed any more. */
+  recheck(): void {
+    for (const subject of this.#admitted.values()) {
+      const denial = this.options.policy.denialOf(this.call.caller, { ...subject, name: undefined });
+      if (denial === undefined) continue;
+      this.end(new OperationError(Code.PERMISSION_DENIED, denial.message));
+      return;
+    }
+  }
+
   async send(message: Uint8Array): Promise<void> {
     this.signal.throwIfAborted();
+    if (this.#admitted.size === 0) throw new Error(`${this.options.path} answers before it was admitted`);
     if (message.length > this.options.messageBytes) {
       const text = `a message of ${message.length} bytes is larger than limits.message (${this.options.messageBytes} bytes)`;
       throw new OperationError(Code.RESOURCE_EXHAUSTED, text);
@@ -125,7 +159,7 @@ export class ServedStream implements MessageStream {
     this.#read = true;
     this.#onEnded();
     this.grpc.startRead();
-    if (this.#endsBeforeReset) setTimeout(() => this.#received(undefined), DOUBT_MS);
+    if (this.#doubtMs > 0) setTimeout(() => this.#received(undefined), this.#doubtMs);
     else setImmediate(() => this.#received(undefined));
   }
 
@@ -154,4 +188,10 @@ export class ServedStream implements MessageStream {
     this.grpc.sendStatus({ code: code as number, details: Buffer.from(message).toString() });
     this.options.onEnd(this, code);
   }
+}
+
+/** Without a word of the filter it is the app beside it. */
+function callerOf(said: string, app: string): Caller {
+  if (said.startsWith(REMOTE)) return { app: '', spiffe: said.slice(REMOTE.length) };
+  return { app, spiffe: said.startsWith(OWN) ? said.slice(OWN.length) : '' };
 }

@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 
 import { eventually, sleep } from '../../../test/support/wait.js';
+import { Policy } from '../policy/policy.js';
+import type { PolicyConfig } from '../policy/types.js';
 import { Code, OperationError } from '../primitives/errors.js';
 import type { MessageStream, StreamHandler } from '../primitives/stream.js';
 import { Secrets } from '../telemetry/secrets.js';
@@ -22,6 +24,7 @@ type Call = ClientDuplexStream<Buffer, Buffer>;
 describe('StreamServer', () => {
   let folder: string;
   let socketPath: string;
+  let policy: Policy;
   const servers: StreamServer[] = [];
   const clients: Client[] = [];
   let lines: { msg?: string; code?: string; trace_id?: string }[];
@@ -32,6 +35,7 @@ describe('StreamServer', () => {
     folder = await mkdtemp(join(tmpdir(), 'streams-'));
     socketPath = join(folder, 'streams.sock');
     lines = [];
+    policy = new Policy({ components: [] });
   });
 
   afterEach(async () => {
@@ -45,9 +49,15 @@ describe('StreamServer', () => {
       { level: 'trace' },
       { write: (line: string) => void lines.push(JSON.parse(line) as (typeof lines)[number]) },
     );
+    const admitted: StreamHandler = (stream) => {
+      stream.admit({ primitive: 'file', operation: 'GetFile', component: 'files' });
+      return handler(stream);
+    };
     const server = new StreamServer({
       socketPath,
-      services: [{ name: 'x', handlers: new Map(), streams: new Map([['/x.Y/Z', handler]]) }],
+      services: [{ name: 'x', handlers: new Map(), streams: new Map([['/x.Y/Z', admitted]]) }],
+      policy,
+      appId: 'shop',
       limits: { messageBytes: 64 * 1024, streams: 3 },
       log,
       calls: new CallWatch({ log, secrets }),
@@ -267,5 +277,79 @@ describe('StreamServer', () => {
     expect((await lstat(socketPath)).isSocket()).toBe(true);
     young.end();
     expect(await outcome(young)).toMatchObject({ code: 'OK', messages: ['2'] });
+  });
+
+  describe('asks the policy', () => {
+    const forApps = (...apps: string[]): PolicyConfig => ({
+      default: 'deny',
+      trustDomain: 'cluster.local',
+      rules: [
+        {
+          name: 'files',
+          effect: 'allow',
+          apps,
+          primitives: ['file'],
+          operations: [],
+          components: ['files'],
+          secrets: [],
+          topics: [],
+        },
+      ],
+    });
+    const denied = (who: string) => ({
+      messages: [],
+      code: 'PERMISSION_DENIED',
+      details: `${who} may not call file GetFile of component "files": denied by the policy, by default`,
+    });
+
+    it('for the app beside the filter, or for whom the filter names', async () => {
+      await serve(echo);
+      const come = (said?: string) => {
+        const stream = call('/x.Y/Z', said === undefined ? {} : { 'x-layotto-caller': said });
+        stream.end();
+        return outcome(stream);
+      };
+      policy.use({ policy: forApps('shop'), components: [] });
+      expect(await come()).toMatchObject({ code: 'OK' });
+      expect(await come('own:spiffe://a/b')).toMatchObject({ code: 'OK' });
+      expect(await come('remote:spiffe://a/b')).toEqual(denied('caller "spiffe://a/b"'));
+      expect(await come('remote:')).toEqual(denied('caller ""'));
+      policy.use({ policy: forApps('spiffe://a/*'), components: [] });
+      expect(await come()).toEqual(denied('app "shop"'));
+      expect(await come('own:spiffe://a/b')).toMatchObject({ code: 'OK' });
+      expect(await come('remote:spiffe://a/b')).toMatchObject({ code: 'OK' });
+      expect(policy.denials.get('default')).toBe(3);
+    });
+
+    it('and ends what a new policy does not allow any more', async () => {
+      await serve(echo);
+      const open = call();
+      const over = outcome(open);
+      open.write(Buffer.from('1'));
+      await new Promise((resolve) => open.once('data', resolve));
+      policy.use({ policy: forApps('shop'), components: [] });
+      open.write(Buffer.from('2'));
+      await new Promise((resolve) => open.once('data', resolve));
+      policy.use({ policy: forApps('cart'), components: [] });
+      expect(await over).toEqual({ ...denied('app "shop"'), messages: ['1', '2'] });
+    });
+
+    it('before anything is answered', async () => {
+      const log = pino({ level: 'silent' });
+      const server = new StreamServer({
+        socketPath,
+        services: [{ name: 'x', handlers: new Map(), streams: new Map([['/x.Y/Z', echo]]) }],
+        policy,
+        appId: 'shop',
+        limits: { messageBytes: LIMIT, streams: 3 },
+        log,
+        calls: new CallWatch({ log, secrets }),
+      });
+      servers.push(server);
+      await server.start();
+      const stream = call();
+      stream.write(Buffer.from('1'));
+      expect(await outcome(stream)).toMatchObject({ messages: [], code: 'INTERNAL' });
+    });
   });
 });

@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import type { Logger } from 'pino';
 
+import type { Policy } from '../policy/policy.js';
 import { Code, OperationError, reasonOf } from '../primitives/errors.js';
 import type { Service } from '../primitives/handler.js';
 import type { StreamHandler } from '../primitives/stream.js';
@@ -21,6 +22,9 @@ const LAST_STATUS_MS = 500;
 export interface StreamServerOptions extends SocketAccess {
   socketPath: string;
   services: readonly Service[];
+  policy: Policy;
+  /** The app that the filter is beside. */
+  appId: string;
   limits: { messageBytes: number; streams: number };
   log: Logger;
   calls: CallWatch;
@@ -55,6 +59,9 @@ export class StreamServer {
   constructor(private readonly options: StreamServerOptions) {
     this.#handlers = new Map(options.services.flatMap(({ streams }) => [...(streams ?? [])]));
     this.#net = createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket));
+    options.policy.onChange(() => {
+      for (const stream of this.#streams) stream.recheck();
+    });
     const { share } = options;
     if (share !== undefined) this.#net.maxConnections = share.limits.sessions;
   }
@@ -131,8 +138,8 @@ export class StreamServer {
   }
 
   async #load(): Promise<Grpc> {
-    const { Server, ServerCredentials, ServerInterceptingCall } = await import('@grpc/grpc-js');
-    const { limits, calls: watch } = this.options;
+    const { Server, ServerCredentials, ServerInterceptingCall } = await import('./grpc-server.js');
+    const { limits, calls: watch, policy, appId } = this.options;
     const server = new Server({
       'grpc.max_receive_message_length': limits.messageBytes + MESSAGE_SLACK,
       'grpc.max_send_message_length': limits.messageBytes + MESSAGE_SLACK,
@@ -144,6 +151,8 @@ export class StreamServer {
           const handler = this.#handlers.get(path) as StreamHandler;
           const stream = new ServedStream(call, {
             path,
+            policy,
+            appId,
             handler: this.#mayOpen() ? handler : tooMany,
             messageBytes: limits.messageBytes + MESSAGE_SLACK,
             leaving: this.#leaving.signal,

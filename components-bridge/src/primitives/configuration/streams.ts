@@ -7,7 +7,7 @@ import * as pb from '../../gen/layotto/bridge/v1/configuration_pb.js';
 import { decode } from '../decode.js';
 import { Code, OperationError } from '../errors.js';
 import type { ComponentRegistry } from '../registry.js';
-import type { MessageStream, StreamHandler } from '../stream.js';
+import type { MessageStream, StreamHandler, StreamSubject } from '../stream.js';
 import { itemMessage } from './encode.js';
 import { Outbox } from './outbox.js';
 import { canonical, checkKeys } from './query.js';
@@ -83,6 +83,7 @@ export class ConfigurationStreams implements KnownById {
       if (payload === undefined) return;
       const request = decode(pb.SubscribeConfigurationRequestSchema, payload);
       const { storeName, appId } = request;
+      stream.admit(subscribing(storeName));
       this.#check(storeName, request.keys, `configure store [${storeName}] don't support now`);
       const id = JSON.stringify([storeName, canonical(request)]);
       if (followings.has(id)) continue;
@@ -101,6 +102,7 @@ export class ConfigurationStreams implements KnownById {
     if (payload === undefined)
       throw new OperationError(Code.INVALID_ARGUMENT, 'the request holds no message');
     const { storeName, keys, metadata } = decode(dapr.SubscribeConfigurationRequestSchema, payload);
+    stream.admit(subscribing(storeName));
     this.#check(storeName, keys, `configuration store ${storeName} not found`);
     const id = randomUUID();
     const outbox = outboxOf<null>(stream);
@@ -146,6 +148,11 @@ export class ConfigurationStreams implements KnownById {
     };
     return this.options.watches.follow(storeName, { appId, group, label, keys, metadata }, follower);
   }
+}
+
+/** What the policy is asked. */
+function subscribing(component: string): StreamSubject {
+  return { primitive: 'configuration', operation: 'SubscribeConfiguration', component };
 }
 
 /** An outbox that ends with its stream. */

@@ -34,6 +34,7 @@ export class FileStreams {
     const payload = await stream.read();
     if (payload === undefined) throw new OperationError(Code.INVALID_ARGUMENT, NO_REQUEST);
     const { storeName, name } = decode(pb.GetFileRequestSchema, payload);
+    stream.admit({ primitive: 'file', operation: 'GetFile', component: storeName });
     const slot = this.#slot('get', storeName, `not supported store type: ${storeName}`);
     await slot.use(async () => {
       await this.puts.settled(slot, name);
@@ -63,6 +64,7 @@ export class FileStreams {
     const first = decode(pb.PutFileRequestSchema, payload);
     const { storeName, name } = first;
     const metadata = new Map(Object.entries(first.metadata));
+    stream.admit({ primitive: 'file', operation: 'PutFile', component: storeName });
     const slot = this.#slot('put', storeName, `not support store type: ${storeName}`);
     const over = slot.use(async () => {
       const ask = <Result>(operation: string, perform: (store: FileStore) => Promise<Result>) =>

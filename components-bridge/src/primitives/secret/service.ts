@@ -1,6 +1,8 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 
 import * as pb from '../../gen/layotto/bridge/v1/secret_pb.js';
+import type { Policy } from '../../policy/policy.js';
+import type { Subject } from '../../policy/types.js';
 import { Backends } from '../backends.js';
 import type { Wording } from '../backends.js';
 import type { Call } from '../call.js';
@@ -9,12 +11,13 @@ import { Code, OperationError } from '../errors.js';
 import type { Handler, Service } from '../handler.js';
 import type { ComponentRegistry } from '../registry.js';
 import type { ComponentSlot } from '../slot.js';
-import { mayRead } from './access.js';
 import { SecretError } from './store.js';
 import type { SecretEntries, SecretStore } from './store.js';
 
 export interface SecretServiceOptions {
   registry: ComponentRegistry;
+  /** Says who may have which secret. */
+  policy: Policy;
   /** Counts what stores are asked; by default for nobody. */
   backends?: Backends;
   /** Largest message; a bulk read stops where its answer would exceed it. */
@@ -44,10 +47,9 @@ export class SecretService implements Service {
   async #get(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const { storeName, key } = decode(pb.GetSecretRequestSchema, payload);
     const slot = this.#slot(storeName, 'get');
-    if (!mayRead(slot.config.access, key)) {
-      const message = `access denied by policy to get ${JSON.stringify(key)} from ${JSON.stringify(storeName)}`;
-      throw new OperationError(Code.PERMISSION_DENIED, message);
-    }
+    // The filter has asked the same, unless the name was in JSON, which it does not read.
+    const denial = this.options.policy.admit(call.caller, subjectOf('GetSecret', storeName, key));
+    if (denial !== undefined) throw new OperationError(Code.PERMISSION_DENIED, denial.message);
     const entries = await this.#run(call, slot, 'get', async (store) => {
       const found = await store.get(key);
       if (found === undefined) throw new OperationError(Code.NOT_FOUND, `secret ${key} not found`);
@@ -60,16 +62,17 @@ export class SecretService implements Service {
   async #getBulk(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const { storeName } = decode(pb.GetBulkSecretRequestSchema, payload);
     const slot = this.#slot(storeName, 'bulk');
-    const data = await this.#run(call, slot, 'bulk', (store) => this.#readAll(slot, store));
+    const data = await this.#run(call, slot, 'bulk', (store) => this.#readAll(call, slot, store));
     return toBinary(pb.GetBulkSecretResponseSchema, create(pb.GetBulkSecretResponseSchema, { data }));
   }
 
   /** Every secret that the app may have; the others are not even read. */
-  async #readAll(slot: ComponentSlot, store: SecretStore): Promise<pb.SecretEntry[]> {
+  async #readAll(call: Call, slot: ComponentSlot, store: SecretStore): Promise<pb.SecretEntry[]> {
     let room = this.options.messageBytes;
     const all: pb.SecretEntry[] = [];
     for (const name of await store.names()) {
-      if (!mayRead(slot.config.access, name)) continue;
+      const subject = subjectOf('GetBulkSecret', slot.config.name, name);
+      if (this.options.policy.denialOf(call.caller, subject) !== undefined) continue;
       const entries = await store.get(name);
       // It has gone since its name was read.
       if (entries === undefined) continue;
@@ -102,6 +105,10 @@ export class SecretService implements Service {
   ): Promise<Result> {
     return slot.use(() => this.#backends.ask(call, slot, operation, perform, WORDING));
   }
+}
+
+function subjectOf(operation: string, component: string, name: string): Subject {
+  return { primitive: 'secret', operation, component, name };
 }
 
 function sizeOf(name: string, entries: SecretEntries): number {

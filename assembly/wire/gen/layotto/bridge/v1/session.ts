@@ -261,6 +261,11 @@ export class Hello {
   appId: View = 0;
   /** Bridge: the services it offers, for example "layotto.bridge.v1.State". */
   services: Array<View> = [];
+  /**
+   * Filter: SPIFFE id of the workload it is beside, where a mesh gives it one
+   * and a rule of the policy asks for it.
+   */
+  spiffeId: View = 0;
   /** What `byteSize` found last. */
   encodedSize: i32 = 0;
 
@@ -274,6 +279,7 @@ export class Hello {
     this.large = false;
     this.appId = 0;
     this.services.length = 0;
+    this.spiffeId = 0;
   }
 
   /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
@@ -315,6 +321,9 @@ export class Hello {
           r.element();
           this.services.push(r.string());
           break;
+        case 74:
+          this.spiffeId = r.string();
+          break;
         default:
           r.skip();
       }
@@ -339,6 +348,7 @@ export class Hello {
     if (this.large) size += 1 + 1;
     if (viewLen(this.appId) != 0) size += 1 + delimitedSize(viewLen(this.appId));
     for (let i = 0, n = this.services.length; i < n; i++) size += 1 + delimitedSize(viewLen(unchecked(this.services[i])));
+    if (viewLen(this.spiffeId) != 0) size += 1 + delimitedSize(viewLen(this.spiffeId));
     this.encodedSize = size;
     return size;
   }
@@ -376,6 +386,10 @@ export class Hello {
     for (let i = 0, n = this.services.length; i < n; i++) {
       w.u8(66);
       w.delimited(unchecked(this.services[i]));
+    }
+    if (viewLen(this.spiffeId) != 0) {
+      w.u8(74);
+      w.delimited(this.spiffeId);
     }
   }
 }

@@ -1,0 +1,83 @@
+import { isIP } from 'node:net';
+
+import type { OutboundConfig, RuntimeConfig } from '../components-bridge/src/config/types.js';
+import { FILTERS, TYPES } from './names.js';
+import type { EnvoyObject } from './names.js';
+
+function clusterName({ name }: OutboundConfig): string {
+  return `layotto_outbound_${name}`;
+}
+
+/**
+ * The listener of one entry of {@link RuntimeConfig.outbound}: whatever the app calls there goes to the entry's
+ * address, through the entry's slot.
+ */
+export function outboundListener(
+  config: RuntimeConfig,
+  outbound: OutboundConfig,
+  slot: EnvoyObject,
+): EnvoyObject {
+  const { name, listen } = outbound;
+  return {
+    name: `layotto_outbound_${name}`,
+    address: { socket_address: { address: listen.host, port_value: listen.port } },
+    per_connection_buffer_limit_bytes: config.limits.messageBytes,
+    filter_chains: [
+      {
+        filters: [
+          {
+            name: 'envoy.filters.network.http_connection_manager',
+            typed_config: {
+              '@type': TYPES.httpConnectionManager,
+              stat_prefix: `layotto_outbound_${name}`,
+              codec_type: 'AUTO',
+              normalize_path: false,
+              merge_slashes: false,
+              path_with_escaped_slashes_action: 'KEEP_UNCHANGED',
+              generate_request_id: false,
+              preserve_external_request_id: true,
+              server_header_transformation: 'PASS_THROUGH',
+              skip_xff_append: true,
+              max_request_headers_kb: 64,
+              request_headers_timeout: '10s',
+              stream_idle_timeout: '300s',
+              route_config: {
+                name: `layotto_outbound_${name}`,
+                virtual_hosts: [
+                  {
+                    name: 'outbound',
+                    domains: ['*'],
+                    // The app's own time limits hold; a module can set Envoy's by headers.
+                    routes: [
+                      { match: { prefix: '/' }, route: { cluster: clusterName(outbound), timeout: '0s' } },
+                    ],
+                  },
+                ],
+              },
+              http_filters: [slot, { name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
+            },
+          },
+        ],
+      },
+    ],
+  };
+}
+
+/** The cluster that {@link outboundListener} names. */
+export function outboundCluster(outbound: OutboundConfig): EnvoyObject {
+  const { host, port } = outbound.to;
+  const name = clusterName(outbound);
+  const socket_address = { address: host, port_value: port };
+  return {
+    name,
+    type: isIP(host) === 0 ? 'STRICT_DNS' : 'STATIC',
+    connect_timeout: '5s',
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address } } }] }],
+    },
+    circuit_breakers: {
+      thresholds: [{ max_connections: 1024, max_pending_requests: 1024, max_retries: 64 }],
+    },
+  };
+}

@@ -6,7 +6,6 @@ import { toDocuments } from './helm-chart.js';
 import { renderEnvoyFilter } from './istio/envoyfilter.js';
 import { renderTrafficExtension, renderWasmPlugin } from './istio/extensions.js';
 import { DEFAULT_RESOURCES, MANIFEST_DEFAULTS, renderDaemonSet, renderSidecar } from './istio/manifests.js';
-import type { EnvoyObject } from './names.js';
 
 /** The configuration of the examples in `rendered/`: fixed, so that they change only when the generator does. */
 export const SAMPLE_CONFIG: RuntimeConfig = {

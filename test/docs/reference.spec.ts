@@ -47,7 +47,7 @@ describe('docs/configuration.md', () => {
       } else if (key === 'outbound') {
         const inner = await knownAt(`outbound: [{name: a, listen: 1, to: 'b:1', ${UNKNOWN}: 1}]`);
         keys.push(key, ...inner.map((name) => `outbound[].${name}`));
-      } else if (key === 'dataDir') {
+      } else if (key === 'dataDir' || key === 'apps') {
         keys.push(key);
       } else if (key === 'policy') {
         const inner = await knownAt(`policy: {rules: [{${UNKNOWN}: 1}]}`);

@@ -111,6 +111,17 @@ components:
     expect((await folder.config({ file })).components).toEqual([]);
   });
 
+  it('takes names for a mesh, and refuses what Kubernetes would', async () => {
+    await folder.write({ [file]: 'mesh: {name: rt, namespace: shop, selector: {tier: "no"}}\n' });
+    const { mesh } = await folder.config({ file });
+    expect(mesh).toEqual({ name: 'rt', namespace: 'shop', selector: { tier: 'no' } });
+    expect(await problemsOf('mesh: {name: Rt, namespace: a.b, selector: {}}\n')).toEqual([
+      expect.stringContaining('mesh.name: expected a Kubernetes name'),
+      expect.stringContaining('mesh.namespace: expected a Kubernetes namespace'),
+      expect.stringContaining('mesh.selector: expected labels of the pods'),
+    ]);
+  });
+
   it('reads any setting from the environment', async () => {
     await folder.write({ [file]: 'app: {id: {env: ID}}\nlisten:\n  port: {env: PORT}\n' });
     const config = await folder.config({ file, env: { ID: '42', PORT: '35001' } });

@@ -85,7 +85,7 @@ policy:
       'policy: {trustDomain: "spiffe://a"}\n',
       'policy.trustDomain: expected a trust domain such as cluster.local, found "spiffe://a"',
     ],
-    ['policy: {rules: {}}\n', 'policy.rules: expected a list of rules, found a map'],
+    ['policy: {rules: {}}\n', 'policy.rules: expected a list, found a map'],
     [ruled('{deny: {}}'), 'layotto.yaml:4 policy.rules[0].name: expected a name of its own'],
     [ruled('{name: default, deny: {}}'), 'and not "default", found "default"'],
     [
@@ -152,7 +152,7 @@ policy:
   it('has no more rules than the filter should go through', async () => {
     const rules = Array.from({ length: 501 }, (_, index) => `{name: r${index}, deny: {}}`);
     expect(await problemsOf(`policy: {rules: [${rules.join(', ')}]}\n`)).toEqual([
-      'layotto.yaml:1 policy.rules: expected at most 500 rules, found 501',
+      'layotto.yaml:1 policy.rules: expected at most 500, found 501',
     ]);
   });
 

@@ -1,3 +1,4 @@
+import { create, toBinary } from '@bufbuild/protobuf';
 import { CommunicationProtocolEnum, DaprClient } from '@dapr/dapr';
 import { Client as LayottoClient } from 'layotto';
 import { join } from 'node:path';
@@ -16,7 +17,7 @@ import { blocksOf, read } from '../docs/markdown.js';
 import type { Child } from '../support/child.js';
 import { Child as Process } from '../support/child.js';
 import { DAPR, GrpcStateDoor, LAYOTTO } from '../support/doors.js';
-import { RawClient } from '../support/grpc-raw.js';
+import { grpcFrame, RawClient } from '../support/grpc-raw.js';
 import { TestHttpServer } from '../support/http-server.js';
 import { CommandLab } from '../support/layotto.js';
 import { freePort } from '../support/ports.js';
@@ -224,5 +225,31 @@ describe('layotto bridge --listen', () => {
       const { grpcMessage } = await client.send({ path: `${LAYOTTO}/PutFile` });
       return grpcMessage === "request can't be nil";
     });
+  });
+
+  it('outlives callers that give up while their calls are at work', async () => {
+    const child = bridge();
+    await serving(child);
+    const client = await connect();
+    const message = { name: 'out', operation: 'get', metadata: { path: 'never' } };
+    const body = [
+      grpcFrame(toBinary(InvokeBindingRequestSchema, create(InvokeBindingRequestSchema, message))),
+    ];
+    const calls = Array.from({ length: 5 }, () => client.start({ path: `${DAPR}/InvokeBinding`, body }));
+    const uploads = Array.from({ length: 5 }, () => client.start({ path: `${LAYOTTO}/PutFile`, end: false }));
+    await eventually('they are under way', () => http.seen.length === 5);
+    for (const call of [...calls, ...uploads]) call.cancel();
+    await Promise.all([...calls, ...uploads].map(({ answer }) => answer));
+    // Now the operations fail, and there is nobody to tell.
+    http.dropConnections();
+    expect(await invoke(client, 'status/204')).toMatchObject({ grpcStatus: 0 });
+    const torn = await connect();
+    void torn.start({ path: `${DAPR}/InvokeBinding`, body }).answer.catch(() => undefined);
+    await eventually('it is under way', () => http.seen.length === 7);
+    torn.close();
+    http.dropConnections();
+    expect(await invoke(client, 'status/204')).toMatchObject({ grpcStatus: 0 });
+    expect(child.exitCode).toBeUndefined();
+    expect(child.log).not.toContain('uncaught');
   });
 });

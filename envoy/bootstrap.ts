@@ -7,12 +7,16 @@ import { CLUSTERS, FILTERS, SOCKET_MODE, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { isGuarded, pluginConfiguration } from './plugin-config.js';
 import type { PluginOptions } from './plugin-config.js';
+import { outboundClusters, outboundListener } from './outbound-listener.js';
 import { discoveredFilter, extensionConfig, inlineFilter } from './runtime-filter.js';
+import type { FilterRole } from './runtime-filter.js';
 import { actuatorListener, runtimeClusters, runtimeListener, socketEndpoint } from './runtime-listener.js';
 import { statsConfig } from './stats.js';
 
 /** File of the runtime's filter config, in {@link BootstrapOptions.extensionDir}. */
 export const EXTENSION_FILE = 'runtime.ecds.yaml';
+/** File of the outbound filter's, if there is one. */
+export const OUTBOUND_FILE = 'outbound.ecds.yaml';
 
 /** What a bootstrap needs beside the resolved configuration. */
 export interface BootstrapOptions extends PluginOptions {
@@ -53,14 +57,24 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   const plugin = pluginConfiguration(config, options);
   const module = { file: options.moduleFile };
   const inline = options.delivery === 'inline';
-  const filter = inline
-    ? inlineFilter(module, plugin, options.capabilities)
-    : discoveredFilter({
-        path_config_source: {
-          path: join(extensionDir, EXTENSION_FILE),
-          watched_directory: { path: extensionDir },
-        },
-      });
+  const { outbound } = config.listen;
+  const files: Partial<Record<FilterRole, string>> = {
+    runtime: EXTENSION_FILE,
+    ...(outbound === undefined ? {} : { outbound: OUTBOUND_FILE }),
+  };
+  const filterOf = (role: FilterRole): EnvoyObject =>
+    inline
+      ? inlineFilter(module, plugin, options.capabilities, role)
+      : discoveredFilter(
+          {
+            path_config_source: {
+              path: join(extensionDir, files[role] ?? ''),
+              watched_directory: { path: extensionDir },
+            },
+          },
+          role,
+        );
+  const filter = filterOf('runtime');
   const adminSocket = options.adminSocket ?? join(config.dataDir, 'envoy-admin.sock');
   const bridgeAdminSocket = options.bridgeAdminSocket ?? join(config.dataDir, 'bridge-admin.sock');
   const metrics = config.envoy.metricsPort !== 0;
@@ -90,10 +104,14 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
                 guarded: isGuarded(options),
               }),
             ]),
+        ...(outbound === undefined
+          ? []
+          : [outboundListener(config, { address: outbound, filter: filterOf('outbound') })]),
         ...(metrics ? [metricsListener(config.envoy.metricsPort)] : []),
       ],
       clusters: [
         ...runtimeClusters(config, options.bridgeSocket ?? join(config.dataDir, 'session.sock')),
+        ...(outbound === undefined ? [] : outboundClusters(config)),
         ...(metrics
           ? [adminCluster(CLUSTERS.admin, adminSocket), adminCluster(CLUSTERS.bridgeAdmin, bridgeAdminSocket)]
           : []),
@@ -101,12 +119,9 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
     },
   };
   const extensionConfigs: Record<string, string> = {};
-  if (!inline) {
-    extensionConfigs[EXTENSION_FILE] = toYaml({
-      resources: [
-        { '@type': TYPES.extensionConfig, ...extensionConfig(module, plugin, options.capabilities) },
-      ],
-    });
+  for (const [role, file] of inline ? [] : Object.entries(files)) {
+    const resource = extensionConfig(module, plugin, options.capabilities, role as FilterRole);
+    extensionConfigs[file] = toYaml({ resources: [{ '@type': TYPES.extensionConfig, ...resource }] });
   }
   return { bootstrap, extensionDir, extensionConfigs };
 }

@@ -12,15 +12,24 @@ export const CLUSTERS = {
   admin: 'layotto_admin',
   /** The bridge's metrics, for the same listener. */
   bridgeAdmin: 'layotto_bridge_admin',
+  /** Whom the app calls by a name that the configuration does not know. */
+  outbound: 'layotto_outbound',
   /** The OpenTelemetry collector, if calls are traced. */
   collector: 'layotto_collector',
 } as const;
+
+/** How names of clusters of callees begin. The filter calls a callee what follows. */
+export const CALLEE_CLUSTER = 'layotto_callee_';
 
 /** HTTP filters, in the order in which they stand. The runtime's is also the name of its extension config. */
 export const FILTERS = {
   /** Only where calls are traced. */
   trace: 'layotto.trace',
   runtime: 'layotto.runtime',
+  /** The same module where the app calls others; also the name of its extension config. */
+  outbound: 'layotto.outbound',
+  /** Looks up the addresses of callees that the configuration does not know. */
+  forward: 'envoy.filters.http.dynamic_forward_proxy',
   reply: 'layotto.reply',
   router: 'envoy.filters.http.router',
 } as const;
@@ -56,6 +65,8 @@ export const TYPES = {
   extensionWithMatcher: 'type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher',
   skipFilter: 'type.googleapis.com/envoy.extensions.filters.common.matcher.action.v3.SkipFilter',
   requestHeaderInput: 'type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput',
+  forwardFilter: 'type.googleapis.com/envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig',
+  forwardCluster: 'type.googleapis.com/envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig',
   string: 'type.googleapis.com/google.protobuf.StringValue',
 } as const;
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { catalog } from '../../components-bridge/src/catalog.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
-import { EXTENSION_FILE, renderBootstrap } from '../../envoy/bootstrap.js';
+import { renderBootstrap } from '../../envoy/bootstrap.js';
 import type { RenderedBootstrap } from '../../envoy/bootstrap.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
 import type { BridgeMessage } from './bridge-child.js';
@@ -32,8 +32,8 @@ export class Runtime {
   /** Under a name of its own, so that a build in the meantime does not change what this Envoy reads. */
   readonly #module: string;
   readonly #capabilities: readonly string[];
-  /** What the filter was given last. */
-  #filter: string | undefined;
+  /** What each filter was given last, by the name of its file. */
+  #filters: Record<string, string> = {};
   #sessions = 0;
   #stopping = false;
   readonly #healthy = new Map<string, boolean>();
@@ -59,7 +59,7 @@ export class Runtime {
     const bridge = this.#startBridge();
     this.#bridge = bridge;
     const { bootstrap, extensionConfigs, extensionDir } = this.#render(this.config);
-    this.#filter = extensionConfigs[EXTENSION_FILE];
+    this.#filters = { ...extensionConfigs };
     const started = new EnvoyProcess({
       binary: this.envoyTool.path,
       bootstrap,
@@ -176,11 +176,13 @@ export class Runtime {
   }
 
   async #pushFilter(envoy: EnvoyProcess, config: RuntimeConfig): Promise<string | undefined> {
-    const text = this.#render(config).extensionConfigs[EXTENSION_FILE];
-    if (text === undefined || text === this.#filter) return undefined;
-    const failure = await envoy.push(EXTENSION_FILE, text);
-    if (failure === undefined) this.#filter = text;
-    return failure;
+    for (const [name, text] of Object.entries(this.#render(config).extensionConfigs)) {
+      if (text === this.#filters[name]) continue;
+      const failure = await envoy.push(name, text);
+      if (failure !== undefined) return failure;
+      this.#filters[name] = text;
+    }
+    return undefined;
   }
 
   #told(message: BridgeMessage): void {

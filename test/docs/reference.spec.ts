@@ -44,12 +44,17 @@ describe('docs/configuration.md', () => {
       if (key === 'components') {
         const inner = await knownAt(`components: [{name: a, type: state.embedded, ${UNKNOWN}: 1}]`);
         keys.push(key, ...inner.map((name) => `components[].${name}`));
-      } else if (key === 'dataDir') {
+      } else if (key === 'dataDir' || key === 'apps') {
         keys.push(key);
       } else if (key === 'policy') {
         const inner = await knownAt(`policy: {rules: [{${UNKNOWN}: 1}]}`);
         const outer = await knownAt(`policy: {${UNKNOWN}: 1}`);
-        keys.push(...outer.map((name) => `policy.${name}`), ...inner.map((name) => `policy.rules[].${name}`));
+        const limit = await knownAt(`policy: {limits: [{${UNKNOWN}: 1}]}`);
+        keys.push(
+          ...outer.map((name) => `policy.${name}`),
+          ...inner.map((name) => `policy.rules[].${name}`),
+          ...limit.map((name) => `policy.limits[].${name}`),
+        );
       } else {
         keys.push(...(await knownAt(`${key}: {${UNKNOWN}: 1}`)).map((name) => `${key}.${name}`));
       }

@@ -43,6 +43,8 @@ export interface RuntimeOptions {
   unixSocket?: boolean;
   /** Also serve the actuator, on a port of 127.0.0.1. */
   actuator?: boolean;
+  /** Also listen for plain calls to others, with these callees by name. */
+  outbound?: NonNullable<RuntimeConfig['outbound']>['callees'];
   hosts?: string[];
   limits?: Partial<RuntimeConfig['limits']>;
   lifecycle?: Partial<RuntimeConfig['lifecycle']>;
@@ -342,6 +344,7 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
       port: await freePort(),
       hosts: options.hosts ?? [],
       ...(options.actuator === true ? { actuator: { host: '127.0.0.1', port: await freePort() } } : {}),
+      ...(options.outbound === undefined ? {} : { outbound: { host: '127.0.0.1', port: await freePort() } }),
       ...(options.unixSocket === true ? { unixSocket: join(dataDir, 'runtime.sock') } : {}),
     },
     dataDir,
@@ -359,6 +362,7 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
       metricsPort: options.metrics === true ? await freePort() : 0,
     },
     lifecycle: { apply: true, ...options.lifecycle },
+    ...(options.outbound === undefined ? {} : { outbound: { callees: options.outbound } }),
     ...(options.policy === undefined ? {} : { policy: options.policy }),
     ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
     components: (options.components ?? [EMBEDDED]).map((component) => ({

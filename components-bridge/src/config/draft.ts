@@ -51,6 +51,7 @@ export interface Draft {
   envoy: Partial<RuntimeConfig['envoy']>;
   lifecycle: Partial<RuntimeConfig['lifecycle']>;
   tracing: Partial<NonNullable<RuntimeConfig['tracing']>>;
+  outbound?: NonNullable<RuntimeConfig['outbound']>;
   policy?: PolicyConfig;
   mesh?: MeshNames;
   /** Undefined if the file does not mention components at all. */

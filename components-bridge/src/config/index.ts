@@ -219,6 +219,7 @@ function assemble(
   };
   if (draft.listen.unixSocket !== undefined) listen.unixSocket = draft.listen.unixSocket;
   if (draft.listen.actuator !== undefined) listen.actuator = draft.listen.actuator;
+  if (draft.listen.outbound !== undefined) listen.outbound = draft.listen.outbound;
   const { otlp, sampling = DEFAULTS.tracing.sampling } = draft.tracing;
   return {
     source: sources.length === 0 ? EMBEDDED : sources.join(' and '),
@@ -251,6 +252,7 @@ function assemble(
       apply: draft.lifecycle.apply ?? !guardsSecrets(draft, components),
     },
     ...(otlp === undefined ? {} : { tracing: { otlp, sampling } }),
+    ...(draft.outbound === undefined ? {} : { outbound: draft.outbound }),
     ...(draft.policy === undefined ? {} : { policy: draft.policy }),
     ...(draft.mesh === undefined ? {} : { mesh: draft.mesh }),
     components,
@@ -287,6 +289,28 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
       `expected a port of its own, found ${actuator?.port}, which ${user} uses`,
     );
   }
+  const { outbound } = config.listen;
+  if (outbound !== undefined) {
+    const users = {
+      'listen.port': port,
+      'envoy.metricsPort': config.envoy.metricsPort,
+      'app.port': config.app.port,
+    };
+    const user = Object.entries({ ...users, 'listen.actuator': actuator?.port }).find(
+      ([, taken]) => taken === outbound.port,
+    )?.[0];
+    if (user !== undefined)
+      problem(
+        ['listen', 'outbound'],
+        `expected a port of its own, found ${outbound.port}, which ${user} uses`,
+      );
+  }
+  if (config.outbound !== undefined && outbound === undefined) {
+    problem(
+      ['outbound', 'callees'],
+      'expected listen.outbound, the address through which the app calls them, because there are callees; found nothing',
+    );
+  }
   if (config.envoy.metricsPort === port) {
     problem(
       ['envoy', 'metricsPort'],
@@ -306,7 +330,7 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
     );
   }
   if (config.policy !== undefined) {
-    noticeUnknownComponents(config.policy, config.components, (path, message) =>
+    noticeUnknownComponents(config, config.policy, (path, message) =>
       findings.notice(file, draft.lineOf(path), path.join('.'), message),
     );
   }

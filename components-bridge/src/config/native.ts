@@ -11,11 +11,13 @@ import { isDnsLabel, isDnsSubdomain, isLabelKey, isLabelValue, LABEL_FORM } from
 import {
   appIdProblem,
   asAppIds,
+  asCallees,
   asCollector,
   asCount,
   asHostName,
   asListenAddress,
   asListenHost,
+  asLoopbackAddress,
   asNamespace,
   asPort,
   asShare,
@@ -64,6 +66,7 @@ const listen = z.strictObject({
   actuator: field('a port, or an IP address and a port such as 0.0.0.0:34999', (value) =>
     asListenAddress(value),
   ),
+  outbound: field('a port, or an address of loopback and a port such as 127.0.0.1:15001', asLoopbackAddress),
   hosts: field('a list of host names without ports, such as [runtime.local]', (value) => {
     if (!Array.isArray(value)) return undefined;
     const names = value.map(asHostName);
@@ -102,6 +105,13 @@ const tracing = z.strictObject({
     asCollector,
   ),
   sampling: field('a number from 0 (no new traces) to 1 (all)', asShare),
+});
+
+const outbound = z.strictObject({
+  callees: field(
+    'a map of 1 to 200 host names to addresses, or lists of them, such as { inventory: "127.0.0.1:8081" }; not other, none or localhost',
+    asCallees,
+  ),
 });
 
 const name = (what: string, fine: (value: string) => boolean) =>
@@ -148,6 +158,7 @@ const nativeSchema = z.strictObject({
   envoy: envoy.nullish(),
   lifecycle: lifecycle.nullish(),
   tracing: tracing.nullish(),
+  outbound: outbound.nullish(),
   // Read by itself, because that says more of what is wrong with it.
   policy: z.unknown().optional(),
   mesh: mesh.nullish(),
@@ -193,6 +204,8 @@ export function readNative(
   draft.envoy = { ...found.envoy };
   draft.lifecycle = { ...found.lifecycle };
   draft.tracing = { ...found.tracing };
+  const callees = found.outbound?.callees;
+  if (callees !== undefined) draft.outbound = { callees };
   if (found.mesh) draft.mesh = { ...found.mesh };
   const socket = found.listen?.unixSocket;
   if (socket !== undefined) draft.listen.unixSocket = resolve(folder, socket);

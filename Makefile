@@ -1,7 +1,7 @@
 # Targets for people; what they do stands in scripts/ and tools/.
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help install build demo example test test-java compat-envoy oci verify-oci conformance fuzz lint format generate bench profile clean
+.PHONY: help install build demo example test test-java verify-istio compat-envoy oci verify-oci conformance fuzz lint format generate bench profile clean
 
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
@@ -35,6 +35,9 @@ test: build ## every check and test; ends with "N passed, N failed"
 test-java: install ## Apollo's own Java clients against our stand-in for Apollo; needs a JDK and Maven
 	@node --no-warnings --import ./scripts/lib/typescript.mjs scripts/test-java.mjs
 
+verify-istio: build ## what is printed for a mesh, through Istio's own validation and generator into Envoy; needs Go
+	@node scripts/verify-istio.mjs
+
 compat-envoy: build ## the suites in which Envoy takes part, on every version it may have
 	@node scripts/compat-envoy.mjs "$(VERSION)"
 
@@ -63,6 +66,7 @@ generate: install ## generate code from proto/, the printed examples of envoy/re
 	@buf generate --template test/wire/buf.gen.yaml
 	@node scripts/build.mjs runtime
 	@node scripts/render-envoy.mjs
+	@node examples/istio/render.mjs
 	@node scripts/render-dashboard.mjs
 
 bench: build ## measure calls and CPU (see test/bench)

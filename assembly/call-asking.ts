@@ -62,6 +62,12 @@ export abstract class AskingCall extends AnsweredCall implements Waiter {
 
   protected ask(): Action {
     const exchange = this.exchange;
+    const lack = this.runtime.against(exchange.operation);
+    if (lack != 0) {
+      exchange.handler!.onGone();
+      this.door.refuse(exchange, Code.FAILED_PRECONDITION, lack);
+      return this.respond();
+    }
     const built = exchange.hasBuilt;
     let payload = exchange.takeRequest();
     let buffer = payload;

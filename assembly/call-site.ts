@@ -67,6 +67,9 @@ export abstract class CallSite extends RootContext implements Background {
   /** The bridge could be asked at some time. */
   abstract get started(): bool;
 
+  /** Why the bridge cannot perform a method; no bytes if it can, or nothing is known. */
+  abstract against(method: View): View;
+
   /** Sends an operation to the bridge. */
   abstract submit(operation: Operation): Submitted;
 

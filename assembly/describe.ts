@@ -4,7 +4,7 @@
 import { neededServices } from './dialects/bridge-method';
 import { createRoot } from './host/context';
 import { Runtime } from './root';
-import { PROTOCOL } from './session/link';
+import { PROTOCOL } from './session/fitness';
 import { VERSION } from './version';
 import { ByteWriter } from './wire/bytes';
 import { View } from './wire/view';

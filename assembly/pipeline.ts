@@ -10,7 +10,7 @@ import { isGrpc } from './dialects/grpc';
 import { JSON_PREFIX } from './dialects/json';
 import { Route } from './dialects/router';
 import { monotonicUs } from './host/clock';
-import { handOver } from './host/context';
+import { handOver, HttpContext } from './host/context';
 import { Action, Buffer, HeaderMap } from './host/enums';
 import { addHeader, removeHeader } from './host/headers';
 import { getBuffer, replaceBuffer } from './host/stream';
@@ -38,6 +38,17 @@ const DRAIN_OVER: u32 = 64 * 1024;
 
 /** HTTP status in metrics for a caller that went away before its answer; the usual number for it, and never sent. */
 const CLIENT_CLOSED_REQUEST: i32 = 499;
+
+/** A call that is for another module. */
+class PassedOn extends HttpContext {}
+
+/** What every module could answer, and the runtime behind the others does. */
+const EVERYWHERE: StaticArray<string> = ['actuator', 'health', 'metadata'];
+
+/** Whether a route is of a primitive that this module is there for. */
+function isOwn(route: Route): bool {
+  return !EVERYWHERE.includes(route.primitive);
+}
 
 /** One call, from its head to its end. */
 export class Call extends AskingCall {
@@ -81,8 +92,14 @@ export class Call extends AskingCall {
     else if (viewStartsWith(exchange.path, JSON_PREFIX)) this.door = this.runtime.jsonDoor;
 
     const policy = this.runtime.policy;
-    if (!policy.access(this.door, exchange)) return this.respond();
-    if (!this.door.route(exchange)) return this.respond();
+    const passOn = this.runtime.configuration.passOn;
+    if (!passOn && !policy.access(this.door, exchange)) return this.respond();
+    const routed = this.door.route(exchange);
+    if (passOn) {
+      if (!routed || !isOwn(exchange.route!)) return this.passOn();
+      if (!policy.access(this.door, exchange)) return this.respond();
+    }
+    if (!routed) return this.respond();
     if (!policy.enter(this.door, exchange)) return this.respond();
     if (exchange.route!.passing !== null) return this.pass(exchange.route!);
     if (endOfStream) return this.receive();
@@ -94,6 +111,14 @@ export class Call extends AskingCall {
     this.waiting = waiting;
     if (!this.runtime.configuration.hold) return Action.Pause;
     addHeader(HeaderMap.RequestHeaders, HOLD, ONE);
+    return Action.Continue;
+  }
+
+  /** The call is for a module behind this one. */
+  private passOn(): Action {
+    handOver(new PassedOn(this.id));
+    this.exchange.free();
+    this.runtime.retire(this);
     return Action.Continue;
   }
 

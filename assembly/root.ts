@@ -6,6 +6,7 @@ import { CallSite } from './call-site';
 import { noteHealth } from './config/component-health';
 import { Configuration } from './config/configuration';
 import { Listener } from './dialects/background';
+import { neededServices } from './dialects/bridge-method';
 import { DaprHttpDoor } from './dialects/dapr-http';
 import { takeRequest } from './dialects/exchange';
 import { GrpcDoor } from './dialects/grpc';
@@ -19,10 +20,12 @@ import { RuntimeMetrics, Snapshot } from './metrics/runtime-metrics';
 import { Call } from './pipeline';
 import { PolicyStage } from './policy/stage';
 import { Budget } from './session/budget';
+import { grpcService } from './session/grpc-service';
 import { Operation, Waiter } from './session/operation';
 import { PushListener, Session, SessionOptions, Submitted } from './session/session';
 import { ByteWriter } from './wire/bytes';
 import { Invalidation, LiveAnswer, Push } from './wire/gen/layotto/bridge/v1/session';
+import { VERSION } from './version';
 import { View } from './wire/view';
 
 /** While no session is up, the tick looks for one this often (milliseconds). */
@@ -82,11 +85,13 @@ export class Runtime extends CallSite implements PushListener {
     const configuration = this.configuration;
     this.policy = new PolicyStage(configuration);
     const options = new SessionOptions();
-    options.smallCluster = configuration.sessionCluster;
-    options.largeCluster = configuration.largeCluster;
+    options.smallCluster = grpcService(configuration.sessionCluster);
+    options.largeCluster = grpcService(configuration.largeCluster);
     options.version = configuration.version;
     options.configVersion = configuration.configVersion;
     options.appId = configuration.appId;
+    options.moduleVersion = VERSION;
+    options.needs = neededServices();
     options.spiffeId = this.policy.ownId;
     this.budget = new Budget(configuration.bytes, configuration.operations);
     this.session = new Session(this, options, this.budget, this);
@@ -176,6 +181,11 @@ export class Runtime extends CallSite implements PushListener {
   get started(): bool {
     const session = this.session;
     return session !== null && session.linksOpened > 0;
+  }
+
+  against(method: View): View {
+    const session = this.session;
+    return session === null ? 0 : session.against(method);
   }
 
   submit(operation: Operation): Submitted {

@@ -186,3 +186,7 @@ describe('the bootstrap', () => {
     expect(plugin).toMatchObject({ app: { id: '!"#$%&{}[]*:' }, hosts });
   });
 });
+
+it.each(['y', 'no', 'on', 'Off', 'true', '1', '0x1f'])('%s stays a text', (text) => {
+  expect(toYaml({ text })).toBe(`text: "${text}"\n`);
+});

@@ -2,21 +2,24 @@ import { join } from 'node:path';
 
 import { stringify } from 'yaml';
 
+import { isSlotName, RUNTIME_SLOT } from '../components-bridge/src/config/slots.js';
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { CLUSTERS, FILTERS, SOCKET_MODE, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { isGuarded, pluginConfiguration } from './plugin-config.js';
 import type { PluginOptions } from './plugin-config.js';
-import { outboundClusters, outboundListener } from './outbound-listener.js';
+import { outboundCluster, outboundListener } from './outbound-listener.js';
+import { proxyClusters, proxyListener } from './plain-calls.js';
 import { discoveredFilter, extensionConfig, inlineFilter } from './runtime-filter.js';
-import type { FilterRole } from './runtime-filter.js';
 import { actuatorListener, runtimeClusters, runtimeListener, socketEndpoint } from './runtime-listener.js';
+import { slotExtension, slotFile, slotFilter, slotNames } from './slots.js';
+import type { SlotModule } from './slots.js';
 import { statsConfig } from './stats.js';
 
 /** File of the runtime's filter config, in {@link BootstrapOptions.extensionDir}. */
-export const EXTENSION_FILE = 'runtime.ecds.yaml';
-/** File of the outbound filter's, if there is one. */
-export const OUTBOUND_FILE = 'outbound.ecds.yaml';
+export const EXTENSION_FILE = slotFile(RUNTIME_SLOT);
+/** File of the config of the filter for plain calls, where there are any. No slot is called so. */
+export const OUTBOUND_FILE = `${FILTERS.outbound}.ecds.yaml`;
 
 /** What a bootstrap needs beside the resolved configuration. */
 export interface BootstrapOptions extends PluginOptions {
@@ -35,6 +38,10 @@ export interface BootstrapOptions extends PluginOptions {
    * bootstrap, which then is complete by itself but changes only with a restart.
    */
   delivery?: 'file' | 'inline';
+  /** The module that plain calls pass; by default the runtime's. */
+  outboundModule?: { file: string; capabilities: readonly string[] };
+  /** Modules of the other slots, by slot; with `file` delivery only. */
+  slots?: ReadonlyMap<string, SlotModule>;
   /** Absolute folder that Envoy watches; `envoy` in the data folder by default. */
   extensionDir?: string;
 }
@@ -57,24 +64,19 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   const plugin = pluginConfiguration(config, options);
   const module = { file: options.moduleFile };
   const inline = options.delivery === 'inline';
-  const { outbound } = config.listen;
-  const files: Partial<Record<FilterRole, string>> = {
-    runtime: EXTENSION_FILE,
-    ...(outbound === undefined ? {} : { outbound: OUTBOUND_FILE }),
+  const filter = inline
+    ? inlineFilter(module, plugin, options.capabilities)
+    : discoveredFilter(watched(extensionDir, EXTENSION_FILE));
+  const outboundModule = options.outboundModule ?? {
+    ...module,
+    capabilities: options.capabilities ?? [],
   };
-  const filterOf = (role: FilterRole): EnvoyObject =>
-    inline
-      ? inlineFilter(module, plugin, options.capabilities, role)
-      : discoveredFilter(
-          {
-            path_config_source: {
-              path: join(extensionDir, files[role] ?? ''),
-              watched_directory: { path: extensionDir },
-            },
-          },
-          role,
-        );
-  const filter = filterOf('runtime');
+  const outboundFilter = inline
+    ? inlineFilter(outboundModule, plugin, outboundModule.capabilities, 'outbound')
+    : discoveredFilter(watched(extensionDir, OUTBOUND_FILE), 'outbound');
+  const { proxy } = config.listen;
+  const outbound = inline ? [] : config.outbound;
+  const slots = inline ? [] : slotNames(config).filter((slot) => slot !== RUNTIME_SLOT);
   const adminSocket = options.adminSocket ?? join(config.dataDir, 'envoy-admin.sock');
   const bridgeAdminSocket = options.bridgeAdminSocket ?? join(config.dataDir, 'bridge-admin.sock');
   const metrics = config.envoy.metricsPort !== 0;
@@ -90,10 +92,20 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
         runtimeListener(config, {
           address: tcp(config.listen.host, config.listen.port),
           more: config.listen.unixSocket === undefined ? [] : [pipe(config.listen.unixSocket)],
+          before: slots
+            .filter(isSlotName)
+            .map((slot) => slotFilter(slot, watched(extensionDir, slotFile(slot)))),
           filter,
           hold: options.hold,
           envoyVersion: options.envoyVersion,
         }),
+        ...outbound.map((one) =>
+          outboundListener(config, one, [
+            outboundFilter,
+            slotFilter(one.name, watched(extensionDir, slotFile(one.name))),
+          ]),
+        ),
+        ...(proxy === undefined ? [] : [proxyListener(config, { address: proxy, filter: outboundFilter })]),
         ...(config.listen.actuator === undefined
           ? []
           : [
@@ -104,14 +116,12 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
                 guarded: isGuarded(options),
               }),
             ]),
-        ...(outbound === undefined
-          ? []
-          : [outboundListener(config, { address: outbound, filter: filterOf('outbound') })]),
         ...(metrics ? [metricsListener(config.envoy.metricsPort)] : []),
       ],
       clusters: [
         ...runtimeClusters(config, options.bridgeSocket ?? join(config.dataDir, 'session.sock')),
-        ...(outbound === undefined ? [] : outboundClusters(config)),
+        ...outbound.map(outboundCluster),
+        ...(proxy === undefined ? [] : proxyClusters(config)),
         ...(metrics
           ? [adminCluster(CLUSTERS.admin, adminSocket), adminCluster(CLUSTERS.bridgeAdmin, bridgeAdminSocket)]
           : []),
@@ -119,16 +129,38 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
     },
   };
   const extensionConfigs: Record<string, string> = {};
-  for (const [role, file] of inline ? [] : Object.entries(files)) {
-    const resource = extensionConfig(module, plugin, options.capabilities, role as FilterRole);
-    extensionConfigs[file] = toYaml({ resources: [{ '@type': TYPES.extensionConfig, ...resource }] });
+  if (!inline) {
+    extensionConfigs[EXTENSION_FILE] = resource(extensionConfig(module, plugin, options.capabilities));
+    if (proxy !== undefined || outbound.length > 0)
+      extensionConfigs[OUTBOUND_FILE] = resource(
+        extensionConfig(outboundModule, plugin, outboundModule.capabilities, 'outbound'),
+      );
+    for (const slot of slots)
+      extensionConfigs[slotFile(slot)] = resource(slotExtension(slot, options.slots?.get(slot)));
   }
   return { bootstrap, extensionDir, extensionConfigs };
 }
 
-/** Prints a configuration as YAML, without anchors and without folding long lines. */
+/** Where an extension config comes from. */
+function watched(extensionDir: string, file: string): EnvoyObject {
+  return {
+    path_config_source: {
+      path: join(extensionDir, file),
+      watched_directory: { path: extensionDir },
+    },
+  };
+}
+
+function resource(extension: EnvoyObject): string {
+  return toYaml({ resources: [{ '@type': TYPES.extensionConfig, ...extension }] });
+}
+
+/**
+ * Prints a configuration as YAML, without anchors and without folding long lines. Kubernetes and Envoy read YAML 1.1, to
+ * which texts such as `no` are truth values, so these are quoted.
+ */
 export function toYaml(value: unknown): string {
-  return stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
+  return stringify(value, { lineWidth: 0, aliasDuplicateObjects: false, compat: 'yaml-1.1' });
 }
 
 function tcp(address: string, port: number): EnvoyObject {

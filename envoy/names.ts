@@ -13,13 +13,14 @@ export const CLUSTERS = {
   /** The bridge's metrics, for the same listener. */
   bridgeAdmin: 'layotto_bridge_admin',
   /** Whom the app calls by a name that the configuration does not know. */
-  outbound: 'layotto_outbound',
+  proxy: 'layotto_proxy',
   /** The OpenTelemetry collector, if calls are traced. */
   collector: 'layotto_collector',
 } as const;
 
-/** How names of clusters of callees begin. The filter calls a callee what follows. */
+/** How names of clusters of callees begin, of a proxy and of a listener of their own. The filter says what follows. */
 export const CALLEE_CLUSTER = 'layotto_callee_';
+export const OUTBOUND_CLUSTER = 'layotto_outbound_';
 
 /** HTTP filters, in the order in which they stand. The runtime's is also the name of its extension config. */
 export const FILTERS = {

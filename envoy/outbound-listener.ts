@@ -1,43 +1,29 @@
 import { isIP } from 'node:net';
 
-import type { CalleeAddress, ListenAddress, RuntimeConfig } from '../components-bridge/src/config/types.js';
-import { CALLEE_CLUSTER, CLUSTERS, FILTERS, TYPES } from './names.js';
+import type { OutboundConfig, RuntimeConfig } from '../components-bridge/src/config/types.js';
+import { FILTERS, OUTBOUND_CLUSTER, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 
-/** Listener, statistics and routes. */
-const NAME = 'layotto_outbound';
-
-/** The proxy's own memory of addresses: bounded, because whoever calls it chooses the names. */
-const DNS_CACHE = {
-  name: NAME,
-  dns_lookup_family: 'V4_PREFERRED',
-  max_hosts: 1024,
-  host_ttl: '60s',
-};
-
-/** What Envoy repeats by itself: calls that cannot have reached the callee. */
-const NOT_SENT_YET = { retry_on: 'connect-failure,refused-stream,reset-before-request', num_retries: 2 };
-
-/** Of the calls under way so many may be repeats; with few calls, some at least. */
-const RETRY_BUDGET = { budget_percent: { value: 20 }, min_retry_concurrency: 3 };
-
-/** Far above what one app has under way, and still a bound. */
-const BREAKER = { max_connections: 1024, max_pending_requests: 1024, max_requests: 1024 };
+function clusterName({ name }: OutboundConfig): string {
+  return `${OUTBOUND_CLUSTER}${name}`;
+}
 
 /**
- * The listener on loopback through which the app calls others: an HTTP proxy (`http_proxy`), and for callees that the
- * configuration knows a server as well, which takes them by their `Host`. Nothing is held back on the way.
+ * The listener of one entry of {@link RuntimeConfig.outbound}: whatever the app calls there goes to the entry's
+ * address, through the entry's slot.
  *
- * @param filter the outbound filter, inline or discovered
+ * @param filters the filter that counts and limits plain calls, then the slot
  */
 export function outboundListener(
-  { outbound }: Pick<RuntimeConfig, 'outbound'>,
-  { address, filter }: { address: ListenAddress; filter: EnvoyObject },
+  config: RuntimeConfig,
+  outbound: OutboundConfig,
+  filters: readonly EnvoyObject[],
 ): EnvoyObject {
-  const { host, port } = address;
+  const { name, listen } = outbound;
   return {
-    name: NAME,
-    address: { socket_address: { address: host, port_value: port } },
+    name: `layotto_outbound_${name}`,
+    address: { socket_address: { address: listen.host, port_value: listen.port } },
+    per_connection_buffer_limit_bytes: config.limits.messageBytes,
     filter_chains: [
       {
         filters: [
@@ -45,9 +31,8 @@ export function outboundListener(
             name: 'envoy.filters.network.http_connection_manager',
             typed_config: {
               '@type': TYPES.httpConnectionManager,
-              stat_prefix: NAME,
+              stat_prefix: `layotto_outbound_${name}`,
               codec_type: 'AUTO',
-              // Calls reach the callee as the app sent them.
               normalize_path: false,
               merge_slashes: false,
               path_with_escaped_slashes_action: 'KEEP_UNCHANGED',
@@ -57,39 +42,21 @@ export function outboundListener(
               skip_xff_append: true,
               max_request_headers_kb: 64,
               request_headers_timeout: '10s',
-              // Streams may be silent as long as their ends like.
-              stream_idle_timeout: '0s',
-              upgrade_configs: [{ upgrade_type: 'websocket' }],
+              stream_idle_timeout: '300s',
               route_config: {
-                name: NAME,
+                name: `layotto_outbound_${name}`,
                 virtual_hosts: [
                   {
-                    name: 'itself',
-                    domains: [
-                      host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
-                      `localhost:${port}`,
+                    name: 'outbound',
+                    domains: ['*'],
+                    // The app's own time limits hold; a module can set Envoy's by headers.
+                    routes: [
+                      { match: { prefix: '/' }, route: { cluster: clusterName(outbound), timeout: '0s' } },
                     ],
-                    routes: [{ match: { prefix: '/' }, direct_response: refusal(ITSELF) }],
                   },
-                  ...Object.keys(outbound?.callees ?? {}).map((name) => ({
-                    name: `${CALLEE_CLUSTER}${name}`,
-                    domains: [name, `${name}:80`],
-                    routes: [route(`${CALLEE_CLUSTER}${name}`)],
-                  })),
-                  { name: 'others', domains: ['*'], routes: [route(CLUSTERS.outbound)] },
                 ],
               },
-              http_filters: [
-                filter,
-                {
-                  name: FILTERS.forward,
-                  typed_config: { '@type': TYPES.forwardFilter, dns_cache_config: DNS_CACHE },
-                },
-                {
-                  name: FILTERS.router,
-                  typed_config: { '@type': TYPES.router, suppress_envoy_headers: true },
-                },
-              ],
+              http_filters: [...filters, { name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
             },
           },
         ],
@@ -98,81 +65,21 @@ export function outboundListener(
   };
 }
 
-const ITSELF =
-  'this is a proxy for calls to others: set http_proxy to its address, or name a callee of outbound.callees in Host\n';
-
-function refusal(text: string): EnvoyObject {
-  return { status: 421, body: { inline_string: text } };
-}
-
-function route(cluster: string): EnvoyObject {
-  return {
-    match: { prefix: '/' },
-    // How long a call may take is its caller's business.
-    route: { cluster, timeout: '0s', retry_policy: NOT_SENT_YET },
-  };
-}
-
-/** The clusters that the listener's routes lead to. */
-export function outboundClusters({ outbound }: Pick<RuntimeConfig, 'outbound'>): EnvoyObject[] {
-  return [
-    ...Object.entries(outbound?.callees ?? {}).map(([name, addresses]) =>
-      calleeCluster(`${CALLEE_CLUSTER}${name}`, addresses),
-    ),
-    {
-      name: CLUSTERS.outbound,
-      connect_timeout: '5s',
-      lb_policy: 'CLUSTER_PROVIDED',
-      cluster_type: {
-        name: 'envoy.clusters.dynamic_forward_proxy',
-        typed_config: { '@type': TYPES.forwardCluster, dns_cache_config: DNS_CACHE },
-      },
-      // Calls are in plain text; Envoy insists on this for those that would not be.
-      ...shared({ upstream_http_protocol_options: { auto_sni: true, auto_san_validation: true } }),
-    },
-  ];
-}
-
-function calleeCluster(name: string, addresses: readonly CalleeAddress[]): EnvoyObject {
+/** The cluster that {@link outboundListener} names. */
+export function outboundCluster(outbound: OutboundConfig): EnvoyObject {
+  const { host, port } = outbound.to;
+  const name = clusterName(outbound);
+  const socket_address = { address: host, port_value: port };
   return {
     name,
-    type: addresses.every(({ host }) => isIP(host) !== 0) ? 'STATIC' : 'STRICT_DNS',
+    type: isIP(host) === 0 ? 'STRICT_DNS' : 'STATIC',
     connect_timeout: '5s',
-    lb_policy: 'LEAST_REQUEST',
     load_assignment: {
       cluster_name: name,
-      endpoints: [
-        {
-          lb_endpoints: addresses.map(({ host, port }) => ({
-            endpoint: { address: { socket_address: { address: host, port_value: port } } },
-          })),
-        },
-      ],
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address } } }] }],
     },
-    // An address that fails again and again gets no calls for a while, as long as there are others.
-    outlier_detection: {
-      consecutive_gateway_failure: 5,
-      enforcing_consecutive_gateway_failure: 100,
-      enforcing_consecutive_5xx: 0,
-      interval: '5s',
-      base_ejection_time: '10s',
-      max_ejection_percent: 50,
-    },
-    ...shared(),
-  };
-}
-
-function shared(more: EnvoyObject = {}): EnvoyObject {
-  return {
-    circuit_breakers: { thresholds: [{ ...BREAKER, retry_budget: RETRY_BUDGET }] },
-    typed_extension_protocol_options: {
-      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
-        '@type': TYPES.upstreamHttp,
-        ...more,
-        common_http_protocol_options: { idle_timeout: '60s' },
-        // What the app speaks.
-        use_downstream_protocol_config: { http_protocol_options: {}, http2_protocol_options: {} },
-      },
+    circuit_breakers: {
+      thresholds: [{ max_connections: 1024, max_pending_requests: 1024, max_retries: 64 }],
     },
   };
 }

@@ -42,16 +42,17 @@ export function wasmConfig(
       ...(plugin.hold || role === 'outbound' ? {} : { allow_on_headers_stop_iteration: true }),
       vm_config: { vm_id: 'layotto', runtime: 'envoy.wasm.runtime.v8', code: moduleCode(module) },
       configuration: { '@type': TYPES.string, value: JSON.stringify(plugin) },
-      // Envoy takes an empty list for no restriction.
-      ...(capabilities.length === 0
-        ? {}
-        : {
-            capability_restriction_config: {
-              allowed_capabilities: Object.fromEntries(capabilities.map((name) => [name, {}])),
-            },
-          }),
+      ...capabilityRestriction(capabilities),
     },
   };
+}
+
+/** The part of a plugin's config that says what its module may use; nothing if the list is empty. */
+export function capabilityRestriction(capabilities: readonly string[]): EnvoyObject {
+  // Envoy takes an empty list for no restriction.
+  if (capabilities.length === 0) return {};
+  const allowed = Object.fromEntries(capabilities.map((name) => [name, {}]));
+  return { capability_restriction_config: { allowed_capabilities: allowed } };
 }
 
 function moduleCode(module: ModuleSource): EnvoyObject {

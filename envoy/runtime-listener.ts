@@ -24,6 +24,7 @@ export function seconds(milliseconds: number): string {
  *
  * @param address an Envoy address
  * @param more further addresses of the same listener
+ * @param before HTTP filters that stand before the runtime's
  * @param filter the runtime's HTTP filter, inline or discovered
  * @param envoyVersion the version of the Envoy it is for, if that is known
  */
@@ -32,6 +33,7 @@ export function runtimeListener(
   options: {
     address: EnvoyObject;
     more?: readonly EnvoyObject[];
+    before?: readonly EnvoyObject[];
     filter: EnvoyObject;
     hold: boolean;
     envoyVersion?: string | undefined;
@@ -127,7 +129,7 @@ function bodyLimit(config: RuntimeConfig): number {
 
 function connectionManager(
   config: RuntimeConfig,
-  { filter, hold }: { filter: EnvoyObject; hold: boolean },
+  { before = [], filter, hold }: { before?: readonly EnvoyObject[]; filter: EnvoyObject; hold: boolean },
   tracing: TracingParts | undefined,
 ): EnvoyObject {
   const stream = bodyLimit(config);
@@ -173,6 +175,7 @@ function connectionManager(
     },
     http_filters: [
       ...(tracing === undefined ? [] : [tracing.filter]),
+      ...before,
       filter,
       {
         name: FILTERS.reply,

@@ -2,7 +2,9 @@ import { z } from 'zod';
 
 import type { CatalogEntry, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { renderBootstrap, toYaml } from './bootstrap.js';
+import type { EnvoyObject } from './names.js';
 import { renderEnvoyFilter } from './istio/envoyfilter.js';
+import { renderTrafficExtension, renderWasmPlugin } from './istio/extensions.js';
 
 /** The configuration of the examples in `rendered/`: fixed, so that they change only when the generator does. */
 export const SAMPLE_CONFIG: RuntimeConfig = {
@@ -25,6 +27,8 @@ export const SAMPLE_CONFIG: RuntimeConfig = {
     deadlineMs: 15_000,
   },
   envoy: { concurrency: 2, metricsPort: 34903 },
+  modules: { slots: 0 },
+  outbound: [],
   lifecycle: { apply: true },
   components: [
     {
@@ -48,9 +52,22 @@ const SAMPLE_CATALOG: readonly CatalogEntry[] = [
   },
 ];
 
-const SAMPLE_PLUGIN = { version: '0.1.0', apiTokens: [], catalog: SAMPLE_CATALOG };
+/** A few of them, so that the examples do not change with every function that the module comes to need. */
+const SAMPLE_CAPABILITIES = ['proxy_log', 'proxy_on_configure', 'proxy_on_request_headers'];
+
+const SAMPLE_PLUGIN = {
+  version: '0.1.0',
+  apiTokens: [],
+  catalog: SAMPLE_CATALOG,
+  capabilities: SAMPLE_CAPABILITIES,
+};
 
 const IMAGE = { url: 'oci://registry.example/layotto/runtime:0.1.0', sha256: '5f'.repeat(32) };
+
+/** Documents of one YAML file. */
+function documents(resources: readonly EnvoyObject[]): string {
+  return resources.map(toYaml).join('---\n');
+}
 
 /** The examples: contents by file name. */
 export function renderSamples(): Record<string, string> {
@@ -59,8 +76,8 @@ export function renderSamples(): Record<string, string> {
     hold: false,
     moduleFile: '/opt/layotto/runtime.wasm',
   });
-  const mesh = (hold: boolean) =>
-    toYaml(renderEnvoyFilter(SAMPLE_CONFIG, { ...SAMPLE_PLUGIN, hold, namespace: 'shop', module: IMAGE }));
+  const inMesh = { ...SAMPLE_PLUGIN, namespace: 'shop', module: IMAGE };
+  const envoyFilter = (hold: boolean) => toYaml(renderEnvoyFilter(SAMPLE_CONFIG, { ...inMesh, hold }));
   const tracing = { otlp: 'http://127.0.0.1:4318', sampling: 0.1 };
   const traced = renderBootstrap(
     { ...SAMPLE_CONFIG, tracing },
@@ -70,7 +87,9 @@ export function renderSamples(): Record<string, string> {
     'bootstrap.yaml': toYaml(standalone.bootstrap),
     'bootstrap-tracing.yaml': toYaml(traced.bootstrap),
     ...standalone.extensionConfigs,
-    'envoyfilter.yaml': mesh(false),
-    'envoyfilter-hold.yaml': mesh(true),
+    'envoyfilter.yaml': envoyFilter(false),
+    'envoyfilter-hold.yaml': envoyFilter(true),
+    'trafficextension.yaml': documents(renderTrafficExtension(SAMPLE_CONFIG, inMesh)),
+    'wasmplugin.yaml': documents(renderWasmPlugin(SAMPLE_CONFIG, inMesh)),
   };
 }

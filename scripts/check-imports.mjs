@@ -24,7 +24,8 @@ const PIPELINE = [...CONFIGURED, ...ROOMS];
  * Folder (or file) → the folders it may import from, besides itself. The longest name that fits a file counts.
  * assembly: modules → root → pipeline → primitives → dialects | policy | session → wire | host; the primitives know
  * the dialects because what a message looks like through a door stands with the primitive.
- * bridge: server → primitives ← components; server and primitives know telemetry; config imports none of them.
+ * bridge: server → primitives ← components; server → doors → primitives, for the doors that the bridge serves itself;
+ * server and primitives know telemetry; config imports none of them.
  */
 const MAY_IMPORT = {
   'assembly/host': [],
@@ -56,7 +57,7 @@ const MAY_IMPORT = {
     'assembly/refusals.ts',
   ],
   'assembly/version.ts': [],
-  'assembly/root.ts': [...PIPELINE, 'assembly/call-site.ts', 'assembly/pipeline.ts'],
+  'assembly/root.ts': [...PIPELINE, 'assembly/call-site.ts', 'assembly/pipeline.ts', 'assembly/version.ts'],
   'assembly/describe.ts': [...PIPELINE, 'assembly/root.ts', 'assembly/version.ts'],
   'assembly/modules': [...PIPELINE, 'assembly/describe.ts', 'assembly/root.ts'],
   [BRIDGE]: [BRIDGE],
@@ -66,9 +67,11 @@ const MAY_IMPORT = {
   [`${BRIDGE}/telemetry`]: [`${BRIDGE}/config`],
   [`${BRIDGE}/primitives`]: [`${BRIDGE}/gen`, `${BRIDGE}/config`, `${BRIDGE}/policy`, `${BRIDGE}/telemetry`],
   [`${BRIDGE}/components`]: [`${BRIDGE}/gen`, `${BRIDGE}/config`, `${BRIDGE}/primitives`],
+  [`${BRIDGE}/doors`]: [`${BRIDGE}/gen`, `${BRIDGE}/config`, `${BRIDGE}/policy`, `${BRIDGE}/primitives`],
   [`${BRIDGE}/server`]: [
     `${BRIDGE}/gen`,
     `${BRIDGE}/config`,
+    `${BRIDGE}/doors`,
     `${BRIDGE}/policy`,
     `${BRIDGE}/primitives`,
     `${BRIDGE}/telemetry`,

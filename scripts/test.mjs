@@ -27,18 +27,10 @@ const CHECKS = [
  * Suites that start servers, count milliseconds or load the machine: one at a time, after the others, and each folder
  * in a process of its own, so that one that dies takes no other's results along.
  */
-const ALONE = [
-  'test/e2e',
-  'test/fault',
-  'test/fuzz',
-  'test/package',
-  'test/compat',
-  'test/docs',
-  'test/istio',
-];
+const ALONE = ['test/e2e', 'test/fault', 'test/fuzz', 'test/package', 'test/compat', 'test/docs'];
 
-/** Needs what not every machine has, and has a make target of its own: `test-java`. */
-const BY_ITSELF = ['test/java'];
+/** Need what not every machine has, and have make targets of their own: `test-java`, `verify-istio`. */
+const BY_ITSELF = ['test/java', 'test/istio'];
 
 const NOT_TESTS = ['/node_modules/', '/dist/', '/.tools/', ...BY_ITSELF.map(inside)];
 const PHASES = [

@@ -75,6 +75,7 @@ const K_CLUSTERS = literal('clusters');
 const K_SESSION = literal('session');
 const K_LARGE = literal('large');
 const K_HOLD = literal('hold');
+const K_PASS_ON = literal('passOn');
 const K_LIMITS = literal('limits');
 const K_MESSAGE_BYTES = literal('messageBytes');
 const K_OPERATIONS = literal('operations');
@@ -107,6 +108,8 @@ export class Configuration implements Labels {
   largeCluster: View = literal('layotto_session_large');
   /** No `allow_on_headers_stop_iteration`: hold requests by a Lua filter instead. */
   hold: bool = false;
+  /** Another module of the runtime stands behind this one: what this one does not serve is its. */
+  passOn: bool = false;
   /** Longest encoded message or HTTP body in either direction, in bytes. */
   messageBytes: i32 = 4 * 1024 * 1024;
   /** Operations under way per root context. */
@@ -182,6 +185,7 @@ export class Configuration implements Labels {
       else if (viewEquals(key, K_APP)) this.readApp();
       else if (viewEquals(key, K_CLUSTERS)) this.readClusters();
       else if (viewEquals(key, K_HOLD)) this.hold = this.fields.flag('hold');
+      else if (viewEquals(key, K_PASS_ON)) this.passOn = this.fields.flag('passOn');
       else if (viewEquals(key, K_LIMITS)) this.readLimits();
       else if (viewEquals(key, K_HOSTS)) this.hosts = this.fields.texts('hosts');
       else if (viewEquals(key, K_TOKENS)) this.readTokens();

@@ -4,10 +4,11 @@ import { Labels } from '../metrics/call-metrics';
 import { literal, View, viewEquals, viewLen, viewOf, viewPtr, viewSlice, viewStartsWith } from '../wire/view';
 
 /** How names of clusters begin: those of the runtime's own configuration, and those of a mesh. */
-const OWN = literal('layotto_callee_');
+const CALLEE = literal('layotto_callee_');
+const LISTENER = literal('layotto_outbound_');
 const OTHER = literal('other');
 const NONE = literal('none');
-const OWN_OTHER = literal('layotto_outbound');
+const PROXY = literal('layotto_proxy');
 const MESH = literal('outbound|');
 const BAR: u8 = 0x7c;
 
@@ -24,8 +25,9 @@ const LONGEST_NAME: i32 = 255;
 export function calleeOf(cluster: View): View {
   const length = viewLen(cluster);
   if (length == 0) return NONE;
-  if (viewStartsWith(cluster, OWN)) return viewSlice(cluster, viewLen(OWN), length);
-  if (viewEquals(cluster, OWN_OTHER)) return OTHER;
+  if (viewStartsWith(cluster, CALLEE)) return viewSlice(cluster, viewLen(CALLEE), length);
+  if (viewStartsWith(cluster, LISTENER)) return viewSlice(cluster, viewLen(LISTENER), length);
+  if (viewEquals(cluster, PROXY)) return OTHER;
   if (!viewStartsWith(cluster, MESH)) return cluster;
   let from = length;
   while (load<u8>(viewPtr(cluster) + from - 1) != BAR) from--;

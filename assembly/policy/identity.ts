@@ -11,8 +11,8 @@ import { literal, View, viewByte, viewLen, viewToString } from '../wire/view';
 const MTLS = literal('connection\0mtls');
 const PEER_URI = literal('connection\0uri_san_peer_certificate');
 /** What Istio's agent writes into Envoy's node; the app beside it cannot. */
-const NAMESPACE = literal('node\0metadata\0NAMESPACE');
-const SERVICE_ACCOUNT = literal('node\0metadata\0SERVICE_ACCOUNT');
+const NAMESPACE = literal('xds\0node\0metadata\0NAMESPACE');
+const SERVICE_ACCOUNT = literal('xds\0node\0metadata\0SERVICE_ACCOUNT');
 
 /** Notes who calls, if that is not the app beside this Envoy. */
 export function identify(exchange: Exchange): void {

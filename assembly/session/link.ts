@@ -11,9 +11,6 @@ import { ByteWriter } from '../wire/bytes';
 import { Frame, Hello, Kind } from '../wire/gen/layotto/bridge/v1/session';
 import { literal, View } from '../wire/view';
 
-/** Version of the session's protocol, as proto/layotto/bridge/v1/session.proto describes it. */
-export const PROTOCOL: u32 = 1;
-
 const SERVICE = literal('layotto.bridge.v1.Bridge');
 const METHOD = literal('Session');
 
@@ -36,6 +33,8 @@ export enum LinkState {
 
 /** Who owns links. */
 export interface LinkOwner {
+  /** The bridge says who it is. @returns whether it is one to talk to */
+  onGreeted(link: Link, hello: Hello): bool;
   onReady(link: Link): void;
   /** The bridge would like this link to be replaced. @param atOnce it takes nothing new, replaced or not */
   onGoaway(link: Link, atOnce: bool): void;
@@ -167,6 +166,13 @@ export class Link extends GrpcStream {
       this.owner!.onPush(this, frame.payload);
     } else if (frame.kind == Kind.HELLO) {
       if (this.state == LinkState.Dialling) {
+        const greeting = new Hello();
+        if (!greeting.decode(frame.payload) || !this.owner!.onGreeted(this, greeting)) {
+          release(buffer);
+          this.reset();
+          this.onClose(0);
+          return;
+        }
         this.state = LinkState.Ready;
         this.backoff = FIRST_BACKOFF_MS;
         this.owner!.onReady(this);

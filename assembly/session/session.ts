@@ -7,7 +7,8 @@ import { Failure, Frame, Hello, Kind } from '../wire/gen/layotto/bridge/v1/sessi
 import { literal, View, viewLen } from '../wire/view';
 import { Budget } from './budget';
 import { frameAround } from './frame';
-import { Link, LinkOwner, LinkState, PROTOCOL } from './link';
+import { Fitness, PROTOCOL } from './fitness';
+import { Link, LinkOwner, LinkState } from './link';
 import { LinkPair } from './link-pair';
 import { Operation, Waiter } from './operation';
 
@@ -16,6 +17,7 @@ const LARGE: i32 = 64 * 1024;
 
 /** google.rpc.Code UNAVAILABLE. */
 const UNAVAILABLE: i32 = 14;
+const FAILED_PRECONDITION: i32 = 9;
 const INTERNAL: i32 = 13;
 
 const LOST = literal('the connection to the components bridge broke before it answered');
@@ -56,6 +58,9 @@ export class SessionOptions {
   version: View = 0;
   configVersion: View = 0;
   appId: View = 0;
+  /** The module's own version, and the bridge's services that it calls. */
+  moduleVersion: string = '';
+  needs: Array<string> = [];
   /** Of the workload it is beside; no bytes if it has none, or nobody asks. */
   spiffeId: View = 0;
 }
@@ -92,6 +97,8 @@ export class Session implements LinkOwner {
   linksLost: i64 = 0;
   /** Until then calls wait for the first links, monotonic milliseconds; 0 once there were any. */
   private patientUntil: i64 = monotonicMs() + PATIENCE_MS;
+  /** What the bridge lacks that operations go to. */
+  private fitness: Fitness;
 
   constructor(
     private readonly root: RootContext,
@@ -99,6 +106,7 @@ export class Session implements LinkOwner {
     private readonly budget: Budget,
     private readonly listener: PushListener,
   ) {
+    this.fitness = new Fitness(options.moduleVersion, options.needs);
     const pairId = randomU64();
     const small = new Link(root, options.smallCluster, hello(options, pairId, false));
     const large = new Link(root, options.largeCluster, hello(options, pairId, true));
@@ -137,8 +145,23 @@ export class Session implements LinkOwner {
     for (let i = 0; i < waiting.length; i++) {
       const operation = waiting[i];
       if (operation.repeated) this.waiting.push(operation);
-      else this.fail(operation, NOT_CONNECTED);
+      else this.fail(operation, UNAVAILABLE, NOT_CONNECTED);
     }
+  }
+
+  /** Why the bridge cannot perform a method; no bytes if it can. */
+  against(method: View): View {
+    return this.fitness.against(method);
+  }
+
+  onGreeted(link: Link, hello: Hello): bool {
+    // A bridge that is to take over says it when it does.
+    if (!this.links.has(link)) return hello.protocol == PROTOCOL;
+    if (this.fitness.judge(hello)) return true;
+    const waiting = this.waiting;
+    this.waiting = [];
+    for (let i = 0; i < waiting.length; i++) this.fail(waiting[i], FAILED_PRECONDITION, this.fitness.refusal);
+    return false;
   }
 
   private schedule(): void {
@@ -316,12 +339,12 @@ export class Session implements LinkOwner {
       this.waiting.push(operation);
       return;
     }
-    this.fail(operation, LOST);
+    this.fail(operation, UNAVAILABLE, LOST);
   }
 
-  private fail(operation: Operation, message: View): void {
+  private fail(operation: Operation, code: i32, message: View): void {
     const waiter = operation.waiter;
-    if (waiter !== null) waiter.onFailure(UNAVAILABLE, message);
+    if (waiter !== null) waiter.onFailure(code, message);
     this.settle(operation);
   }
 

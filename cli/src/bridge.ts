@@ -17,6 +17,11 @@ export const BRIDGE_OPTIONS: readonly Option[] = [
   { name: 'data-dir', value: 'DIR', help: 'folder for data and sockets (./.layotto)' },
   { name: 'socket', value: 'PATH', help: 'where sessions are served (session.sock in the data folder)' },
   { name: 'socket-gid', value: 'N', help: 'group that may connect to the sockets as well (mode 0660)' },
+  {
+    name: 'listen',
+    value: '[HOST:]PORT',
+    help: "serve Layotto's and Dapr's gRPC doors there too, without Envoy; a port alone is on 127.0.0.1",
+  },
   { name: 'takeover', help: 'take the place of a bridge that answers on the socket' },
   { name: 'log-level', value: 'LEVEL', help: 'trace, debug, info, warn or error (info)' },
   { name: 'node', help: 'one bridge for every app of a node, each with its own sockets and limits' },

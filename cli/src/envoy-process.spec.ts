@@ -86,23 +86,24 @@ it('waits until no call is in flight, and does not count its own', async () => {
 
 it.each([
   ['config_reload', undefined],
-  ['update_rejected', /^Envoy refused it; see .*envoy\.log$/],
-  ['config_fail', /^Envoy refused it; see .*envoy\.log$/],
+  ['update_rejected', /^Envoy refused it; .*envoy\.log says:$/],
+  ['config_fail', /^Envoy refused it; .*envoy\.log says:$/],
 ])('hands it a file that it watches, and waits for what it makes of it: %s', async (counted, failure) => {
   const envoy = start('exec sleep 30');
-  expect(await envoy.push('filter.yaml', 'resources: [1]')).toBe('Envoy does not answer');
+  expect(await envoy.push('filter.yaml', 'resources: [1]', 'a.filter')).toBe('Envoy does not answer');
   expect(readFileSync(join(dir, 'files/filter.yaml'), 'utf8')).toBe('resources: []');
   let looks = 0;
   const seen: string[] = [];
   admin = createServer((_, response) => {
     seen.push(readFileSync(join(dir, 'files/filter.yaml'), 'utf8'));
-    const prefix = 'extension_config_discovery.http_filter.x';
+    const prefix = 'extension_config_discovery.http_filter.a.filter';
     // It takes a moment, and something of the same kind may have happened before.
     const of = (name: string): string => `${prefix}.${name}: ${name === counted && ++looks > 3 ? 2 : 1}\n`;
-    response.end(['config_reload', 'update_rejected', 'config_fail'].map(of).join(''));
+    const other = 'extension_config_discovery.http_filter.b.config_fail: 9\n';
+    response.end(other.repeat(looks) + ['config_reload', 'update_rejected', 'config_fail'].map(of).join(''));
   });
   await new Promise<void>((resolve) => admin?.listen(join(dir, 'admin.sock'), resolve));
-  const outcome = await envoy.push('filter.yaml', 'resources: [1]');
+  const outcome = await envoy.push('filter.yaml', 'resources: [1]', 'a.filter');
   if (failure === undefined) expect(outcome).toBeUndefined();
   else expect(outcome).toMatch(failure);
   expect(seen).toEqual(['resources: []', ...Array.from({ length: 3 }, () => 'resources: [1]')]);

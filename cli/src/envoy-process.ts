@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } 
 import { dirname, join } from 'node:path';
 
 import { UserError } from './errors.js';
-import { lastLines, openLog } from './log-file.js';
+import { lastLines, linesFrom, logSize, openLog } from './log-file.js';
 import { askSocket } from './socket-http.js';
 import { endWithUs } from './watchdog.js';
 
@@ -107,37 +107,63 @@ export class EnvoyProcess {
   /**
    * Gives it another content for a file that it watches, and waits until it says what it made of it.
    *
+   * @param filter the name of the filter that takes its configuration from there
    * @returns what went wrong; undefined if it was taken over
    */
-  async push(name: string, content: string): Promise<string | undefined> {
-    const { folder } = this.options;
-    const before = await this.#discoveries();
+  async push(name: string, content: string, filter: string): Promise<string | undefined> {
+    const before = await this.#discoveries(filter);
     if (before === undefined) return 'Envoy does not answer';
-    // Written elsewhere and renamed: a rename into the folder is what it watches for.
-    const written = join(dirname(folder), `${name}.next`);
-    writeFileSync(written, content, { mode: 0o600 });
-    renameSync(written, join(folder, name));
+    const logged = logSize(this.options.logFile);
+    this.write(name, content);
     const end = Date.now() + TAKE_OVER_MS;
     while (this.#running && Date.now() < end) {
-      const now = await this.#discoveries();
-      if (now !== undefined && now.refused > before.refused)
-        return `Envoy refused it; see ${this.options.logFile}`;
+      const now = await this.#discoveries(filter);
+      if (now !== undefined && now.refused > before.refused) return this.#refusal(logged);
       if (now !== undefined && now.taken > before.taken) return undefined;
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
     return 'Envoy did not take it over in time';
   }
 
-  /** How many filter configurations it has taken over, and refused. */
-  async #discoveries(): Promise<{ taken: number; refused: number } | undefined> {
+  /** Gives it another content for a file that it watches. */
+  write(name: string, content: string | Uint8Array): void {
+    const { folder } = this.options;
+    // Written elsewhere and renamed: a rename into the folder is what it watches for.
+    const written = join(dirname(folder), `${name}.next`);
+    writeFileSync(written, content, { mode: 0o600 });
+    renameSync(written, join(folder, name));
+  }
+
+  /** What Envoy says against what it was given. @param from where its log ended before */
+  #refusal(from: number): string {
+    const { logFile } = this.options;
+    const said = linesFrom(logFile, from).map(readable);
+    const lines = said.filter((line) => /wasm|plugin|extension|config|proto/i.test(line)).slice(0, 8);
+    return `Envoy refused it; ${logFile} says:${lines.map((line) => `\n  ${line}`).join('')}`;
+  }
+
+  /** How many configurations of a filter it has taken over, and refused. */
+  async #discoveries(filter: string): Promise<{ taken: number; refused: number } | undefined> {
     const stats = await this.#admin('GET', '/stats?filter=^extension_config_discovery');
     if (stats === undefined) return undefined;
-    const sum = (pattern: RegExp): number =>
-      [...stats.matchAll(pattern)].reduce((total, [, count]) => total + Number(count), 0);
-    return {
-      taken: sum(/\.config_reload: (\d+)$/gm),
-      refused: sum(/\.(?:update_rejected|config_fail): (\d+)$/gm),
-    };
+    const prefix = `extension_config_discovery.http_filter.${filter}.`;
+    const sum = (...names: string[]): number =>
+      stats
+        .split('\n')
+        .map((line) => line.split(': '))
+        .filter(([name]) => names.some((one) => name === prefix + one))
+        .reduce((total, [, count]) => total + Number(count), 0);
+    return { taken: sum('config_reload'), refused: sum('update_rejected', 'config_fail') };
+  }
+
+  /** How often the virtual machines of each filter's module were made anew after a trap, by the filter's name. */
+  async reloads(): Promise<ReadonlyMap<string, number> | undefined> {
+    const stats = await this.#admin('GET', '/stats?filter=vm_reload_success$');
+    if (stats === undefined) return undefined;
+    const found = new Map<string, number>();
+    for (const [, filter = '', count] of stats.matchAll(/^wasm\.(.+)\.vm_reload_success: (\d+)$/gm))
+      found.set(filter, Number(count));
+    return found;
   }
 
   /** Asks the admin interface; undefined if it does not answer. */

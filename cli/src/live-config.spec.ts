@@ -27,6 +27,8 @@ function config(...components: ComponentConfig[]): RuntimeConfig {
     dataDir: '/data',
     limits: { messageBytes: 1, operations: 2, streams: 6, bytes: 3, cacheBytes: 4, deadlineMs: 5 },
     envoy: { concurrency: 2, metricsPort: 0 },
+    modules: { slots: 0 },
+    outbound: [],
     lifecycle: { apply: true },
     components,
   };

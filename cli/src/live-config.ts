@@ -89,6 +89,16 @@ export class LiveConfig {
     });
   }
 
+  /** Does something else that changes what runs, in its turn. A failure is the caller's own. */
+  exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = this.#work.then(work);
+    this.#work = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    return done;
+  }
+
   #then(work: () => Promise<void>): Promise<void> {
     this.#work = this.#work.then(work);
     return this.#work;
@@ -175,7 +185,8 @@ function policyText(policy: RuntimeConfig['policy']): string {
   if (policy === undefined) return 'none, everything is allowed';
   const count = (things: readonly unknown[], what: string): string =>
     `${things.length} ${what}${things.length === 1 ? '' : 's'}`;
-  const limits = policy.limits.length === 0 ? '' : `, ${count(policy.limits, 'limit')}`;
+  const { limits: all = [] } = policy;
+  const limits = all.length === 0 ? '' : `, ${count(all, 'limit')}`;
   return `${count(policy.rules, 'rule')}${limits}, ${policy.default} by default`;
 }
 

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 
 import { UserError, messageOf } from './errors.js';
 
@@ -18,6 +18,26 @@ export function openLog(file: string, append = false): number {
     return openSync(file, 'a', 0o600);
   } catch (error) {
     throw new UserError(`cannot write ${file}: ${messageOf(error)}`);
+  }
+}
+
+/** How long a log is; 0 if there is none. */
+export function logSize(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** The first lines that a log got after it was `from` bytes long, without empty ones. */
+export function linesFrom(file: string, from: number): string[] {
+  const fd = openSync(file, 'r');
+  try {
+    const bytes = Buffer.alloc(TAIL_BYTES);
+    const read = readSync(fd, bytes, 0, bytes.length, from);
+    return bytes
+      .toString('utf8', 0, read)
+      .split('\n')
+      .filter((line) => line.trim() !== '');
+  } finally {
+    closeSync(fd);
   }
 }
 

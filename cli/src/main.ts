@@ -1,14 +1,23 @@
 import { BRIDGE_OPTIONS, bridge } from './bridge.js';
-import { check } from './check.js';
+import { CHECK_OPTIONS, check } from './check.js';
 import { BUNDLE_OPTIONS, debugBundle } from './debug-bundle.js';
 import { CONFIG_OPTIONS } from './config-options.js';
 import { BOOTSTRAP_OPTIONS, bootstrap } from './envoy.js';
 import { UsageError, UserError } from './errors.js';
+import {
+  MODULE_LIST_OPTIONS,
+  MODULE_PUSH_OPTIONS,
+  moduleList,
+  modulePush,
+  moduleRemove,
+  moduleRollback,
+} from './module-commands.js';
 import { MODULE_INSPECT_OPTIONS, moduleInspect } from './module-inspect.js';
 import { ENVOYFILTER_OPTIONS, MESH_OPTIONS, envoyfilter, trafficextension, wasmplugin } from './mesh.js';
 import { describeOptions, parseArguments } from './options.js';
 import type { Option, Values } from './options.js';
 import { RUN_OPTIONS, run } from './run.js';
+import { RUNNING_OPTIONS } from './running.js';
 import { STATUS_OPTIONS, status } from './status.js';
 import { version } from './version.js';
 
@@ -36,7 +45,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   check: {
     usage: 'check [options]',
     summary: 'say everything that is wrong with a configuration',
-    options: CONFIG_OPTIONS,
+    options: [...CONFIG_OPTIONS, ...CHECK_OPTIONS],
     run: check,
   },
   bridge: {
@@ -74,6 +83,33 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'how a running runtime does; exits with 1 if something needs a look',
     options: STATUS_OPTIONS,
     run: status,
+  },
+  'module push': {
+    usage: 'module push [options] FILE',
+    summary: 'put a module into a running runtime, while it serves',
+    options: MODULE_PUSH_OPTIONS,
+    operands: ['FILE'],
+    run: modulePush,
+  },
+  'module list': {
+    usage: 'module list [options]',
+    summary: 'print which modules a running runtime has, and had before',
+    options: MODULE_LIST_OPTIONS,
+    run: moduleList,
+  },
+  'module rollback': {
+    usage: 'module rollback [options] [SLOT]',
+    summary: 'have the module serve again that served before the last push',
+    options: RUNNING_OPTIONS,
+    operands: ['[SLOT]'],
+    run: moduleRollback,
+  },
+  'module remove': {
+    usage: 'module remove [options] SLOT',
+    summary: 'take every pushed module out of a slot',
+    options: RUNNING_OPTIONS,
+    operands: ['SLOT'],
+    run: moduleRemove,
   },
   'module inspect': {
     usage: 'module inspect [options] FILE',

@@ -3,21 +3,35 @@ import { join } from 'node:path';
 
 import { catalog } from '../../components-bridge/src/catalog.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
-import { renderBootstrap } from '../../envoy/bootstrap.js';
+import { RUNTIME_SLOT } from '../../components-bridge/src/config/slots.js';
+import { OUTBOUND_FILE, renderBootstrap } from '../../envoy/bootstrap.js';
 import type { RenderedBootstrap } from '../../envoy/bootstrap.js';
+import { FILTERS } from '../../envoy/names.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
+import type { BridgeOffer } from '../../envoy/module-info.js';
+import { pluginConfiguration } from '../../envoy/plugin-config.js';
+import type { PluginOptions } from '../../envoy/plugin-config.js';
+import { slotFile, slotFilterName, slotNames } from '../../envoy/slots.js';
+import type { SlotModule } from '../../envoy/slots.js';
 import type { BridgeMessage } from './bridge-child.js';
 import { BridgeProcess } from './bridge-process.js';
+import { CONTROL_SOCKET, ControlServer } from './control-server.js';
 import { EnvoyProcess } from './envoy-process.js';
 import type { UserError } from './errors.js';
 import { moduleHash } from './installation.js';
 import type { Installation } from './installation.js';
 import { LiveConfig } from './live-config.js';
 import { readModuleFile } from './module-file.js';
+import { ModuleSlots } from './module-slots.js';
+import { ModuleStore } from './module-store.js';
+import type { Pushed } from './module-store.js';
 import { untilServing } from './readiness.js';
+import { askSocket } from './socket-http.js';
 
 /** How long starting may take before it counts as failed; on a loaded machine it takes a second or two. */
 const START_LIMIT_MS = 30_000;
+/** How long the filters of a module that Envoy has taken over may take to connect. */
+const CONNECTED_MS = 5_000;
 /** How long each process may take to end before it is killed. */
 export const GRACE_MS = 5_000;
 
@@ -29,10 +43,13 @@ export class Runtime {
   #bridge: BridgeProcess | undefined;
   #envoy: EnvoyProcess | undefined;
   #live: LiveConfig | undefined;
+  #modules: ModuleSlots | undefined;
+  #control: ControlServer | undefined;
+  readonly #store: ModuleStore;
   /** Under a name of its own, so that a build in the meantime does not change what this Envoy reads. */
   readonly #module: string;
   readonly #capabilities: readonly string[];
-  /** What each filter was given last, by the name of its file. */
+  /** What each slot's filter was given last, by file. */
   #filters: Record<string, string> = {};
   #sessions = 0;
   #stopping = false;
@@ -47,6 +64,7 @@ export class Runtime {
   ) {
     this.envoyDied = new Promise((resolve) => (this.#envoyDied = resolve));
     this.#module = `runtime-${moduleHash(installation)}.wasm`;
+    this.#store = new ModuleStore(config.dataDir, say);
     this.#capabilities = moduleCapabilities(readModuleFile(installation.module).info);
   }
 
@@ -59,7 +77,7 @@ export class Runtime {
     const bridge = this.#startBridge();
     this.#bridge = bridge;
     const { bootstrap, extensionConfigs, extensionDir } = this.#render(this.config);
-    this.#filters = { ...extensionConfigs };
+    this.#filters = extensionConfigs;
     const started = new EnvoyProcess({
       binary: this.envoyTool.path,
       bootstrap,
@@ -95,6 +113,38 @@ export class Runtime {
       },
       this.config,
     );
+    await this.#offerModules(started, this.#live);
+  }
+
+  /** Takes `layotto module …` from here on. */
+  async #offerModules(envoy: EnvoyProcess, live: LiveConfig): Promise<void> {
+    const { dataDir } = this.config;
+    const slots = slotNames(this.config);
+    const modules = new ModuleSlots({
+      store: this.#store,
+      slots,
+      offer: () => this.#askBridge(),
+      deliver: (slot) => this.#deliver(envoy, live.effective, slot),
+      restore: (slot) => {
+        const file = slotFile(slot);
+        const text = this.#filters[file];
+        if (text !== undefined) envoy.write(file, text);
+      },
+      connected: (slot) => this.#connected(slot),
+      traps: async () => {
+        const reloads = (await envoy.reloads()) ?? new Map<string, number>();
+        return new Map(slots.map((slot) => [slot, reloads.get(slotFilterName(slot)) ?? 0]));
+      },
+      rollbackOnTrap: this.config.modules.rollbackOnTrap,
+      exclusively: (work) => live.exclusively(work),
+      say: (line) => {
+        if (!this.#stopping) this.say(`layotto: ${line}`);
+      },
+    });
+    this.#modules = modules;
+    modules.begin();
+    this.#control = new ControlServer(join(dataDir, CONTROL_SOCKET), modules);
+    await this.#control.start();
   }
 
   /** Takes over what can be taken over of another configuration while everything runs, and says what became of it. */
@@ -114,6 +164,8 @@ export class Runtime {
   /** Lets calls in flight finish, then ends both. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#modules?.end();
+    this.#control?.close();
     if (this.#envoy?.running) {
       await this.#envoy.drain(this.config.limits.deadlineMs);
       await this.#envoy.stop(GRACE_MS);
@@ -162,27 +214,111 @@ export class Runtime {
 
   #render(config: RuntimeConfig): RenderedBootstrap {
     const folder = join(config.dataDir, 'envoy');
-    return renderBootstrap(config, {
-      version: this.installation.version,
+    const runtime = this.#store.history(RUNTIME_SLOT).at(-1);
+    const options = {
+      version: this.#versionOf(RUNTIME_SLOT),
       hold: false,
       apiTokens: [process.env.DAPR_API_TOKEN ?? ''],
       catalog,
-      moduleFile: join(folder, this.#module),
-      capabilities: this.#capabilities,
+    };
+    return renderBootstrap(config, {
+      ...options,
+      ...(runtime === undefined
+        ? { moduleFile: join(folder, this.#module), capabilities: this.#capabilities }
+        : this.#stored(runtime)),
+      // Never a pushed one: it need not let plain calls pass.
+      outboundModule: { file: join(folder, this.#module), capabilities: this.#capabilities },
+      slots: new Map(
+        slotNames(config).flatMap((slot) => {
+          const pushed = this.#store.history(slot).at(-1);
+          return pushed === undefined ? [] : [[slot, this.#slotModule(config, slot, pushed, options)]];
+        }),
+      ),
       envoyVersion: this.envoyTool.version,
       adminSocket: this.#adminSocket,
       extensionDir: folder,
     });
   }
 
+  /** A module of a slot beside the runtime's. One that says what it is gets what the runtime gets. */
+  #slotModule(config: RuntimeConfig, slot: string, pushed: Pushed, options: PluginOptions): SlotModule {
+    const own = pushed.name !== undefined;
+    const configured = { ...options, version: this.#versionOf(slot) };
+    const configuration = own
+      ? JSON.stringify({ ...pluginConfiguration(config, configured), passOn: true })
+      : '';
+    const { moduleFile, capabilities } = this.#stored(pushed);
+    return {
+      file: moduleFile,
+      capabilities,
+      configuration: pushed.configuration ?? configuration,
+      rootId: pushed.rootId ?? (own ? RUNTIME_SLOT : ''),
+      seesBodies: own,
+    };
+  }
+
+  /** Where a pushed module stands, and what it may use: what it needs. */
+  #stored({ sha256 }: Pushed): { moduleFile: string; capabilities: string[] } {
+    const moduleFile = this.#store.pathOf(sha256);
+    return { moduleFile, capabilities: moduleCapabilities(readModuleFile(moduleFile).info) };
+  }
+
+  /** What a slot's filter greets the bridge with: one build of a module is told from another. */
+  #versionOf(slot: string): string {
+    const pushed = this.#store.history(slot).at(-1);
+    if (pushed === undefined) return this.installation.version;
+    return `${pushed.version ?? this.installation.version}+${pushed.sha256.slice(0, 8)}`;
+  }
+
+  /** Has every filter take over what it must know of a configuration. */
   async #pushFilter(envoy: EnvoyProcess, config: RuntimeConfig): Promise<string | undefined> {
-    for (const [name, text] of Object.entries(this.#render(config).extensionConfigs)) {
-      if (text === this.#filters[name]) continue;
-      const failure = await envoy.push(name, text);
-      if (failure !== undefined) return failure;
-      this.#filters[name] = text;
+    const failures: string[] = [];
+    for (const slot of slotNames(this.config)) {
+      const failure = await this.#deliver(envoy, config, slot);
+      if (failure !== undefined) failures.push(failure);
     }
-    return undefined;
+    const failure = await this.#deliverFile(envoy, config, OUTBOUND_FILE, FILTERS.outbound);
+    if (failure !== undefined) failures.push(failure);
+    return failures.length === 0 ? undefined : failures.join('; ');
+  }
+
+  /** The only one who writes what Envoy watches, while it runs. */
+  #deliver(envoy: EnvoyProcess, config: RuntimeConfig, slot: string): Promise<string | undefined> {
+    return this.#deliverFile(envoy, config, slotFile(slot), slotFilterName(slot));
+  }
+
+  async #deliverFile(
+    envoy: EnvoyProcess,
+    config: RuntimeConfig,
+    file: string,
+    filter: string,
+  ): Promise<string | undefined> {
+    const text = this.#render(config).extensionConfigs[file];
+    if (text === undefined || text === this.#filters[file]) return undefined;
+    const failure = await envoy.push(file, text, filter);
+    if (failure === undefined) this.#filters = { ...this.#filters, [file]: text };
+    return failure;
+  }
+
+  async #askBridge(): Promise<(BridgeOffer & { filters: Record<string, number> }) | undefined> {
+    const answer = await askSocket(join(this.config.dataDir, 'bridge-admin.sock'), '/health');
+    return answer?.status === 200
+      ? (JSON.parse(answer.body) as BridgeOffer & { filters: Record<string, number> })
+      : undefined;
+  }
+
+  /** Whether every thread's filter of a slot has its links to the bridge, which is waited for. */
+  async #connected(slot: string): Promise<boolean> {
+    const pushed = this.#store.history(slot).at(-1);
+    const alone = slot !== RUNTIME_SLOT && (pushed?.name === undefined || pushed.configuration !== undefined);
+    if (alone) return true;
+    const end = Date.now() + CONNECTED_MS;
+    while (Date.now() < end && !this.#stopping) {
+      const { filters = {} } = (await this.#askBridge()) ?? {};
+      if ((filters[this.#versionOf(slot)] ?? 0) >= this.#expectedSessions) return true;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return false;
   }
 
   #told(message: BridgeMessage): void {

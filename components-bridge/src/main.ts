@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import type { Logger } from 'pino';
 
 import { catalog } from './catalog.js';
+import { asListenAddress } from './config/limits.js';
 import type { RuntimeConfig } from './config/types.js';
 import { watchConfig } from './config/watch.js';
 import { giveBackStartUp } from './memory.js';
@@ -13,7 +14,8 @@ import type { Applied, ApplyOptions } from './primitives/registry.js';
 import type { ComponentHealth } from './primitives/slot.js';
 import { logApplied, Reloads } from './reload.js';
 import { Bridge } from './server/bridge.js';
-import { SocketInUseError } from './server/socket.js';
+import type { BridgeOptions } from './server/bridge.js';
+import { AddressInUseError, SocketInUseError } from './server/socket.js';
 import { createLog } from './telemetry/log.js';
 import { Secrets } from './telemetry/secrets.js';
 
@@ -28,6 +30,7 @@ Serves sessions for the filter on a Unix socket. RESOLVED is a file with the res
   --data-dir DIR          folder of data and sockets; metrics and health are on bridge-admin.sock there
   --socket PATH           default: session.sock in the data folder
   --socket-gid N          group that may connect to the sockets as well (mode 0660); default: the owner only (0600)
+  --listen [HOST:]PORT    serve Layotto's and Dapr's gRPC doors there too, without Envoy; a port alone is on 127.0.0.1
   --takeover              take the place of a bridge that answers on the socket; it finishes what it has in hand
   --log-level LEVEL       trace, debug, info (default), warn, error
   --help                  this text
@@ -49,7 +52,8 @@ The files named by --config and --resources-path are watched: components that we
 over without a restart, on SIGHUP too. A configuration that is wrong changes nothing.
 
 Logs are JSON lines on standard error. Exit codes: 0 after SIGTERM or SIGINT or when another bridge has taken its
-place, 1 if it cannot go on, 2 if its arguments or configuration are wrong or another bridge answers on the socket.`;
+place, 1 if it cannot go on, 2 if its arguments or configuration are wrong, another bridge answers on the socket, or the
+address of --listen is in use.`;
 
 /** How long components are waited for before what starting took is given back. */
 const START_UP_MS = 2_000;
@@ -64,6 +68,7 @@ const OPTIONS = {
   'data-dir': { type: 'string' },
   socket: { type: 'string' },
   'socket-gid': { type: 'string' },
+  listen: { type: 'string' },
   takeover: { type: 'boolean' },
   'log-level': { type: 'string' },
   node: { type: 'boolean' },
@@ -161,6 +166,15 @@ function gidOf(text: string | undefined): number | undefined {
   return Number(text);
 }
 
+/** Where doors are served, and the token that callers must present. */
+function listenOf(text: string | undefined): BridgeOptions['listen'] {
+  if (text === undefined) return undefined;
+  const address = asListenAddress(text);
+  if (address !== undefined) return { ...address, apiTokens: [process.env['DAPR_API_TOKEN'] ?? ''] };
+  const expected = 'expected a port, or an IP address and a port such as 0.0.0.0:34904';
+  throw new UsageError(`--listen: ${expected}, found ${text}`);
+}
+
 function levelOf(text: string | undefined): string {
   if (text === undefined || /^(trace|debug|info|warn|error)$/.test(text)) return text ?? 'info';
   throw new UsageError(`--log-level: expected trace, debug, info, warn or error, found ${text}`);
@@ -203,6 +217,7 @@ async function main(): Promise<void> {
   }
   const forNodes = NODE_OPTIONS.find((name) => values[name] !== undefined);
   if (forNodes !== undefined) throw new UsageError(`--${forNodes} needs --node`);
+  const listen = listenOf(values.listen);
   // From before it is read, so that no edit is missed.
   let early = false;
   let edited = (): void => void (early = true);
@@ -220,6 +235,7 @@ async function main(): Promise<void> {
     version: await version(),
     socketPath: values.socket === undefined ? undefined : resolve(values.socket),
     gid,
+    listen,
     namespace: process.env['NAMESPACE'],
     log,
     secrets,
@@ -271,7 +287,8 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  const wrongUse = error instanceof UsageError || error instanceof SocketInUseError;
+  const wrongUse =
+    error instanceof UsageError || error instanceof SocketInUseError || error instanceof AddressInUseError;
   // Not the error itself: clients hang the failed command with its arguments on theirs.
   const text = error instanceof Error ? (wrongUse ? error.message : error.stack) : undefined;
   console.error(secrets.redact(text ?? String(error)));

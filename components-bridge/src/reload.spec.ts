@@ -11,6 +11,8 @@ const running: RuntimeConfig = {
   dataDir: '/data',
   limits: { messageBytes: 1, operations: 2, streams: 6, bytes: 3, cacheBytes: 0, deadlineMs: 4 },
   envoy: { concurrency: 2, metricsPort: 0 },
+  modules: { slots: 0 },
+  outbound: [],
   lifecycle: { apply: true },
   components: [],
 };

@@ -11,7 +11,7 @@ import { className } from './names.mjs';
 
 /** @typedef {import('@bufbuild/protobuf').DescFile} DescFile */
 /** @typedef {import('@bufbuild/protobuf').DescEnum} DescEnum */
-/** @typedef {{ wire: string, without: string }} Options */
+/** @typedef {{ wire: string, without: string[] }} Options */
 /** @typedef {import('@bufbuild/protoplugin').Schema<Options>} Schema */
 
 const plugin = createEcmaScriptPlugin({
@@ -23,15 +23,15 @@ const plugin = createEcmaScriptPlugin({
 
 /**
  * @param {{ key: string, value: string }[]} raw
- * @returns {Options} where assembly/wire is, seen from the output folder; a package that the filter does not speak
+ * @returns {Options} where assembly/wire is, seen from the output folder; packages that the filter does not speak
  */
 function parseOptions(raw) {
-  const options = { wire: '..', without: '' };
+  /** @type {Options} */
+  const options = { wire: '..', without: [] };
   for (const { key, value } of raw) {
-    if (key !== 'wire' && key !== 'without') {
-      throw new Error(`unknown option ${key}; protoc-gen-as knows wire=<path> and without=<package>`);
-    }
-    options[key] = value;
+    if (key === 'wire') options.wire = value;
+    else if (key === 'without') options.without.push(value);
+    else throw new Error(`unknown option ${key}; protoc-gen-as knows wire=<path> and without=<package>`);
   }
   return options;
 }
@@ -41,7 +41,7 @@ function generateTs(schema) {
   for (const file of schema.files) {
     // Options are for generators, and never on the wire.
     if (file.extensions.length > 0) continue;
-    if (file.proto.package === schema.options.without) continue;
+    if (schema.options.without.includes(file.proto.package)) continue;
     if (file.messages.length === 0 && file.enums.length === 0) continue;
     const out = schema.generateFile(`${file.name}.ts`);
     const types = [...schema.typesInFile(file)];

@@ -1,21 +1,28 @@
+import { EmptySchema } from '@bufbuild/protobuf/wkt';
 import { readFile } from 'node:fs/promises';
-import { redisComponent, Runtime } from '../support/runtime.js';
+import { SetMetadataRequestSchema } from '../../components-bridge/src/gen/dapr/proto/runtime/v1/metadata_pb.js';
+import { DAPR as DAPR_SERVICE } from '../support/doors.js';
+import { GRPC_SERVERS, redisComponent, Runtime } from '../support/runtime.js';
 import { startStore, type StoreServer } from '../support/store-servers.js';
-import { http1 } from '../support/http1.js';
 import { compareGrpc, compareHttp, type Differences, type GrpcOutcome } from './compare.js';
 import { differences } from './differences.js';
 import { replayGrpc, replayHttp, type GrpcRow, type HttpRow } from './replay.js';
 
 type Row = GrpcRow | HttpRow;
 
-const RECORDINGS = [
-  // Dapr puts the app id before a key, Layotto stores it as it is.
-  { name: 'dapr-http', form: 'dapr', keyPrefix: 'appid' },
-  { name: 'dapr-grpc', form: 'dapr', keyPrefix: 'appid' },
-  { name: 'layotto-grpc', form: 'layotto', keyPrefix: 'none' },
-] as const;
+// Dapr puts the app id before a key, Layotto stores it as it is.
+const DAPR = { form: 'dapr', keyPrefix: 'appid' } as const;
+const LAYOTTO = { form: 'layotto', keyPrefix: 'none' } as const;
 
-describe.each(RECORDINGS)('$name', ({ name, form, keyPrefix }) => {
+const RECORDINGS = [
+  { name: 'dapr-http', by: 'the filter', ...DAPR, portOf: ({ port }: Runtime) => port },
+  ...GRPC_SERVERS.flatMap(([by, portOf]) => [
+    { name: 'dapr-grpc', by, ...DAPR, portOf },
+    { name: 'layotto-grpc', by, ...LAYOTTO, portOf },
+  ]),
+];
+
+describe.each(RECORDINGS)('$name, by $by', ({ name, form, keyPrefix, portOf }) => {
   let server: StoreServer;
   let runtime: Runtime;
   let rows: Row[];
@@ -28,6 +35,7 @@ describe.each(RECORDINGS)('$name', ({ name, form, keyPrefix }) => {
     server = await startStore('redis');
     const metadata = { redisHost: `127.0.0.1:${server.port}`, keyPrefix };
     runtime = await Runtime.start({
+      listen: true,
       appId: 'bench',
       components: [
         { name: 'lockstore', type: 'lock.redis', form, metadata: { redisHost: metadata.redisHost } },
@@ -35,8 +43,9 @@ describe.each(RECORDINGS)('$name', ({ name, form, keyPrefix }) => {
       ],
     });
     // The peer had this entry when its metadata was recorded.
-    await http1(runtime.target, 'PUT', '/v1.0/metadata/k1', { body: 'v1' });
-    const client = await runtime.connect();
+    const client = await runtime.connect({ port: portOf(runtime) });
+    const entry = { key: 'k1', value: 'v1' };
+    await client.unary(`${DAPR_SERVICE}/SetMetadata`, SetMetadataRequestSchema, entry, EmptySchema);
     for (const row of rows) {
       const differing =
         'path' in row

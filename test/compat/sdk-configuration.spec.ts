@@ -8,9 +8,15 @@ import { eventually } from '../support/wait.js';
 
 /** The published clients, unmodified, on configuration; with reads out of Envoy and without. */
 describe.each([
-  ['from the bridge', {}],
-  ['out of Envoy', { answerInEnvoy: '30s' }],
-])('published clients, reads %s', (_, more) => {
+  ['from the bridge', {}, ({ port }: Runtime) => port, 'layotto_bridge_streams'],
+  ['out of Envoy', { answerInEnvoy: '30s' }, ({ port }: Runtime) => port, 'layotto_bridge_streams'],
+  [
+    'of the bridge itself',
+    { answerInEnvoy: '30s' },
+    ({ bridgePort }: Runtime) => bridgePort,
+    'layotto_bridge_door_calls',
+  ],
+])('published clients, reads %s', (_, more, portOf, metric) => {
   let server: StoreServer;
   let runtime: Runtime;
   let outside: Redis;
@@ -18,6 +24,7 @@ describe.each([
   beforeAll(async () => {
     server = await startStore('redis');
     runtime = await Runtime.start({
+      listen: true,
       components: [
         {
           name: 'configs',
@@ -40,7 +47,7 @@ describe.each([
     const common = { storeName: 'configs', appId: 'testApplication_yang' };
 
     beforeAll(() => {
-      client = new LayottoClient(String(runtime.port), '127.0.0.1');
+      client = new LayottoClient(String(portOf(runtime)), '127.0.0.1');
     });
 
     // The client has no call that ends its connection.
@@ -100,7 +107,7 @@ describe.each([
     let client: DaprClient;
 
     beforeAll(async () => {
-      client = await startDaprClient(runtime.port, CommunicationProtocolEnum.GRPC);
+      client = await startDaprClient(portOf(runtime), CommunicationProtocolEnum.GRPC);
     });
 
     afterAll(() => client?.stop());
@@ -142,8 +149,7 @@ describe.each([
       );
       stream.stop();
       await eventually('the stream is gone', async () => {
-        const open = await runtime.stats(/layotto_streams_open/);
-        return Object.values(open).every((count) => count === 0);
+        return (await runtime.bridgeMetric(metric)) === 0;
       });
     });
   });

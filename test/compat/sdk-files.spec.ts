@@ -1,16 +1,16 @@
 import { Readable } from 'node:stream';
 import { Client as LayottoClient } from 'layotto';
 
-import { Runtime } from '../support/runtime.js';
+import { GRPC_SERVERS, Runtime } from '../support/runtime.js';
 
 /** Everything that the published client does with files, unmodified. */
-describe('layotto over gRPC: files', () => {
+describe.each(GRPC_SERVERS)('layotto over gRPC, by %s: files', (_, portOf) => {
   let runtime: Runtime;
   let client: LayottoClient;
 
   beforeAll(async () => {
-    runtime = await Runtime.start({ components: [{ name: 'local', type: 'file.local' }] });
-    client = new LayottoClient(String(runtime.port), '127.0.0.1');
+    runtime = await Runtime.start({ listen: true, components: [{ name: 'local', type: 'file.local' }] });
+    client = new LayottoClient(String(portOf(runtime)), '127.0.0.1');
   });
 
   afterAll(async () => {

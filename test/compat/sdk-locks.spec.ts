@@ -1,7 +1,7 @@
 import type { DaprClient } from '@dapr/dapr';
 import { Client as LayottoClient } from 'layotto';
-import { DAPR_PROTOCOLS, startDaprClient } from '../support/dapr-client.js';
-import { Runtime } from '../support/runtime.js';
+import { DAPR_DOORS, startDaprClient } from '../support/dapr-client.js';
+import { GRPC_SERVERS, Runtime } from '../support/runtime.js';
 
 /** The published clients, unmodified, on locks and ids. */
 describe('published clients', () => {
@@ -9,6 +9,7 @@ describe('published clients', () => {
 
   beforeAll(async () => {
     runtime = await Runtime.start({
+      listen: true,
       components: [
         { name: 'lockstore', type: 'lock.embedded' },
         { name: 'sequencer', type: 'sequencer.embedded' },
@@ -19,11 +20,11 @@ describe('published clients', () => {
 
   afterAll(() => runtime?.stop());
 
-  describe('layotto over gRPC', () => {
+  describe.each(GRPC_SERVERS)('layotto over gRPC, by %s', (by, portOf) => {
     let client: LayottoClient;
 
     beforeAll(() => {
-      client = new LayottoClient(String(runtime.port), '127.0.0.1');
+      client = new LayottoClient(String(portOf(runtime)), '127.0.0.1');
     });
 
     // The client has no call that ends its connection.
@@ -54,7 +55,7 @@ describe('published clients', () => {
       const next = (increment?: 0 | 1) =>
         client.sequencer.getNextId({
           storeName,
-          key: 'orders',
+          key: `orders, by ${by}`,
           ...(increment === undefined ? {} : { options: { increment } }),
         });
       const ids = [await next(), await next(0), await next(1), await next(), await next(1)].map(Number);
@@ -76,11 +77,11 @@ describe('published clients', () => {
     });
   });
 
-  describe.each(DAPR_PROTOCOLS)('@dapr/dapr over %s', (protocol, communicationProtocol) => {
+  describe.each(DAPR_DOORS)('@dapr/dapr over %s', (_, protocol, communicationProtocol, portOf) => {
     let client: DaprClient;
 
     beforeAll(async () => {
-      client = await startDaprClient(runtime.port, communicationProtocol);
+      client = await startDaprClient(portOf(runtime), communicationProtocol);
     });
 
     afterAll(() => client?.stop());

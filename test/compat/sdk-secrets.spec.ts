@@ -1,8 +1,8 @@
 import type { DaprClient } from '@dapr/dapr';
 import { Client as LayottoClient } from 'layotto';
-import { DAPR_PROTOCOLS, startDaprClient } from '../support/dapr-client.js';
+import { DAPR_DOORS, startDaprClient } from '../support/dapr-client.js';
 import { TestHttpServer } from '../support/http-server.js';
-import { Runtime } from '../support/runtime.js';
+import { GRPC_SERVERS, Runtime } from '../support/runtime.js';
 
 const PREFIX = 'SDK_SECRETS_SPEC_';
 
@@ -16,6 +16,7 @@ describe('published clients', () => {
     process.env[`${PREFIX}denied`] = 'no';
     server = await TestHttpServer.start();
     runtime = await Runtime.start({
+      listen: true,
       components: [
         {
           name: 'secretstore',
@@ -35,11 +36,11 @@ describe('published clients', () => {
     await server?.stop();
   });
 
-  describe('layotto over gRPC', () => {
+  describe.each(GRPC_SERVERS)('layotto over gRPC, by %s', (_, portOf) => {
     let client: LayottoClient;
 
     beforeAll(() => {
-      client = new LayottoClient(String(runtime.port), '127.0.0.1');
+      client = new LayottoClient(String(portOf(runtime)), '127.0.0.1');
     });
 
     // The client has no call that ends its connection.
@@ -72,11 +73,11 @@ describe('published clients', () => {
     });
   });
 
-  describe.each(DAPR_PROTOCOLS)('@dapr/dapr over %s', (protocol, communicationProtocol) => {
+  describe.each(DAPR_DOORS)('@dapr/dapr over %s', (_, protocol, communicationProtocol, portOf) => {
     let client: DaprClient;
 
     beforeAll(async () => {
-      client = await startDaprClient(runtime.port, communicationProtocol);
+      client = await startDaprClient(portOf(runtime), communicationProtocol);
     });
 
     afterAll(() => client?.stop());

@@ -1,7 +1,7 @@
 import type { DaprClient } from '@dapr/dapr';
 import { Client as LayottoClient } from 'layotto';
-import { DAPR_PROTOCOLS, startDaprClient } from '../support/dapr-client.js';
-import { EMBEDDED, redisComponent, Runtime, VERSION } from '../support/runtime.js';
+import { DAPR_DOORS, startDaprClient } from '../support/dapr-client.js';
+import { EMBEDDED, GRPC_SERVERS, redisComponent, Runtime, VERSION } from '../support/runtime.js';
 import { startStore, type StoreServer } from '../support/store-servers.js';
 
 /** Over HTTP the client returns a refused write as a value, over gRPC it throws. */
@@ -18,7 +18,7 @@ describe.each(['embedded', 'redis'])('published clients on %s', (store) => {
   beforeAll(async () => {
     server = store === 'redis' ? await startStore('redis') : undefined;
     const component = server === undefined ? EMBEDDED : redisComponent(server.port);
-    runtime = await Runtime.start({ appId: 'shop', components: [component], concurrency: 2 });
+    runtime = await Runtime.start({ listen: true, appId: 'shop', components: [component], concurrency: 2 });
   });
 
   afterAll(async () => {
@@ -26,13 +26,13 @@ describe.each(['embedded', 'redis'])('published clients on %s', (store) => {
     await server?.stop();
   });
 
-  describe('layotto over gRPC', () => {
+  describe.each(GRPC_SERVERS)('layotto over gRPC, by %s', (_, portOf) => {
     let client: LayottoClient;
     const storeName = 'statestore';
     const text = (value: Uint8Array | undefined): string => Buffer.from(value ?? []).toString();
 
     beforeAll(() => {
-      client = new LayottoClient(String(runtime.port), '127.0.0.1');
+      client = new LayottoClient(String(portOf(runtime)), '127.0.0.1');
     });
 
     // The client has no call that ends its connection.
@@ -97,12 +97,12 @@ describe.each(['embedded', 'redis'])('published clients on %s', (store) => {
     });
   });
 
-  describe.each(DAPR_PROTOCOLS)('@dapr/dapr over %s', (protocol, communicationProtocol) => {
+  describe.each(DAPR_DOORS)('@dapr/dapr over %s', (_, protocol, communicationProtocol, portOf) => {
     let client: DaprClient;
     const key = (name: string): string => `${protocol}-${name}`;
 
     beforeAll(async () => {
-      client = await startDaprClient(runtime.port, communicationProtocol);
+      client = await startDaprClient(portOf(runtime), communicationProtocol);
     });
 
     afterAll(() => client?.stop());

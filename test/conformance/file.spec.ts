@@ -15,6 +15,7 @@ import { join } from 'node:path';
 
 import { Code } from '../../components-bridge/src/primitives/errors.js';
 import { Rooms } from '../support/rooms.js';
+import { eventually } from '../support/wait.js';
 import { FileCalls, fileConformance } from './file.js';
 import { refused } from './state-client.js';
 
@@ -46,6 +47,15 @@ describe('file.local', () => {
   afterEach(async () => {
     await rooms.close();
     await rm(folder, { recursive: true, force: true });
+  });
+
+  it('leaves nothing of uploads that are under way when it is closed', async () => {
+    const unfinished = (): Promise<string[]> => readdir(join(root, UPLOADS));
+    for (let count = 0; count < 20; count++) files.begin(`f${count}`, 'x');
+    await eventually('they are under way', async () => (await unfinished()).length === 20);
+    await rooms.registry.close();
+    expect(await unfinished()).toEqual([]);
+    expect(await readdir(root)).toEqual([UPLOADS]);
   });
 
   it('leaves its folder by no link, and follows those that stay in it', async () => {
@@ -122,6 +132,10 @@ describe('file.local', () => {
     await files.put('new', 'x', exclusive);
     expect(await put('new', exclusive)).toMatchObject({ code: Code.ALREADY_EXISTS });
     expect(await put('absent', { FileFlag: '1' })).toMatchObject({ code: Code.NOT_FOUND });
+    // Before the rest has come, where that can be known.
+    const early = (name: string, FileFlag: string) => refused(files.begin(name, 'x', { FileFlag }).answer());
+    expect(await early('new', exclusive.FileFlag)).toMatchObject({ code: Code.ALREADY_EXISTS });
+    expect(await early('absent', '1')).toMatchObject({ code: Code.NOT_FOUND });
     await files.put('new', 'y', { FileFlag: '1' });
     // Of two at the same time only one can be the first.
     const [one, two] = [files.begin('race', '1', exclusive), files.begin('race', '2', exclusive)];

@@ -94,13 +94,17 @@ describe('locks and ids in Redis', () => {
     }
   });
 
-  it('gives tokens that grow when Redis has lost everything, and when its clock went back', async () => {
+  it('gives tokens that grow when Redis has lost everything, or the last of them, and when its clock went back', async () => {
     const client = new LockClient(rooms, 'dapr');
     const first = await client.tryLock('r', 'me');
     await redis.flushall();
     const second = await client.tryLock('r', 'me');
     expect(second).toBeGreaterThan(first);
     const [counter = ''] = await redis.keys('lock-fencing:*');
+    // As a replica has it that had not heard of the last ones when it became the primary.
+    await redis.set(counter, String(first - 1_000n));
+    await client.unlock('r', 'me');
+    expect(await client.tryLock('r', 'me')).toBeGreaterThan(second);
     const future = 2n ** 53n + 1n;
     await redis.set(counter, String(future));
     for (let count = 1n; count < 4n; count++) {
@@ -165,6 +169,8 @@ describe('locks and ids in Redis', () => {
     expect(await raisedTo(String(least - 1n))).toBe(String(least));
     expect(await raisedTo(String(least + 1n))).toBe(String(least + 1n));
     expect(await raisedTo('9')).toBe(String(least));
+    // Greater as a text.
+    expect(await raisedTo('99')).toBe(String(least));
     expect(await raisedTo('-9')).toBe(String(least));
   });
 });

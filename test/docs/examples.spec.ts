@@ -1,5 +1,7 @@
 import { fileURLToPath } from 'node:url';
 
+import { parse, parseAllDocuments } from 'yaml';
+
 import { Child } from '../support/child.js';
 import { freePortWithMetrics } from '../support/ports.js';
 import { read } from './markdown.js';
@@ -24,22 +26,33 @@ function comparable(line: string): string {
     .trim();
 }
 
-describe.each(['configuration-apollo', 'file', 'lock-redis', 'secrets', 'sequencer'])(
-  'examples/%s',
-  (name) => {
-    test('runs to its end and says what its README shows', async () => {
-      const child = new Child(name, process.execPath, [
-        script,
-        name,
-        '--port',
-        String(await freePortWithMetrics()),
-      ]);
-      const code = await child.exited;
-      if (code !== 0) throw new Error(`it ended with ${code}:\n${child.log}`);
-      const said = child.log.split('\n').map(comparable);
-      const lines = shown(name);
-      expect(lines.length).toBeGreaterThan(2);
-      for (const line of lines) expect(said).toContain(line);
-    }, 120_000);
-  },
-);
+describe.each([
+  'configuration-apollo',
+  'file',
+  'istio',
+  'lock-redis',
+  'reloadable-sdk',
+  'secrets',
+  'sequencer',
+])('examples/%s', (name) => {
+  test('runs to its end and says what its README shows', async () => {
+    const child = new Child(name, process.execPath, [
+      script,
+      name,
+      '--port',
+      String(await freePortWithMetrics()),
+    ]);
+    const code = await child.exited;
+    if (code !== 0) throw new Error(`it ended with ${code}:\n${child.log}`);
+    const said = child.log.split('\n').map(comparable);
+    const lines = shown(name);
+    expect(lines.length).toBeGreaterThan(2);
+    for (const line of lines) expect(said).toContain(line);
+  }, 120_000);
+});
+
+test('the configuration in examples/istio/deployment.yaml is the one that the resources are printed from', () => {
+  const [configMap] = parseAllDocuments(read('examples/istio/deployment.yaml'));
+  const data = (configMap?.toJS() as { data: Record<string, string> }).data;
+  expect(parse(data['layotto.yaml'] ?? '')).toEqual(parse(read('examples/istio/layotto.yaml')));
+});

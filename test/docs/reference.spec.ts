@@ -44,7 +44,10 @@ describe('docs/configuration.md', () => {
       if (key === 'components') {
         const inner = await knownAt(`components: [{name: a, type: state.embedded, ${UNKNOWN}: 1}]`);
         keys.push(key, ...inner.map((name) => `components[].${name}`));
-      } else if (key === 'dataDir' || key === 'apps') {
+      } else if (key === 'outbound') {
+        const inner = await knownAt(`outbound: [{name: a, listen: 1, to: 'b:1', ${UNKNOWN}: 1}]`);
+        keys.push(key, ...inner.map((name) => `outbound[].${name}`));
+      } else if (['dataDir', 'apps', 'callees'].includes(key)) {
         keys.push(key);
       } else if (key === 'policy') {
         const inner = await knownAt(`policy: {rules: [{${UNKNOWN}: 1}]}`);
@@ -90,6 +93,7 @@ const DEFAULTS: Readonly<Record<string, (shown: string, config: RuntimeConfig) =
   'limits.bytes': (shown, { limits }) => parseBytes(shown) === limits.bytes,
   'limits.deadline': (shown, { limits }) => parseDuration(shown) === limits.deadlineMs,
   'envoy.concurrency': (shown, { envoy }) => Number(shown) === envoy.concurrency,
+  'modules.slots': (shown, { modules }) => Number(shown) === modules.slots,
   'envoy.metricsPort': (shown, { envoy }) => Number(shown) === envoy.metricsPort,
 };
 

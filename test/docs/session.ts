@@ -97,6 +97,7 @@ export class DocumentSession {
     const { port, dataDir } = this.options;
     const own = `npx layotto run --port ${port} --metrics-port ${port - 1} --data-dir ${dataDir}`;
     let text = block.text.replaceAll('npx layotto run', own).replaceAll(PORT, String(port));
+    text = text.replaceAll(/npx layotto module (?:push|list|rollback|remove)/g, `$& --data-dir ${dataDir}`);
     for (const [name, path] of this.#files) text = text.replaceAll(` ${name}`, ` ${path}`);
     if (block.language === 'js') return new Running(process.execPath, [this.#script(text)], port);
     return new Running('bash', ['-euo', 'pipefail', '-c', text], port);

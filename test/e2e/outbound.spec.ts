@@ -108,13 +108,13 @@ describe('plain calls', () => {
       concurrency: 2,
       metrics: true,
       policy,
-      outbound: {
+      callees: {
         inventory: here,
         forbidden: here,
         away: [{ host: '127.0.0.1', port: away }],
       },
     });
-    port = runtime.config.listen.outbound?.port ?? 0;
+    port = runtime.config.listen.proxy?.port ?? 0;
   });
 
   afterAll(async () => {
@@ -333,7 +333,7 @@ describe('one limit for plain calls and runtime calls', () => {
     const callee = await Callee.start();
     const runtime = await Runtime.start({
       concurrency: 2,
-      outbound: { inventory: [{ host: '127.0.0.1', port: callee.port }] },
+      callees: { inventory: [{ host: '127.0.0.1', port: callee.port }] },
       waitForComponents: false,
       policy: {
         default: 'allow',
@@ -343,7 +343,7 @@ describe('one limit for plain calls and runtime calls', () => {
       },
     });
     try {
-      const port = runtime.config.listen.outbound?.port ?? 0;
+      const port = runtime.config.listen.proxy?.port ?? 0;
       const statuses: number[] = [];
       for (let i = 0; i < 8; i++) {
         statuses.push((await http1({ port }, 'GET', '/', { headers: { host: 'inventory' } })).status);
@@ -364,7 +364,7 @@ describe('a callee with several addresses', () => {
     const runtime = await Runtime.start({
       concurrency: 2,
       waitForComponents: false,
-      outbound: {
+      callees: {
         inventory: [
           { host: '127.0.0.1', port: callee.port },
           { host: '127.0.0.1', port: await freePort() },
@@ -372,7 +372,7 @@ describe('a callee with several addresses', () => {
       },
     });
     try {
-      const port = runtime.config.listen.outbound?.port ?? 0;
+      const port = runtime.config.listen.proxy?.port ?? 0;
       for (let i = 0; i < 30; i++)
         expect(
           (await http1({ port }, 'POST', '/', { headers: { host: 'inventory' }, body: 'x' })).status,

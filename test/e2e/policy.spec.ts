@@ -93,7 +93,9 @@ describe('a policy on a real Envoy', () => {
     expect(String(await client.read('a'))).toBe('text');
     client.close();
     const shut = new FileClient(`127.0.0.1:${runtime.port}`, 'shut');
-    expect(await failureOf(shut.read('a'))).toMatchObject({ code: 7 });
+    expect(await failureOf(shut.read('a'))).toMatchObject({
+      code: 'PERMISSION_DENIED',
+    });
     shut.close();
   });
 
@@ -127,14 +129,22 @@ describe('in a mesh', () => {
     ] as const) {
       const runtime = await Runtime.start({
         policy,
+        components: [
+          { name: 'statestore', type: 'state.embedded' },
+          { name: 'vault', type: 'secretstores.local.env' },
+        ],
         waitForComponents: false,
-        bootstrap: node(account) as never,
+        bootstrap: node(account),
       });
       try {
         await eventually(`${account} gets ${status}`, async () => {
           const answer = await http1(runtime.target, 'GET', '/v1.0/state/statestore/k');
-          return answer.status === status;
+          if (answer.status !== status) throw new Error(`${answer.status} ${answer.body}`);
+          return true;
         });
+        // The bridge decides about secrets too, and has heard who the app is.
+        const secret = await http1(runtime.target, 'GET', '/v1.0/secrets/vault/PATH');
+        expect(secret.status).toBe(status === 204 ? 200 : 403);
       } finally {
         await runtime.stop();
       }

@@ -244,7 +244,7 @@ describe('who calls', () => {
 
 /** What Istio's agent writes into Envoy's node. */
 function workload(namespace: string, account: string): Record<string, string> {
-  return { 'node.metadata.NAMESPACE': namespace, 'node.metadata.SERVICE_ACCOUNT': account };
+  return { 'xds.node.metadata.NAMESPACE': namespace, 'xds.node.metadata.SERVICE_ACCOUNT': account };
 }
 
 describe('secrets', () => {

@@ -174,7 +174,7 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
         redisComponent(redisPort, { name: 'configstore', type: 'configuration.redis' }),
       ],
       sessionGauges:
-        /^cluster\.(layotto_session(_large)?|outbound_\d+__session(-large)?\..*)\.upstream_rq_active$/,
+        /^cluster\.(layotto_session(_large)?|outbound\|\d+\|\|session(-large)?\..*)\.upstream_rq_active$/,
       bootstrap: async (_rendered, { config, adminSocket }) => {
         const { listen, dataDir } = config;
         sidecar = new Sidecar(join(dataDir, 'istiod'), await apply(modules.add(MODULE), config));
@@ -212,7 +212,7 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
   test('serves the JSON door, health, metadata and the actuator', async () => {
     const store = { store_name: 'statestore' };
     const json = (operation: string, body: object) =>
-      httpJson(runtime.target, 'POST', `/v1.0-layotto/state/${operation}`, { body: JSON.stringify(body) });
+      httpJson(runtime.target, 'POST', `/v1.0-layotto/state/${operation}`, body);
     const saved = await json('SaveState', { ...store, states: [{ key: 'j', value: 'djE=' }] });
     expect(saved.status).toBe(200);
     expect(await json('GetState', { ...store, key: 'j' })).toMatchObject({ json: { data: 'djE=' } });
@@ -267,6 +267,12 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
     expect(valueOf(read.messages[0])).toHaveLength(size);
   });
 
+  test('bodies of HTTP/1.1', async () => {
+    const body = JSON.stringify([{ key: 'body', value: 'x'.repeat(1_500_000) }]);
+    const { status } = await http1(runtime.target, 'POST', '/v1.0/state/statestore', { body });
+    expect(status).toBe(form.name.startsWith('envoyfilter') ? 204 : 413);
+  });
+
   test('takes over a new module and the one before it again, with no call that fails', async () => {
     const doors = [
       new GrpcStateDoor('Layotto gRPC', await runtime.connect(), LAYOTTO),
@@ -296,4 +302,45 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
     }
     await Promise.all(load);
   });
+
+  test('a module that cannot be fetched', async () => {
+    const door = new HttpStateDoor(runtime.target);
+    const { url } = modules.add(MODULE);
+    sidecar.push(await apply({ url, sha256: '0'.repeat(64) }, runtime.config));
+    if (form.name.startsWith('envoyfilter')) {
+      const refused = /^extension_config_discovery\.http_filter\.layotto\.runtime\.update_rejected$/;
+      await eventually('Envoy has refused what came in its place', async () =>
+        Object.values(await runtime.stats(refused)).some((count) => count > 0),
+      );
+      expect(await door.get('statestore', 'k0')).toMatchObject({ code: 0, value: '"v0"' });
+    } else {
+      // Istio's own listener takes what the agent sends then: a filter that refuses every call.
+      await eventually('calls are refused', async () => {
+        const { status } = await http1(runtime.target, 'GET', '/v1.0/metadata');
+        return status === 403;
+      });
+    }
+    sidecar.push(await apply(modules.add(variant('good')), runtime.config));
+    await eventually('calls are answered', async () => {
+      const { status } = await http1(runtime.target, 'GET', '/v1.0/state/statestore/k0');
+      return status === 200;
+    });
+  });
+});
+
+test('unknown fields and wrong values of resources are problems', async () => {
+  const problems = async (resource: object): Promise<string[] | null> =>
+    (await askIstio({ resources: toYaml({ metadata: { name: 'x', namespace: 'y' }, ...resource }) }))
+      .problems;
+  const filter = { apiVersion: 'networking.istio.io/v1alpha3', kind: 'EnvoyFilter' };
+  expect(await problems({ ...filter, spec: { workloadSelectr: {} } })).toEqual([
+    expect.stringContaining('workloadSelectr'),
+  ]);
+  const extension = { apiVersion: 'extensions.istio.io/v1alpha1', kind: 'TrafficExtension' };
+  expect(await problems({ ...extension, spec: { wasm: { url: '' } } })).toEqual([
+    expect.stringContaining('url'),
+  ]);
+  expect(await problems({ ...extension, kind: 'TrafficExtensio', spec: {} })).toEqual([
+    expect.stringContaining('Istio does not know'),
+  ]);
 });

@@ -19,6 +19,8 @@ export function configuration(
       deadlineMs: 15_000,
     },
     envoy: { concurrency: 1, metricsPort: 0 },
+    modules: { slots: 0 },
+    outbound: [],
     lifecycle: { apply: true },
     components: components.map((component) => ({
       version: 'v1',

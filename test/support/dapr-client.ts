@@ -1,4 +1,5 @@
 import { CommunicationProtocolEnum, DaprClient } from '@dapr/dapr';
+import { GRPC_SERVERS, type Runtime } from './runtime.js';
 
 /** The client reports refusals on the console as well; they are wanted in tests. */
 const SILENT = {
@@ -9,10 +10,22 @@ const SILENT = {
   debug: () => undefined,
 };
 
-/** What the published Dapr client speaks, with names for people. */
-export const DAPR_PROTOCOLS: readonly [string, CommunicationProtocolEnum][] = [
-  ['HTTP', CommunicationProtocolEnum.HTTP],
-  ['gRPC', CommunicationProtocolEnum.GRPC],
+/** What the published Dapr client speaks, with names for people, and to whom. */
+export const DAPR_DOORS: readonly DaprDoor[] = [
+  ['HTTP', 'HTTP', CommunicationProtocolEnum.HTTP, ({ port }) => port],
+  ...GRPC_SERVERS.map(([by, portOf]): DaprDoor => [
+    `gRPC, by ${by}`,
+    'gRPC',
+    CommunicationProtocolEnum.GRPC,
+    portOf,
+  ]),
+];
+
+type DaprDoor = [
+  title: string,
+  protocol: 'HTTP' | 'gRPC',
+  communicationProtocol: CommunicationProtocolEnum,
+  portOf: (runtime: Runtime) => number,
 ];
 
 /** The published Dapr client, unmodified, at a port of 127.0.0.1, started; it logs nothing. */

@@ -25,7 +25,7 @@ export function decodeFrame(bytes: Uint8Array): Frame {
 }
 
 /** The hello a bridge answers a session with. */
-export function bridgeHello(services = ['layotto.bridge.v1.State']): Uint8Array {
+export function bridgeHello(services: string[] = []): Uint8Array {
   const hello = create(HelloSchema, { protocol: 1, name: 'test-bridge', version: '0.0.0', services });
   return encodeFrame({ kind: Kind.HELLO, payload: toBinary(HelloSchema, hello) });
 }

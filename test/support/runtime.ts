@@ -44,7 +44,7 @@ export interface RuntimeOptions {
   /** Also serve the actuator, on a port of 127.0.0.1. */
   actuator?: boolean;
   /** Also listen for plain calls to others, with these callees by name. */
-  outbound?: NonNullable<RuntimeConfig['outbound']>['callees'];
+  callees?: NonNullable<RuntimeConfig['callees']>;
   hosts?: string[];
   limits?: Partial<RuntimeConfig['limits']>;
   lifecycle?: Partial<RuntimeConfig['lifecycle']>;
@@ -53,6 +53,8 @@ export interface RuntimeOptions {
   tracing?: RuntimeConfig['tracing'];
   /** Whether metrics are served, on `config.envoy.metricsPort`; default false. */
   metrics?: boolean;
+  /** Also have the bridge serve the gRPC doors itself, on `bridgePort`. */
+  listen?: boolean;
   /** Further arguments of the bridge. */
   bridgeArgs?: readonly string[];
   /** Path of the module; default the release artifact. */
@@ -91,6 +93,8 @@ export class Runtime {
     readonly config: RuntimeConfig,
     readonly envoy: Child,
     private readonly options: RuntimeOptions,
+    /** Where the bridge serves the gRPC doors itself, if it does. */
+    readonly bridgePort: number,
   ) {}
 
   /** Starts everything and waits until calls are answered; see `RuntimeOptions`. */
@@ -130,7 +134,8 @@ export class Runtime {
       '--component-log-level',
       'wasm:info',
     ]);
-    const runtime = new Runtime(config, envoy, options);
+    const bridgePort = options.listen === true ? await freePort() : 0;
+    const runtime = new Runtime(config, envoy, options, bridgePort);
     runtime.hide = showOnFailure(() => runtime.tails());
     try {
       await runtime.startBridge();
@@ -221,6 +226,15 @@ export class Runtime {
       .components;
   }
 
+  /** One of the bridge's metrics that has no labels. */
+  async bridgeMetric(name: string): Promise<number> {
+    const admin = { socketPath: join(this.config.dataDir, 'bridge-admin.sock') };
+    const { body } = await http1(admin, 'GET', '/metrics');
+    const value = new RegExp(`^${name} (\\S+)$`, 'm').exec(body)?.[1];
+    if (value === undefined) throw new Error(`the bridge has no metric ${name}`);
+    return Number(value);
+  }
+
   envoyRssKiB(): Promise<number> {
     return this.envoy.rssKiB();
   }
@@ -298,18 +312,17 @@ export class Runtime {
     this.bridge = child;
     await eventually('the bridge listens', async () => {
       if (child.exitCode !== undefined) throw new Error(`the bridge exited with ${child.exitCode}`);
-      return accepts(this.sessionSocket);
+      return accepts({ socketPath: this.sessionSocket });
     });
   }
 
   private spawnBridge(...args: string[]): Child {
     const config = join(this.config.dataDir, 'config.json');
-    return new Child('bridge', process.execPath, [
-      bridgeMain,
-      config,
-      ...args,
-      ...(this.options.bridgeArgs ?? []),
-    ]);
+    const { bridgeArgs = [], apiToken } = this.options;
+    const listen = this.bridgePort === 0 ? [] : ['--listen', String(this.bridgePort)];
+    return new Child('bridge', process.execPath, [bridgeMain, config, ...args, ...listen, ...bridgeArgs], {
+      env: apiToken === undefined ? {} : { DAPR_API_TOKEN: apiToken },
+    });
   }
 
   private async ready(): Promise<void> {
@@ -319,6 +332,8 @@ export class Runtime {
     });
     if ((this.options.bridge ?? 'spawn') === 'none') return;
     await this.sessionsOpen();
+    if (this.bridgePort !== 0)
+      await eventually('the bridge serves doors', () => accepts({ port: this.bridgePort }));
     if ((this.options.bridge ?? 'spawn') !== 'spawn' || this.options.waitForComponents === false) return;
     await eventually('every component is ready', () => this.componentsReady());
     await eventually('every state store answers', async () => {
@@ -344,7 +359,7 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
       port: await freePort(),
       hosts: options.hosts ?? [],
       ...(options.actuator === true ? { actuator: { host: '127.0.0.1', port: await freePort() } } : {}),
-      ...(options.outbound === undefined ? {} : { outbound: { host: '127.0.0.1', port: await freePort() } }),
+      ...(options.callees === undefined ? {} : { proxy: { host: '127.0.0.1', port: await freePort() } }),
       ...(options.unixSocket === true ? { unixSocket: join(dataDir, 'runtime.sock') } : {}),
     },
     dataDir,
@@ -361,8 +376,10 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
       concurrency: options.concurrency ?? 1,
       metricsPort: options.metrics === true ? await freePort() : 0,
     },
+    modules: { slots: 0 },
+    outbound: [],
     lifecycle: { apply: true, ...options.lifecycle },
-    ...(options.outbound === undefined ? {} : { outbound: { callees: options.outbound } }),
+    ...(options.callees === undefined ? {} : { callees: options.callees }),
     ...(options.policy === undefined ? {} : { policy: options.policy }),
     ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
     components: (options.components ?? [EMBEDDED]).map((component) => ({
@@ -376,8 +393,14 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
   };
 }
 
-async function accepts(socketPath: string): Promise<boolean> {
-  const client = await RawClient.connect({ socketPath });
+/** What serves the gRPC doors, and on which port of 127.0.0.1 it does. */
+export const GRPC_SERVERS: readonly [name: string, portOf: (runtime: Runtime) => number][] = [
+  ['the filter', ({ port }) => port],
+  ['the bridge itself', ({ bridgePort }) => bridgePort],
+];
+
+async function accepts(target: Target): Promise<boolean> {
+  const client = await RawClient.connect(target);
   client.close();
   return true;
 }

@@ -49,9 +49,11 @@ export interface Draft {
   apps?: string[];
   limits: Partial<RuntimeConfig['limits']>;
   envoy: Partial<RuntimeConfig['envoy']>;
+  modules: Partial<RuntimeConfig['modules']>;
+  outbound?: RuntimeConfig['outbound'] | undefined;
   lifecycle: Partial<RuntimeConfig['lifecycle']>;
   tracing: Partial<NonNullable<RuntimeConfig['tracing']>>;
-  outbound?: NonNullable<RuntimeConfig['outbound']>;
+  callees?: NonNullable<RuntimeConfig['callees']>;
   policy?: PolicyConfig;
   mesh?: MeshNames;
   /** Undefined if the file does not mention components at all. */
@@ -62,5 +64,14 @@ export interface Draft {
 
 /** A draft that says nothing. */
 export function emptyDraft(): Draft {
-  return { app: {}, listen: {}, limits: {}, envoy: {}, lifecycle: {}, tracing: {}, lineOf: () => 0 };
+  return {
+    app: {},
+    listen: {},
+    limits: {},
+    envoy: {},
+    modules: {},
+    lifecycle: {},
+    tracing: {},
+    lineOf: () => 0,
+  };
 }

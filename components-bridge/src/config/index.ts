@@ -58,6 +58,7 @@ const DEFAULTS = {
     deadlineMs: 15_000,
   },
   envoy: { concurrency: 2, metricsPort: 34903 },
+  modules: { slots: 2 },
   tracing: { sampling: 1 },
 } as const;
 
@@ -219,7 +220,7 @@ function assemble(
   };
   if (draft.listen.unixSocket !== undefined) listen.unixSocket = draft.listen.unixSocket;
   if (draft.listen.actuator !== undefined) listen.actuator = draft.listen.actuator;
-  if (draft.listen.outbound !== undefined) listen.outbound = draft.listen.outbound;
+  if (draft.listen.proxy !== undefined) listen.proxy = draft.listen.proxy;
   const { otlp, sampling = DEFAULTS.tracing.sampling } = draft.tracing;
   return {
     source: sources.length === 0 ? EMBEDDED : sources.join(' and '),
@@ -247,12 +248,17 @@ function assemble(
       concurrency: draft.envoy.concurrency ?? DEFAULTS.envoy.concurrency,
       metricsPort: draft.envoy.metricsPort ?? DEFAULTS.envoy.metricsPort,
     },
+    modules: {
+      slots: draft.modules.slots ?? DEFAULTS.modules.slots,
+      ...(draft.modules.rollbackOnTrap && { rollbackOnTrap: draft.modules.rollbackOnTrap }),
+    },
+    outbound: draft.outbound ?? [],
     // Who may change components may read whatever they can reach, so rules of access forbid it unless told otherwise.
     lifecycle: {
       apply: draft.lifecycle.apply ?? !guardsSecrets(draft, components),
     },
     ...(otlp === undefined ? {} : { tracing: { otlp, sampling } }),
-    ...(draft.outbound === undefined ? {} : { outbound: draft.outbound }),
+    ...(draft.callees === undefined ? {} : { callees: draft.callees }),
     ...(draft.policy === undefined ? {} : { policy: draft.policy }),
     ...(draft.mesh === undefined ? {} : { mesh: draft.mesh }),
     components,
@@ -289,26 +295,39 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
       `expected a port of its own, found ${actuator?.port}, which ${user} uses`,
     );
   }
-  const { outbound } = config.listen;
-  if (outbound !== undefined) {
-    const users = {
-      'listen.port': port,
-      'envoy.metricsPort': config.envoy.metricsPort,
-      'app.port': config.app.port,
-    };
-    const user = Object.entries({ ...users, 'listen.actuator': actuator?.port }).find(
-      ([, taken]) => taken === outbound.port,
-    )?.[0];
+  config.outbound.forEach(({ name, listen }, i) => {
+    const users = new Map<number | undefined, string>([
+      [port, 'listen.port'],
+      [config.envoy.metricsPort, 'envoy.metricsPort'],
+      [actuator?.port, 'listen.actuator'],
+      [config.app.port || undefined, 'app.port'],
+    ]);
+    config.outbound.slice(0, i).forEach((other) => users.set(other.listen.port, `outbound ${other.name}`));
+    const user = users.get(listen.port);
     if (user !== undefined)
       problem(
-        ['listen', 'outbound'],
-        `expected a port of its own, found ${outbound.port}, which ${user} uses`,
+        ['outbound', `${i}`, 'listen'],
+        `expected a port of its own, found ${listen.port}, which ${user} uses`,
       );
-  }
-  if (config.outbound !== undefined && outbound === undefined) {
+    if (config.outbound.findIndex((other) => other.name === name) !== i)
+      problem(['outbound', `${i}`, 'name'], `expected a name of its own, found ${name} a second time`);
+  });
+  const { proxy } = config.listen;
+  if (proxy !== undefined) {
+    const users = new Map<number | undefined, string>([
+      [port, 'listen.port'],
+      [config.envoy.metricsPort, 'envoy.metricsPort'],
+      [actuator?.port, 'listen.actuator'],
+      [config.app.port, 'app.port'],
+      ...config.outbound.map(({ name, listen }) => [listen.port, `outbound ${name}`] as const),
+    ]);
+    const user = users.get(proxy.port);
+    if (user !== undefined)
+      problem(['listen', 'proxy'], `expected a port of its own, found ${proxy.port}, which ${user} uses`);
+  } else if (config.callees !== undefined) {
     problem(
-      ['outbound', 'callees'],
-      'expected listen.outbound, the address through which the app calls them, because there are callees; found nothing',
+      ['callees'],
+      'expected listen.proxy, the address through which the app calls them, because there are callees; found nothing',
     );
   }
   if (config.envoy.metricsPort === port) {

@@ -28,6 +28,7 @@ import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
 import { checkDocument, field, valueAt } from './schema.js';
 import { isNativeSecretRef, readNativeSecretRef } from './secret-refs.js';
+import { asTarget, isSlotName, parseTrapLimit } from './slots.js';
 import { parseBytes, parseDuration } from './units.js';
 
 const text = field('text (quote it if it looks like a number)', (value) =>
@@ -66,7 +67,7 @@ const listen = z.strictObject({
   actuator: field('a port, or an IP address and a port such as 0.0.0.0:34999', (value) =>
     asListenAddress(value),
   ),
-  outbound: field('a port, or an address of loopback and a port such as 127.0.0.1:15001', asLoopbackAddress),
+  proxy: field('a port, or an address of loopback and a port such as 127.0.0.1:15001', asLoopbackAddress),
   hosts: field('a list of host names without ports, such as [runtime.local]', (value) => {
     if (!Array.isArray(value)) return undefined;
     const names = value.map(asHostName);
@@ -95,6 +96,35 @@ const envoy = z.strictObject({
   metricsPort: anyPort('a port from 1 to 65535, or 0 for no metrics'),
 });
 
+const modules = z.strictObject({
+  slots: count(0, 16),
+  rollbackOnTrap: field('a number of traps and a time, such as "3 in 60s"', parseTrapLimit),
+});
+
+const outboundFields = z.strictObject({
+  name: field(
+    'a name of small letters, digits and dashes that begins with a letter, such as orders',
+    (value) =>
+      typeof value === 'string' && /^[a-z][a-z0-9-]{0,62}$/.test(value) && !isSlotName(value)
+        ? value
+        : undefined,
+  ),
+  listen: field('a port, or an IP address and a port such as 127.0.0.1:2046', (value) =>
+    asListenAddress(value),
+  ),
+  to: field('where the calls go, as HOST:PORT, such as orders.example:80', asTarget),
+});
+
+const outbound = outboundFields.transform(({ name, listen, to }, context) => {
+  if (name !== undefined && listen !== undefined && to !== undefined) return { name, listen, to };
+  context.issues.push({
+    code: 'custom',
+    message: 'expected a name, listen and to',
+    input: { name, listen, to },
+  });
+  return undefined;
+});
+
 const lifecycle = z.strictObject({
   apply: field('true or false', (value) => (typeof value === 'boolean' ? value : undefined)),
 });
@@ -107,12 +137,10 @@ const tracing = z.strictObject({
   sampling: field('a number from 0 (no new traces) to 1 (all)', asShare),
 });
 
-const outbound = z.strictObject({
-  callees: field(
-    'a map of 1 to 200 host names to addresses, or lists of them, such as { inventory: "127.0.0.1:8081" }; not other, none or localhost',
-    asCallees,
-  ),
-});
+const callees = field(
+  'a map of 1 to 200 host names to addresses, or lists of them, such as { inventory: "127.0.0.1:8081" }; not other, none or localhost',
+  asCallees,
+);
 
 const name = (what: string, fine: (value: string) => boolean) =>
   field(`${what}: lower-case letters, digits and "-"`, (value) =>
@@ -156,9 +184,11 @@ const nativeSchema = z.strictObject({
   dataDir: text,
   limits: limits.nullish(),
   envoy: envoy.nullish(),
+  modules: modules.nullish(),
+  outbound: z.array(outbound).max(64).nullish(),
   lifecycle: lifecycle.nullish(),
   tracing: tracing.nullish(),
-  outbound: outbound.nullish(),
+  callees,
   // Read by itself, because that says more of what is wrong with it.
   policy: z.unknown().optional(),
   mesh: mesh.nullish(),
@@ -202,10 +232,11 @@ export function readNative(
     deadlineMs: found.limits?.deadline,
   };
   draft.envoy = { ...found.envoy };
+  draft.modules = { ...found.modules };
+  draft.outbound = found.outbound?.flatMap((one) => one ?? []);
   draft.lifecycle = { ...found.lifecycle };
   draft.tracing = { ...found.tracing };
-  const callees = found.outbound?.callees;
-  if (callees !== undefined) draft.outbound = { callees };
+  if (found.callees !== undefined) draft.callees = found.callees;
   if (found.mesh) draft.mesh = { ...found.mesh };
   const socket = found.listen?.unixSocket;
   if (socket !== undefined) draft.listen.unixSocket = resolve(folder, socket);

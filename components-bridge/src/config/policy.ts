@@ -323,14 +323,14 @@ const LATER = ['pubsub'];
 
 /** Says of components that rules or limits name and nobody has configured. */
 export function noticeUnknownComponents(
-  { components, outbound }: Pick<RuntimeConfig, 'components' | 'outbound'>,
+  { components, callees = {}, outbound }: Pick<RuntimeConfig, 'components' | 'callees' | 'outbound'>,
   policy: PolicyConfig,
   notice: (path: string[], message: string) => void,
 ): void {
-  const callees = [...Object.keys(outbound?.callees ?? {}), 'other', 'none'];
+  const called = [...Object.keys(callees), ...outbound.map(({ name }) => name), 'other', 'none'];
   const known = [
     ...components.map(({ primitive, name }) => ({ primitive, name })),
-    ...callees.map((name) => ({ primitive: 'http', name })),
+    ...called.map((name) => ({ primitive: 'http', name })),
   ];
   const look = (of: Pick<Conditions, 'primitives' | 'components'>, what: string, path: string[]): void => {
     const about = known.filter(
@@ -346,7 +346,7 @@ export function noticeUnknownComponents(
   };
   for (const [index, rule] of policy.rules.entries())
     look(rule, `the rule "${rule.name}"`, ['policy', 'rules', String(index), rule.effect]);
-  for (const [index, limit] of policy.limits.entries())
+  for (const [index, limit] of (policy.limits ?? []).entries())
     look(limit, `the limit "${limit.name}"`, ['policy', 'limits', String(index)]);
 }
 

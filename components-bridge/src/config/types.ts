@@ -20,14 +20,14 @@ export interface RuntimeConfig {
   app: { id: string; port: number; protocol: 'http' | 'grpc'; namespace?: string; group?: number };
   /**
    * Where the runtime listens. `hosts` are the names allowed in Host beside localhost and IP addresses; `actuator` is
-   * an address that has the actuator's routes only; `outbound` is one on loopback through which the app calls others.
+   * an address that has the actuator's routes only; `proxy` is one on loopback through which the app calls others.
    */
   listen: {
     host: string;
     port: number;
     unixSocket?: string;
     actuator?: ListenAddress;
-    outbound?: ListenAddress;
+    proxy?: ListenAddress;
     hosts: string[];
   };
   /** Absolute folder of data, sockets and generated files. */
@@ -45,17 +45,40 @@ export interface RuntimeConfig {
   };
   /** Envoy's worker threads, and the port of its Prometheus metrics (0: none). */
   envoy: { concurrency: number; metricsPort: number };
+  /**
+   * Places for modules beside the runtime's own: `slots` of them on the runtime's listener. A module that was pushed
+   * and traps `traps` times within `withinMs` is rolled back; undefined: none is unless its push says so.
+   */
+  modules: { slots: number; rollbackOnTrap?: TrapLimit };
+  /** Listeners for the app's own calls, each with a place for one module that sees them. */
+  outbound: OutboundConfig[];
   /** Whether the app may give components new settings by ApplyConfiguration. */
   lifecycle: { apply: boolean };
   /** Where spans go: a collector's base address (OTLP over HTTP), and which part of new traces is recorded. */
   tracing?: { otlp: string; sampling: number };
-  /** Whom the app calls through {@link RuntimeConfig.listen}.outbound by a name of their own. */
-  outbound?: { callees: Record<string, CalleeAddress[]> };
+  /** Whom the app calls through {@link RuntimeConfig.listen}.proxy by a name of their own. */
+  callees?: Record<string, CalleeAddress[]>;
   /** What the app may do; absent: everything. */
   policy?: PolicyConfig;
   /** What resources for a mesh are called, and which pods they are for. The runtime itself does not heed it. */
   mesh?: MeshNames;
   components: ComponentConfig[];
+}
+
+/** How many traps are too many. */
+export interface TrapLimit {
+  traps: number;
+  withinMs: number;
+}
+
+/** A listener for the app's calls to one other service. */
+export interface OutboundConfig {
+  /** Also the name of its module's place. */
+  name: string;
+  /** Where the app calls it. */
+  listen: ListenAddress;
+  /** Where the calls go: an IP address or a host name, and a port. */
+  to: { host: string; port: number };
 }
 
 /** Names in a mesh; what is absent has a default. */

@@ -37,7 +37,7 @@ export function compilePolicy({ policy, components }: PolicySource): CompiledPol
   if (policy === undefined && ofStores.length === 0) return undefined;
   const rules = policy?.rules ?? [];
   const denies = policy?.default === 'deny';
-  const limits = policy?.limits.flatMap(compileLimit) ?? [];
+  const limits = policy?.limits?.flatMap(compileLimit) ?? [];
   return {
     denies,
     trustDomain: policy?.trustDomain ?? DEFAULT_TRUST_DOMAIN,

@@ -68,7 +68,7 @@ export class Policy {
 
 /** The words of Dapr's API. */
 function wordsOfStore(store: string, secret: string): string {
-  return `access denied by policy to get ${JSON.stringify(secret)} from ${JSON.stringify(store)}`;
+  return `access denied by policy to get ${JSON.stringify(clip(secret))} from ${JSON.stringify(clip(store))}`;
 }
 
 function explain({ app, spiffe }: Caller, subject: Subject, rule: string | undefined): string {

@@ -5,7 +5,8 @@ export interface PolicyConfig {
   /** The first part of SPIFFE ids in this mesh. */
   trustDomain: string;
   rules: PolicyRule[];
-  limits: PolicyLimit[];
+  /** Absent: none. */
+  limits?: PolicyLimit[];
 }
 
 export type Effect = 'allow' | 'deny';

@@ -14,6 +14,7 @@ export enum Code {
   UNIMPLEMENTED = 12,
   INTERNAL = 13,
   UNAVAILABLE = 14,
+  UNAUTHENTICATED = 16,
 }
 
 /** Why an operation failed, as the filter hears it. The filter's door puts its API's own prefix in front. */

@@ -166,6 +166,11 @@ export class ComponentRegistry {
     return this.#found.get(primitive)?.get(name);
   }
 
+  /** Whether there is a component of the primitive, whatever its status. */
+  serves(primitive: string): boolean {
+    return (this.#found.get(primitive)?.size ?? 0) > 0;
+  }
+
   /**
    * Listens for whatever may change what `find` returns, or the status of it: another status, other settings, removal.
    *

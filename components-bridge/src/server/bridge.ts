@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 
 import { configHash } from '../config/hash.js';
 import { streamsSocket } from '../config/sockets.js';
-import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
+import type { ComponentConfig, ListenAddress, RuntimeConfig } from '../config/types.js';
 import { Policy } from '../policy/policy.js';
 import { ActuatorService } from '../primitives/actuator/service.js';
 import { Backends } from '../primitives/backends.js';
@@ -35,6 +35,7 @@ import type { AdminPage } from './admin.js';
 import type { AppShare } from './app-share.js';
 import { CallWatch } from './calls.js';
 import { ComponentHistory } from './component-history.js';
+import type { DoorServer } from './door-server.js';
 import { FilterLogLevel } from './filter-level.js';
 import { healthPush } from './health-push.js';
 import { invalidation } from './invalidations.js';
@@ -69,6 +70,8 @@ export interface BridgeOptions {
   socketPath?: string | undefined;
   /** Group that may connect to the sockets, besides the owner. */
   gid?: number | undefined;
+  /** Where the doors are served without a filter; absent: nowhere. */
+  listen?: (ListenAddress & { apiTokens: readonly string[] }) | undefined;
   /** The environment's NAMESPACE, for stores whose keys begin with it. */
   namespace?: string | undefined;
   log: Logger;
@@ -94,6 +97,10 @@ export class Bridge {
   readonly #sessions: SessionServer;
   readonly #streams: StreamServer;
   readonly #admin: AdminServer | undefined;
+  readonly #services: readonly Service[];
+  readonly #calls: CallWatch;
+  /** If it serves doors itself. */
+  #doors: DoorServer | undefined;
   readonly #watches: Watches;
   readonly #configuration: ConfigurationService;
   readonly #live: LiveAnswers;
@@ -179,6 +186,8 @@ export class Bridge {
     ];
     services.push(new JsonService({ services: [...services], messageBytes: config.limits.messageBytes }));
     const calls = new CallWatch({ log, secrets, spans: this.#spans });
+    this.#services = services;
+    this.#calls = calls;
     this.#sessions = new SessionServer({
       socketPath: this.socketPath,
       gid,
@@ -223,12 +232,22 @@ export class Bridge {
    * do not find a local store half open; a backend that takes long is not waited for.
    *
    * @throws SocketInUseError if another process answers on the socket; then nothing has been started
+   * @throws AddressInUseError if the doors' address is another's
    */
   async start(): Promise<void> {
     await this.#listen(false);
     this.#startComponents();
-    void this.#registry.firstTries(FIRST_TRIES_MS).then(() => this.#sessions.greet());
+    const tried = this.#registry.firstTries(FIRST_TRIES_MS);
+    void tried.then(() => this.#sessions.greet());
     void this.#admin?.start();
+    if (this.options.listen === undefined) return;
+    await tried;
+    try {
+      await this.#openDoors(false);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
   }
 
   /**
@@ -251,9 +270,30 @@ export class Bridge {
       if (refusal !== undefined) {
         log.warn({ reason: refusal }, 'the bridge before this one does not go by itself; end it');
       }
+      await this.#openDoors(true);
     } finally {
       predecessor?.close();
     }
+  }
+
+  /** What serves the doors is loaded only if they are asked for. @param replace a bridge that is about to end has them */
+  async #openDoors(replace: boolean): Promise<void> {
+    const { listen, catalog, version, log } = this.options;
+    if (listen === undefined) return;
+    const { openDoors } = await import('./doors.js');
+    this.#doors = openDoors({
+      address: listen,
+      apiTokens: listen.apiTokens,
+      policy: this.#policy,
+      registry: this.#registry,
+      catalog,
+      version,
+      config: () => this.#config,
+      services: this.#services,
+      log,
+      calls: this.#calls,
+    });
+    await this.#doors.start(replace);
   }
 
   /** Resolves when each component was tried once to be opened; after `limitMs` at the latest. */
@@ -300,13 +340,15 @@ export class Bridge {
   async drain(graceMs: number): Promise<void> {
     // Whoever takes over needs the socket's name.
     await this.#admin?.close();
-    await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs)]);
+    const doors = this.#doors?.drain(graceMs);
+    await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs), doors]);
     await this.#end();
   }
 
   /** Closes everything at once. */
   async close(): Promise<void> {
-    await Promise.all([this.#admin?.close(), this.#sessions.close(), this.#streams.close()]);
+    const doors = this.#doors?.close();
+    await Promise.all([this.#admin?.close(), this.#sessions.close(), this.#streams.close(), doors]);
     await this.#end();
   }
 
@@ -361,6 +403,7 @@ export class Bridge {
       components: this.#history.of(this.#registry.health()),
       streams: this.#streams.open,
       endedStreams: this.#streams.ended,
+      ...(this.#doors === undefined ? {} : { doors: this.#doors }),
       denials: this.#policy.denials,
     };
   }
@@ -373,7 +416,8 @@ export class Bridge {
   /** Where it stands, as `/health` shows it. */
   report(): object {
     const { version, configVersion, sessions, operations, components } = this.#state();
-    return { version, configVersion, sessions, operations, components };
+    const { protocol, services, filters } = this.#sessions.offer;
+    return { version, configVersion, protocol, services, sessions, filters, operations, components };
   }
 
   #metricsPage(): AdminPage {

@@ -6,7 +6,8 @@ import type { Hello } from '../gen/layotto/bridge/v1/session_pb.js';
 import { reasonOf } from '../primitives/errors.js';
 import { FrameError } from './frame.js';
 
-const PROTOCOL = 1;
+/** Version of the session's protocol, as proto/layotto/bridge/v1/session.proto describes it. */
+export const PROTOCOL = 1;
 
 /** Longest text that a filter's word for itself takes in the log, in characters. */
 const LONGEST_FACT = 128;

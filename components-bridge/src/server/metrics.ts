@@ -25,6 +25,8 @@ export interface BridgeState {
   /** Streams that are open, and those that have ended. */
   streams: number;
   endedStreams: Iterable<EndedStreams>;
+  /** Calls of the doors that the bridge serves itself, if it does. */
+  doors?: { open: number; ended: Iterable<EndedStreams> };
   /** What rules of the policy denied here. */
   denials: ReadonlyMap<string, number>;
 }
@@ -67,6 +69,7 @@ export class BridgeMetrics {
       for (const { labels, state } of sources) to.sample(`layotto_bridge_${name}`, value(state), labels);
     }
     writeStreams(to, sources);
+    writeDoors(to, sources);
     writeDenials(to, sources);
     writeComponents(to, sources);
     writeBackends(to, sources);
@@ -101,10 +104,28 @@ export class BridgeMetrics {
 function writeStreams(to: Exposition, sources: Sources): void {
   const name = 'layotto_bridge_streams_total';
   to.family(name, 'counter', 'Streams that have ended, by what their callers were told.');
-  for (const { labels, state } of sources) {
-    for (const { method, code, count } of state.endedStreams)
-      to.sample(name, count, { ...labels, method, code: code === 0 ? 'OK' : Code[code] });
-  }
+  for (const { labels, state } of sources) writeEnded(to, name, labels, state.endedStreams);
+}
+
+function writeDoors(to: Exposition, sources: Sources): void {
+  const serving = sources.flatMap(({ labels, state: { doors } }) =>
+    doors === undefined ? [] : [{ labels, doors }],
+  );
+  if (serving.length === 0) return;
+  const calls = 'layotto_bridge_door_calls';
+  to.family(calls, 'gauge', 'Calls at work of the doors that the bridge serves itself.');
+  for (const { labels, doors } of serving) to.sample(calls, doors.open, labels);
+  to.family(
+    `${calls}_total`,
+    'counter',
+    'Calls of those doors that have ended, by what their callers were told.',
+  );
+  for (const { labels, doors } of serving) writeEnded(to, `${calls}_total`, labels, doors.ended);
+}
+
+function writeEnded(to: Exposition, name: string, labels: Labels, ended: Iterable<EndedStreams>): void {
+  for (const { method, code, count } of ended)
+    to.sample(name, count, { ...labels, method, code: code === 0 ? 'OK' : Code[code] });
 }
 
 function writeDenials(to: Exposition, sources: Sources): void {

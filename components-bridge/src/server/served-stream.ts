@@ -18,6 +18,11 @@ const REMOTE = 'remote:';
 const OWN = 'own:';
 const NODE_CLIENT = /\bgrpc-node(-js)?\//;
 
+/** How long the end of what a caller sends is doubted, in milliseconds: 0 is until the next turn. */
+export function endDoubtMs(userAgent: string | undefined): number {
+  return NODE_CLIENT.test(userAgent ?? '') ? DOUBT_MS : 0;
+}
+
 export interface ServedStreamOptions {
   /** Method as a path. */
   path: string;
@@ -49,7 +54,7 @@ export class ServedStream implements MessageStream {
   #sending: Waiting<void> | undefined;
   #read = false;
   #over = false;
-  #endsBeforeReset = false;
+  #doubtMs = 0;
   /** What the policy has admitted, by component. */
   readonly #admitted = new Map<string, StreamSubject>();
   #onEnded: () => void = () => undefined;
@@ -81,7 +86,7 @@ export class ServedStream implements MessageStream {
       const { path, watch } = this.options;
       this.#call = watch.begin(path.slice(1), String(traceparent ?? ''), performance.now());
       this.#call.caller = callerOf(String(metadata.get(CALLER)[0] ?? ''), this.options.appId);
-      this.#endsBeforeReset = NODE_CLIENT.test(String(metadata.get('user-agent')[0] ?? ''));
+      this.#doubtMs = endDoubtMs(String(metadata.get('user-agent')[0] ?? ''));
       void this.#serve();
     },
     onReceiveMessage: (message: Uint8Array) => this.#received(message),
@@ -154,7 +159,7 @@ export class ServedStream implements MessageStream {
     this.#read = true;
     this.#onEnded();
     this.grpc.startRead();
-    if (this.#endsBeforeReset) setTimeout(() => this.#received(undefined), DOUBT_MS);
+    if (this.#doubtMs > 0) setTimeout(() => this.#received(undefined), this.#doubtMs);
     else setImmediate(() => this.#received(undefined));
   }
 

@@ -9,7 +9,7 @@ import type { AppServer, AppShare } from './app-share.js';
 import { CallWatch } from './calls.js';
 import { FrameError } from './frame.js';
 import type { Frame } from './frame.js';
-import { decodeHello, factsOf, Greeting } from './greeting.js';
+import { decodeHello, factsOf, Greeting, PROTOCOL } from './greeting.js';
 import type { BridgeFacts, FilterFacts } from './greeting.js';
 import { Pair } from './operations.js';
 import type { OperationLimits } from './operations.js';
@@ -142,6 +142,14 @@ export class SessionServer implements StreamEvents, AppServer {
   /** How many session streams are open. */
   get open(): number {
     return this.#members.size;
+  }
+
+  /** What the bridge offers, and the versions of the filters that have come, each with how many streams it has. */
+  get offer(): { protocol: number; services: readonly string[]; filters: Record<string, number> } {
+    const filters: Record<string, number> = {};
+    for (const { filter } of this.#members.values())
+      if (filter !== undefined) filters[filter.version] = (filters[filter.version] ?? 0) + 1;
+    return { protocol: PROTOCOL, services: this.options.services.map(({ name }) => name), filters };
   }
 
   /** Operations at work for filters that are connected. */

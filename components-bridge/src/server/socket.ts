@@ -11,6 +11,11 @@ export class SocketInUseError extends Error {
   override name = 'SocketInUseError';
 }
 
+/** Another process listens on an address already. */
+export class AddressInUseError extends Error {
+  override name = 'AddressInUseError';
+}
+
 /** Who may connect to a socket. */
 export interface SocketAccess {
   /** Group that may connect, besides the owner: mode 0660. Undefined: the owner only, 0600. */

@@ -138,7 +138,7 @@ export class StreamServer {
   }
 
   async #load(): Promise<Grpc> {
-    const { Server, ServerCredentials, ServerInterceptingCall } = await import('@grpc/grpc-js');
+    const { Server, ServerCredentials, ServerInterceptingCall } = await import('./grpc-server.js');
     const { limits, calls: watch, policy, appId } = this.options;
     const server = new Server({
       'grpc.max_receive_message_length': limits.messageBytes + MESSAGE_SLACK,

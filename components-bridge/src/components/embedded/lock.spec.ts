@@ -1,9 +1,11 @@
+import { jest } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 
 import { eventually } from '../../../../test/support/wait.js';
+import { EmbeddedDatabase } from './database.js';
 import { open } from './lock.js';
 import type { EmbeddedLockStore } from './lock.js';
 
@@ -44,6 +46,29 @@ describe('EmbeddedLockStore', () => {
     await store.keepAlive({ key: 'k', owner: 'b', expirySeconds: 1 });
     await store.unlock({ key: 'other', owner: 'b' });
     expect(store.database.commits).toBe(before);
+  });
+
+  it('asks again who the owner is when it writes: another bridge may have been faster', async () => {
+    const other = await openHere();
+    try {
+      for (const change of ['unlock', 'keepAlive'] as const) {
+        const claim = { key: change, expirySeconds: 1_000 };
+        await store.tryLock({ ...claim, owner: 'a' });
+        const { database } = store;
+        const write = jest.spyOn(database, 'write');
+        write.mockImplementationOnce(async (perform) => {
+          await other.unlock({ ...claim, owner: 'a' });
+          await other.tryLock({ ...claim, owner: 'b' });
+          return EmbeddedDatabase.prototype.write.call(database, perform);
+        });
+        expect(await store[change]({ ...claim, owner: 'a' })).toBe('others');
+        write.mockRestore();
+        expect(await store.tryLock({ ...claim, owner: 'c' })).toBeUndefined();
+        expect(await store.unlock({ ...claim, owner: 'b' })).toBe('done');
+      }
+    } finally {
+      await other.close();
+    }
   });
 
   it('gives tokens that grow, also when its folder was lost', async () => {

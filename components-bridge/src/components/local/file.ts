@@ -107,7 +107,9 @@ export class LocalFileStore implements FileStore {
     return probeFolder(this.paths.root);
   }
 
-  async close(): Promise<void> {}
+  close(): Promise<void> {
+    return this.uploads.close();
+  }
 }
 
 class LocalReader implements FileReader {

@@ -31,6 +31,8 @@ export interface PutOptions {
 /** Files that are being written: in a folder of their own beside the others, until they are whole. */
 export class Uploads {
   readonly #folder: string;
+  /** Those that have not ended. */
+  readonly #open = new Set<Upload>();
 
   constructor(private readonly paths: Paths) {
     this.#folder = join(paths.root, UPLOADS);
@@ -51,7 +53,14 @@ export class Uploads {
     const path = join(this.#folder, `${encodeURIComponent(hostname())}.${process.pid}.${PROCESS}.${count++}`);
     const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
     const file = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-    return new Upload(this.paths, name, options, path, file);
+    const upload = new Upload(this.paths, name, options, path, file, () => this.#open.delete(upload));
+    this.#open.add(upload);
+    return upload;
+  }
+
+  /** Leaves nothing behind: waits for those that are ending, and gives up the others, whose commit fails then. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#open].map((upload) => upload.discard()));
   }
 
   /** Finds out before the first byte what can be known by then. */
@@ -74,12 +83,16 @@ export class Uploads {
 }
 
 class Upload implements FileWriter {
+  /** Its end, well or not, once that has begun. */
+  #end: Promise<void> | undefined;
+
   constructor(
     private readonly paths: Paths,
     private readonly name: string,
     private readonly options: PutOptions,
     private readonly path: string,
     private readonly file: FileHandle,
+    private readonly ended: () => void,
   ) {}
 
   async write(data: Uint8Array): Promise<void> {
@@ -91,7 +104,20 @@ class Upload implements FileWriter {
     }
   }
 
-  async commit(): Promise<void> {
+  commit(): Promise<void> {
+    this.#end = this.#commit();
+    return this.#end;
+  }
+
+  /** Also after a commit that failed. */
+  async discard(): Promise<void> {
+    await this.#end?.catch(() => undefined);
+    this.#end = this.#discard();
+    await this.#end;
+    this.ended();
+  }
+
+  async #commit(): Promise<void> {
     try {
       await this.file.chmod(this.options.mode);
       await this.file.sync();
@@ -103,12 +129,13 @@ class Upload implements FileWriter {
         await unlink(this.path);
       } else await rename(this.path, target);
       await syncFolder(folder);
+      this.ended();
     } catch (error) {
       throw failureOf(error, this.name);
     }
   }
 
-  async discard(): Promise<void> {
+  async #discard(): Promise<void> {
     await this.file.close().catch(() => undefined);
     await rm(this.path, { force: true }).catch(() => undefined);
   }

@@ -1,0 +1,39 @@
+import { SAMPLE_CONFIG } from '../samples.js';
+import { DELIVERIES, deliveryGaps, formatGap } from './delivery.js';
+
+const plain = {
+  ...SAMPLE_CONFIG,
+  listen: { host: '127.0.0.1', port: 34904, hosts: [] },
+  limits: { ...SAMPLE_CONFIG.limits, messageBytes: 1024 * 1024 },
+};
+
+it('a standalone Envoy serves everything, and an EnvoyFilter whatever is on loopback', () => {
+  expect(deliveryGaps(SAMPLE_CONFIG, 'static')).toEqual([]);
+  expect(deliveryGaps(plain, 'envoyfilter')).toEqual([]);
+});
+
+it.each(['envoyfilter', 'trafficextension', 'wasmplugin'] as const)(
+  '%s names what it cannot serve',
+  (form) => {
+    const listen = { ...SAMPLE_CONFIG.listen, host: '10.0.0.1' };
+    const tracing = { otlp: 'http://127.0.0.1:4318', sampling: 1 };
+    const gaps = deliveryGaps({ ...SAMPLE_CONFIG, listen, tracing }, form);
+    const missing = gaps.filter((gap) => gap.missing).map(({ door }) => door);
+    expect(missing).toEqual([
+      'every door on /var/lib/layotto/app.sock',
+      'every door on 10.0.0.1',
+      ...(form === 'envoyfilter' ? [] : ['actuator on 0.0.0.0:34999', 'spans of tracing.otlp']),
+    ]);
+  },
+);
+
+it('says what is served otherwise', () => {
+  const lines = deliveryGaps(SAMPLE_CONFIG, 'trafficextension').map(formatGap);
+  expect(lines).toContainEqual(expect.stringMatching(/^Dapr HTTP and JSON over HTTP\/1.1: differs: .*413/));
+  expect(deliveryGaps(plain, 'trafficextension').map(({ door }) => door)).toEqual([
+    'Dapr HTTP',
+    'streams to localhost',
+    'deadlines',
+  ]);
+  expect(DELIVERIES).toHaveLength(4);
+});

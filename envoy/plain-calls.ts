@@ -59,6 +59,7 @@ export function proxyListener(
               request_headers_timeout: '10s',
               // Streams may be silent as long as their ends like.
               stream_idle_timeout: '0s',
+              http_protocol_options: { enable_trailers: true },
               upgrade_configs: [{ upgrade_type: 'websocket' }],
               route_config: {
                 name: NAME,
@@ -171,7 +172,10 @@ function shared(more: EnvoyObject = {}): EnvoyObject {
         ...more,
         common_http_protocol_options: { idle_timeout: '60s' },
         // What the app speaks.
-        use_downstream_protocol_config: { http_protocol_options: {}, http2_protocol_options: {} },
+        use_downstream_protocol_config: {
+          http_protocol_options: { enable_trailers: true },
+          http2_protocol_options: {},
+        },
       },
     },
   };

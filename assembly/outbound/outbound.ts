@@ -21,7 +21,8 @@ import { PlainCall } from './plain-call';
 import { PlainDoor } from './plain-door';
 
 const METHOD = literal(':method');
-const CLUSTER_NAME = literal('cluster_name');
+/** Known as soon as there is a route; `cluster_name` only with a connection behind it. */
+const CLUSTER_NAME = literal('xds\0cluster_name');
 const ROOT_ID = literal('plugin_root_id');
 const OUTBOUND = literal('outbound');
 

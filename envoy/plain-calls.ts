@@ -16,7 +16,15 @@ const DNS_CACHE = {
 };
 
 /** What Envoy repeats by itself: calls that cannot have reached the callee. */
-const NOT_SENT_YET = { retry_on: 'connect-failure,refused-stream,reset-before-request', num_retries: 2 };
+const NOT_SENT_YET = {
+  retry_on: 'connect-failure,refused-stream,reset-before-request',
+  num_retries: 2,
+  // By another address, if there is one.
+  retry_host_predicate: [
+    { name: 'envoy.retry_host_predicates.previous_hosts', typed_config: { '@type': TYPES.previousHosts } },
+  ],
+  host_selection_retry_max_attempts: 5,
+};
 
 /** Of the calls under way so many may be repeats; with few calls, some at least. */
 const RETRY_BUDGET = { budget_percent: { value: 20 }, min_retry_concurrency: 3 };

@@ -1,7 +1,7 @@
 # Targets for people; what they do stands in scripts/ and tools/.
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help install build demo example test test-java verify-istio compat-envoy oci verify-oci conformance fuzz lint format generate bench profile clean
+.PHONY: help install build demo example test test-java verify-istio compat-envoy oci verify-oci verify-helm conformance fuzz lint format generate bench profile clean
 
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
@@ -46,6 +46,9 @@ oci: build ## OCI image layouts of modules and bridge into dist/oci, without Doc
 
 verify-oci: oci ## what `make oci` made, by the code of Istio's agent; needs Go
 	@node scripts/verify-oci.mjs
+
+verify-helm: ## the chart, by Helm's own linter and templates; needs Go
+	@node scripts/verify-helm.mjs
 
 conformance: build ## run the conformance suites, of one backend or of all
 	@node --no-warnings scripts/conformance.mjs "$(BACKEND)"

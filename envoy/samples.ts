@@ -2,9 +2,10 @@ import { z } from 'zod';
 
 import type { CatalogEntry, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { renderBootstrap, toYaml } from './bootstrap.js';
-import type { EnvoyObject } from './names.js';
+import { toDocuments } from './helm-chart.js';
 import { renderEnvoyFilter } from './istio/envoyfilter.js';
 import { renderTrafficExtension, renderWasmPlugin } from './istio/extensions.js';
+import { DEFAULT_RESOURCES, MANIFEST_DEFAULTS, renderDaemonSet, renderSidecar } from './istio/manifests.js';
 
 /** The configuration of the examples in `rendered/`: fixed, so that they change only when the generator does. */
 export const SAMPLE_CONFIG: RuntimeConfig = {
@@ -65,9 +66,6 @@ const SAMPLE_PLUGIN = {
 const IMAGE = { url: 'oci://registry.example/layotto/runtime:0.1.0', sha256: '5f'.repeat(32) };
 
 /** Documents of one YAML file. */
-function documents(resources: readonly EnvoyObject[]): string {
-  return resources.map(toYaml).join('---\n');
-}
 
 /** The examples: contents by file name. */
 export function renderSamples(): Record<string, string> {
@@ -89,7 +87,46 @@ export function renderSamples(): Record<string, string> {
     ...standalone.extensionConfigs,
     'envoyfilter.yaml': envoyFilter(false),
     'envoyfilter-hold.yaml': envoyFilter(true),
-    'trafficextension.yaml': documents(renderTrafficExtension(SAMPLE_CONFIG, inMesh)),
-    'wasmplugin.yaml': documents(renderWasmPlugin(SAMPLE_CONFIG, inMesh)),
+    'trafficextension.yaml': toDocuments(renderTrafficExtension(SAMPLE_CONFIG, inMesh)),
+    'wasmplugin.yaml': toDocuments(renderWasmPlugin(SAMPLE_CONFIG, inMesh)),
+    ...renderManifestSamples(),
+  };
+}
+
+/** What the samples of the bridge's manifests are made of. */
+const SHOP = `app: {id: shop}
+components:
+  - {name: statestore, type: state.redis, metadata: {redisHost: 'redis.shop:6379'}}
+`;
+const BILLING = `app: {id: billing}
+components:
+  - {name: statestore, type: state.redis, metadata: {redisHost: 'redis.billing:6379'}}
+`;
+const BRIDGE = {
+  image: 'registry.example/layotto/bridge:0.1.0',
+  socketGroup: MANIFEST_DEFAULTS.socketGroup,
+  adminPort: MANIFEST_DEFAULTS.adminPort,
+};
+
+/** The bridge in a cluster, and the chart's values that make the same of it. */
+function renderManifestSamples(): Record<string, string> {
+  const apps = { 'billing.yaml': BILLING, 'shop.yaml': SHOP };
+  const image = { repository: 'registry.example/layotto/bridge', tag: '0.1.0' };
+  const sidecar = { app: 'shop', appImage: 'registry.example/shop:1', config: SHOP };
+  return {
+    'bridge-daemonset.yaml': toDocuments(
+      renderDaemonSet({
+        ...BRIDGE,
+        namespace: MANIFEST_DEFAULTS.namespace.daemonset,
+        hostPath: MANIFEST_DEFAULTS.hostPath,
+        resources: DEFAULT_RESOURCES.daemonset,
+        apps,
+      }),
+    ),
+    'bridge-daemonset.values.yaml': toYaml({ form: 'daemonset', image, daemonset: { apps } }),
+    'bridge-sidecar.yaml': toDocuments(
+      renderSidecar({ ...BRIDGE, ...sidecar, namespace: 'shop', resources: DEFAULT_RESOURCES.sidecar }),
+    ),
+    'bridge-sidecar.values.yaml': toYaml({ form: 'sidecar', image, sidecar }),
   };
 }

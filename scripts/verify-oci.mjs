@@ -3,29 +3,6 @@
  * are made with, and the module cache of Istio's agent (test/oci, a Go module of its own). Ends with one line,
  * `N passed, N failed`.
  */
-import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { goTest } from './lib/go-test.mjs';
 
-import { root } from './lib/tree.mjs';
-
-const { status, stdout, error } = spawnSync('go', ['test', '-json', '-count=1', './...'], {
-  cwd: join(root, 'test/oci'),
-  env: { ...process.env, GOFLAGS: '-mod=mod' },
-  encoding: 'utf8',
-  maxBuffer: 1 << 26,
-  stdio: ['ignore', 'pipe', 'inherit'],
-});
-if (error !== undefined) console.error(`go cannot be run: ${error.message}`);
-let passed = 0;
-let failed = 0;
-for (const line of (stdout ?? '').split('\n').filter((text) => text.startsWith('{'))) {
-  const { Action, Test, Output } = JSON.parse(line);
-  // Tests with parts count by their parts.
-  if (Test?.includes('/') && Action === 'pass') passed++;
-  if (Test?.includes('/') && Action === 'fail') failed++;
-  if (Action === 'output' && /^\s+\S+\.go:\d+: /.test(Output)) console.log(`${Test}: ${Output.trim()}`);
-  if (Action === 'build-output') process.stdout.write(Output);
-}
-if (failed === 0 && (status !== 0 || passed === 0)) failed = 1;
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed > 0 ? 1 : 0);
+goTest('test/oci');

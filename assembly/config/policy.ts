@@ -32,6 +32,8 @@ const MOST_AT_ONCE: i64 = 1_000_000;
 
 /** Whom and what one rule is about. A list that is empty does not matter. */
 export class PolicyRule {
+  /** Its place in the policy, from 0. */
+  index: i32 = 0;
   name: View = 0;
   deny: bool = false;
   /** App ids and SPIFFE ids; what ends in `*` stands for everything that begins like it, here and below. */
@@ -99,7 +101,11 @@ export function readPolicy(fields: FieldReader): Policy | null {
 
 function readRules(fields: FieldReader, rules: Array<PolicyRule>): void {
   if (!fields.list('policy.rules')) return;
-  while (fields.json.nextItem()) rules.push(readRule(fields));
+  while (fields.json.nextItem()) {
+    const rule = readRule(fields);
+    rule.index = rules.length;
+    rules.push(rule);
+  }
 }
 
 function readRule(fields: FieldReader): PolicyRule {

@@ -48,21 +48,37 @@ enum Match {
  * Asks the rules. Where something is not known yet, a rule that denies does so only if it does whatever that is, and a
  * rule that allows does so if it could.
  *
+ * @param rules those that `relevantRules` found
+ * @param denies what no rule is about is denied
  * @param strict nobody asks again: it is the other way round
  * @returns ALLOWED, BY_DEFAULT or the index of the rule that denies
  */
-export function decide(policy: Policy, caller: Caller, subject: Subject, strict: bool): i32 {
-  const probe = isProbe(subject.primitive, subject.operation);
+export function decide(rules: Array<PolicyRule>, denies: bool, subject: Subject, strict: bool): i32 {
+  for (let i = 0; i < rules.length; i++) {
+    const rule = rules[i];
+    const match = matches(rule, subject);
+    if (match == Match.Yes || (match == Match.Maybe && rule.deny == strict)) {
+      return rule.deny ? rule.index : ALLOWED;
+    }
+  }
+  return denies && !isProbe(subject.primitive, subject.operation) ? BY_DEFAULT : ALLOWED;
+}
+
+/** The rules that can matter to a caller's calls of an operation, in their order. */
+export function relevantRules(
+  policy: Policy,
+  caller: Caller,
+  primitive: View,
+  operation: View,
+): Array<PolicyRule> {
+  const probe = isProbe(primitive, operation);
+  const found: Array<PolicyRule> = [];
   for (let i = 0; i < policy.rules.length; i++) {
     const rule = policy.rules[i];
     if (probe && rule.primitives.length == 0) continue;
-    if (!isAbout(rule, subject.primitive, subject.operation) || !isFor(rule, caller)) continue;
-    const match = matches(rule, subject);
-    if (match == Match.Yes || (match == Match.Maybe && rule.deny == strict)) {
-      return rule.deny ? i : ALLOWED;
-    }
+    if (isAbout(rule, primitive, operation) && isFor(rule, caller)) found.push(rule);
   }
-  return policy.denies && !probe ? BY_DEFAULT : ALLOWED;
+  return found;
 }
 
 /** Whether a limit counts a call, of which everything is known that will be. */

@@ -20,7 +20,7 @@ import { literal, View, viewLen, viewOf } from '../wire/view';
 import { checkAccess } from './access';
 import { identify, ownIdentity } from './identity';
 import { RateLimits } from './rate-limits';
-import { ALLOWED, Caller, decide, Subject } from './rules';
+import { ALLOWED, Caller, decide, relevantRules, Subject } from './rules';
 
 /** Tells the bridge who opens a stream. */
 const CALLER = literal('x-layotto-caller');
@@ -40,6 +40,8 @@ export class PolicyStage extends Gate {
   private readonly limits: RateLimits | null;
   private readonly limited: Denials | null;
   private readonly asksWho: bool;
+  /** By a route's index: the rules that can matter to it. */
+  private readonly plans: Map<i32, Array<PolicyRule>> = new Map<i32, Array<PolicyRule>>();
   /** Which rule denied when the rules were asked last. */
   private rule: i32 = ALLOWED;
 
@@ -186,8 +188,17 @@ export class PolicyStage extends Gate {
     const caller = this.caller;
     caller.app = exchange.remote ? 0 : this.configuration.appId;
     caller.spiffe = exchange.remote ? exchange.caller : this.ownId;
-    this.rule = decide(policy, caller, this.subject, strict);
+    this.rule = decide(this.rulesFor(policy, exchange), policy.denies, this.subject, strict);
     return this.rule == ALLOWED;
+  }
+
+  /** Those for the app beside this Envoy are found once for each route. */
+  private rulesFor(policy: Policy, exchange: Exchange): Array<PolicyRule> {
+    const route = exchange.route!;
+    if (!exchange.remote && this.plans.has(route.index)) return this.plans.get(route.index);
+    const rules = relevantRules(policy, this.caller, route.primitiveName, route.operationName);
+    if (!exchange.remote) this.plans.set(route.index, rules);
+    return rules;
   }
 
   private refuse(door: Door, exchange: Exchange, component: View): void {

@@ -27,7 +27,7 @@ export const BRIDGE_OPTIONS: readonly Option[] = [
   { name: 'node', help: 'one bridge for every app of a node, each with its own sockets and limits' },
   { name: 'apps', value: 'DIR', help: 'with --node: a file NAME.yaml or a folder NAME for each app' },
   { name: 'socket-dir', value: 'DIR', help: 'with --node: an app is served on NAME/session.sock there' },
-  { name: 'admin', value: 'HOST:PORT', help: 'with --node: metrics and health there as well' },
+  { name: 'admin', value: 'HOST:PORT', help: 'metrics and health there as well, without a token' },
   { name: 'app-operations', value: 'N', help: 'with --node: operations an app may have in hand (1024)' },
   { name: 'app-bytes', value: 'SIZE', help: 'with --node: bytes an app may have in hand (64MiB)' },
   { name: 'app-sessions', value: 'N', help: 'with --node: sessions an app may have open (64)' },

@@ -4,6 +4,7 @@ import { BUNDLE_OPTIONS, debugBundle } from './debug-bundle.js';
 import { CONFIG_OPTIONS } from './config-options.js';
 import { BOOTSTRAP_OPTIONS, bootstrap } from './envoy.js';
 import { UsageError, UserError } from './errors.js';
+import { MANIFESTS_OPTIONS, manifests } from './manifests.js';
 import {
   MODULE_LIST_OPTIONS,
   MODULE_PUSH_OPTIONS,
@@ -77,6 +78,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'print the same as a WasmPlugin and what it needs beside it',
     options: [...CONFIG_OPTIONS, ...MESH_OPTIONS],
     run: wasmplugin,
+  },
+  'envoy manifests': {
+    usage: 'envoy manifests --form FORM [options]',
+    summary: 'print what runs the bridge in a cluster',
+    options: MANIFESTS_OPTIONS,
+    run: manifests,
   },
   status: {
     usage: 'status [options]',

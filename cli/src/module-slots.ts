@@ -61,7 +61,10 @@ export class ModuleSlots {
   #timer: NodeJS.Timeout | undefined;
   /** When a slot's module trapped, newest last. */
   readonly #trapped = new Map<string, number[]>();
-  #counted = new Map<string, number>();
+  /** Envoy's counters when they were looked at last; they begin anew with each module. */
+  #counted: ReadonlyMap<string, number> = new Map();
+  /** How often each slot's modules trapped since Envoy started. */
+  readonly #traps = new Map<string, number>();
 
   constructor(private readonly parts: SlotParts) {}
 
@@ -88,7 +91,7 @@ export class ModuleSlots {
       return {
         slot,
         history: this.parts.store.history(slot),
-        traps: this.#counted.get(slot) ?? 0,
+        traps: this.#traps.get(slot) ?? 0,
         ...(note === undefined ? {} : { note }),
       };
     });
@@ -216,12 +219,16 @@ export class ModuleSlots {
 
   async #look(): Promise<void> {
     const counts = await this.parts.traps();
+    const before = this.#counted;
+    this.#counted = counts;
     const now = Date.now();
     for (const [slot, count] of counts) {
-      const more = count - (this.#counted.get(slot) ?? 0);
-      if (more <= 0) continue;
-      this.#counted.set(slot, count);
-      this.parts.say(`${slot}: its module trapped and was started again (${count} times since the start)`);
+      const known = before.get(slot) ?? 0;
+      const more = count < known ? count : count - known;
+      if (more === 0) continue;
+      const traps = (this.#traps.get(slot) ?? 0) + more;
+      this.#traps.set(slot, traps);
+      this.parts.say(`${slot}: its module trapped and was started again (${traps} times since the start)`);
       const times = [
         ...(this.#trapped.get(slot) ?? []),
         ...Array.from({ length: Math.min(more, 1000) }, () => now),
@@ -229,7 +236,6 @@ export class ModuleSlots {
       this.#trapped.set(slot, times.slice(-1000));
       await this.#judge(slot, now);
     }
-    this.#counted = new Map([...this.#counted, ...counts]);
   }
 
   async #judge(slot: string, now: number): Promise<void> {

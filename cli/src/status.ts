@@ -1,9 +1,13 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { FILTERS } from '../../envoy/names.js';
+import { CONTROL_SOCKET } from './control-server.js';
 import { findInstallation } from './installation.js';
 import type { Values } from './options.js';
 import { Running, RUNNING_OPTIONS } from './running.js';
 import type { ProcessFacts } from './running.js';
+import { askSocket } from './socket-http.js';
 import { aligned } from './table.js';
 
 /** What `layotto status` understands. */
@@ -48,6 +52,8 @@ export interface Status {
   /** Threads of Envoy with both links to the bridge, of how many. */
   sessions: { ready: number; threads: number };
   inFlight: { operations: number; bytes: number };
+  /** How often a module trapped and was started again, of all slots and threads, since Envoy started. */
+  traps: number;
   components: Health['components'];
   traffic: Traffic[];
 }
@@ -67,7 +73,7 @@ export async function status(values: Values): Promise<number> {
 export async function statusOf(running: Running): Promise<Status> {
   const before = await counters(running);
   await sleep(RATE_MS);
-  const [after, healthText, info, filters, links] = await Promise.all([
+  const [after, healthText, info, filters, links, slots] = await Promise.all([
     counters(running),
     running.bridge('/health'),
     running.envoy('/server_info'),
@@ -75,6 +81,7 @@ export async function statusOf(running: Running): Promise<Status> {
     running.envoy(
       '/stats?format=json&filter=wasmcustom%5C.layotto_(session_links%3B|operations_in_flight|bytes_held)',
     ),
+    askSocket(join(running.dataDir, CONTROL_SOCKET), '/modules'),
   ]);
   const health = healthText === undefined ? undefined : (JSON.parse(healthText) as Health);
   const plugin = pluginOf(filters);
@@ -105,6 +112,7 @@ export async function statusOf(running: Running): Promise<Status> {
       threads,
     },
     inFlight: { operations: gauge('operations_in_flight'), bytes: gauge('bytes_held') },
+    traps: slots?.status === 200 ? sumOfTraps(slots.body) : 0,
     components: health?.components ?? [],
     traffic: trafficOf(before, after),
   };
@@ -149,11 +157,18 @@ function trafficOf(before: ReadonlyMap<string, number>, after: ReadonlyMap<strin
   return [...rows.values()].sort((a, b) => b.calls - a.calls);
 }
 
+function sumOfTraps(slots: string): number {
+  return (JSON.parse(slots) as { traps: number }[]).reduce((sum, { traps }) => sum + traps, 0);
+}
+
 /** The plugin configuration that Envoy has in use. */
 function pluginOf(dump: string | undefined): { version?: string; configVersion?: string } | undefined {
   if (dump === undefined) return undefined;
   let found: { version?: string; configVersion?: string } | undefined;
-  JSON.parse(dump, (key, value: unknown) => {
+  const { configs = [] } = JSON.parse(dump) as { configs?: { ecds_filter?: { name?: string } }[] };
+  // The modules of other slots may be configured alike.
+  const own = configs.filter(({ ecds_filter }) => ecds_filter?.name === FILTERS.runtime);
+  JSON.parse(JSON.stringify(own), (key, value: unknown) => {
     if (
       key === 'value' &&
       typeof value === 'string' &&
@@ -186,6 +201,9 @@ function table(found: Status): string {
     ],
     ['sessions', `${sessions.ready} of ${sessions.threads} threads are connected to the bridge`],
     ['in flight', `${inFlight.operations} operations, ${inFlight.bytes} bytes`],
+    ...(found.traps === 0
+      ? []
+      : [['traps', `${found.traps} since Envoy started; see layotto module list`] as [string, string]]),
   ];
   const lines = [aligned(rows)];
   lines.push(

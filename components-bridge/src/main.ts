@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 
 import { catalog } from './catalog.js';
 import { asListenAddress } from './config/limits.js';
-import type { RuntimeConfig } from './config/types.js';
+import type { ListenAddress, RuntimeConfig } from './config/types.js';
 import { watchConfig } from './config/watch.js';
 import { giveBackStartUp } from './memory.js';
 import type { Applied, ApplyOptions } from './primitives/registry.js';
@@ -32,6 +32,7 @@ Serves sessions for the filter on a Unix socket. RESOLVED is a file with the res
   --socket-gid N          group that may connect to the sockets as well (mode 0660); default: the owner only (0600)
   --listen [HOST:]PORT    serve Layotto's and Dapr's gRPC doors there too, without Envoy; a port alone is on 127.0.0.1
   --takeover              take the place of a bridge that answers on the socket; it finishes what it has in hand
+  --admin HOST:PORT       metrics and health there as well, without a token
   --log-level LEVEL       trace, debug, info (default), warn, error
   --help                  this text
 
@@ -43,7 +44,6 @@ One bridge for every app of a node:
   --resources-path DIR    Dapr component files for all apps; their scopes say for which
   --socket-dir DIR        an app's sockets are NAME/session.sock and NAME/streams.sock there; default: sockets in the
                           data folder. Whoever reaches a socket is that app, whatever it says it is.
-  --admin HOST:PORT       metrics and health there as well
   --app-operations N      operations that an app may have in hand (1024)
   --app-bytes SIZE        bytes that an app may have in hand (64MiB)
   --app-sessions N        sessions that an app's filters may have open (64)
@@ -82,7 +82,7 @@ const OPTIONS = {
 } as const;
 
 /** Options that only a bridge for several apps has. */
-const NODE_OPTIONS = ['apps', 'socket-dir', 'admin', 'app-operations', 'app-bytes', 'app-sessions'] as const;
+const NODE_OPTIONS = ['apps', 'socket-dir', 'app-operations', 'app-bytes', 'app-sessions'] as const;
 
 /** What is told to a parent process that started this one with an IPC channel. */
 type Report =
@@ -166,6 +166,13 @@ function gidOf(text: string | undefined): number | undefined {
   return Number(text);
 }
 
+function adminOf(text: string | undefined): ListenAddress | undefined {
+  if (text === undefined) return undefined;
+  const address = asListenAddress(text);
+  if (address !== undefined) return address;
+  throw new UsageError(`--admin: expected a port or an address such as 0.0.0.0:34998, found ${text}`);
+}
+
 /** Where doors are served, and the token that callers must present. */
 function listenOf(text: string | undefined): BridgeOptions['listen'] {
   if (text === undefined) return undefined;
@@ -207,12 +214,13 @@ async function main(): Promise<void> {
   }
   const log = createLog(levelOf(values['log-level']), secrets, pino.destination({ fd: 2, sync: true }));
   const gid = gidOf(values['socket-gid']);
+  const admin = adminOf(values.admin);
   if (values.node === true) {
     const { nodeProblems, runNode } = await import('./node/program.js');
     if (positionals.length > 0) throw new UsageError(`unexpected argument ${positionals[0]} with --node`);
     const problems = nodeProblems(values, Object.keys(values));
     if (problems.length > 0) throw new UsageError(problems.join('\n'));
-    await runNode(values, { version: await version(), gid, log, secrets });
+    await runNode(values, { version: await version(), gid, admin, log, secrets });
     return;
   }
   const forNodes = NODE_OPTIONS.find((name) => values[name] !== undefined);
@@ -235,6 +243,7 @@ async function main(): Promise<void> {
     version: await version(),
     socketPath: values.socket === undefined ? undefined : resolve(values.socket),
     gid,
+    admin,
     listen,
     namespace: process.env['NAMESPACE'],
     log,

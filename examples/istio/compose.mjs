@@ -18,14 +18,14 @@ export function compose(resource, { folder, port, actuatorPort, sockets }) {
     resource.spec.configPatches.filter(({ applyTo }) => applyTo === kind).map(({ patch }) => patch.value);
   mkdirSync(folder, { recursive: true });
   const ports = { layotto_runtime: port, layotto_actuator: actuatorPort };
-  const here = (value, name) => {
-    if (Array.isArray(value)) return value.map((item) => here(item, name));
+  const here = (value) => {
+    if (Array.isArray(value)) return value.map((item) => here(item));
     if (typeof value !== 'object' || value === null) return value;
     const inner = { ...value };
     for (const [key, one] of Object.entries(value)) {
       if (key === 'ads') delete inner.ads;
       else if (key === 'pipe') inner.pipe = { path: one.path.replace('/var/run/layotto', sockets) };
-      else inner[key] = here(one, name);
+      else inner[key] = here(one);
     }
     if ('ads' in value)
       inner.path_config_source = {
@@ -49,7 +49,7 @@ export function compose(resource, { folder, port, actuatorPort, sockets }) {
 /** Hands Envoy the extension config of an EnvoyFilter, with the module that the agent would have fetched. */
 export function push(resource, folder, module) {
   const { value } = resource.spec.configPatches.find(({ applyTo }) => applyTo === 'EXTENSION_CONFIG').patch;
-  const config = structuredClone(value);
+  const config = JSON.parse(JSON.stringify(value));
   config.typed_config.config.vm_config.code = { local: { filename: module } };
   const type = 'type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig';
   const file = join(folder, 'extension.json');

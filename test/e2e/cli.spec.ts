@@ -20,15 +20,21 @@ async function layotto(...args: string[]): Promise<{ code: number; log: string }
   return { code: await child.exited, log: child.log };
 }
 
-it.each(['run', 'check', 'bridge', 'envoy bootstrap', 'envoy envoyfilter', 'version'])(
-  '%s has --help',
-  async (command) => {
-    const { code, log } = await layotto(...command.split(' '), '--help');
-    expect(code).toBe(0);
-    expect(log).toContain(`Usage: layotto ${command}`);
-    expect(log).toContain('--help');
-  },
-);
+it.each([
+  'run',
+  'check',
+  'bridge',
+  'envoy bootstrap',
+  'envoy envoyfilter',
+  'envoy trafficextension',
+  'envoy wasmplugin',
+  'version',
+])('%s has --help', async (command) => {
+  const { code, log } = await layotto(...command.split(' '), '--help');
+  expect(code).toBe(0);
+  expect(log).toContain(`Usage: layotto ${command}`);
+  expect(log).toContain('--help');
+});
 
 it.each([[['--help']], [[]], [['envoy']]])('%j lists the commands', async (args) => {
   const { code, log } = await layotto(...args);
@@ -44,6 +50,14 @@ it.each([
   [['run', '--'], 'a command must follow --'],
   [['run', '--port', 'high'], "--port needs a whole number, not 'high'"],
   [['run', '--metrics-port', '70000'], "--metrics-port needs a port, or 0 for none, not '70000'"],
+  [
+    ['check', '--delivery', 'x'],
+    "--delivery needs one of static, envoyfilter, trafficextension, wasmplugin, not 'x'",
+  ],
+  [
+    ['envoy', 'wasmplugin', '--module-url', 'oci://a/b:1'],
+    "an oci:// address needs --module-sha256, the digest of the image's manifest",
+  ],
   [['envoy', 'envoyfilter', '--selector', 'x'], "--selector needs a label as key=value, not 'x'"],
 ])('%j is refused in one line', async (args, message) => {
   const { code, log } = await layotto(...args);

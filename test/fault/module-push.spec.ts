@@ -6,6 +6,8 @@ import { jest } from '@jest/globals';
 
 import { moduleList, modulePush, moduleRemove, moduleRollback } from '../../cli/src/module-commands.js';
 import type { SlotView } from '../../cli/src/module-slots.js';
+import { Running } from '../../cli/src/running.js';
+import { statusOf } from '../../cli/src/status.js';
 import { askSocket } from '../../cli/src/socket-http.js';
 import type { Child } from '../support/child.js';
 import { LAYOTTO } from '../support/doors.js';
@@ -232,6 +234,8 @@ describe('a module in a spare slot', () => {
     );
     const [, slot] = await slots();
     expect(slot?.traps).toBeGreaterThanOrEqual(2);
+    const { traps } = await statusOf(Running.find({ 'data-dir': lab.dataDir }));
+    expect(traps).toBeGreaterThanOrEqual(2);
     expect(slot?.note).toMatch(/was rolled back: it trapped \d+ times within 60 s/);
     expect(run.log).toMatch(/slot-1: its module trapped and was started again/);
     expect((await http('/v1.0/healthz', { headers: { 'x-test-trap': '1' } })).status).toBe(204);

@@ -76,8 +76,8 @@ export class FakeBridge {
   }
 
   /** Answers Hello on every session that has not had one. */
-  greet(): void {
-    for (const stream of this.open) {
+  greet(streams: readonly OpenedGrpcStream[] = this.open): void {
+    for (const stream of streams) {
       const session = this.track(stream);
       if (session.greeted) continue;
       session.greeted = true;

@@ -1,5 +1,7 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+
 import { GetStateResponseSchema } from '../../components-bridge/src/gen/layotto/bridge/v1/state_pb.js';
-import { Kind } from '../support/frames.js';
+import { HelloSchema, Kind } from '../support/frames.js';
 import { configuration, Filter } from './harness.js';
 
 /** A value over 64 KiB: it goes on the large session. */
@@ -97,7 +99,8 @@ describe('a bridge that says GOAWAY once', () => {
     goaway(filter);
     dialled(filter, 4);
     const next = bridge.open[2] as NonNullable<typeof small>;
-    bridge.send(next, { kind: Kind.HELLO });
+    const payload = toBinary(HelloSchema, create(HelloSchema, { protocol: 1 }));
+    bridge.send(next, { kind: Kind.HELLO, payload });
     goaway(filter, [next]);
     expect(tokens(filter)).not.toContain(next.token);
     filter.getState('a');

@@ -52,6 +52,17 @@ describe('sessions', () => {
     ]);
   });
 
+  test('clusters whose names are no authority are asked under another', async () => {
+    const [session, large] = ['outbound|1||session.internal', 'outbound|1||session-large.internal'];
+    const filter = await Filter.configured({ clusters: { session, large } });
+    filter.host.tick(filter.root);
+    // GrpcService{envoy_grpc{cluster_name, authority}}; every length is below 128.
+    const field = (tag: string, text: string): string => tag + String.fromCharCode(text.length) + text;
+    expect(filter.host.grpcStreams.map(({ target }) => target)).toEqual(
+      [session, large].map((name) => field('\n', field('\n', name) + field('\x12', 'layotto'))),
+    );
+  });
+
   test('each side is greeted first, and the pair is recognisable', async () => {
     const { bridge } = await Filter.connected();
     const [small, large] = bridge.open;

@@ -27,6 +27,8 @@ describe('loadConfig', () => {
         deadlineMs: 15000,
       },
       envoy: { concurrency: 2, metricsPort: 34903 },
+      modules: { slots: 2 },
+      outbound: [],
       lifecycle: { apply: true },
       components: [
         {

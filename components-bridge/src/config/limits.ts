@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 
+import { isDnsLabel } from './kubernetes.js';
 import type { CalleeAddress, ListenAddress } from './types.js';
 
 /** Bytes of a Unix socket path that Linux takes: 108 with the closing zero. macOS takes 103. */
@@ -129,8 +130,7 @@ export function asAppIds(value: unknown): string[] | undefined {
 
 /** A namespace, as Kubernetes names them; undefined if it is none. */
 export function asNamespace(value: unknown): string | undefined {
-  if (typeof value !== 'string' || value.length > 63) return undefined;
-  return /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(value) ? value : undefined;
+  return typeof value === 'string' && isDnsLabel(value) ? value : undefined;
 }
 
 /** What a component name must be: it is a segment of Dapr's URLs. Undefined if the name is fine. */

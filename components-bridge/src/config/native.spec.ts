@@ -23,6 +23,8 @@ listen: {host: localhost, port: 35000, unixSocket: ./app.sock, actuator: '[::1]:
 dataDir: ../data
 limits: {message: 1MiB, operations: 10, streams: 20, bytes: 8 MiB, cache: 2MiB, deadline: 500ms}
 envoy: {concurrency: 1, metricsPort: 0}
+modules: {slots: 3, rollbackOnTrap: 5 in 2m}
+outbound: [{name: orders, listen: 2046, to: 'orders.example:80'}]
 tracing: {otlp: "http://localhost:4318/", sampling: 0.1}
 components:
   - name: statestore
@@ -52,6 +54,14 @@ components:
         deadlineMs: 500,
       },
       envoy: { concurrency: 1, metricsPort: 0 },
+      modules: { slots: 3, rollbackOnTrap: { traps: 5, withinMs: 120_000 } },
+      outbound: [
+        {
+          name: 'orders',
+          listen: { host: '127.0.0.1', port: 2046 },
+          to: { host: 'orders.example', port: 80 },
+        },
+      ],
       lifecycle: { apply: true },
       tracing: { otlp: 'http://localhost:4318', sampling: 0.1 },
       components: [
@@ -62,7 +72,7 @@ components:
           primitive: 'state',
           form: 'native',
           metadata: { redisHost: 'localhost:6379', redisPassword: '0123', redisDB: '03', enableTLS: 'true' },
-          origin: { file: 'conf/layotto.yaml', line: 9 },
+          origin: { file: 'conf/layotto.yaml', line: 11 },
         },
       ],
     });
@@ -99,6 +109,17 @@ components:
   it('takes an empty list of components at its word', async () => {
     await folder.write({ [file]: 'components: []\n' });
     expect((await folder.config({ file })).components).toEqual([]);
+  });
+
+  it('takes names for a mesh, and refuses what Kubernetes would', async () => {
+    await folder.write({ [file]: 'mesh: {name: rt, namespace: shop, selector: {tier: "no"}}\n' });
+    const { mesh } = await folder.config({ file });
+    expect(mesh).toEqual({ name: 'rt', namespace: 'shop', selector: { tier: 'no' } });
+    expect(await problemsOf('mesh: {name: Rt, namespace: a.b, selector: {}}\n')).toEqual([
+      expect.stringContaining('mesh.name: expected a Kubernetes name'),
+      expect.stringContaining('mesh.namespace: expected a Kubernetes namespace'),
+      expect.stringContaining('mesh.selector: expected labels of the pods'),
+    ]);
   });
 
   it('reads any setting from the environment', async () => {

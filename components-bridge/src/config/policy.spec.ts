@@ -42,6 +42,7 @@ policy:
     expect(policy).toEqual({
       default: 'deny',
       trustDomain: 'prod.example',
+      limits: [],
       rules: [
         {
           ...none,

@@ -77,25 +77,25 @@ class PolicyReader {
   policy(value: unknown, path: Path): PolicyConfig | undefined {
     if (!this.#isMap(value, path, KEYS)) return undefined;
     const names = new Set<string>();
-    const rules = this.#list([...path, 'rules'], MOST_RULES).flatMap(
+    const rules = this.#list([...path, 'rules'], 'rules', MOST_RULES).flatMap(
       (item, index) => this.#rule(item, [...path, 'rules', index], names) ?? [],
     );
     const base = this.#default(value['default'], [...path, 'default'], rules);
     const limitNames = new Set<string>();
-    const limits = this.#list([...path, 'limits'], MOST_LIMITS).flatMap(
+    const limits = this.#list([...path, 'limits'], 'limits', MOST_LIMITS).flatMap(
       (item, index) => this.#limit(item, [...path, 'limits', index], limitNames) ?? [],
     );
     return { default: base, trustDomain: this.#trustDomain([...path, 'trustDomain']), rules, limits };
   }
 
-  #list(path: Path, most: number): unknown[] {
+  #list(path: Path, what: string, most: number): unknown[] {
     const list = valueAt(this.document.value, path) ?? [];
     if (!Array.isArray(list)) {
-      this.#problem(path, `expected a list, found ${describe(list)}`);
+      this.#problem(path, `expected a list of ${what}, found ${describe(list)}`);
       return [];
     }
     if (list.length <= most) return list;
-    this.#problem(path, `expected at most ${most}, found ${list.length}`);
+    this.#problem(path, `expected at most ${most} ${what}, found ${list.length}`);
     return [];
   }
 

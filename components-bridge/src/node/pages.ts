@@ -1,3 +1,4 @@
+import { okPage } from '../server/admin.js';
 import type { AdminPage } from '../server/admin.js';
 import { BridgeMetrics } from '../server/metrics.js';
 import { Exposition } from '../telemetry/exposition.js';
@@ -21,8 +22,8 @@ export class NodePages {
       ['/metrics', () => this.#metricsPage()],
       ['/health', () => this.#healthPage()],
       // An app that is not served is that app's matter: it makes neither of these fail.
-      ['/livez', () => text(200, 'ok')],
-      ['/readyz', () => (this.ready ? text(200, 'ok') : text(503, 'starting'))],
+      ['/livez', () => okPage()],
+      ['/readyz', () => (this.ready ? okPage() : STARTING)],
     ]);
   }
 
@@ -63,6 +64,4 @@ export class NodePages {
   }
 }
 
-function text(status: number, body: string): AdminPage {
-  return { contentType: 'text/plain', body: `${body}\n`, status };
-}
+const STARTING: AdminPage = { contentType: 'text/plain', body: 'starting\n', status: 503 };

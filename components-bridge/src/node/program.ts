@@ -2,15 +2,18 @@ import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 
 import { catalog } from '../catalog.js';
-import { asListenAddress } from '../config/limits.js';
 import type { ListenAddress } from '../config/types.js';
 import { parseBytes } from '../config/units.js';
+import { giveBackStartUp } from '../memory.js';
 import type { ShareLimits } from '../server/app-share.js';
 import type { Secrets } from '../telemetry/secrets.js';
 import { NodeBridge } from './node-bridge.js';
 
 /** How long calls in hand may take after SIGTERM. */
 const GRACE_MS = 4_000;
+
+/** How long components are waited for before what starting took is given back. */
+const START_UP_MS = 2_000;
 
 /** What the command line says, texts as they were given. */
 export interface NodeValues {
@@ -19,7 +22,6 @@ export interface NodeValues {
   'resources-path'?: string | undefined;
   'data-dir'?: string | undefined;
   'socket-dir'?: string | undefined;
-  admin?: string | undefined;
   'app-operations'?: string | undefined;
   'app-bytes'?: string | undefined;
   'app-sessions'?: string | undefined;
@@ -29,6 +31,8 @@ export interface NodeValues {
 export interface NodeProgram {
   version: string;
   gid: number | undefined;
+  /** Where metrics and health are served, besides the socket in the data folder. */
+  admin: ListenAddress | undefined;
   log: Logger;
   secrets: Secrets;
 }
@@ -50,8 +54,6 @@ export function nodeProblems(values: NodeValues, given: readonly string[]): stri
     );
   if (values.apps === undefined && values.config === undefined)
     problems.push('--node needs --apps DIR, or --config FILE with a list of apps');
-  if (values.admin !== undefined && adminAt(values.admin) === undefined)
-    problems.push(`--admin: expected a port or an address such as 0.0.0.0:34998, found ${values.admin}`);
   const limits = limitsOf(values);
   if (Number.isNaN(limits.operations))
     problems.push(`--app-operations: expected a whole number from 1, found ${values['app-operations']}`);
@@ -65,7 +67,7 @@ export function nodeProblems(values: NodeValues, given: readonly string[]): stri
 /** Runs one bridge for all apps of a node, until a signal ends it. The values must have no problems. */
 export async function runNode(
   values: NodeValues,
-  { version, gid, log, secrets }: NodeProgram,
+  { version, gid, admin, log, secrets }: NodeProgram,
 ): Promise<void> {
   const dataDir = resolve(values['data-dir'] ?? '.layotto');
   const socketDir = resolve(values['socket-dir'] ?? `${dataDir}/sockets`);
@@ -78,7 +80,7 @@ export async function runNode(
     socketDir,
     gid,
     limits: limitsOf(values),
-    admin: values.admin === undefined ? undefined : adminAt(values.admin),
+    admin,
     takeover: values.takeover === true,
     env: process.env,
     log,
@@ -103,10 +105,7 @@ export async function runNode(
   process.on('SIGHUP', () => void node.sync());
   await node.start();
   log.info({ sockets: socketDir, ...sources }, 'serving the apps of this node');
-}
-
-function adminAt(text: string): ListenAddress | undefined {
-  return asListenAddress(text);
+  setTimeout(giveBackStartUp, START_UP_MS).unref();
 }
 
 function limitsOf(values: NodeValues): ShareLimits {

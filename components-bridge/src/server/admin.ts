@@ -103,6 +103,11 @@ export class AdminServer {
   }
 }
 
+/** Answers probes. */
+export function okPage(): AdminPage {
+  return { contentType: 'text/plain', body: 'ok\n' };
+}
+
 function end(response: ServerResponse, status: number, { contentType, body }: AdminPage): void {
   response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) });
   response.end(body);

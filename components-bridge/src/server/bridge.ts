@@ -30,7 +30,7 @@ import { Exposition } from '../telemetry/exposition.js';
 import type { Labels } from '../telemetry/exposition.js';
 import { SpanExporter } from '../telemetry/otlp.js';
 import type { Secrets } from '../telemetry/secrets.js';
-import { AdminServer } from './admin.js';
+import { AdminServer, okPage } from './admin.js';
 import type { AdminPage } from './admin.js';
 import type { AppShare } from './app-share.js';
 import { CallWatch } from './calls.js';
@@ -70,6 +70,8 @@ export interface BridgeOptions {
   socketPath?: string | undefined;
   /** Group that may connect to the sockets, besides the owner. */
   gid?: number | undefined;
+  /** Where metrics and health are served, besides the socket in the data folder. */
+  admin?: ListenAddress | undefined;
   /** Where the doors are served without a filter; absent: nowhere. */
   listen?: (ListenAddress & { apiTokens: readonly string[] }) | undefined;
   /** The environment's NAMESPACE, for stores whose keys begin with it. */
@@ -96,7 +98,7 @@ export class Bridge {
   readonly #registry: ComponentRegistry;
   readonly #sessions: SessionServer;
   readonly #streams: StreamServer;
-  readonly #admin: AdminServer | undefined;
+  readonly #admins: readonly AdminServer[];
   readonly #services: readonly Service[];
   readonly #calls: CallWatch;
   /** If it serves doors itself. */
@@ -214,16 +216,15 @@ export class Bridge {
       calls,
       share,
     });
-    if (share !== undefined) return;
-    this.#admin = new AdminServer({
-      at: { socketPath: join(config.dataDir, ADMIN_SOCKET) },
-      gid,
-      log,
-      pages: new Map([
-        ['/metrics', () => this.#metricsPage()],
-        ['/health', () => this.#healthPage()],
-      ]),
-    });
+    const pages = new Map([
+      ['/metrics', () => this.#metricsPage()],
+      ['/health', () => this.#healthPage()],
+      // Whoever can ask finds it alive; that a component is away is told by Envoy, see the actuator.
+      ['/livez', () => okPage()],
+      ['/readyz', () => okPage()],
+    ]);
+    const places = [{ socketPath: join(config.dataDir, ADMIN_SOCKET) }, options.admin ?? []].flat();
+    this.#admins = share === undefined ? places.map((at) => new AdminServer({ at, gid, log, pages })) : [];
   }
 
   /**
@@ -239,7 +240,7 @@ export class Bridge {
     this.#startComponents();
     const tried = this.#registry.firstTries(FIRST_TRIES_MS);
     void tried.then(() => this.#sessions.greet());
-    void this.#admin?.start();
+    for (const admin of this.#admins) void admin.start();
     if (this.options.listen === undefined) return;
     await tried;
     try {
@@ -265,7 +266,7 @@ export class Bridge {
       // Filters may be about to get another configuration too.
       this.#sessions.reconfigured(this.#names.configVersion);
       await this.#listen(true);
-      void this.#admin?.start(true);
+      for (const admin of this.#admins) void admin.start(true);
       const refusal = await predecessor?.dismiss();
       if (refusal !== undefined) {
         log.warn({ reason: refusal }, 'the bridge before this one does not go by itself; end it');
@@ -339,7 +340,7 @@ export class Bridge {
   /** Lets the calls in hand finish, `graceMs` at most, then closes everything. See `SessionServer.drain`. */
   async drain(graceMs: number): Promise<void> {
     // Whoever takes over needs the socket's name.
-    await this.#admin?.close();
+    await this.#closeAdmins();
     const doors = this.#doors?.drain(graceMs);
     await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs), doors]);
     await this.#end();
@@ -348,7 +349,7 @@ export class Bridge {
   /** Closes everything at once. */
   async close(): Promise<void> {
     const doors = this.#doors?.close();
-    await Promise.all([this.#admin?.close(), this.#sessions.close(), this.#streams.close(), doors]);
+    await Promise.all([this.#closeAdmins(), this.#sessions.close(), this.#streams.close(), doors]);
     await this.#end();
   }
 
@@ -370,6 +371,10 @@ export class Bridge {
       this.#telling = false;
       this.#sessions.push(healthPush(this.#registry.health()));
     });
+  }
+
+  async #closeAdmins(): Promise<void> {
+    await Promise.all(this.#admins.map((admin) => admin.close()));
   }
 
   #startComponents(): void {

@@ -4,7 +4,7 @@
 
 import { FieldReader } from './field-reader';
 import { Policy, readPolicy } from './policy';
-import { Labels } from '../metrics/call-metrics';
+import { Labels } from './labels';
 import { JsonKind } from '../wire/json';
 import { literal, View, viewEquals, viewLen, viewOf, viewPtr, viewToString } from '../wire/view';
 

@@ -1,6 +1,7 @@
 // What is counted of every call. Counts are kept here and handed to the host
 // from the tick: a host call for each would be a good part of what a call costs.
 
+import { Labels } from '../config/labels';
 import { codeName } from '../dialects/codes';
 import { Route, UNKNOWN } from '../dialects/router';
 import { Counter, Histogram } from '../host/metrics';
@@ -21,14 +22,6 @@ const CODE_BITS: i32 = 10;
 
 const SEMICOLON: u8 = 0x3b;
 const UNDERSCORE: u8 = 0x5f;
-
-/** The components that calls can be about. */
-export interface Labels {
-  /** More than the highest index. */
-  mostLabels(): i32;
-
-  labelAt(index: i32): View;
-}
 
 class CallCounter {
   private counter: Counter | null = null;

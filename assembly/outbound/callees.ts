@@ -1,6 +1,6 @@
 // Whom plain calls go to, as Envoy's configuration names them.
 
-import { Labels } from '../metrics/call-metrics';
+import { Labels } from '../config/labels';
 import { literal, View, viewEquals, viewLen, viewOf, viewPtr, viewSlice, viewStartsWith } from '../wire/view';
 
 /** How names of clusters begin: those of the runtime's own configuration, and those of a mesh. */

@@ -86,7 +86,7 @@ policy:
       'policy: {trustDomain: "spiffe://a"}\n',
       'policy.trustDomain: expected a trust domain such as cluster.local, found "spiffe://a"',
     ],
-    ['policy: {rules: {}}\n', 'policy.rules: expected a list, found a map'],
+    ['policy: {rules: {}}\n', 'policy.rules: expected a list of rules, found a map'],
     [ruled('{deny: {}}'), 'layotto.yaml:4 policy.rules[0].name: expected a name of its own'],
     [ruled('{name: default, deny: {}}'), 'and not "default", found "default"'],
     [
@@ -153,7 +153,7 @@ policy:
   it('has no more rules than the filter should go through', async () => {
     const rules = Array.from({ length: 501 }, (_, index) => `{name: r${index}, deny: {}}`);
     expect(await problemsOf(`policy: {rules: [${rules.join(', ')}]}\n`)).toEqual([
-      'layotto.yaml:1 policy.rules: expected at most 500, found 501',
+      'layotto.yaml:1 policy.rules: expected at most 500 rules, found 501',
     ]);
   });
 
@@ -221,7 +221,7 @@ policy:
   const RATE =
     'policy.limits[0].rate: expected a rate such as 100/s, 600/m or 50/h, at most 1000000/s, found';
   it.each([
-    ['policy: {limits: {}}\n', 'layotto.yaml:1 policy.limits: expected a list, found a map'],
+    ['policy: {limits: {}}\n', 'layotto.yaml:1 policy.limits: expected a list of limits, found a map'],
     [limited('reads'), 'layotto.yaml:3 policy.limits[0]: expected a map with name, apps, primitives'],
     [limited('{name: a, rte: 1/s}'), 'policy.limits[0].rte: unknown key; did you mean "rate"?'],
     [limited('{rate: 1/s}'), 'policy.limits[0].name: expected a name of its own'],
@@ -296,7 +296,7 @@ policy:
   it('are no more than the filter should go through', async () => {
     const limits = Array.from({ length: 101 }, (_, index) => `{name: l${index}, rate: 1/s}`);
     expect(await problemsOf(`policy: {limits: [${limits.join(', ')}]}\n`)).toEqual([
-      'layotto.yaml:1 policy.limits: expected at most 100, found 101',
+      'layotto.yaml:1 policy.limits: expected at most 100 limits, found 101',
     ]);
   });
 

@@ -9,6 +9,7 @@ import type { EnvoyObject } from './names.js';
 import { isGuarded, pluginConfiguration } from './plugin-config.js';
 import type { PluginOptions } from './plugin-config.js';
 import { outboundCluster, outboundListener } from './outbound-listener.js';
+import { proxyClusters, proxyListener } from './plain-calls.js';
 import { discoveredFilter, extensionConfig, inlineFilter } from './runtime-filter.js';
 import { actuatorListener, runtimeClusters, runtimeListener, socketEndpoint } from './runtime-listener.js';
 import { slotExtension, slotFile, slotFilter, slotNames } from './slots.js';
@@ -17,6 +18,8 @@ import { statsConfig } from './stats.js';
 
 /** File of the runtime's filter config, in {@link BootstrapOptions.extensionDir}. */
 export const EXTENSION_FILE = slotFile(RUNTIME_SLOT);
+/** File of the config of the filter for plain calls, where there are any. No slot is called so. */
+export const OUTBOUND_FILE = `${FILTERS.outbound}.ecds.yaml`;
 
 /** What a bootstrap needs beside the resolved configuration. */
 export interface BootstrapOptions extends PluginOptions {
@@ -35,6 +38,8 @@ export interface BootstrapOptions extends PluginOptions {
    * bootstrap, which then is complete by itself but changes only with a restart.
    */
   delivery?: 'file' | 'inline';
+  /** The module that plain calls pass; by default the runtime's. */
+  outboundModule?: { file: string; capabilities: readonly string[] };
   /** Modules of the other slots, by slot; with `file` delivery only. */
   slots?: ReadonlyMap<string, SlotModule>;
   /** Absolute folder that Envoy watches; `envoy` in the data folder by default. */
@@ -61,7 +66,16 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   const inline = options.delivery === 'inline';
   const filter = inline
     ? inlineFilter(module, plugin, options.capabilities)
-    : discoveredFilter(watched(extensionDir, RUNTIME_SLOT));
+    : discoveredFilter(watched(extensionDir, EXTENSION_FILE));
+  const outboundModule = options.outboundModule ?? {
+    ...module,
+    capabilities: options.capabilities ?? [],
+  };
+  const outboundFilter = inline
+    ? inlineFilter(outboundModule, plugin, outboundModule.capabilities, 'outbound')
+    : discoveredFilter(watched(extensionDir, OUTBOUND_FILE), 'outbound');
+  const { proxy } = config.listen;
+  const outbound = inline ? [] : config.outbound;
   const slots = inline ? [] : slotNames(config).filter((slot) => slot !== RUNTIME_SLOT);
   const adminSocket = options.adminSocket ?? join(config.dataDir, 'envoy-admin.sock');
   const bridgeAdminSocket = options.bridgeAdminSocket ?? join(config.dataDir, 'bridge-admin.sock');
@@ -78,14 +92,20 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
         runtimeListener(config, {
           address: tcp(config.listen.host, config.listen.port),
           more: config.listen.unixSocket === undefined ? [] : [pipe(config.listen.unixSocket)],
-          before: slots.filter(isSlotName).map((slot) => slotFilter(slot, watched(extensionDir, slot))),
+          before: slots
+            .filter(isSlotName)
+            .map((slot) => slotFilter(slot, watched(extensionDir, slotFile(slot)))),
           filter,
           hold: options.hold,
           envoyVersion: options.envoyVersion,
         }),
-        ...(inline ? [] : config.outbound).map((outbound) =>
-          outboundListener(config, outbound, slotFilter(outbound.name, watched(extensionDir, outbound.name))),
+        ...outbound.map((one) =>
+          outboundListener(config, one, [
+            outboundFilter,
+            slotFilter(one.name, watched(extensionDir, slotFile(one.name))),
+          ]),
         ),
+        ...(proxy === undefined ? [] : [proxyListener(config, { address: proxy, filter: outboundFilter })]),
         ...(config.listen.actuator === undefined
           ? []
           : [
@@ -100,7 +120,8 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
       ],
       clusters: [
         ...runtimeClusters(config, options.bridgeSocket ?? join(config.dataDir, 'session.sock')),
-        ...(inline ? [] : config.outbound).map(outboundCluster),
+        ...outbound.map(outboundCluster),
+        ...(proxy === undefined ? [] : proxyClusters(config)),
         ...(metrics
           ? [adminCluster(CLUSTERS.admin, adminSocket), adminCluster(CLUSTERS.bridgeAdmin, bridgeAdminSocket)]
           : []),
@@ -110,17 +131,21 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   const extensionConfigs: Record<string, string> = {};
   if (!inline) {
     extensionConfigs[EXTENSION_FILE] = resource(extensionConfig(module, plugin, options.capabilities));
+    if (proxy !== undefined || outbound.length > 0)
+      extensionConfigs[OUTBOUND_FILE] = resource(
+        extensionConfig(outboundModule, plugin, outboundModule.capabilities, 'outbound'),
+      );
     for (const slot of slots)
       extensionConfigs[slotFile(slot)] = resource(slotExtension(slot, options.slots?.get(slot)));
   }
   return { bootstrap, extensionDir, extensionConfigs };
 }
 
-/** Where the extension config of a slot comes from. */
-function watched(extensionDir: string, slot: string): EnvoyObject {
+/** Where an extension config comes from. */
+function watched(extensionDir: string, file: string): EnvoyObject {
   return {
     path_config_source: {
-      path: join(extensionDir, slotFile(slot)),
+      path: join(extensionDir, file),
       watched_directory: { path: extensionDir },
     },
   };

@@ -12,15 +12,25 @@ export const CLUSTERS = {
   admin: 'layotto_admin',
   /** The bridge's metrics, for the same listener. */
   bridgeAdmin: 'layotto_bridge_admin',
+  /** Whom the app calls by a name that the configuration does not know. */
+  proxy: 'layotto_proxy',
   /** The OpenTelemetry collector, if calls are traced. */
   collector: 'layotto_collector',
 } as const;
+
+/** How names of clusters of callees begin, of a proxy and of a listener of their own. The filter says what follows. */
+export const CALLEE_CLUSTER = 'layotto_callee_';
+export const OUTBOUND_CLUSTER = 'layotto_outbound_';
 
 /** HTTP filters, in the order in which they stand. The runtime's is also the name of its extension config. */
 export const FILTERS = {
   /** Only where calls are traced. */
   trace: 'layotto.trace',
   runtime: 'layotto.runtime',
+  /** The same module where the app calls others; also the name of its extension config. */
+  outbound: 'layotto.outbound',
+  /** Looks up the addresses of callees that the configuration does not know. */
+  forward: 'envoy.filters.http.dynamic_forward_proxy',
   reply: 'layotto.reply',
   router: 'envoy.filters.http.router',
 } as const;
@@ -56,6 +66,9 @@ export const TYPES = {
   extensionWithMatcher: 'type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher',
   skipFilter: 'type.googleapis.com/envoy.extensions.filters.common.matcher.action.v3.SkipFilter',
   requestHeaderInput: 'type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput',
+  forwardFilter: 'type.googleapis.com/envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig',
+  forwardCluster: 'type.googleapis.com/envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig',
+  previousHosts: 'type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate',
   string: 'type.googleapis.com/google.protobuf.StringValue',
 } as const;
 

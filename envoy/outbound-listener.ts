@@ -1,21 +1,23 @@
 import { isIP } from 'node:net';
 
 import type { OutboundConfig, RuntimeConfig } from '../components-bridge/src/config/types.js';
-import { FILTERS, TYPES } from './names.js';
+import { FILTERS, OUTBOUND_CLUSTER, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 
 function clusterName({ name }: OutboundConfig): string {
-  return `layotto_outbound_${name}`;
+  return `${OUTBOUND_CLUSTER}${name}`;
 }
 
 /**
  * The listener of one entry of {@link RuntimeConfig.outbound}: whatever the app calls there goes to the entry's
  * address, through the entry's slot.
+ *
+ * @param filters the filter that counts and limits plain calls, then the slot
  */
 export function outboundListener(
   config: RuntimeConfig,
   outbound: OutboundConfig,
-  slot: EnvoyObject,
+  filters: readonly EnvoyObject[],
 ): EnvoyObject {
   const { name, listen } = outbound;
   return {
@@ -54,7 +56,7 @@ export function outboundListener(
                   },
                 ],
               },
-              http_filters: [slot, { name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
+              http_filters: [...filters, { name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
             },
           },
         ],

@@ -12,8 +12,12 @@ export type ModuleSource =
    */
   | { url: string; sha256: string };
 
+/** What the module does: answers as the runtime, or lets the app's own calls to others pass. */
+export type FilterRole = 'runtime' | 'outbound';
+
 /**
- * The typed config of the runtime's filter.
+ * The typed config of the runtime's filter. Both roles have one VM: metrics and the buckets of limits are shared.
+ *
  *
  * FAIL_RELOAD: after a trap a new VM is made at the next request instead of refusing calls for good.
  *
@@ -23,18 +27,19 @@ export function wasmConfig(
   module: ModuleSource,
   plugin: PluginConfiguration,
   capabilities: readonly string[] = [],
+  role: FilterRole = 'runtime',
 ): EnvoyObject {
   return {
     '@type': TYPES.wasm,
     config: {
-      name: FILTERS.runtime,
-      root_id: 'runtime',
+      name: FILTERS[role],
+      root_id: role,
       failure_policy: 'FAIL_RELOAD',
       // The default of a second, halved: a trap must not refuse calls for longer than it has to.
       reload_config: { backoff: { base_interval: '0.5s' } },
       // Without it Envoy shows the filter no body while the headers wait. Where it cannot be set there is the
       // hold mode.
-      ...(plugin.hold ? {} : { allow_on_headers_stop_iteration: true }),
+      ...(plugin.hold || role === 'outbound' ? {} : { allow_on_headers_stop_iteration: true }),
       vm_config: { vm_id: 'layotto', runtime: 'envoy.wasm.runtime.v8', code: moduleCode(module) },
       configuration: { '@type': TYPES.string, value: JSON.stringify(plugin) },
       ...capabilityRestriction(capabilities),
@@ -66,8 +71,9 @@ export function extensionConfig(
   module: ModuleSource,
   plugin: PluginConfiguration,
   capabilities: readonly string[] = [],
+  role: FilterRole = 'runtime',
 ): EnvoyObject {
-  return { name: FILTERS.runtime, typed_config: wasmConfig(module, plugin, capabilities) };
+  return { name: FILTERS[role], typed_config: wasmConfig(module, plugin, capabilities, role) };
 }
 
 /** The HTTP filter with its config in place. */
@@ -75,17 +81,18 @@ export function inlineFilter(
   module: ModuleSource,
   plugin: PluginConfiguration,
   capabilities: readonly string[] = [],
+  role: FilterRole = 'runtime',
 ): EnvoyObject {
-  return extensionConfig(module, plugin, capabilities);
+  return extensionConfig(module, plugin, capabilities, role);
 }
 
 /**
  * The HTTP filter with its config from elsewhere, so that a new module or configuration is taken over with no
  * restart and no drained listener; one that does not load is refused and the last good one stays.
  */
-export function discoveredFilter(configSource: EnvoyObject): EnvoyObject {
+export function discoveredFilter(configSource: EnvoyObject, role: FilterRole = 'runtime'): EnvoyObject {
   return {
-    name: FILTERS.runtime,
+    name: FILTERS[role],
     config_discovery: {
       config_source: { resource_api_version: 'V3', ...configSource },
       type_urls: [TYPES.wasm],

@@ -4,6 +4,7 @@
 
 import { FieldReader } from './field-reader';
 import { Policy, readPolicy } from './policy';
+import { Labels } from './labels';
 import { JsonKind } from '../wire/json';
 import { literal, View, viewEquals, viewLen, viewOf, viewPtr, viewToString } from '../wire/view';
 
@@ -97,7 +98,7 @@ const K_CAPABILITIES = literal('capabilities');
 /** SHA-256 as hexadecimal digits. */
 const DIGEST_LENGTH: i32 = 64;
 
-export class Configuration {
+export class Configuration implements Labels {
   version: View = literal('0.0.0');
   configVersion: View = 0;
   appId: View = 0;
@@ -138,6 +139,14 @@ export class Configuration {
       if (viewEquals(component.primitive, primitive) && viewEquals(component.name, name)) return component;
     }
     return null;
+  }
+
+  mostLabels(): i32 {
+    return this.components.length;
+  }
+
+  labelAt(index: i32): View {
+    return this.components[index].name;
   }
 
   /** Whether any component wants answers kept. */

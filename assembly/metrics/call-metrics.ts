@@ -1,7 +1,7 @@
 // What is counted of every call. Counts are kept here and handed to the host
 // from the tick: a host call for each would be a good part of what a call costs.
 
-import { Configuration } from '../config/configuration';
+import { Labels } from '../config/labels';
 import { codeName } from '../dialects/codes';
 import { Route, UNKNOWN } from '../dialects/router';
 import { Counter, Histogram } from '../host/metrics';
@@ -12,6 +12,9 @@ import { View, viewLen, viewPtr } from '../wire/view';
 export const NO_COMPONENT: i32 = -2;
 /** A call about a component that is not configured. */
 export const UNKNOWN_COMPONENT: i32 = -1;
+
+/** An HTTP status that has no meaning of its own. */
+export const UNUSUAL_STATUS: i32 = 1000;
 
 /** HTTP statuses and gRPC codes share one number: a gRPC code is below, a status is not. */
 const FIRST_STATUS: i32 = 100;
@@ -54,17 +57,17 @@ export class CallMetrics {
   /** Those with something to hand over. */
   private touched: Array<CallCounter> = [];
 
-  constructor(private readonly configuration: Configuration) {}
+  constructor(private readonly components: Labels) {}
 
   /**
    * Counts one call.
    *
-   * @param component index in the configuration, NO_COMPONENT or UNKNOWN_COMPONENT
+   * @param component its index, NO_COMPONENT or UNKNOWN_COMPONENT
    * @param code what the caller got: a google.rpc.Code, or an HTTP status
    * @param microseconds from the request's headers to the answer
    */
   called(route: Route, component: i32, code: i32, microseconds: i64): void {
-    const subject = <u32>(route.index * (this.configuration.components.length + 2) + component + 2);
+    const subject = <u32>(route.index * (this.components.mostLabels() + 2) + component + 2);
     const key = (subject << CODE_BITS) | ((<u32>code) & ((1 << CODE_BITS) - 1));
     let counter: CallCounter;
     if (this.counters.has(key)) counter = this.counters.get(key);
@@ -72,6 +75,7 @@ export class CallMetrics {
       const name = this.name('layotto_operations_total', route, component);
       name.text(';code=');
       if (code < FIRST_STATUS) name.text(codeName(code));
+      else if (code == UNUSUAL_STATUS) name.text('other');
       else name.decimal(code);
       counter = new CallCounter(name);
       this.counters.set(key, counter);
@@ -104,7 +108,7 @@ export class CallMetrics {
     w.text(route.operation);
     w.text(';component=');
     if (component == UNKNOWN_COMPONENT) w.text(UNKNOWN);
-    else if (component >= 0) writeLabel(w, this.configuration.components[component].name);
+    else if (component >= 0) writeLabel(w, this.components.labelAt(component));
     else w.text('none');
     w.text(';door=');
     w.text(route.door);

@@ -1,7 +1,8 @@
-// runtime.wasm: every primitive in one module.
+// runtime.wasm: every primitive in one module, and what lets plain calls pass.
 
 import { Router } from '../dialects/router';
 import { registerRoot, RootContext } from '../host/context';
+import { isOutbound, Outbound } from '../outbound/outbound';
 import { Runtime } from '../root';
 import { installBinding } from '../primitives/binding/binding';
 import { installConfiguration } from '../primitives/configuration/configuration';
@@ -32,4 +33,4 @@ function install(router: Router): void {
   installHealth(router);
 }
 
-registerRoot((id: u32): RootContext => new Runtime(id, install));
+registerRoot((id: u32): RootContext => (isOutbound() ? new Outbound(id) : new Runtime(id, install)));

@@ -141,6 +141,17 @@ export class PolicyStage extends Gate {
     return false;
   }
 
+  /** Whether a call of the app that is not for the runtime may pass to a callee. The refusal is filled in. */
+  passes(door: Door, exchange: Exchange, callee: View): bool {
+    const policy = this.policy;
+    if (policy === null) return true;
+    const subject = this.subjectOf(exchange);
+    subject.component = callee;
+    if (this.ask(policy, exchange, true)) return this.spend(door, exchange);
+    this.refuse(door, exchange, callee);
+    return false;
+  }
+
   /** Tells the bridge who calls, of a stream that passes to it. What the caller has said of that itself is dropped. */
   vouch(exchange: Exchange): void {
     if (exchange.headers.has(CALLER)) removeHeader(HeaderMap.RequestHeaders, CALLER);

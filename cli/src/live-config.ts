@@ -183,8 +183,11 @@ export class LiveConfig {
 /** A policy in a few words: its rules may be many. */
 function policyText(policy: RuntimeConfig['policy']): string {
   if (policy === undefined) return 'none, everything is allowed';
-  const rules = policy.rules.length === 1 ? '1 rule' : `${policy.rules.length} rules`;
-  return `${rules}, ${policy.default} by default`;
+  const count = (things: readonly unknown[], what: string): string =>
+    `${things.length} ${what}${things.length === 1 ? '' : 's'}`;
+  const { limits: all = [] } = policy;
+  const limits = all.length === 0 ? '' : `, ${count(all, 'limit')}`;
+  return `${count(policy.rules, 'rule')}${limits}, ${policy.default} by default`;
 }
 
 function idOf({ primitive, name }: { primitive: string; name: string }): string {

@@ -44,12 +44,13 @@ export const MESH_OPTIONS: readonly Option[] = [
 export const ENVOYFILTER_OPTIONS: readonly Option[] = [
   ...MESH_OPTIONS,
   { name: 'hold', help: 'for an Envoy without allow_on_headers_stop_iteration' },
+  { name: 'outbound', help: "also count and limit the app's plain calls to others" },
 ];
 
 /** `layotto envoy envoyfilter`: the resource that turns sidecars into runtimes, as YAML on standard output. */
 export function envoyfilter(values: Values): Promise<number> {
-  const hold = values['hold'] === true;
-  return print(values, (config, options) => [renderEnvoyFilter(config, { ...options, hold })]);
+  const more = { hold: values['hold'] === true, outbound: values['outbound'] === true };
+  return print(values, (config, options) => [renderEnvoyFilter(config, { ...options, ...more })]);
 }
 
 /** `layotto envoy trafficextension`: the same by stable APIs only, as YAML documents. */

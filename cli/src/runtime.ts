@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { catalog } from '../../components-bridge/src/catalog.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { RUNTIME_SLOT } from '../../components-bridge/src/config/slots.js';
-import { renderBootstrap } from '../../envoy/bootstrap.js';
+import { OUTBOUND_FILE, renderBootstrap } from '../../envoy/bootstrap.js';
 import type { RenderedBootstrap } from '../../envoy/bootstrap.js';
+import { FILTERS } from '../../envoy/names.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
 import type { BridgeOffer } from '../../envoy/module-info.js';
 import { pluginConfiguration } from '../../envoy/plugin-config.js';
@@ -225,6 +226,8 @@ export class Runtime {
       ...(runtime === undefined
         ? { moduleFile: join(folder, this.#module), capabilities: this.#capabilities }
         : this.#stored(runtime)),
+      // Never a pushed one: it need not let plain calls pass.
+      outboundModule: { file: join(folder, this.#module), capabilities: this.#capabilities },
       slots: new Map(
         slotNames(config).flatMap((slot) => {
           const pushed = this.#store.history(slot).at(-1);
@@ -274,15 +277,25 @@ export class Runtime {
       const failure = await this.#deliver(envoy, config, slot);
       if (failure !== undefined) failures.push(failure);
     }
+    const failure = await this.#deliverFile(envoy, config, OUTBOUND_FILE, FILTERS.outbound);
+    if (failure !== undefined) failures.push(failure);
     return failures.length === 0 ? undefined : failures.join('; ');
   }
 
   /** The only one who writes what Envoy watches, while it runs. */
-  async #deliver(envoy: EnvoyProcess, config: RuntimeConfig, slot: string): Promise<string | undefined> {
-    const file = slotFile(slot);
+  #deliver(envoy: EnvoyProcess, config: RuntimeConfig, slot: string): Promise<string | undefined> {
+    return this.#deliverFile(envoy, config, slotFile(slot), slotFilterName(slot));
+  }
+
+  async #deliverFile(
+    envoy: EnvoyProcess,
+    config: RuntimeConfig,
+    file: string,
+    filter: string,
+  ): Promise<string | undefined> {
     const text = this.#render(config).extensionConfigs[file];
     if (text === undefined || text === this.#filters[file]) return undefined;
-    const failure = await envoy.push(file, text, slotFilterName(slot));
+    const failure = await envoy.push(file, text, filter);
     if (failure === undefined) this.#filters = { ...this.#filters, [file]: text };
     return failure;
   }

@@ -1,6 +1,8 @@
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
+import { FILTERS } from '../names.js';
 import type { EnvoyObject } from '../names.js';
 import { isGuarded, pluginConfiguration } from '../plugin-config.js';
+import type { PluginConfiguration } from '../plugin-config.js';
 import { discoveredFilter, extensionConfig } from '../runtime-filter.js';
 import { actuatorListener, runtimeClusters, runtimeListener } from '../runtime-listener.js';
 import { meshNames, refuseProblems } from './options.js';
@@ -8,6 +10,8 @@ import type { MeshOptions } from './options.js';
 
 /** What an EnvoyFilter needs beside the resolved configuration. */
 export interface EnvoyFilterOptions extends MeshOptions {
+  /** Also observe the app's plain calls: the filter stands in every outbound HTTP listener, before the router. */
+  outbound?: boolean;
   /** Hold mode: the filter runs without `allow_on_headers_stop_iteration`. */
   hold: boolean;
 }
@@ -51,9 +55,29 @@ export function renderEnvoyFilter(config: RuntimeConfig, options: EnvoyFilterOpt
         ...runtimeClusters(config, bridgeSocket).map((cluster) => add('CLUSTER', cluster)),
         ...listeners.map((listener) => add('LISTENER', listener)),
         add('EXTENSION_CONFIG', extensionConfig(options.module, plugin, options.capabilities)),
+        ...(options.outbound === true ? outboundPatches(plugin, options) : []),
       ],
     },
   };
+}
+
+/** The same module, which lets plain calls pass, in the listeners that the mesh has made. */
+function outboundPatches(plugin: PluginConfiguration, options: EnvoyFilterOptions): EnvoyObject[] {
+  const filter = discoveredFilter({ ads: {}, initial_fetch_timeout: '0s' }, 'outbound');
+  const chain = {
+    filter: {
+      name: 'envoy.filters.network.http_connection_manager',
+      subFilter: { name: FILTERS.router },
+    },
+  };
+  return [
+    {
+      applyTo: 'HTTP_FILTER',
+      match: { context: 'SIDECAR_OUTBOUND', listener: { filterChain: chain } },
+      patch: { operation: 'INSERT_BEFORE', value: filter },
+    },
+    add('EXTENSION_CONFIG', extensionConfig(options.module, plugin, options.capabilities, 'outbound')),
+  ];
 }
 
 function add(applyTo: string, value: EnvoyObject): EnvoyObject {

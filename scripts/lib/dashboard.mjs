@@ -77,6 +77,14 @@ export const ROWS = [
         { '{{door}}': `sum by (door) (${rate('layotto_operations_total', CALL)})` },
       ],
       [
+        'Plain calls',
+        'reqps',
+        'Calls of the app to others by way of this Envoy, by callee and code.',
+        {
+          '{{component}} {{code}}': `sum by (component, code) (${rate('layotto_operations_total', `${CALL}, door="outbound"`)})`,
+        },
+      ],
+      [
         'Answered in Envoy',
         'reqps',
         'Reads that needed no bridge, reads that did, and configuration given because the bridge could not answer.',

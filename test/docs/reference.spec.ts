@@ -47,12 +47,17 @@ describe('docs/configuration.md', () => {
       } else if (key === 'outbound') {
         const inner = await knownAt(`outbound: [{name: a, listen: 1, to: 'b:1', ${UNKNOWN}: 1}]`);
         keys.push(key, ...inner.map((name) => `outbound[].${name}`));
-      } else if (key === 'dataDir' || key === 'apps') {
+      } else if (['dataDir', 'apps', 'callees'].includes(key)) {
         keys.push(key);
       } else if (key === 'policy') {
         const inner = await knownAt(`policy: {rules: [{${UNKNOWN}: 1}]}`);
         const outer = await knownAt(`policy: {${UNKNOWN}: 1}`);
-        keys.push(...outer.map((name) => `policy.${name}`), ...inner.map((name) => `policy.rules[].${name}`));
+        const limit = await knownAt(`policy: {limits: [{${UNKNOWN}: 1}]}`);
+        keys.push(
+          ...outer.map((name) => `policy.${name}`),
+          ...inner.map((name) => `policy.rules[].${name}`),
+          ...limit.map((name) => `policy.limits[].${name}`),
+        );
       } else {
         keys.push(...(await knownAt(`${key}: {${UNKNOWN}: 1}`)).map((name) => `${key}.${name}`));
       }

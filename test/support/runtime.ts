@@ -43,6 +43,8 @@ export interface RuntimeOptions {
   unixSocket?: boolean;
   /** Also serve the actuator, on a port of 127.0.0.1. */
   actuator?: boolean;
+  /** Also listen for plain calls to others, with these callees by name. */
+  callees?: NonNullable<RuntimeConfig['callees']>;
   hosts?: string[];
   limits?: Partial<RuntimeConfig['limits']>;
   lifecycle?: Partial<RuntimeConfig['lifecycle']>;
@@ -357,6 +359,7 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
       port: await freePort(),
       hosts: options.hosts ?? [],
       ...(options.actuator === true ? { actuator: { host: '127.0.0.1', port: await freePort() } } : {}),
+      ...(options.callees === undefined ? {} : { proxy: { host: '127.0.0.1', port: await freePort() } }),
       ...(options.unixSocket === true ? { unixSocket: join(dataDir, 'runtime.sock') } : {}),
     },
     dataDir,
@@ -376,6 +379,7 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
     modules: { slots: 0 },
     outbound: [],
     lifecycle: { apply: true, ...options.lifecycle },
+    ...(options.callees === undefined ? {} : { callees: options.callees }),
     ...(options.policy === undefined ? {} : { policy: options.policy }),
     ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
     components: (options.components ?? [EMBEDDED]).map((component) => ({

@@ -53,6 +53,7 @@ export interface Draft {
   outbound?: RuntimeConfig['outbound'] | undefined;
   lifecycle: Partial<RuntimeConfig['lifecycle']>;
   tracing: Partial<NonNullable<RuntimeConfig['tracing']>>;
+  callees?: NonNullable<RuntimeConfig['callees']>;
   policy?: PolicyConfig;
   mesh?: MeshNames;
   /** Undefined if the file does not mention components at all. */

@@ -220,6 +220,7 @@ function assemble(
   };
   if (draft.listen.unixSocket !== undefined) listen.unixSocket = draft.listen.unixSocket;
   if (draft.listen.actuator !== undefined) listen.actuator = draft.listen.actuator;
+  if (draft.listen.proxy !== undefined) listen.proxy = draft.listen.proxy;
   const { otlp, sampling = DEFAULTS.tracing.sampling } = draft.tracing;
   return {
     source: sources.length === 0 ? EMBEDDED : sources.join(' and '),
@@ -257,6 +258,7 @@ function assemble(
       apply: draft.lifecycle.apply ?? !guardsSecrets(draft, components),
     },
     ...(otlp === undefined ? {} : { tracing: { otlp, sampling } }),
+    ...(draft.callees === undefined ? {} : { callees: draft.callees }),
     ...(draft.policy === undefined ? {} : { policy: draft.policy }),
     ...(draft.mesh === undefined ? {} : { mesh: draft.mesh }),
     components,
@@ -310,6 +312,24 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
     if (config.outbound.findIndex((other) => other.name === name) !== i)
       problem(['outbound', `${i}`, 'name'], `expected a name of its own, found ${name} a second time`);
   });
+  const { proxy } = config.listen;
+  if (proxy !== undefined) {
+    const users = new Map<number | undefined, string>([
+      [port, 'listen.port'],
+      [config.envoy.metricsPort, 'envoy.metricsPort'],
+      [actuator?.port, 'listen.actuator'],
+      [config.app.port, 'app.port'],
+      ...config.outbound.map(({ name, listen }) => [listen.port, `outbound ${name}`] as const),
+    ]);
+    const user = users.get(proxy.port);
+    if (user !== undefined)
+      problem(['listen', 'proxy'], `expected a port of its own, found ${proxy.port}, which ${user} uses`);
+  } else if (config.callees !== undefined) {
+    problem(
+      ['callees'],
+      'expected listen.proxy, the address through which the app calls them, because there are callees; found nothing',
+    );
+  }
   if (config.envoy.metricsPort === port) {
     problem(
       ['envoy', 'metricsPort'],
@@ -329,7 +349,7 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
     );
   }
   if (config.policy !== undefined) {
-    noticeUnknownComponents(config.policy, config.components, (path, message) =>
+    noticeUnknownComponents(config, config.policy, (path, message) =>
       findings.notice(file, draft.lineOf(path), path.join('.'), message),
     );
   }

@@ -11,11 +11,13 @@ import { isDnsLabel, isDnsSubdomain, isLabelKey, isLabelValue, LABEL_FORM } from
 import {
   appIdProblem,
   asAppIds,
+  asCallees,
   asCollector,
   asCount,
   asHostName,
   asListenAddress,
   asListenHost,
+  asLoopbackAddress,
   asNamespace,
   asPort,
   asShare,
@@ -65,6 +67,7 @@ const listen = z.strictObject({
   actuator: field('a port, or an IP address and a port such as 0.0.0.0:34999', (value) =>
     asListenAddress(value),
   ),
+  proxy: field('a port, or an address of loopback and a port such as 127.0.0.1:15001', asLoopbackAddress),
   hosts: field('a list of host names without ports, such as [runtime.local]', (value) => {
     if (!Array.isArray(value)) return undefined;
     const names = value.map(asHostName);
@@ -134,6 +137,11 @@ const tracing = z.strictObject({
   sampling: field('a number from 0 (no new traces) to 1 (all)', asShare),
 });
 
+const callees = field(
+  'a map of 1 to 200 host names to addresses, or lists of them, such as { inventory: "127.0.0.1:8081" }; not other, none or localhost',
+  asCallees,
+);
+
 const name = (what: string, fine: (value: string) => boolean) =>
   field(`${what}: lower-case letters, digits and "-"`, (value) =>
     typeof value === 'string' && fine(value) ? value : undefined,
@@ -180,6 +188,7 @@ const nativeSchema = z.strictObject({
   outbound: z.array(outbound).max(64).nullish(),
   lifecycle: lifecycle.nullish(),
   tracing: tracing.nullish(),
+  callees,
   // Read by itself, because that says more of what is wrong with it.
   policy: z.unknown().optional(),
   mesh: mesh.nullish(),
@@ -227,6 +236,7 @@ export function readNative(
   draft.outbound = found.outbound?.flatMap((one) => one ?? []);
   draft.lifecycle = { ...found.lifecycle };
   draft.tracing = { ...found.tracing };
+  if (found.callees !== undefined) draft.callees = found.callees;
   if (found.mesh) draft.mesh = { ...found.mesh };
   const socket = found.listen?.unixSocket;
   if (socket !== undefined) draft.listen.unixSocket = resolve(folder, socket);

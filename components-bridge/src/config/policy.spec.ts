@@ -57,6 +57,7 @@ policy:
         { ...none, name: 'orders', effect: 'allow', topics: ['orders'] },
         { ...none, name: 'rest', effect: 'allow', apps: ['ops'] },
       ],
+      limits: [],
     });
     // Who may give components other settings gets at their secrets too.
     expect(lifecycle.apply).toBe(false);
@@ -85,7 +86,7 @@ policy:
       'policy: {trustDomain: "spiffe://a"}\n',
       'policy.trustDomain: expected a trust domain such as cluster.local, found "spiffe://a"',
     ],
-    ['policy: {rules: {}}\n', 'policy.rules: expected a list, found a map'],
+    ['policy: {rules: {}}\n', 'policy.rules: expected a list of rules, found a map'],
     [ruled('{deny: {}}'), 'layotto.yaml:4 policy.rules[0].name: expected a name of its own'],
     [ruled('{name: default, deny: {}}'), 'and not "default", found "default"'],
     [
@@ -152,7 +153,7 @@ policy:
   it('has no more rules than the filter should go through', async () => {
     const rules = Array.from({ length: 501 }, (_, index) => `{name: r${index}, deny: {}}`);
     expect(await problemsOf(`policy: {rules: [${rules.join(', ')}]}\n`)).toEqual([
-      'layotto.yaml:1 policy.rules: expected at most 500, found 501',
+      'layotto.yaml:1 policy.rules: expected at most 500 rules, found 501',
     ]);
   });
 
@@ -163,6 +164,149 @@ policy:
     const found = await folder.load({ file });
     expect(found.notices.map(({ key, message }) => `${key}: ${message}`)).toEqual([
       'policy.rules.0.deny.components: the rule "a" names "statstore"; did you mean "statestore"?',
+    ]);
+  });
+});
+
+/** A policy with one limit, which is on line 3. */
+function limited(limit: string): string {
+  return `policy:\n  limits:\n    - ${limit}\n`;
+}
+
+describe('limits', () => {
+  it('are read', async () => {
+    await folder.write({
+      [file]: `
+policy:
+  limits:
+    - name: reads
+      apps: [shop]
+      primitives: [state]
+      operations: [GetState]
+      components: [statestore, cache-*]
+      rate: 600/m
+      burst: 50
+      per: [component, app]
+    - {name: all, rate: 100/s}
+    - {name: rare, rate: 1/h}
+    - {name: fast, rate: 1000000/s}
+    - {name: slow-store, components: [statestore], concurrency: 4}
+    - {name: both, rate: 10/s, concurrency: 2}
+`,
+    });
+    const none = { apps: [], primitives: [], operations: [], components: [], per: [] };
+    const { policy, lifecycle } = await folder.config({ file });
+    expect(policy).toMatchObject({ default: 'allow', rules: [] });
+    expect(policy?.limits).toEqual([
+      {
+        name: 'reads',
+        apps: ['shop'],
+        primitives: ['state'],
+        operations: ['GetState'],
+        components: ['statestore', 'cache-*'],
+        per: ['component', 'app'],
+        perHour: 36_000,
+        burst: 50,
+      },
+      // Without a burst: what a second gives, and at least one.
+      { ...none, name: 'all', perHour: 360_000, burst: 100 },
+      { ...none, name: 'rare', perHour: 1, burst: 1 },
+      { ...none, name: 'fast', perHour: 3_600_000_000, burst: 1_000_000 },
+      { ...none, name: 'slow-store', components: ['statestore'], concurrency: 4 },
+      { ...none, name: 'both', perHour: 36_000, burst: 10, concurrency: 2 },
+    ]);
+    expect(lifecycle.apply).toBe(true);
+  });
+
+  const RATE =
+    'policy.limits[0].rate: expected a rate such as 100/s, 600/m or 50/h, at most 1000000/s, found';
+  it.each([
+    ['policy: {limits: {}}\n', 'layotto.yaml:1 policy.limits: expected a list of limits, found a map'],
+    [limited('reads'), 'layotto.yaml:3 policy.limits[0]: expected a map with name, apps, primitives'],
+    [limited('{name: a, rte: 1/s}'), 'policy.limits[0].rte: unknown key; did you mean "rate"?'],
+    [limited('{rate: 1/s}'), 'policy.limits[0].name: expected a name of its own'],
+    [limited('{name: "a b", rate: 1/s}'), 'policy.limits[0].name: expected a name of its own'],
+    [limited('{name: default, rate: 1/s}'), 'and not "default", found "default"'],
+    [
+      limited('{name: a, rate: 1/s}\n    - {name: a, rate: 2/s}'),
+      'layotto.yaml:4 policy.limits[1].name: another limit is called "a" too; refusals are counted by name',
+    ],
+    [limited('{name: a}'), 'policy.limits[0]: expected rate, concurrency or both, found neither'],
+    [limited('{name: a, rate: 100}'), `${RATE} 100`],
+    [limited('{name: a, rate: 0/s}'), `${RATE} "0/s"`],
+    [limited('{name: a, rate: 1/d}'), `${RATE} "1/d"`],
+    [limited('{name: a, rate: 1.5/s}'), `${RATE} "1.5/s"`],
+    [limited('{name: a, rate: 1000001/s}'), `${RATE} "1000001/s"`],
+    [limited('{name: a, rate: }'), `${RATE} an empty value`],
+    [
+      limited('{name: a, rate: 1/s, burst: 0}'),
+      'policy.limits[0].burst: expected a whole number from 1 to 1000000, found 0',
+    ],
+    [
+      limited('{name: a, rate: 1/s, burst: 1000001}'),
+      'expected a whole number from 1 to 1000000, found 1000001',
+    ],
+    [limited('{name: a, rate: 1/s, burst: "5"}'), 'expected a whole number from 1 to 1000000, found "5"'],
+    [
+      limited('{name: a, concurrency: 1.5}'),
+      'policy.limits[0].concurrency: expected a whole number from 1 to 1000000, found 1.5',
+    ],
+    [
+      limited('{name: a, concurrency: 2, burst: 5}'),
+      'policy.limits[0].burst: burst says more about a rate, and there is none',
+    ],
+    [
+      limited('{name: a, concurrency: 2, per: [app]}'),
+      'policy.limits[0].per: per says more about a rate, and there is none',
+    ],
+    [
+      limited('{name: a, rate: 1/s, per: [components]}'),
+      'policy.limits[0].per[0]: expected primitive, component, app, found "components"; did you mean "component"?',
+    ],
+    [limited('{name: a, rate: 1/s, per: []}'), 'policy.limits[0].per: expected a list of 1 to 200 names'],
+    [
+      limited('{name: a, concurrency: 2, apps: [shop]}'),
+      'policy.limits[0].apps: concurrency is counted by component; make a limit of its own without apps',
+    ],
+    [
+      limited('{name: a, concurrency: 2, operations: [GetState]}'),
+      'policy.limits[0].operations: concurrency is counted by component; make a limit of its own without operations',
+    ],
+    [
+      limited('{name: a, rate: 1/s, primitives: [state], operations: [GetStat]}'),
+      'policy.limits[0].operations[0]: there is no operation "GetStat" of state; did you mean "GetState"?',
+    ],
+    [
+      limited('{name: a, rate: 1/s, primitives: [stat]}'),
+      'there is no primitive "stat"; did you mean "state"?',
+    ],
+    [
+      limited('{name: a, rate: 1/s, components: ["a*b"]}'),
+      'policy.limits[0].components[0]: expected "*" at the end only, found "a*b"',
+    ],
+    [
+      limited('{name: a, rate: 1/s, apps: ["shop*"]}'),
+      'policy.limits[0].apps[0]: expected an app id without "*", found "shop*"',
+    ],
+    [limited('{name: a, rate: 1/s, secrets: [b]}'), 'policy.limits[0].secrets: unknown key'],
+  ])('that are wrong are told: %s', async (text, problem) => {
+    expect((await problemsOf(text)).join('\n')).toContain(problem);
+  });
+
+  it('are no more than the filter should go through', async () => {
+    const limits = Array.from({ length: 101 }, (_, index) => `{name: l${index}, rate: 1/s}`);
+    expect(await problemsOf(`policy: {limits: [${limits.join(', ')}]}\n`)).toEqual([
+      'layotto.yaml:1 policy.limits: expected at most 100 limits, found 101',
+    ]);
+  });
+
+  it('say of components that nobody has configured', async () => {
+    await folder.write({
+      [file]: limited('{name: a, rate: 1/s, primitives: [state], components: [statstore, other-*]}'),
+    });
+    const found = await folder.load({ file });
+    expect(found.notices.map(({ key, message }) => `${key}: ${message}`)).toEqual([
+      'policy.limits.0.components: the limit "a" names "statstore"; did you mean "statestore"?',
     ]);
   });
 });

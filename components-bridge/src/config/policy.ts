@@ -15,7 +15,7 @@ import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
 import { valueAt } from './schema.js';
 import { hint } from './suggest.js';
-import type { ComponentConfig } from './types.js';
+import type { RuntimeConfig } from './types.js';
 
 type Path = readonly PropertyKey[];
 
@@ -321,23 +321,33 @@ class PolicyReader {
 /** Primitives that rules may name although nothing serves them yet. */
 const LATER = ['pubsub'];
 
-/** Says of components that rules name and nobody has configured. */
+/** Says of components that rules or limits name and nobody has configured. */
 export function noticeUnknownComponents(
+  { components, callees = {}, outbound }: Pick<RuntimeConfig, 'components' | 'callees' | 'outbound'>,
   policy: PolicyConfig,
-  components: readonly ComponentConfig[],
   notice: (path: string[], message: string) => void,
 ): void {
-  for (const [index, rule] of policy.rules.entries()) {
-    const about = components.filter(
-      ({ primitive }) => rule.primitives.length === 0 || rule.primitives.includes(primitive),
+  const called = [...Object.keys(callees), ...outbound.map(({ name }) => name), 'other', 'none'];
+  const known = [
+    ...components.map(({ primitive, name }) => ({ primitive, name })),
+    ...called.map((name) => ({ primitive: 'http', name })),
+  ];
+  const look = (of: Pick<Conditions, 'primitives' | 'components'>, what: string, path: string[]): void => {
+    const about = known.filter(
+      ({ primitive }) => of.primitives.length === 0 || of.primitives.includes(primitive),
     );
     const names = [...new Set(about.map(({ name }) => name))];
-    for (const name of rule.components) {
-      if (name.endsWith('*') || names.includes(name)) continue;
-      const path = ['policy', 'rules', String(index), rule.effect, 'components'];
-      notice(path, `the rule "${rule.name}" names ${JSON.stringify(name)}; ${hint(name, names)}`);
+    for (const name of of.components) {
+      // In a mesh callees have the names that it knows them by.
+      const ofMesh = of.primitives.includes('http') && name.includes('.');
+      if (name.endsWith('*') || names.includes(name) || ofMesh) continue;
+      notice([...path, 'components'], `${what} names ${JSON.stringify(name)}; ${hint(name, names)}`);
     }
-  }
+  };
+  for (const [index, rule] of policy.rules.entries())
+    look(rule, `the rule "${rule.name}"`, ['policy', 'rules', String(index), rule.effect]);
+  for (const [index, limit] of (policy.limits ?? []).entries())
+    look(limit, `the limit "${limit.name}"`, ['policy', 'limits', String(index)]);
 }
 
 /** What is wrong with one of a rule's apps. */

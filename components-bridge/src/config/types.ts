@@ -20,13 +20,14 @@ export interface RuntimeConfig {
   app: { id: string; port: number; protocol: 'http' | 'grpc'; namespace?: string; group?: number };
   /**
    * Where the runtime listens. `hosts` are the names allowed in Host beside localhost and IP addresses; `actuator` is
-   * an address that has the actuator's routes only.
+   * an address that has the actuator's routes only; `proxy` is one on loopback through which the app calls others.
    */
   listen: {
     host: string;
     port: number;
     unixSocket?: string;
     actuator?: ListenAddress;
+    proxy?: ListenAddress;
     hosts: string[];
   };
   /** Absolute folder of data, sockets and generated files. */
@@ -55,6 +56,8 @@ export interface RuntimeConfig {
   lifecycle: { apply: boolean };
   /** Where spans go: a collector's base address (OTLP over HTTP), and which part of new traces is recorded. */
   tracing?: { otlp: string; sampling: number };
+  /** Whom the app calls through {@link RuntimeConfig.listen}.proxy by a name of their own. */
+  callees?: Record<string, CalleeAddress[]>;
   /** What the app may do; absent: everything. */
   policy?: PolicyConfig;
   /** What resources for a mesh are called, and which pods they are for. The runtime itself does not heed it. */
@@ -88,6 +91,12 @@ export interface MeshNames {
 
 /** An IP address and a port to listen on. */
 export interface ListenAddress {
+  host: string;
+  port: number;
+}
+
+/** One address of a callee; `host` is an IP address or a name that DNS knows. */
+export interface CalleeAddress {
   host: string;
   port: number;
 }

@@ -15,6 +15,8 @@ export const OPERATIONS: Readonly<Record<string, readonly string[]>> = {
   file: ['DelFile', 'GetFile', 'GetFileMeta', 'ListFile', 'PutFile'],
   health: ['Healthz', 'OutboundHealthz'],
   hello: ['SayHello'],
+  // Calls of the app that are not for the runtime, by method.
+  http: ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'other'],
   lifecycle: ['ApplyConfiguration'],
   lock: ['LockKeepAlive', 'TryLock', 'Unlock'],
   metadata: ['GetMetadata', 'GetOpenApi', 'SetMetadata'],

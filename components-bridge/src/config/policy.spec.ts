@@ -42,7 +42,6 @@ policy:
     expect(policy).toEqual({
       default: 'deny',
       trustDomain: 'prod.example',
-      limits: [],
       rules: [
         {
           ...none,

@@ -199,9 +199,9 @@ describe('bindings.http', () => {
 
   it('says why a server cannot be reached', async () => {
     const gone = await TestHttpServer.start();
-    const url = gone.url;
+    const rooms = await open({ url: gone.url });
     await gone.stop();
-    const { code, message } = await refused(invoke(await open({ url }), { operation: 'get' }));
+    const { code, message } = await refused(invoke(rooms, { operation: 'get' }));
     expect([code, message]).toEqual([Code.INTERNAL, expect.stringContaining('ECONNREFUSED')]);
   });
 

@@ -6,6 +6,7 @@ import type { ComponentConfig } from '../config/types.js';
 import { Secrets } from '../telemetry/secrets.js';
 import type { Component, ComponentType } from './component.js';
 import { reasonOf } from './errors.js';
+import { Pause } from './pause.js';
 import { Probing } from './probing.js';
 
 export type ComponentStatus = 'ready' | 'connecting' | 'down';
@@ -66,7 +67,7 @@ export class ComponentSlot {
   /** Why its secrets could not be read again. */
   #missing: string | undefined;
   #unheld: () => void = () => undefined;
-  #wake: () => void = () => undefined;
+  readonly #pause = new Pause();
   #tried: () => void = () => undefined;
   #settle: () => void = () => undefined;
   /** Resolves when the first try to open it has ended, well or not. */
@@ -183,7 +184,7 @@ export class ComponentSlot {
 
   async #close(why: string): Promise<void> {
     this.#closed = true;
-    this.#wake();
+    this.#pause.end();
     this.#settle();
     this.#unheld();
     await this.#opening;
@@ -212,7 +213,7 @@ export class ComponentSlot {
         this.#set('connecting', reasonOf(error));
         this.#tried();
       }
-      await this.#sleep(pause * (0.75 + Math.random() / 2));
+      if (!this.#closed) await this.#pause.take(pause * (0.75 + Math.random() / 2));
       pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
     }
   }
@@ -262,18 +263,6 @@ export class ComponentSlot {
       throw new Error(`${issue.path.map(String).join('.')}: ${issueText(issue)}${what}`);
     }
     return complete;
-  }
-
-  #sleep(ms: number): Promise<void> {
-    if (this.#closed) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      timer.unref();
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 
   #looked(failure: string | undefined): void {

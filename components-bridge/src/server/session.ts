@@ -1,26 +1,27 @@
 import { createServer } from 'node:http2';
-import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
-import type { Logger } from 'pino';
+import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 
 import { Kind } from '../gen/layotto/bridge/v1/session_pb.js';
 import { Code, reasonOf } from '../primitives/errors.js';
-import type { Handler, Service } from '../primitives/handler.js';
+import type { Handler } from '../primitives/handler.js';
 import type { AppServer, AppShare } from './app-share.js';
 import { CallWatch } from './calls.js';
 import { FrameError } from './frame.js';
 import type { Frame } from './frame.js';
 import { decodeHello, factsOf, Greeting, PROTOCOL } from './greeting.js';
-import type { BridgeFacts, FilterFacts } from './greeting.js';
+import { Members } from './members.js';
+import type { Member } from './members.js';
 import { Pair } from './operations.js';
 import type { OperationLimits } from './operations.js';
 import { EMPTY_MESSAGE, TAKE_OVER_PATH } from './predecessor.js';
+import type { SessionServerOptions } from './session-options.js';
+import { refusalOf } from './session-refusal.js';
+import type { OpeningHeaders } from './session-refusal.js';
 import { listenOnSocket } from './socket.js';
-import type { OwnSocket, SocketAccess } from './socket.js';
-import { grpcMessage, SessionStream } from './stream.js';
+import type { OwnSocket } from './socket.js';
+import { SessionStream } from './stream.js';
 import type { StreamEvents } from './stream.js';
 import { Throttle } from './throttle.js';
-
-const PATH = '/layotto.bridge.v1.Bridge/Session';
 
 /** What a frame may have beside the caller's message. */
 const FRAME_SLACK = 64 * 1024;
@@ -51,53 +52,11 @@ const FOLLOW_MS = 5_000;
 
 const NO_BYTES = new Uint8Array(0);
 
-export interface SessionServerOptions extends SocketAccess {
-  socketPath: string;
-  services: readonly Service[];
-  /** What the bridge says of itself. */
-  hello: BridgeFacts;
-  limits: { messageBytes: number; operations: number; bytes: number };
-  log: Logger;
-  /** Follows the calls; by default it only logs those that failed. */
-  calls?: CallWatch;
-  /** The app that the socket belongs to, if the bridge serves others too. By default any app's filters are served. */
-  share?: AppShare | undefined;
-  /** A Push message for each filter that comes; by default none. */
-  welcome?: () => Uint8Array;
-  /** Sends no hello before `greet` is called: a filter sends no calls until it has one. */
-  holdGreetings?: boolean;
-  /** Told how many session streams are open, when that changes. */
-  onSessions?: (open: number) => void;
-  /** A filter has come that can be told something unasked. It returns what is to be called when that has gone. */
-  onFilter?: (filter: FilterOutlet) => () => void;
-  /** Told when another bridge listens in this one's place and asks it to go; it should `drain` then. */
-  onTakenOver?: () => void;
-}
-
-/** Where one filter is told something unasked. */
-export interface FilterOutlet {
-  /** See `Pair.push`. @param payload a Push message */
-  push(payload: Uint8Array): void;
-  /** Bytes that the filter has not taken. */
-  readonly backlog: number;
-}
-
-/** What is known of a stream: whose it is, and what it said of itself, once it has said hello. */
-interface Member {
-  stream: SessionStream;
-  pair: Pair | undefined;
-  filter?: FilterFacts;
-  /** Says that its filter cannot be told anything by it any more. */
-  left?: () => void;
-}
-
 /** The bridge's end of the sessions: `layotto.bridge.v1.Bridge/Session` on a Unix socket. */
 export class SessionServer implements StreamEvents, AppServer {
   readonly #http2: Http2Server;
   readonly #connections = new Set<ServerHttp2Session>();
-  readonly #members = new Map<SessionStream, Member>();
-  readonly #pairs = new Set<Pair>();
-  readonly #pairsById = new Map<bigint, Pair>();
+  readonly #members = new Members();
   readonly #handlers: ReadonlyMap<string, Handler>;
   readonly #limits: OperationLimits;
   readonly #frameLimit: number;
@@ -147,37 +106,28 @@ export class SessionServer implements StreamEvents, AppServer {
   /** What the bridge offers, and the versions of the filters that have come, each with how many streams it has. */
   get offer(): { protocol: number; services: readonly string[]; filters: Record<string, number> } {
     const filters: Record<string, number> = {};
-    for (const { filter } of this.#members.values())
-      if (filter !== undefined) filters[filter.version] = (filters[filter.version] ?? 0) + 1;
+    for (const { version } of this.#members.filters) filters[version] = (filters[version] ?? 0) + 1;
     return { protocol: PROTOCOL, services: this.options.services.map(({ name }) => name), filters };
   }
 
   /** Operations at work for filters that are connected. */
   get running(): number {
-    let sum = 0;
-    for (const pair of this.#pairs) sum += pair.running;
-    return sum;
+    return this.#members.running;
   }
 
   /** Bytes of the requests of those. */
   get runningBytes(): number {
-    let sum = 0;
-    for (const pair of this.#pairs) sum += pair.runningBytes;
-    return sum;
+    return this.#members.runningBytes;
   }
 
   /** Bytes of answers that filters have not taken yet. */
   get backlog(): number {
-    let sum = 0;
-    for (const stream of this.#members.keys()) sum += stream.backlog;
-    return sum;
+    return this.#members.backlog;
   }
 
   /** The same, and bytes of messages that have come in part. */
   get bytesInHand(): number {
-    let sum = 0;
-    for (const stream of this.#members.keys()) sum += stream.backlog + stream.held;
-    return sum;
+    return this.#members.backlog + this.#members.parts;
   }
 
   /**
@@ -200,7 +150,7 @@ export class SessionServer implements StreamEvents, AppServer {
     clearTimeout(this.#followers);
     this.#followers = setTimeout(() => {
       this.#followers = undefined;
-      for (const { filter } of this.#members.values()) this.#greeting.compare(filter);
+      for (const filter of this.#members.filters) this.#greeting.compare(filter);
     }, FOLLOW_MS);
     this.#followers.unref();
   }
@@ -209,7 +159,7 @@ export class SessionServer implements StreamEvents, AppServer {
   greet(): void {
     if (this.#greets) return;
     this.#greets = true;
-    for (const stream of this.#members.keys()) stream.send(0, Kind.HELLO, this.#greeting.payload);
+    for (const stream of this.#members.streams) stream.send(0, Kind.HELLO, this.#greeting.payload);
   }
 
   /**
@@ -229,7 +179,7 @@ export class SessionServer implements StreamEvents, AppServer {
     if (replaced) await this.#idle(graceMs, true);
     this.#sayGoaway();
     await this.#idle(Math.max(end - performance.now(), 2 * QUIET_MS));
-    for (const stream of this.#members.keys()) stream.end();
+    for (const stream of this.#members.streams) stream.end();
     for (const connection of this.#connections) connection.close();
     const timer = setTimeout(() => this.#destroy(), 500);
     await closed;
@@ -247,7 +197,7 @@ export class SessionServer implements StreamEvents, AppServer {
   }
 
   onFrame(stream: SessionStream, frame: Frame, now: number): void {
-    const member = this.#members.get(stream);
+    const member = this.#members.of(stream);
     if (member === undefined) return;
     const { pair } = member;
     if (pair === undefined) {
@@ -285,8 +235,7 @@ export class SessionServer implements StreamEvents, AppServer {
   onPart(stream: SessionStream): void {
     const { share } = this.options;
     if (share === undefined) return;
-    let parts = 0;
-    for (const each of this.#members.keys()) parts += each.held;
+    const { parts } = this.#members;
     // An operation too many is refused once its message is whole; only who never ends its messages gets here.
     if (parts <= share.limits.bytes) return;
     share.refused('bytes');
@@ -295,7 +244,7 @@ export class SessionServer implements StreamEvents, AppServer {
   }
 
   hold(held: boolean): void {
-    for (const pair of this.#pairs) pair.hold(held);
+    for (const pair of this.#members.pairs) pair.hold(held);
   }
 
   onEnd(stream: SessionStream): void {
@@ -303,7 +252,7 @@ export class SessionServer implements StreamEvents, AppServer {
   }
 
   onDrain(stream: SessionStream): void {
-    this.#members.get(stream)?.pair?.regulate();
+    this.#members.of(stream)?.pair?.regulate();
   }
 
   onClose(stream: SessionStream): void {
@@ -312,11 +261,11 @@ export class SessionServer implements StreamEvents, AppServer {
 
   /** Tells every filter something unasked. @param payload a Push message */
   push(payload: Uint8Array): void {
-    for (const pair of this.#pairs) pair.push(payload);
+    for (const pair of this.#members.pairs) pair.push(payload);
   }
 
   #sayGoaway(): void {
-    for (const stream of this.#members.keys()) stream.send(0, Kind.GOAWAY, NO_BYTES);
+    for (const stream of this.#members.streams) stream.send(0, Kind.GOAWAY, NO_BYTES);
   }
 
   /** Resolves when the last connection is closed. */
@@ -337,8 +286,16 @@ export class SessionServer implements StreamEvents, AppServer {
     session.on('error', (error) => this.options.log.debug({ reason: reasonOf(error) }, 'connection lost'));
   }
 
-  #opened(http2: ServerHttp2Stream, headers: IncomingHttpHeaders & { ':path'?: string }): void {
-    const refusal = this.#refusal(headers);
+  #opened(http2: ServerHttp2Stream, headers: OpeningHeaders): void {
+    const { socketPath, share } = this.options;
+    const replaced = this.#socket?.replaced === true;
+    const refusal = refusalOf(headers, {
+      socketPath,
+      replaced,
+      draining: this.#draining,
+      open: this.open,
+      share,
+    });
     if (refusal !== undefined) {
       http2.on('error', () => undefined);
       http2.resume();
@@ -350,36 +307,9 @@ export class SessionServer implements StreamEvents, AppServer {
       return;
     }
     const stream = new SessionStream(http2, this.#frameLimit, this);
-    this.#members.set(stream, { stream, pair: undefined });
+    this.#members.add(stream);
     if (this.#greets) stream.send(0, Kind.HELLO, this.#greeting.payload);
     this.options.onSessions?.(this.open);
-  }
-
-  /** The headers that answer a stream which is no session; undefined if it is one. */
-  #refusal(headers: IncomingHttpHeaders & { ':path'?: string }): Record<string, string | number> | undefined {
-    const { ':path': path = '', 'content-type': type = '' } = headers;
-    if (!/^application\/grpc($|[+;])/.test(type)) return { ':status': 415 };
-    // A stream of HEAD would be over with its headers, and have no place for a status.
-    if (headers[':method'] !== 'POST') return { ':status': 405, allow: 'POST' };
-    const refused = (code: Code, message: string): Record<string, string | number> => ({
-      ':status': 200,
-      'content-type': 'application/grpc',
-      'grpc-status': String(code),
-      'grpc-message': grpcMessage(message),
-    });
-    if (path === TAKE_OVER_PATH) {
-      if (this.#socket?.replaced === true) return undefined;
-      return refused(Code.FAILED_PRECONDITION, `${this.options.socketPath} leads to this bridge`);
-    }
-    if (path !== PATH) {
-      return refused(Code.UNIMPLEMENTED, `this socket serves ${PATH} only, not ${path.slice(0, 200)}`);
-    }
-    if (this.#draining) return refused(Code.UNAVAILABLE, 'the bridge is shutting down');
-    const { share } = this.options;
-    if (share === undefined || this.open < share.limits.sessions) return undefined;
-    share.refused('sessions');
-    const message = `the app ${share.appId} has ${this.open} sessions on this node, and may have no more`;
-    return refused(Code.RESOURCE_EXHAUSTED, message);
   }
 
   /** Agrees to go. */
@@ -402,12 +332,10 @@ export class SessionServer implements StreamEvents, AppServer {
       this.#refuseApp(member.stream, share, hello.appId);
       return;
     }
-    let pair = pairId === 0n ? undefined : this.#pairsById.get(pairId);
-    if (pair === undefined) {
-      pair = new Pair(this.#handlers, this.#limits, this.#calls, this.options.share);
-      this.#pairs.add(pair);
-      if (pairId !== 0n) this.#pairsById.set(pairId, pair);
-    }
+    const pair = this.#members.pairOf(
+      pairId,
+      () => new Pair(this.#handlers, this.#limits, this.#calls, share),
+    );
     member.pair = pair;
     pair.caller = { app: hello.appId, spiffe: hello.spiffeId };
     pair.add(member.stream, large);
@@ -449,28 +377,14 @@ export class SessionServer implements StreamEvents, AppServer {
   }
 
   #forget(stream: SessionStream): void {
-    const member = this.#members.get(stream);
-    if (member === undefined) return;
-    this.#members.delete(stream);
-    member.left?.();
-    const { pair } = member;
-    if (pair !== undefined) {
-      pair.remove(stream);
-      if (pair.empty) this.#forgetPair(pair);
-    }
-    this.options.onSessions?.(this.open);
-  }
-
-  #forgetPair(pair: Pair): void {
-    this.#pairs.delete(pair);
-    for (const [id, known] of this.#pairsById) if (known === pair) this.#pairsById.delete(id);
+    if (this.#members.remove(stream)) this.options.onSessions?.(this.open);
   }
 
   #expire(): void {
     this.#deadlines = undefined;
     const now = performance.now();
     let more = false;
-    for (const pair of this.#pairs) {
+    for (const pair of this.#members.pairs) {
       pair.expire(now);
       more ||= pair.nextDeadline !== Infinity;
     }
@@ -507,7 +421,7 @@ export class SessionServer implements StreamEvents, AppServer {
     clearTimeout(this.#deadlines);
     clearTimeout(this.#followers);
     this.#deadlines = undefined;
-    for (const stream of this.#members.keys()) stream.destroy();
+    for (const stream of this.#members.streams) stream.destroy();
     for (const connection of this.#connections) connection.destroy();
   }
 }

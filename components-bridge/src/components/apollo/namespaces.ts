@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 
 import { ConfigurationError } from '../../primitives/configuration/store.js';
 import { reasonOf } from '../../primitives/errors.js';
+import { Pause } from '../../primitives/pause.js';
 import type { Configuration, Notification } from './answers.js';
 import type { ConfigClient } from './config-client.js';
 import type { Disk } from './disk.js';
@@ -54,7 +55,7 @@ export class Namespaces {
   #away: { reason: string; refused: boolean } | undefined;
   #poll = new AbortController();
   #following: Promise<void> | undefined;
-  #wake: () => void = () => undefined;
+  readonly #pause = new Pause();
   #closed = false;
   #unsaved: string | undefined;
 
@@ -125,7 +126,7 @@ export class Namespaces {
   async close(): Promise<void> {
     this.#closed = true;
     this.#restart();
-    this.#wake();
+    this.#pause.end();
     await this.#following;
     await this.options.disk?.close();
   }
@@ -181,7 +182,7 @@ export class Namespaces {
       failures = failed ? failures + 1 : 0;
       if (failures === WARN_AT && this.#away === undefined)
         this.options.log.warn('Apollo does not tell of changes; it is asked for them instead');
-      if (failed) await this.#sleep(pauseMs(failures));
+      if (failed && !this.#closed) await this.#pause.take(pauseMs(failures));
     }
   }
 
@@ -342,18 +343,6 @@ export class Namespaces {
 
   #restart(): void {
     this.#poll.abort();
-  }
-
-  #sleep(ms: number): Promise<void> {
-    if (this.#closed) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      timer.unref();
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 }
 

@@ -30,7 +30,9 @@ export function readModuleFile(path: string): ModuleFile {
     const wasm = statSync(path).isDirectory() ? fromLayout(path) : readBounded(path);
     return { wasm, info: readModule(wasm) };
   } catch (error) {
-    throw new UserError(error instanceof ModuleError ? `${path}: ${error.message}` : messageOf(error));
+    if (error instanceof ModuleError) throw new UserError(`${path}: ${error.message}`);
+    const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new UserError(gone ? `${path}: no such file; check the path` : messageOf(error));
   }
 }
 

@@ -27,6 +27,16 @@ it.each(['envoyfilter', 'trafficextension', 'wasmplugin'] as const)(
   },
 );
 
+it('names what is for a standalone Envoy only', () => {
+  const listen = { ...plain.listen, proxy: { host: '127.0.0.1', port: 3128 } };
+  const callees = { inventory: [{ host: '127.0.0.1', port: 8081 }] };
+  const gaps = deliveryGaps({ ...plain, listen, callees }, 'envoyfilter');
+  expect(gaps.map(({ door }) => door)).toEqual([
+    'the proxy for plain calls on 127.0.0.1:3128',
+    'the callee inventory',
+  ]);
+});
+
 it('says what is served otherwise', () => {
   const lines = deliveryGaps(SAMPLE_CONFIG, 'trafficextension').map(formatGap);
   expect(lines).toContainEqual(expect.stringMatching(/^Dapr HTTP and JSON over HTTP\/1.1: differs: .*413/));

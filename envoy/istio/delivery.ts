@@ -15,6 +15,10 @@ export interface Gap {
 
 const MIB = 1024 * 1024;
 
+/** Where a mesh has plain calls instead. */
+const PLAIN =
+  "the mesh's own listeners take the app's plain calls; envoyfilter --outbound counts and limits them there";
+
 /**
  * What a form of delivery cannot serve of a configuration, or serves otherwise than a standalone Envoy; empty if it
  * serves everything. test/istio shows each of these, and that the rest is served.
@@ -33,6 +37,10 @@ export function deliveryGaps(config: RuntimeConfig, delivery: Delivery): Gap[] {
     );
   if (host !== '127.0.0.1')
     missing(`every door on ${host}`, `the listener is on 127.0.0.1, which the mesh does not capture`);
+  if (config.listen.proxy !== undefined)
+    missing(`the proxy for plain calls on ${config.listen.proxy.host}:${config.listen.proxy.port}`, PLAIN);
+  for (const name of Object.keys(config.callees ?? {})) missing(`the callee ${name}`, PLAIN);
+  for (const { name } of config.outbound) missing(`the outbound listener ${name}`, PLAIN);
   if (delivery === 'envoyfilter') return gaps;
 
   if (actuator !== undefined)

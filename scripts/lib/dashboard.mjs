@@ -106,6 +106,15 @@ export const ROWS = [
         { '{{limit}}': `sum by (limit) (${rate('layotto_limit_refusals_total', JOB)})` },
       ],
       [
+        'Refused by the policy',
+        'reqps',
+        'Calls that a rule denies, and calls that a rate limit refuses, by its name.',
+        {
+          'rule {{rule}}': `sum by (rule) (${rate('layotto_policy_denials_total', JOB)})`,
+          'limit {{limit}}': `sum by (limit) (${rate('layotto_rate_limit_refusals_total', JOB)})`,
+        },
+      ],
+      [
         'Operations in flight',
         'short',
         'Operations that the bridge has not answered yet. They may be limits.operations for each Envoy thread.',

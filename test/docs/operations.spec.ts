@@ -42,6 +42,8 @@ const RARE = [
   'layotto_operations_total',
   'layotto_bridge_backend_errors_total',
   'layotto_sequencer_weak_ids_total',
+  'layotto_policy_denials_total',
+  'layotto_rate_limit_refusals_total',
 ];
 
 let lab: CommandLab;
@@ -53,6 +55,10 @@ beforeAll(async () => {
   lab.file(
     'layotto.yaml',
     JSON.stringify({
+      policy: {
+        rules: [{ name: 'no-deletes', deny: { operations: ['DeleteState'] } }],
+        limits: [{ name: 'few', operations: ['SaveState'], rate: '1/h' }],
+      },
       components: [
         { name: 'kept', type: 'state.embedded' },
         { name: 'ids', type: 'sequencer.embedded', metadata: { segmentCacheEnable: true } },
@@ -64,6 +70,8 @@ beforeAll(async () => {
   await eventually('every kind of sample is there', async () => {
     await http1({ port: lab.port }, 'GET', '/v1.0/state/kept/k');
     await http1({ port: lab.port }, 'GET', '/v1.0/state/away/k');
+    await http1({ port: lab.port }, 'DELETE', '/v1.0/state/kept/k');
+    await http1({ port: lab.port }, 'POST', '/v1.0/state/kept', { body: '[]' });
     const { status } = await http1({ port: lab.port }, 'POST', '/v1.0-layotto/sequencer/GetNextId', {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ storeName: 'ids', key: 'order' }),

@@ -1,10 +1,11 @@
 import { fromBinary } from '@bufbuild/protobuf';
 
+import { clip } from '../policy/clip.js';
 import * as pb from '../gen/layotto/bridge/v1/binding_pb.js';
 import { Code } from '../primitives/errors.js';
 import { DAPR, forwarded, LAYOTTO, NOT_PROTOBUF } from './method.js';
 import type { Answer, UnaryMethod } from './method.js';
-import { clip, plainly, withDetails } from './refused.js';
+import { plainly, withDetails } from './refused.js';
 import type { Refuse } from './refused.js';
 
 const BINDING = 'binding';

@@ -1,13 +1,14 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { DescMessage } from '@bufbuild/protobuf';
 
+import { clip } from '../policy/clip.js';
 import { answerStaleness } from '../config/answer-in-envoy.js';
 import * as dapr from '../gen/dapr/proto/runtime/v1/configuration_pb.js';
 import * as pb from '../gen/layotto/bridge/v1/configuration_pb.js';
 import { Code } from '../primitives/errors.js';
 import { DAPR, forwarded, LAYOTTO, NOT_PROTOBUF } from './method.js';
 import type { Answer, Behind, Method, UnaryMethod } from './method.js';
-import { clip, withDetails } from './refused.js';
+import { withDetails } from './refused.js';
 import type { Refused } from './refused.js';
 
 const CONFIGURATION = 'configuration';

@@ -1,8 +1,8 @@
+import { clip } from '../policy/clip.js';
 import * as pb from '../gen/layotto/bridge/v1/hello_pb.js';
 import { Code } from '../primitives/errors.js';
 import { forwarded, LAYOTTO, NOT_PROTOBUF } from './method.js';
 import type { UnaryMethod } from './method.js';
-import { clip } from './refused.js';
 
 const HELLO = 'hello';
 

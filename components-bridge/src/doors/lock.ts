@@ -1,11 +1,11 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { DescMessage } from '@bufbuild/protobuf';
 
+import { clip } from '../policy/clip.js';
 import * as pb from '../gen/layotto/bridge/v1/lock_pb.js';
 import { Code } from '../primitives/errors.js';
 import { DAPR, forwarded, LAYOTTO, NOT_PROTOBUF } from './method.js';
 import type { Answer, Behind, UnaryMethod } from './method.js';
-import { clip } from './refused.js';
 import type { Refused } from './refused.js';
 
 const LOCK = 'lock';

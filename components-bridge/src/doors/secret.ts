@@ -1,10 +1,10 @@
 import type { DescMessage } from '@bufbuild/protobuf';
 
+import { clip } from '../policy/clip.js';
 import * as pb from '../gen/layotto/bridge/v1/secret_pb.js';
 import { Code } from '../primitives/errors.js';
 import { DAPR, forwarded, LAYOTTO, NOT_PROTOBUF } from './method.js';
 import type { UnaryMethod } from './method.js';
-import { clip } from './refused.js';
 import type { Refused } from './refused.js';
 
 const SECRET = 'secret';

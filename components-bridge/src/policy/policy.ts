@@ -1,3 +1,4 @@
+import { clip } from './clip.js';
 import { compilePolicy } from './compile.js';
 import type { PolicySource } from './compile.js';
 import { ALLOWED, decide } from './decide.js';
@@ -78,9 +79,4 @@ function explain({ app, spiffe }: Caller, subject: Subject, rule: string | undef
   const what = name === undefined ? '' : ` for "${clip(name)}"`;
   const why = rule === undefined ? 'by default' : `rule "${rule}"`;
   return `${who} may not call ${primitive} ${operation}${place}${what}: denied by the policy, ${why}`;
-}
-
-/** A caller's text in a message has a bound. */
-function clip(text: string): string {
-  return text.length > 256 ? text.slice(0, 256) : text;
 }

@@ -281,6 +281,12 @@ export class Bridge {
   async #openDoors(replace: boolean): Promise<void> {
     const { listen, catalog, version, log } = this.options;
     if (listen === undefined) return;
+    const rates = this.#config.policy?.limits?.filter(({ perHour }) => perHour !== undefined) ?? [];
+    if (rates.length > 0)
+      log.warn(
+        { limits: rates.map(({ name }) => name) },
+        'rate limits are kept by Envoy, and not by the doors of the bridge',
+      );
     const { openDoors } = await import('./doors.js');
     this.#doors = openDoors({
       address: listen,

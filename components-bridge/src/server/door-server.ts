@@ -3,11 +3,11 @@ import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2S
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 
+import { clip } from '../policy/clip.js';
 import type { ListenAddress } from '../config/types.js';
 import type { Gate } from '../doors/admit.js';
 import { HEALTH } from '../doors/health.js';
 import type { Behind, Method, StreamMethod } from '../doors/method.js';
-import { clip } from '../doors/refused.js';
 import type { Refused } from '../doors/refused.js';
 import { unservedText } from '../doors/unserved.js';
 import { Code, reasonOf } from '../primitives/errors.js';

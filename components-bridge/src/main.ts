@@ -58,6 +58,9 @@ address of --listen is in use.`;
 /** How long components are waited for before what starting took is given back. */
 const START_UP_MS = 2_000;
 
+/** How long after it the start's leavings are collected. */
+const AFTER_START_MS = 250;
+
 /** How long calls in hand may take after SIGTERM. */
 const GRACE_MS = 4_000;
 
@@ -273,7 +276,8 @@ async function main(): Promise<void> {
   process.on('message', (message) => void asked(message as Request));
   report({ type: 'ready', socket: bridge.socketPath });
   log.info({ socket: bridge.socketPath, app: config.app.id, config: config.source }, 'serving sessions');
-  void bridge.firstTries(START_UP_MS).then(giveBackStartUp);
+  // The filters' greetings leave first, and the calls that wait for them.
+  void bridge.firstTries(START_UP_MS).then(() => setTimeout(giveBackStartUp, AFTER_START_MS).unref());
 
   async function asked(request: Request): Promise<void> {
     if (request.type === 'ping') {

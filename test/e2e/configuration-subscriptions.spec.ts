@@ -251,7 +251,11 @@ describe('configuration subscriptions through a real Envoy', () => {
     await runtime.restartBridge();
     await runtime.sessionsOpen();
     await eventually('components are ready', () => runtime.componentsReady());
-    const read = await readLayotto(client, { storeName: 'embedded', keys: ['kept'] });
+    // The bridge is ready before the last worker has heard of it.
+    const read = await eventually('the worker has been greeted', async () => {
+      const outcome = await readLayotto(client, { storeName: 'embedded', keys: ['kept'] });
+      return outcome.grpcStatus === 14 ? undefined : outcome;
+    });
     expect(read).toMatchObject({ grpcStatus: 0, contents: { kept: 'x' } });
     const again = layotto({ storeName: 'embedded', keys: ['kept'] });
     let n = 0;

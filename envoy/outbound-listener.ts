@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 
 import type { OutboundConfig, RuntimeConfig } from '../components-bridge/src/config/types.js';
+import { AS_SENT } from './as-sent.js';
 import { FILTERS, OUTBOUND_CLUSTER, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 
@@ -33,13 +34,7 @@ export function outboundListener(
               '@type': TYPES.httpConnectionManager,
               stat_prefix: `layotto_outbound_${name}`,
               codec_type: 'AUTO',
-              normalize_path: false,
-              merge_slashes: false,
-              path_with_escaped_slashes_action: 'KEEP_UNCHANGED',
-              generate_request_id: false,
-              preserve_external_request_id: true,
-              server_header_transformation: 'PASS_THROUGH',
-              skip_xff_append: true,
+              ...AS_SENT,
               max_request_headers_kb: 64,
               request_headers_timeout: '10s',
               stream_idle_timeout: '300s',

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 
 import type { CalleeAddress, ListenAddress, RuntimeConfig } from '../components-bridge/src/config/types.js';
+import { AS_SENT } from './as-sent.js';
 import { CALLEE_CLUSTER, CLUSTERS, FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 
@@ -55,14 +56,7 @@ export function proxyListener(
               '@type': TYPES.httpConnectionManager,
               stat_prefix: NAME,
               codec_type: 'AUTO',
-              // Calls reach the callee as the app sent them.
-              normalize_path: false,
-              merge_slashes: false,
-              path_with_escaped_slashes_action: 'KEEP_UNCHANGED',
-              generate_request_id: false,
-              preserve_external_request_id: true,
-              server_header_transformation: 'PASS_THROUGH',
-              skip_xff_append: true,
+              ...AS_SENT,
               max_request_headers_kb: 64,
               request_headers_timeout: '10s',
               // Streams may be silent as long as their ends like.

@@ -1,5 +1,6 @@
 import type { ListenAddress, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { streamsSocket } from '../components-bridge/src/config/sockets.js';
+import { AS_SENT } from './as-sent.js';
 import { CLUSTERS, FILTERS, STREAM_PATHS, TYPES, UPLOAD_PATH } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { replyShim } from './reply-shim.js';
@@ -137,15 +138,7 @@ function connectionManager(
     '@type': TYPES.httpConnectionManager,
     stat_prefix: 'layotto_runtime',
     codec_type: 'AUTO',
-    // Paths carry state keys, so they reach the filter exactly as they were sent.
-    normalize_path: false,
-    merge_slashes: false,
-    path_with_escaped_slashes_action: 'KEEP_UNCHANGED',
-    // The answer is the runtime's; nothing is added to requests or answers that the app did not ask for.
-    generate_request_id: false,
-    preserve_external_request_id: true,
-    server_header_transformation: 'PASS_THROUGH',
-    skip_xff_append: true,
+    ...AS_SENT,
     ...tracing?.manager,
     max_request_headers_kb: 64,
     request_headers_timeout: '10s',

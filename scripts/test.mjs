@@ -29,7 +29,7 @@ const CHECKS = [
  */
 const ALONE = ['test/e2e', 'test/fault', 'test/fuzz', 'test/package', 'test/compat', 'test/docs'];
 
-/** Need what not every machine has, and have make targets of their own: `test-java`, `verify-istio`. */
+/** Need what not every machine has, and have make targets of their own, which `.ci/run` runs where it is. */
 const BY_ITSELF = ['test/java', 'test/istio'];
 
 const NOT_TESTS = ['/node_modules/', '/dist/', '/.tools/', ...BY_ITSELF.map(inside)];

@@ -38,6 +38,12 @@ export const SUITES = {
   'test/e2e/reply-filter.spec.ts': 'Lua filter',
   'test/e2e/unserved.spec.ts': 'what is not served',
   'test/e2e/envoyfilter.spec.ts': 'EnvoyFilter, composed, with and without hold mode',
+  'test/e2e/policy.spec.ts': 'policy',
+  'test/e2e/rate-limits.spec.ts': 'rate limits',
+  'test/e2e/outbound.spec.ts': 'plain calls to other services',
+  'test/e2e/reload.spec.ts': 'a changed configuration',
+  'test/e2e/without-wasm.spec.ts': 'the bridge without the filter',
+  'test/fault/module-push.spec.ts': 'modules pushed under load',
   'test/fault/trap.spec.ts': 'a filter that traps',
 };
 
@@ -50,6 +56,9 @@ export const ALONE = [
   'test/e2e/configuration-in-envoy.spec.ts',
   'test/e2e/near-cache.spec.ts',
   'test/e2e/metrics.spec.ts',
+  'test/e2e/rate-limits.spec.ts',
+  'test/e2e/reload.spec.ts',
+  'test/fault/module-push.spec.ts',
 ];
 
 /**

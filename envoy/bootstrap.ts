@@ -4,6 +4,7 @@ import { stringify } from 'yaml';
 
 import { isSlotName, RUNTIME_SLOT } from '../components-bridge/src/config/slots.js';
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
+import { appCluster, appListener } from './app-channel.js';
 import { CLUSTERS, FILTERS, SOCKET_MODE, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { isGuarded, pluginConfiguration } from './plugin-config.js';
@@ -105,6 +106,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
             slotFilter(one.name, watched(extensionDir, slotFile(one.name))),
           ]),
         ),
+        ...(config.app.port === 0 ? [] : [appListener(config)]),
         ...(proxy === undefined ? [] : [proxyListener(config, { address: proxy, filter: outboundFilter })]),
         ...(config.listen.actuator === undefined
           ? []
@@ -122,6 +124,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
         ...runtimeClusters(config, options.bridgeSocket ?? join(config.dataDir, 'session.sock')),
         ...outbound.map(outboundCluster),
         ...(proxy === undefined ? [] : proxyClusters(config)),
+        ...(config.app.port === 0 ? [] : [appCluster(config)]),
         ...(metrics
           ? [adminCluster(CLUSTERS.admin, adminSocket), adminCluster(CLUSTERS.bridgeAdmin, bridgeAdminSocket)]
           : []),

@@ -14,6 +14,8 @@ export const CLUSTERS = {
   bridgeAdmin: 'layotto_bridge_admin',
   /** Whom the app calls by a name that the configuration does not know. */
   proxy: 'layotto_proxy',
+  /** The app beside the runtime. */
+  app: 'layotto_app',
   /** The OpenTelemetry collector, if calls are traced. */
   collector: 'layotto_collector',
 } as const;

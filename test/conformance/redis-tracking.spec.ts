@@ -47,6 +47,7 @@ describe.each(['redis', 'valkey'] as const)('a store on %s that tracks what was 
     store = await open({
       name: 'statestore',
       version: 'v1',
+      appId: 'app',
       metadata: { redisHost: subject.redisHost, nearCacheMaxAge: '10s', ...subject.more },
       dataDir: '',
       log: pino({ level: 'silent' }),
@@ -155,6 +156,7 @@ test('a store on a cluster tracks what was read on every node', async () => {
   const store = await open({
     name: 'statestore',
     version: 'v1',
+    appId: 'app',
     metadata: { redisHost: cluster.addresses, redisType: 'cluster', nearCacheMaxAge: '10s' },
     dataDir: '',
     log: pino({ level: 'silent' }),

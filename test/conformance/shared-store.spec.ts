@@ -35,6 +35,7 @@ describe('the embedded store, open in several processes', () => {
     return open({
       name: 'store',
       version: 'v1',
+      appId: 'app',
       metadata: {},
       dataDir,
       log,

@@ -34,6 +34,7 @@ export class Stores {
     const store = await open({
       name,
       version: 'v1',
+      appId: 'app',
       metadata,
       dataDir: this.dataDir,
       log: pino({}, { write: (line: string) => void log.push(JSON.parse(line) as OpenedStore['log'][0]) }),

@@ -8,3 +8,8 @@ export function streamsSocket(sessionSocket: string): string {
   const name = basename(sessionSocket);
   return join(dirname(sessionSocket), name === 'session.sock' ? 'streams.sock' : `${name}.streams`);
 }
+
+/** Where Envoy takes what the bridge has for the app. */
+export function appSocket(dataDir: string): string {
+  return join(dataDir, 'app.sock');
+}

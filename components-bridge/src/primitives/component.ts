@@ -33,6 +33,8 @@ export interface Component {
 export interface ComponentContext {
   /** The name calls use. */
   readonly name: string;
+  /** The app that the runtime serves. */
+  readonly appId: string;
   /** Version of the type, such as `v1`: for some it is the form in which values are kept. */
   readonly version: string;
   /** Checked by the type's schema before; parse it with the same schema to get values. */

@@ -12,6 +12,8 @@ const RETIRE_MS = 15_000;
 export interface RegistryOptions {
   components: readonly ComponentConfig[];
   types: readonly ComponentType[];
+  /** The app that the runtime serves. Default `app`, as in the configuration. */
+  appId?: string;
   dataDir: string;
   log: Logger;
   /** Taken out of the reasons that components give. */
@@ -247,9 +249,10 @@ export class ComponentRegistry {
   }
 
   #slot(config: ComponentConfig): ComponentSlot {
-    const { dataDir, log, secrets, metadataOf, prepare } = this.options;
+    const { appId = 'app', dataDir, log, secrets, metadataOf, prepare } = this.options;
     secrets?.addComponents([config]);
     const slot = new ComponentSlot(config, this.#types.get(config.type), {
+      appId,
       dataDir,
       log,
       ...(secrets === undefined ? {} : { secrets }),

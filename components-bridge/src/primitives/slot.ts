@@ -36,6 +36,8 @@ export type Prepare = (config: ComponentConfig, instance: Component) => Promise<
 export type MetadataOf = (config: ComponentConfig) => Promise<Record<string, string>>;
 
 export interface SlotOptions {
+  /** The app that the runtime serves. */
+  appId: string;
   /** Absolute folder for what components keep. */
   dataDir: string;
   log: Logger;
@@ -228,6 +230,7 @@ export class ComponentSlot {
       name,
       version,
       metadata,
+      appId: this.options.appId,
       dataDir: this.options.dataDir,
       log: this.log,
       report: (status, reason) => {

@@ -137,6 +137,7 @@ export class Bridge {
       prepare: (component, instance) => heedBiggerThan(component, instance, owner),
       components: config.components,
       types: options.catalog,
+      appId: config.app.id,
       dataDir: config.dataDir,
       log,
       secrets,

@@ -26,7 +26,7 @@ describe('EmbeddedLockStore', () => {
   function openHere(): Promise<EmbeddedLockStore> {
     const log = pino({ enabled: false });
     const told = { report: () => undefined, invalidate: () => undefined };
-    return open({ name: 'locks', version: 'v1', metadata: {}, dataDir, log, ...told });
+    return open({ name: 'locks', version: 'v1', appId: 'app', metadata: {}, dataDir, log, ...told });
   }
 
   it('keeps nothing of locks that are gone but one number', async () => {

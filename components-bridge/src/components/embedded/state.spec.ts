@@ -25,6 +25,7 @@ describe('EmbeddedStateStore', () => {
     const opened = await open({
       name,
       version: 'v1',
+      appId: 'app',
       metadata,
       dataDir,
       log,

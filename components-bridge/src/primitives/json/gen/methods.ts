@@ -7,6 +7,7 @@ import * as file from '../../../gen/layotto/bridge/v1/file_pb.js';
 import * as hello from '../../../gen/layotto/bridge/v1/hello_pb.js';
 import * as lifecycle from '../../../gen/layotto/bridge/v1/lifecycle_pb.js';
 import * as lock from '../../../gen/layotto/bridge/v1/lock_pb.js';
+import * as pubsub from '../../../gen/layotto/bridge/v1/pubsub_pb.js';
 import * as secret from '../../../gen/layotto/bridge/v1/secret_pb.js';
 import * as sequencer from '../../../gen/layotto/bridge/v1/sequencer_pb.js';
 import * as state from '../../../gen/layotto/bridge/v1/state_pb.js';
@@ -25,6 +26,9 @@ export const jsonMethods: ReadonlyMap<string, DescMethodUnary> = new Map<string,
   ['layotto.bridge.v1.Json/Lock.LockKeepAlive', lock.Lock.method.lockKeepAlive],
   ['layotto.bridge.v1.Json/Lock.TryLock', lock.Lock.method.tryLock],
   ['layotto.bridge.v1.Json/Lock.Unlock', lock.Lock.method.unlock],
+  ['layotto.bridge.v1.Json/PubSub.BulkPublishEvent', pubsub.PubSub.method.bulkPublishEvent],
+  ['layotto.bridge.v1.Json/PubSub.PublishDelayMessage', pubsub.PubSub.method.publishDelayMessage],
+  ['layotto.bridge.v1.Json/PubSub.PublishEvent', pubsub.PubSub.method.publishEvent],
   ['layotto.bridge.v1.Json/Secret.GetBulkSecret', secret.Secret.method.getBulkSecret],
   ['layotto.bridge.v1.Json/Secret.GetSecret', secret.Secret.method.getSecret],
   ['layotto.bridge.v1.Json/Sequencer.GetNextId', sequencer.Sequencer.method.getNextId],

@@ -1,0 +1,90 @@
+import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
+import { appSocket } from '../components-bridge/src/config/sockets.js';
+import { AS_SENT } from './as-sent.js';
+import { CLUSTERS, FILTERS, SOCKET_MODE, TYPES } from './names.js';
+import type { EnvoyObject } from './names.js';
+
+/** Listener, statistics and routes. */
+const NAME = 'layotto_app';
+
+/** What Envoy repeats by itself: what cannot have reached the app. The bridge delivers anything else again. */
+const NOT_SENT_YET = { retry_on: 'connect-failure,refused-stream,reset-before-request', num_retries: 2 };
+
+/** Far above what one app has in hand, and still a bound. */
+const BREAKER = { max_connections: 1024, max_pending_requests: 1024, max_requests: 4096 };
+
+/**
+ * The listener on a Unix socket through which the bridge calls the app, so that retries, limits, statistics and traces
+ * of deliveries are Envoy's. How long a call may take is what its caller says in `x-envoy-upstream-rq-timeout-ms`.
+ */
+export function appListener(config: RuntimeConfig): EnvoyObject {
+  return {
+    name: NAME,
+    address: { pipe: { path: appSocket(config.dataDir), mode: SOCKET_MODE } },
+    filter_chains: [
+      {
+        filters: [
+          {
+            name: 'envoy.filters.network.http_connection_manager',
+            typed_config: {
+              '@type': TYPES.httpConnectionManager,
+              stat_prefix: NAME,
+              codec_type: 'AUTO',
+              ...AS_SENT,
+              request_headers_timeout: '10s',
+              stream_idle_timeout: '300s',
+              route_config: {
+                name: NAME,
+                virtual_hosts: [
+                  {
+                    name: 'app',
+                    domains: ['*'],
+                    routes: [
+                      {
+                        match: { prefix: '/' },
+                        route: { cluster: CLUSTERS.app, timeout: '60s', retry_policy: NOT_SENT_YET },
+                      },
+                    ],
+                  },
+                ],
+              },
+              http_filters: [{ name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
+            },
+          },
+        ],
+      },
+    ],
+  };
+}
+
+/** The app beside the runtime, at `app.port` on loopback, which speaks HTTP/1.1 or gRPC as `app.protocol` says. */
+export function appCluster({ app }: Pick<RuntimeConfig, 'app'>): EnvoyObject {
+  return {
+    name: CLUSTERS.app,
+    type: 'STATIC',
+    connect_timeout: '1s',
+    load_assignment: {
+      cluster_name: CLUSTERS.app,
+      endpoints: [
+        {
+          lb_endpoints: [
+            { endpoint: { address: { socket_address: { address: '127.0.0.1', port_value: app.port } } } },
+          ],
+        },
+      ],
+    },
+    circuit_breakers: {
+      thresholds: [{ ...BREAKER, retry_budget: { budget_percent: { value: 20 }, min_retry_concurrency: 3 } }],
+    },
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': TYPES.upstreamHttp,
+        common_http_protocol_options: { idle_timeout: '60s' },
+        explicit_http_config:
+          app.protocol === 'grpc'
+            ? { http2_protocol_options: {} }
+            : { http_protocol_options: { enable_trailers: true } },
+      },
+    },
+  };
+}

@@ -137,6 +137,14 @@ export const catalog: readonly ComponentType[] = [
     load: () => import('./components/redis/lock-cluster.js'),
   },
   {
+    type: 'pubsub.embedded',
+    aliases: ['pubsub.in-memory', 'in-memory'],
+    primitive: 'pubsub',
+    capabilities: [],
+    metadata: embedded.pubsubMetadataSchema,
+    load: () => import('./components/embedded/pubsub.js'),
+  },
+  {
     type: 'pubsub.jetstream',
     aliases: ['jetstream', 'nats'],
     primitive: 'pubsub',

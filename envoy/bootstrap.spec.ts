@@ -41,6 +41,7 @@ describe('the bootstrap', () => {
     expect([...files].sort()).toEqual([
       '"path":"/var/lib/layotto/app.sock"',
       '"path":"/var/lib/layotto/bridge-admin.sock"',
+      '"path":"/var/lib/layotto/deliveries.sock"',
       '"path":"/var/lib/layotto/envoy"',
       '"path":"/var/lib/layotto/envoy-admin.sock"',
       '"path":"/var/lib/layotto/envoy/runtime.ecds.yaml"',
@@ -58,11 +59,12 @@ describe('the bootstrap', () => {
     ]);
   });
 
-  it('listens on TCP only, and without metrics and actuator, if that is what is configured', () => {
+  it('listens on TCP only, and without metrics, actuator and app, if that is what is configured', () => {
     const { unixSocket, actuator, ...listen } = SAMPLE_CONFIG.listen;
     expect([unixSocket, actuator]).not.toContain(undefined);
     const config = {
       ...SAMPLE_CONFIG,
+      app: { ...SAMPLE_CONFIG.app, port: 0 },
       listen: { ...listen, host: '0.0.0.0' },
       envoy: { concurrency: 2, metricsPort: 0 },
     };

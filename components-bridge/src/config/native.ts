@@ -29,6 +29,7 @@ import type { Findings } from './problems.js';
 import { checkDocument, field, valueAt } from './schema.js';
 import { isNativeSecretRef, readNativeSecretRef } from './secret-refs.js';
 import { asTarget, isSlotName, parseTrapLimit } from './slots.js';
+import { readNativeSubscriptions } from './subscriptions.js';
 import { parseBytes, parseDuration } from './units.js';
 
 const text = field('text (quote it if it looks like a number)', (value) =>
@@ -193,6 +194,8 @@ const nativeSchema = z.strictObject({
   policy: z.unknown().optional(),
   mesh: mesh.nullish(),
   components: z.array(component).nullish(),
+  // As the policy.
+  subscriptions: z.unknown().optional(),
 });
 
 /**
@@ -212,6 +215,7 @@ export function readNative(
   const draft: Draft = { ...emptyDraft(), lineOf: (path) => document.lineOf(path) };
   const components = readComponents(document, findings);
   if (components !== undefined) draft.components = components;
+  draft.subscriptions = readNativeSubscriptions(document, findings);
   const policy = readPolicy(document, findings);
   if (policy !== undefined) draft.policy = policy;
   if (found === undefined) {

@@ -23,6 +23,9 @@ export interface PubSubBackend {
 /** limits.message as it comes. */
 const LARGEST = 4 * 1024 * 1024;
 
+/** What a message is if nobody says what it is. */
+const USUAL_TYPE = 'application/cloudevents+json';
+
 /** What every broker must do, whatever it is made of. A new broker is one call of this. */
 export function pubsubConformance(subject: Subject, start: () => Promise<PubSubBackend>): void {
   conformance('pubsub', subject, () => {
@@ -87,13 +90,14 @@ export function pubsubConformance(subject: Subject, start: () => Promise<PubSubB
       const kinds = [
         outgoing('', { data: bytes, contentType: 'application/octet-stream' }),
         outgoing('', { contentType: 'text/plain;charset=utf-8' }),
-        outgoing('{"a":1}', { contentType: 'application/json' }),
+        outgoing('{"a":1}', { contentType: 'application/json', metadata: { rawPayload: 'true' } }),
+        outgoing('{"specversion":"1.0"}'),
       ];
       await client.publishAll(topic, kinds);
-      await taker.has(3);
+      await taker.has(4);
       const got = taker.messages.map(({ data, contentType }) => [
         Buffer.from(data).toString('hex'),
-        contentType,
+        contentType ?? USUAL_TYPE,
       ]);
       expect(got).toEqual(
         kinds.map(({ data, contentType }) => [Buffer.from(data).toString('hex'), contentType]),

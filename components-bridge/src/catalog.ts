@@ -8,6 +8,7 @@ import * as localenv from './components/localenv/metadata.js';
 import * as localfile from './components/localfile/metadata.js';
 import * as localstorage from './components/localstorage/metadata.js';
 import * as mounted from './components/mounted/metadata.js';
+import * as nats from './components/nats/metadata.js';
 import * as redis from './components/redis/metadata.js';
 import type { ComponentType } from './primitives/component.js';
 
@@ -150,6 +151,14 @@ export const catalog: readonly ComponentType[] = [
     capabilities: [],
     metadata: redis.pubsubMetadataSchema,
     load: () => import('./components/redis/pubsub.js'),
+  },
+  {
+    type: 'pubsub.jetstream',
+    aliases: ['jetstream', 'nats'],
+    primitive: 'pubsub',
+    capabilities: [],
+    metadata: nats.metadataSchema,
+    load: () => import('./components/nats/pubsub.js'),
   },
   {
     type: 'sequencer.embedded',

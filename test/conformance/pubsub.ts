@@ -15,6 +15,8 @@ export interface PubSubBackend {
   readonly persisted: boolean;
   /** Whether one subscriber at a time gets the messages of a topic in their order. By default it does. */
   readonly ordered?: boolean;
+  /** Whether its lag is only about right, unless it is 0. */
+  readonly estimates?: boolean;
   /** The server is killed and started again, with what it had acknowledged. Left out where there is no server. */
   restart?(): Promise<void>;
   stop(): Promise<void>;
@@ -244,9 +246,13 @@ export function pubsubConformance(subject: Subject, start: () => Promise<PubSubB
       expect(await lag()).toBe(0);
       await client.publish(topic, '1', '2', '3', '4', '5');
       await taker.has(2);
-      await eventually('all wait', async () => (await lag()) === 5);
+      const waits = (count: number) => async (): Promise<boolean> => {
+        const waiting = (await lag()) ?? 0;
+        return backend.estimates === true ? waiting > 0 && waiting <= 5 : waiting === count;
+      };
+      await eventually('all wait', waits(5));
       held.shift()?.('ack');
-      await eventually('one is done', async () => (await lag()) === 4);
+      await eventually('one is done', waits(4));
       await eventually('all are done', async () => {
         for (const letGo of held.splice(0)) letGo('ack');
         return (await lag()) === 0;

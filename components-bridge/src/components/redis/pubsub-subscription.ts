@@ -204,7 +204,8 @@ export class RedisSubscription implements BrokerSubscription {
 
   /** @returns whether to go on with this connection */
   async #readOnce(link: RedisLink): Promise<boolean> {
-    if (!this.#wantsMore) await new Promise<void>((resolve) => (this.#roomMade = resolve));
+    while (!this.#stopped && !this.#wantsMore)
+      await new Promise<void>((resolve) => (this.#roomMade = resolve));
     if (this.#stopped || this.#link === undefined) return false;
     const { topic } = this.subscribed;
     this.#link.waiting = true;
@@ -231,7 +232,7 @@ export class RedisSubscription implements BrokerSubscription {
   }
 
   get #wantsMore(): boolean {
-    return !this.#stopped && this.#queue.length < this.#concurrency && this.#inHand < this.#concurrency;
+    return this.#queue.length < this.#concurrency && this.#inHand < this.#concurrency;
   }
 
   #pump(): void {

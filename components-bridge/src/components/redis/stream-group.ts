@@ -29,8 +29,13 @@ export class StreamGroup {
 
   /** Makes the group, from the first message on that is there, unless it is there; and the stream. */
   async create(): Promise<void> {
+    const create = ['CREATE', this.topic, this.group, '0', 'MKSTREAM'];
     try {
-      await this.#run('XGROUP', 'CREATE', this.topic, this.group, '0', 'MKSTREAM');
+      // From Redis 7 on it counts what the group has read, if it knows where it begins.
+      await this.#run('XGROUP', ...create, 'ENTRIESREAD', 0).catch((error: unknown) => {
+        if (answerCode(error) !== 'ERR') throw error;
+        return this.#run('XGROUP', ...create);
+      });
     } catch (error) {
       if (answerCode(error) !== 'BUSYGROUP') throw error;
     }
@@ -98,10 +103,12 @@ export class StreamGroup {
     const own = groups.find((group) => group['name'] === this.group);
     if (own === undefined) return 0;
     const pending = Number(own['pending'] ?? 0);
-    const lag = own['lag'];
-    if (typeof lag === 'number') return pending + lag;
     const stream = recordOf(await this.#run('XINFO', 'STREAM', this.topic));
-    return pending + undelivered(stream, String(own['last-delivered-id']));
+    const length = Number(stream['length'] ?? 0);
+    const lag = own['lag'];
+    // What was trimmed may be counted.
+    if (typeof lag === 'number') return pending + Math.min(lag, length);
+    return pending + Math.min(undelivered(stream, String(own['last-delivered-id'])), length);
   }
 
   /** The first page of pending messages from an id on. */
@@ -139,19 +146,21 @@ function after(id: string): string {
   return `${ms}-${BigInt(sequence) + 1n}`;
 }
 
-/** How many entries stand behind an id, if they came evenly. */
+/** How many entries stand behind an id, if those of different times came evenly. */
 function undelivered(stream: Record<string, unknown>, delivered: string): number {
-  const last = String(stream['last-generated-id']);
-  const length = Number(stream['length'] ?? 0);
-  if (last === delivered || length === 0) return 0;
-  const first = listOf(stream['first-entry'])[0];
-  const from = Math.max(timeOf(delivered), timeOf(String(first)));
-  const whole = timeOf(last) - timeOf(String(first));
-  const part = whole > 0 ? (timeOf(last) - from) / whole : 1;
-  return Math.min(length, Math.max(1, Math.round(length * part)));
+  const [last, first] = [String(stream['last-generated-id']), String(listOf(stream['first-entry'])[0])];
+  const [lastTime, lastSequence] = partsOf(last);
+  const [time, sequence] = partsOf(delivered);
+  if (lastTime <= time) return Math.max(0, lastSequence - sequence);
+  const [firstTime] = partsOf(first);
+  if (time < firstTime) return Infinity;
+  return Math.max(1, Math.round((Number(stream['length']) * (lastTime - time)) / (lastTime - firstTime)));
 }
 
-const timeOf = (id: string): number => Number(id.split('-')[0]);
+function partsOf(id: string): [ms: number, sequence: number] {
+  const [ms, sequence] = id.split('-').map(Number);
+  return [ms || 0, sequence || 0];
+}
 
 function listOf(value: unknown): unknown[] {
   return Array.isArray(value) ? (value as unknown[]) : [];

@@ -15,6 +15,7 @@ import { HelloService } from '../primitives/hello/service.js';
 import { JsonService } from '../primitives/json/service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
 import { LockService } from '../primitives/lock/service.js';
+import { PubSubService } from '../primitives/pubsub/service.js';
 import type { ComponentRegistry } from '../primitives/registry.js';
 import { SecretService } from '../primitives/secret/service.js';
 import { SequencerService } from '../primitives/sequencer/service.js';
@@ -44,6 +45,7 @@ export class Services {
   readonly live: LiveAnswers;
   /** The log level that filters are told. */
   readonly filters: FilterLogLevel;
+  readonly pubsub: PubSubService;
   readonly #watches: Watches;
   readonly #configuration: ConfigurationService;
 
@@ -63,6 +65,7 @@ export class Services {
       watches,
       live: this.live,
     });
+    this.pubsub = new PubSubService({ ...asked, policy, appId: owner.appId });
     const services: Service[] = [
       new ActuatorService({ registry, log, filters: this.filters }),
       new BindingService(asked),
@@ -71,6 +74,7 @@ export class Services {
       new HelloService(asked),
       new LifecycleService({ registry, catalog, mayApply }),
       new LockService({ ...asked, ...owner }),
+      this.pubsub,
       new SecretService({ ...asked, policy }),
       new SequencerService({ ...asked, ...owner }),
       new StateService({ ...asked, ...owner }),

@@ -1,4 +1,4 @@
-// pubsub.wasm: publishing alone.
+// pubsub.wasm: publishing, and the streams of events, alone.
 
 import { Router } from '../dialects/router';
 import { registerRoot, RootContext } from '../host/context';

@@ -253,9 +253,9 @@ function assemble(
       ...(draft.modules.rollbackOnTrap && { rollbackOnTrap: draft.modules.rollbackOnTrap }),
     },
     outbound: draft.outbound ?? [],
-    // Who may change components may read whatever they can reach, so rules of access forbid it unless told otherwise.
+    // Who may change components may reach whatever they can, so rules of access forbid it unless told otherwise.
     lifecycle: {
-      apply: draft.lifecycle.apply ?? !guardsSecrets(draft, components),
+      apply: draft.lifecycle.apply ?? !guards(draft, components),
     },
     ...(otlp === undefined ? {} : { tracing: { otlp, sampling } }),
     ...(draft.callees === undefined ? {} : { callees: draft.callees }),
@@ -265,10 +265,11 @@ function assemble(
   };
 }
 
-/** Whether the app may not have every secret. */
-function guardsSecrets({ policy }: Draft, components: RuntimeConfig['components']): boolean {
-  if (components.some(({ access }) => access !== undefined)) return true;
-  return policy?.rules.some(({ secrets }) => secrets.length > 0) ?? false;
+/** Whether the app may not have every secret, or not use every topic. */
+function guards({ policy }: Draft, components: RuntimeConfig['components']): boolean {
+  if (components.some(({ access, topicScopes }) => access !== undefined || topicScopes !== undefined))
+    return true;
+  return policy?.rules.some(({ secrets, topics }) => secrets.length > 0 || topics.length > 0) ?? false;
 }
 
 /** Checks what only the whole shows: paths that became too long, ports taken twice, limits that contradict. */

@@ -260,7 +260,7 @@ class PolicyReader {
 
   /** An operation must be one of the primitives that are named beside it. */
   #checkNames({ primitives, operations, secrets, topics }: Conditions, path: Path): void {
-    const known = [...Object.keys(OPERATIONS), ...LATER];
+    const known = Object.keys(OPERATIONS);
     for (const [index, primitive] of primitives.entries()) {
       if (known.includes(primitive)) continue;
       const message = `there is no primitive ${describe(primitive)}; ${hint(primitive, known)}`;
@@ -317,9 +317,6 @@ class PolicyReader {
     this.findings.problem(this.document.file, this.document.lineOf(path), keyText(path), message);
   }
 }
-
-/** Primitives that rules may name although nothing serves them yet. */
-const LATER = ['pubsub'];
 
 /** Says of components that rules or limits name and nobody has configured. */
 export function noticeUnknownComponents(

@@ -144,6 +144,8 @@ export interface ComponentConfig {
   secretRefs?: SecretRef[];
   /** Which of its secrets the app may have, if it is a secret store; absent: all. */
   access?: SecretAccess;
+  /** Which topics apps may use, if it is a message broker; absent: all. */
+  topicScopes?: TopicScopes;
   /** Where it was written. `line` counts from 1; 0 where there is no file. */
   origin: { file: string; line: number };
 }
@@ -165,6 +167,18 @@ export interface SecretAccess {
   default: 'allow' | 'deny';
   allowed: string[];
   denied: string[];
+}
+
+/** Which topics of a broker apps may use, as Dapr's metadata says it. An app that a map does not name is not bound by it. */
+export interface TopicScopes {
+  /** The only topics there are; empty: any. */
+  allowed: string[];
+  /** Topics that only apps may use whose scopes name them. */
+  protected: string[];
+  /** Topics that an app may publish to, by app id. */
+  publishing: Record<string, string[]>;
+  /** The same for subscribing. */
+  subscription: Record<string, string[]>;
 }
 
 /**

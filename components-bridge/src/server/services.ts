@@ -15,6 +15,7 @@ import { HelloService } from '../primitives/hello/service.js';
 import { JsonService } from '../primitives/json/service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
 import { LockService } from '../primitives/lock/service.js';
+import { PubSubService } from '../primitives/pubsub/service.js';
 import type { ComponentRegistry } from '../primitives/registry.js';
 import { SecretService } from '../primitives/secret/service.js';
 import { SequencerService } from '../primitives/sequencer/service.js';
@@ -50,6 +51,7 @@ export class Services {
   readonly events: AppEvents;
   /** The log level that filters are told. */
   readonly filters: FilterLogLevel;
+  readonly pubsub: PubSubService;
   readonly #watches: Watches;
   readonly #configuration: ConfigurationService;
 
@@ -70,6 +72,7 @@ export class Services {
       watches,
       live: this.live,
     });
+    this.pubsub = new PubSubService({ ...asked, policy, appId: owner.appId });
     const services: Service[] = [
       new ActuatorService({ registry, log, filters: this.filters }),
       new BindingService(asked),
@@ -78,6 +81,7 @@ export class Services {
       new HelloService(asked),
       new LifecycleService({ registry, catalog, mayApply }),
       new LockService({ ...asked, ...owner }),
+      this.pubsub,
       new SecretService({ ...asked, policy }),
       new SequencerService({ ...asked, ...owner }),
       new StateService({ ...asked, ...owner }),

@@ -10,6 +10,21 @@ const NAME = 'layotto_app';
 /** What Envoy repeats by itself: what cannot have reached the app. The bridge delivers anything else again. */
 const NOT_SENT_YET = { retry_on: 'connect-failure,refused-stream,reset-before-request', num_retries: 2 };
 
+/** Tells Envoy's own answers from the app's: a header says by which of Envoy's response flags one came about. */
+const OWN_ANSWERS = {
+  mappers: [
+    {
+      filter: { response_flag_filter: {} },
+      headers_to_add: [
+        {
+          header: { key: 'x-layotto-local', value: '%RESPONSE_FLAGS%' },
+          append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
+        },
+      ],
+    },
+  ],
+};
+
 /** Far above what one app has in hand, and still a bound. */
 const BREAKER = { max_connections: 1024, max_pending_requests: 1024, max_requests: 4096 };
 
@@ -48,6 +63,7 @@ export function appListener(config: RuntimeConfig): EnvoyObject {
                   },
                 ],
               },
+              local_reply_config: OWN_ANSWERS,
               http_filters: [{ name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
             },
           },

@@ -21,6 +21,8 @@ export {
   proxy_increment_metric,
   proxy_record_metric,
   proxy_set_effective_context,
+  proxy_http_call,
+  proxy_continue_stream,
 } from '@solo-io/proxy-runtime/assembly/imports';
 
 // @ts-ignore: decorator

@@ -24,6 +24,12 @@ export function bytesLength(b: Bytes): i32 {
   return <i32>(<u32>(b >> 32));
 }
 
+/** Whether both are the same bytes. */
+export function equal(a: Bytes, b: Bytes): bool {
+  const length = bytesLength(a);
+  return length == bytesLength(b) && memory.compare(bytesPtr(a), bytesPtr(b), length) == 0;
+}
+
 /** A constant text, encoded once and kept for the life of the VM. For module-level constants. */
 export function constant(text: string): Bytes {
   const buffer = String.UTF8.encode(text);

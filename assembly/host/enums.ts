@@ -14,11 +14,14 @@ export enum HeaderMap {
   ResponseTrailers = 3,
   GrpcReceiveInitialMetadata = 4,
   GrpcReceiveTrailingMetadata = 5,
+  HttpCallResponseHeaders = 6,
+  HttpCallResponseTrailers = 7,
 }
 
 export enum Buffer {
   RequestBody = 0,
   ResponseBody = 1,
+  HttpCallResponseBody = 4,
   GrpcReceive = 5,
   VmConfiguration = 6,
   PluginConfiguration = 7,
@@ -31,10 +34,4 @@ export enum LogLevel {
   Warn = 3,
   Error = 4,
   Critical = 5,
-}
-
-export enum MetricType {
-  Counter = 0,
-  Gauge = 1,
-  Histogram = 2,
 }

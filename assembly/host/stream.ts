@@ -1,7 +1,12 @@
 // What a filter does with the stream that is the effective context: read and
 // change bodies, and answer it.
 
-import { proxy_get_buffer_bytes, proxy_send_local_response, proxy_set_buffer_bytes } from './abi';
+import {
+  proxy_continue_stream,
+  proxy_get_buffer_bytes,
+  proxy_send_local_response,
+  proxy_set_buffer_bytes,
+} from './abi';
 import { Bytes, bytesLength, bytesPtr } from './bytes';
 import { Buffer } from './enums';
 import { HeaderList } from './headers';
@@ -20,6 +25,15 @@ export function getBuffer(type: Buffer, start: u32, length: u32): Bytes {
   if (length == 0) return 0;
   store<u64>(OUT, 0);
   return proxy_get_buffer_bytes(type, start, length, OUT, OUT + 4) == Status.Ok ? received() : 0;
+}
+
+/**
+ * Lets a direction of the stream go on that a callback has paused.
+ *
+ * @param response the response's direction; else the request's
+ */
+export function resume(response: bool = false): Status {
+  return <Status>proxy_continue_stream(response ? 1 : 0);
 }
 
 /** Replaces everything in a body; `size` is how much is there now. Fails on a response without a body. */

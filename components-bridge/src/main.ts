@@ -13,8 +13,8 @@ import { giveBackStartUp } from './memory.js';
 import type { Applied, ApplyOptions } from './primitives/registry.js';
 import type { ComponentHealth } from './primitives/slot.js';
 import { logApplied, Reloads } from './reload.js';
+import type { BridgeOptions } from './server/bridge-options.js';
 import { Bridge } from './server/bridge.js';
-import type { BridgeOptions } from './server/bridge.js';
 import { AddressInUseError, SocketInUseError } from './server/socket.js';
 import { createLog } from './telemetry/log.js';
 import { Secrets } from './telemetry/secrets.js';
@@ -240,6 +240,7 @@ async function main(): Promise<void> {
   let stopping = false;
   secrets.addComponents(config.components);
   secrets.add(process.env['DAPR_API_TOKEN'] ?? '');
+  secrets.add(process.env['APP_API_TOKEN'] ?? '');
   const bridge = new Bridge({
     config,
     catalog,
@@ -249,6 +250,7 @@ async function main(): Promise<void> {
     admin,
     listen,
     namespace: process.env['NAMESPACE'],
+    appToken: process.env['APP_API_TOKEN'],
     log,
     secrets,
     onSessions: (open) => report({ type: 'sessions', open }),

@@ -23,7 +23,7 @@ const plugin = createEcmaScriptPlugin({
 
 /**
  * @param {{ key: string, value: string }[]} raw
- * @returns {Options} where assembly/wire is, seen from the output folder; packages that the filter does not speak
+ * @returns {Options} where assembly/wire is, seen from the output folder; packages and files (without .proto) that the filter does not speak
  */
 function parseOptions(raw) {
   /** @type {Options} */
@@ -31,7 +31,7 @@ function parseOptions(raw) {
   for (const { key, value } of raw) {
     if (key === 'wire') options.wire = value;
     else if (key === 'without') options.without.push(value);
-    else throw new Error(`unknown option ${key}; protoc-gen-as knows wire=<path> and without=<package>`);
+    else throw new Error(`unknown option ${key}; protoc-gen-as knows wire=<path> and without=<package or file>`);
   }
   return options;
 }
@@ -41,7 +41,7 @@ function generateTs(schema) {
   for (const file of schema.files) {
     // Options are for generators, and never on the wire.
     if (file.extensions.length > 0) continue;
-    if (schema.options.without.includes(file.proto.package)) continue;
+    if ([file.proto.package, file.name].some((name) => schema.options.without.includes(name))) continue;
     if (file.messages.length === 0 && file.enums.length === 0) continue;
     const out = schema.generateFile(`${file.name}.ts`);
     const types = [...schema.typesInFile(file)];

@@ -29,6 +29,7 @@ function comparable(line: string): string {
 describe.each([
   'configuration-apollo',
   'file',
+  'host-filter',
   'istio',
   'lock-redis',
   'reloadable-sdk',

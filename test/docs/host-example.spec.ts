@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { HostEmulator } from '../host/emulator.js';
 import { blocksOf, read, root } from './markdown.js';
 
-/** The filter that assembly/host/README.md shows, built as it says, in a folder of its own. */
+/** The filter that assembly/host/README.md shows, built as it says, in a folder of its own with the package installed. */
 describe('the example of assembly/host/README.md', () => {
   let dir: string;
   let wasm: Uint8Array;
@@ -18,8 +18,10 @@ describe('the example of assembly/host/README.md', () => {
     if (source === undefined || command === undefined) throw new Error('the example is not there');
     dir = mkdtempSync(join(tmpdir(), 'layotto-host-'));
     mkdirSync(join(dir, 'assembly'));
-    cpSync(join(root, 'assembly/host'), join(dir, 'assembly/host'), { recursive: true });
-    symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'));
+    const installed = join(dir, 'node_modules');
+    cpSync(join(root, 'assembly/host'), join(installed, 'layotto-proxy-wasm'), { recursive: true });
+    for (const needed of ['@assemblyscript', '@solo-io', 'as-wasi', 'assemblyscript'])
+      symlinkSync(join(root, 'node_modules', needed), join(installed, needed));
     writeFileSync(join(dir, 'assembly/filter.ts'), source.text);
     const [, , ...args] = command.text.trim().split(' ');
     const asc = join(root, 'node_modules/assemblyscript/bin/asc.js');

@@ -105,9 +105,13 @@ describe('locks', () => {
       await Promise.all(['embedded', 'redis'].map((store) => http.unlock(store, 'nothing', 'a')));
       return runtime.componentsReady();
     });
+    // A call on another connection may reach a worker that has not been greeted yet.
+    const tried = (store: string, resource: string) =>
+      eventually(`${store} answers`, async () => [await http.tryLock(store, resource, 'b', LONG)]);
     for (const [index, store] of ['embedded', 'redis'].entries()) {
-      expect(await http.tryLock(store, 'held', 'b', LONG)).toBeUndefined();
-      expect(await http.tryLock(store, 'given back', 'b', LONG)).toBeGreaterThan(tokens[index] ?? 0n);
+      expect(await tried(store, 'held')).toEqual([undefined]);
+      const [token] = await tried(store, 'given back');
+      expect(token).toBeGreaterThan(tokens[index] ?? 0n);
     }
   });
 
@@ -116,7 +120,7 @@ describe('locks', () => {
     server.process.signal('SIGKILL');
     const answer = await eventually('it is found to be away', async () => {
       const got = await http1(runtime.target, 'POST', '/v1.0-alpha1/lock/redis', { body });
-      return got.status === 503 ? got : undefined;
+      return got.status === 503 && !got.body.includes('bridge is not connected') ? got : undefined;
     });
     expect(JSON.parse(answer.body)).toEqual({
       errorCode: 'ERR_TRY_LOCK',

@@ -11,5 +11,5 @@ export function streamsSocket(sessionSocket: string): string {
 
 /** Where Envoy takes what the bridge has for the app. */
 export function appSocket(dataDir: string): string {
-  return join(dataDir, 'app.sock');
+  return join(dataDir, 'deliveries.sock');
 }

@@ -67,6 +67,29 @@ export interface RuntimeConfig {
   /** What resources for a mesh are called, and which pods they are for. The runtime itself does not heed it. */
   mesh?: MeshNames;
   components: ComponentConfig[];
+  /** What the app is subscribed to without asking for it; absent: nothing. */
+  subscriptions?: SubscriptionConfig[];
+}
+
+/** Events of one topic that the app gets. */
+export interface SubscriptionConfig {
+  /** What messages call it. */
+  name: string;
+  /** The component, and a topic of it. */
+  pubsubName: string;
+  topic: string;
+  form: ConfigForm;
+  /** Where events go, in the order in which rules are tried; the last may have an empty expression: any event. */
+  rules: { match: string; path: string }[];
+  metadata: Record<string, string>;
+  /** Where events go that the app drops, or fails at so often. */
+  deadLetterTopic?: string;
+  maxDeliveries?: number;
+  /** Events in hand at the same time. */
+  concurrency?: number;
+  /** Many events in one call: so many at most, and how long the first waits for others, in milliseconds. */
+  bulk?: { maxMessages: number; maxAwaitMs: number };
+  origin: ComponentConfig['origin'];
 }
 
 /** How many traps are too many. */

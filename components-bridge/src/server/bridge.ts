@@ -1,47 +1,31 @@
 import { join } from 'node:path';
-import type { Logger } from 'pino';
 
 import { configHash } from '../config/hash.js';
 import { streamsSocket } from '../config/sockets.js';
-import type { ComponentConfig, ListenAddress, RuntimeConfig } from '../config/types.js';
+import type { RuntimeConfig } from '../config/types.js';
 import { Policy } from '../policy/policy.js';
-import { ActuatorService } from '../primitives/actuator/service.js';
 import { Backends } from '../primitives/backends.js';
-import { BindingService } from '../primitives/binding/service.js';
-import type { ComponentType } from '../primitives/component.js';
-import { LiveAnswers } from '../primitives/configuration/live.js';
-import { ConfigurationService } from '../primitives/configuration/service.js';
-import { Watches } from '../primitives/configuration/watches.js';
-import { FileService } from '../primitives/file/service.js';
-import type { Service } from '../primitives/handler.js';
-import { HelloService } from '../primitives/hello/service.js';
-import { JsonService } from '../primitives/json/service.js';
-import { LifecycleService } from '../primitives/lifecycle/service.js';
-import { LockService } from '../primitives/lock/service.js';
 import { ComponentRegistry } from '../primitives/registry.js';
 import type { Applied, ApplyOptions } from '../primitives/registry.js';
 import { SecretReferences } from '../primitives/secret/references.js';
-import { SecretService } from '../primitives/secret/service.js';
 import { heedBiggerThan } from '../primitives/sequencer/bigger-than.js';
-import { SequencerService } from '../primitives/sequencer/service.js';
 import type { ComponentHealth } from '../primitives/slot.js';
-import { StateService } from '../primitives/state/service.js';
 import { Exposition } from '../telemetry/exposition.js';
 import type { Labels } from '../telemetry/exposition.js';
 import { SpanExporter } from '../telemetry/otlp.js';
-import type { Secrets } from '../telemetry/secrets.js';
 import { AdminServer, okPage } from './admin.js';
 import type { AdminPage } from './admin.js';
 import type { AppShare } from './app-share.js';
+import type { BridgeOptions } from './bridge-options.js';
 import { CallWatch } from './calls.js';
 import { ComponentHistory } from './component-history.js';
 import type { DoorServer } from './door-server.js';
-import { FilterLogLevel } from './filter-level.js';
 import { healthPush } from './health-push.js';
 import { invalidation } from './invalidations.js';
 import { BridgeMetrics } from './metrics.js';
 import type { BridgeState, MetricsSource } from './metrics.js';
 import { Predecessor } from './predecessor.js';
+import { Services } from './services.js';
 import { SessionServer } from './session.js';
 import { StreamServer } from './streams.js';
 
@@ -60,38 +44,6 @@ const LAST_SPANS_MS = 1_000;
 /** The socket of metrics and health, in the data folder. */
 const ADMIN_SOCKET = 'bridge-admin.sock';
 
-export interface BridgeOptions {
-  config: RuntimeConfig;
-  /** The component types that can be served. */
-  catalog: readonly ComponentType[];
-  /** The runtime's version, said in the session's hello. */
-  version: string;
-  /** Where sessions are served, and streams beside it. Default: `session.sock` in the data folder. */
-  socketPath?: string | undefined;
-  /** Group that may connect to the sockets, besides the owner. */
-  gid?: number | undefined;
-  /** Where metrics and health are served, besides the socket in the data folder. */
-  admin?: ListenAddress | undefined;
-  /** Where the doors are served without a filter; absent: nowhere. */
-  listen?: (ListenAddress & { apiTokens: readonly string[] }) | undefined;
-  /** The environment's NAMESPACE, for stores whose keys begin with it. */
-  namespace?: string | undefined;
-  log: Logger;
-  /** What must not be shown of what components say. */
-  secrets: Secrets;
-  /**
-   * What the app may use, if this bridge is one of several in a process. Then it serves that app's filters only, has no
-   * metrics and health of its own, and the app may not change components: their paths would lead to other apps' files.
-   */
-  share?: AppShare | undefined;
-  onSessions?: (open: number) => void;
-  onHealth?: (health: ComponentHealth) => void;
-  /** Told when settings that `apply` could not wait for have taken the place of the old ones. */
-  onReplaced?: (component: ComponentConfig) => void;
-  /** Told when another bridge has taken this one's place: it should `drain`. */
-  onTakenOver?: () => void;
-}
-
 /** The bridge, put together: configuration, components, primitives, session server, and what is told of them. */
 export class Bridge {
   readonly socketPath: string;
@@ -99,13 +51,10 @@ export class Bridge {
   readonly #sessions: SessionServer;
   readonly #streams: StreamServer;
   readonly #admins: readonly AdminServer[];
-  readonly #services: readonly Service[];
+  readonly #services: Services;
   readonly #calls: CallWatch;
   /** If it serves doors itself. */
   #doors: DoorServer | undefined;
-  readonly #watches: Watches;
-  readonly #configuration: ConfigurationService;
-  readonly #live: LiveAnswers;
   readonly #spans: SpanExporter | undefined;
   readonly #backends: Backends;
   readonly #metrics = new BridgeMetrics();
@@ -155,41 +104,20 @@ export class Bridge {
         if (push !== undefined) this.#sessions.push(push);
       },
     });
-    this.#watches = new Watches({ registry: this.#registry, appId: config.app.id });
-    this.#live = new LiveAnswers({
+    this.#services = new Services({
+      config,
+      owner,
       registry: this.#registry,
-      watches: this.#watches,
-      cacheBytes: config.limits.cacheBytes,
-    });
-    const asked = { registry: this.#registry, backends, messageBytes: config.limits.messageBytes };
-    this.#configuration = new ConfigurationService({
-      ...asked,
-      appId: owner.appId,
-      app: config.app,
+      catalog: options.catalog,
+      backends,
+      policy: this.#policy,
       log,
-      watches: this.#watches,
-      live: this.#live,
+      mayApply: () => share === undefined && this.#config.lifecycle.apply,
+      push: (payload) => this.#sessions.push(payload),
+      app: { sessionSocket: this.socketPath, appToken: options.appToken ?? '', spans: this.#spans },
     });
-    const filters = new FilterLogLevel((payload) => this.#sessions.push(payload));
-    const services: Service[] = [
-      new ActuatorService({ registry: this.#registry, log, filters }),
-      new BindingService(asked),
-      this.#configuration,
-      new FileService(asked),
-      new HelloService(asked),
-      new LifecycleService({
-        registry: this.#registry,
-        catalog: options.catalog,
-        mayApply: () => share === undefined && this.#config.lifecycle.apply,
-      }),
-      new LockService({ ...asked, ...owner }),
-      new SecretService({ ...asked, policy: this.#policy }),
-      new SequencerService({ ...asked, ...owner }),
-      new StateService({ ...asked, ...owner }),
-    ];
-    services.push(new JsonService({ services: [...services], messageBytes: config.limits.messageBytes }));
+    const services = this.#services.all;
     const calls = new CallWatch({ log, secrets, spans: this.#spans });
-    this.#services = services;
     this.#calls = calls;
     this.#sessions = new SessionServer({
       socketPath: this.socketPath,
@@ -200,9 +128,9 @@ export class Bridge {
       log,
       calls,
       share,
-      welcome: () => healthPush(this.#registry.health(), filters.level),
+      welcome: () => healthPush(this.#registry.health(), this.#services.filters.level),
       holdGreetings: true,
-      onFilter: (filter) => this.#live.join(filter),
+      onFilter: (filter) => this.#services.live.join(filter),
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
       ...(options.onTakenOver === undefined ? {} : { onTakenOver: options.onTakenOver }),
     });
@@ -239,6 +167,7 @@ export class Bridge {
   async start(): Promise<void> {
     await this.#listen(false);
     this.#startComponents();
+    this.#services.events.start();
     const tried = this.#registry.firstTries(FIRST_TRIES_MS);
     void tried.then(() => this.#sessions.greet());
     for (const admin of this.#admins) void admin.start();
@@ -272,6 +201,7 @@ export class Bridge {
       if (refusal !== undefined) {
         log.warn({ reason: refusal }, 'the bridge before this one does not go by itself; end it');
       }
+      this.#services.events.start();
       await this.#openDoors(true);
     } finally {
       predecessor?.close();
@@ -297,7 +227,7 @@ export class Bridge {
       catalog,
       version,
       config: () => this.#config,
-      services: this.#services,
+      services: this.#services.all,
       log,
       calls: this.#calls,
     });
@@ -328,6 +258,7 @@ export class Bridge {
     this.#config = config;
     this.#backends.seats.use(config.policy?.limits ?? []);
     this.#policy.use(config);
+    this.#services.events.use(config);
     this.options.secrets.addComponents(config.components);
     const applied = await this.#registry.apply(config.components, options);
     // Another configuration may have come while this one was waited for.
@@ -349,7 +280,8 @@ export class Bridge {
     // Whoever takes over needs the socket's name.
     await this.#closeAdmins();
     const doors = this.#doors?.drain(graceMs);
-    await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs), doors]);
+    const events = this.#services.events.drain(graceMs);
+    await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs), doors, events]);
     await this.#end();
   }
 
@@ -398,9 +330,7 @@ export class Bridge {
   async #end(): Promise<void> {
     clearInterval(this.#renewals);
     this.#metrics.stop();
-    this.#configuration.close();
-    this.#live.close();
-    this.#watches.close();
+    this.#services.close();
     await Promise.all([this.#registry.close(), this.#spans?.close(LAST_SPANS_MS)]);
   }
 
@@ -417,6 +347,8 @@ export class Bridge {
       endedStreams: this.#streams.ended,
       ...(this.#doors === undefined ? {} : { doors: this.#doors }),
       denials: this.#policy.denials,
+      deliveries: this.#services.events.deliveries,
+      lags: this.#services.events.lags,
     };
   }
 

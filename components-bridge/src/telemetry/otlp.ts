@@ -14,6 +14,16 @@ export interface Span {
   attributes: Readonly<Record<string, string | number>>;
   /** What went wrong, in a word; undefined if nothing did. */
   error?: string;
+  /** By which others know it, see `newSpanId`; by default one that nobody knows. */
+  spanId?: string;
+  /** Default: it calls something else. */
+  kind?: SpanKind;
+}
+
+/** OTLP's numbers for what a span is. */
+export enum SpanKind {
+  CLIENT = 3,
+  CONSUMER = 5,
 }
 
 export interface SpanExporterOptions {
@@ -35,8 +45,7 @@ const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 const TIMEOUT_MS = 5_000;
 
-/** OTLP's numbers for a span that calls something else, and for a status that is an error. */
-const CLIENT = 3;
+/** OTLP's number for a status that is an error. */
 const ERROR = 2;
 
 /**
@@ -160,13 +169,13 @@ export class SpanExporter {
     return { resourceSpans: [{ resource, scopeSpans: [{ scope, spans: written }] }] };
   }
 
-  #span({ trace, name, from, to, attributes, error }: Span): unknown {
+  #span({ trace, name, from, to, attributes, error, spanId = newSpanId(), kind = SpanKind.CLIENT }: Span): unknown {
     return {
       traceId: trace.traceId,
-      spanId: spanId(),
+      spanId,
       ...(trace.parentId === undefined ? {} : { parentSpanId: trace.parentId }),
       name,
-      kind: CLIENT,
+      kind,
       startTimeUnixNano: this.#clock.unixNanos(from),
       endTimeUnixNano: this.#clock.unixNanos(to),
       attributes: attributesOf(attributes),
@@ -183,7 +192,8 @@ function attributesOf(attributes: Readonly<Record<string, string | number>>): un
   }));
 }
 
-function spanId(): string {
+/** 16 hexadecimal digits. */
+export function newSpanId(): string {
   const bytes = randomFillSync(Buffer.allocUnsafe(8));
   // All zeros would be no id, and all ones stands for an unknown one.
   bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x01;

@@ -1,0 +1,263 @@
+import { connect, constants } from 'node:http2';
+import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+import { connect as dial } from 'node:net';
+
+import { Code, reasonOf } from './errors.js';
+
+/** What an answer may have beside a message that is as long as messages may be. */
+const SLACK = 64 * 1024;
+
+/** How much longer than Envoy the bridge waits, in milliseconds: Envoy's answer says more. */
+const BACKSTOP_MS = 1_000;
+
+/** Envoy says in it by which of its response flags an answer is its own, see envoy/app-channel.ts. */
+const ENVOYS_OWN = 'x-layotto-local';
+
+/** Flags of Envoy: nobody has taken the connection, so the app has not seen the call; and the time was over. */
+const NOT_REACHED: ReadonlySet<string> = new Set(['UF', 'UH', 'NR', 'UO']);
+const TIMED_OUT: ReadonlySet<string> = new Set(['UT', 'DT', 'SI']);
+
+/** Five bytes before each message of gRPC: not compressed, and its length. */
+const FRAME_HEAD = 5;
+
+/** Where the app listens; port 0: nowhere. */
+export interface AppAddress {
+  port: number;
+  protocol: 'http' | 'grpc';
+}
+
+export interface AppChannelOptions {
+  /** Envoy's listener for the app. */
+  socketPath: string;
+  app: AppAddress;
+  /** What the app knows the runtime by, `APP_API_TOKEN`; empty: nothing. */
+  token: string;
+  /** Largest message, in bytes. */
+  messageBytes: number;
+}
+
+/** One call of the app. */
+export interface AppCall {
+  /** From its slash on. */
+  path: string;
+  /** HTTP only; default POST. */
+  method?: string;
+  headers?: Readonly<Record<string, string>>;
+  body: Uint8Array;
+  /** How long the app may take, in milliseconds. */
+  timeoutMs: number;
+  /** W3C trace context for the app. */
+  traceparent?: string | undefined;
+  signal?: AbortSignal;
+}
+
+export interface AppAnswer {
+  status: number;
+  body: Buffer;
+}
+
+/**
+ * Why there is no answer of the app. `away`: it has not seen the call, for nobody listens; `broken`: the connection was
+ * lost, so that it may have seen it; `late`: it took longer than it may.
+ */
+export class AppError extends Error {
+  override name = 'AppError';
+
+  constructor(
+    readonly kind: 'away' | 'broken' | 'late',
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** The app's own refusal, or failure, of a gRPC call. */
+export class AppStatus extends Error {
+  override name = 'AppStatus';
+
+  constructor(
+    /** A google.rpc.Code; whatever number the app has sent. */
+    readonly code: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+interface Raw extends AppAnswer {
+  headers: IncomingHttpHeaders;
+  trailers: IncomingHttpHeaders;
+}
+
+/**
+ * Calls the app through Envoy: one HTTP/2 connection to its listener on a Unix socket, whatever the app speaks. It is
+ * made with the first call, and again after it was lost.
+ */
+export class AppChannel {
+  #session: ClientHttp2Session | undefined;
+  #closed = false;
+
+  constructor(private readonly options: AppChannelOptions) {}
+
+  get app(): AppAddress {
+    return this.options.app;
+  }
+
+  /**
+   * A call of an HTTP app. Any status of the app is an answer.
+   *
+   * @throws AppError
+   */
+  async http({ method = 'POST', ...call }: AppCall): Promise<AppAnswer> {
+    const { status, body } = await this.#request({ ...call, method }, call.body, {});
+    return { status, body };
+  }
+
+  /**
+   * A unary call of a gRPC app.
+   *
+   * @returns the response message as protobuf
+   * @throws AppError, AppStatus
+   */
+  async grpc(call: AppCall): Promise<Uint8Array> {
+    const { body: message, timeoutMs } = call;
+    const framed = Buffer.allocUnsafe(FRAME_HEAD + message.length);
+    framed.writeUInt8(0, 0);
+    framed.writeUInt32BE(message.length, 1);
+    framed.set(message, FRAME_HEAD);
+    const more = { 'content-type': 'application/grpc', te: 'trailers', 'grpc-timeout': `${timeoutMs}m` };
+    const { status, headers, trailers, body } = await this.#request({ ...call, method: 'POST' }, framed, more);
+    const said = trailers['grpc-status'] ?? headers['grpc-status'];
+    if (said === undefined) {
+      const message = `the app answers a gRPC call with HTTP status ${status} and no gRPC status`;
+      throw new AppStatus(status === 404 ? Code.UNIMPLEMENTED : Code.UNKNOWN, message);
+    }
+    if (said !== '0') {
+      const text = String(trailers['grpc-message'] ?? headers['grpc-message'] ?? '');
+      throw new AppStatus(Number(said), decodeMessage(text));
+    }
+    const length = body.length < FRAME_HEAD ? -1 : body.readUInt32BE(1);
+    if (body[0] !== 0 || length !== body.length - FRAME_HEAD)
+      throw new AppStatus(Code.INTERNAL, 'the app answers with something that is not one gRPC message');
+    return body.subarray(FRAME_HEAD);
+  }
+
+  /** Calls in flight fail. */
+  close(): void {
+    this.#closed = true;
+    this.#session?.destroy();
+  }
+
+  #request(
+    call: AppCall & { method: string },
+    body: Uint8Array,
+    more: OutgoingHttpHeaders,
+  ): Promise<Raw> {
+    if (this.#closed) return Promise.reject(new AppError('away', 'the bridge is shutting down'));
+    const { token, messageBytes } = this.options;
+    let stream: ClientHttp2Stream;
+    try {
+      stream = this.#connected().request(
+        {
+          ':method': call.method,
+          ':path': call.path,
+          ...call.headers,
+          ...more,
+          ...(body.length > 0 ? { 'content-length': String(body.length) } : {}),
+          'x-envoy-upstream-rq-timeout-ms': String(call.timeoutMs),
+          ...(token === '' ? {} : { 'dapr-api-token': token }),
+          ...(call.traceparent === undefined ? {} : { traceparent: call.traceparent }),
+        },
+        { endStream: body.length === 0 },
+      );
+    } catch (error) {
+      // The session has ended in this very moment.
+      return Promise.reject(new AppError('away', reasonOf(error)));
+    }
+    return answered(stream, body, call, messageBytes + SLACK);
+  }
+
+  #connected(): ClientHttp2Session {
+    const open = this.#session;
+    if (open !== undefined && !open.closed && !open.destroyed) return open;
+    const { socketPath } = this.options;
+    const session = connect('http://app', { createConnection: () => dial(socketPath) });
+    // What it was lost by is told to its streams.
+    session.on('error', () => undefined);
+    session.on('goaway', () => session.close());
+    session.on('close', () => {
+      if (this.#session === session) this.#session = undefined;
+    });
+    // It keeps no process alive.
+    session.unref();
+    this.#session = session;
+    return session;
+  }
+}
+
+/** Sends a body and gathers the answer. @throws AppError */
+function answered(stream: ClientHttp2Stream, body: Uint8Array, call: AppCall, most: number): Promise<Raw> {
+  return new Promise((resolve, reject) => {
+    let headers: IncomingHttpHeaders | undefined;
+    let trailers: IncomingHttpHeaders = {};
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const over = (): void => {
+      clearTimeout(timer);
+      call.signal?.removeEventListener('abort', cancelled);
+    };
+    const fail = (error: AppError): void => {
+      over();
+      reject(error);
+      stream.close(constants.NGHTTP2_CANCEL);
+    };
+    const cancelled = (): void => fail(new AppError('broken', 'the call was given up'));
+    const timer = setTimeout(
+      () => fail(new AppError('late', `no answer within ${call.timeoutMs} ms`)),
+      call.timeoutMs + BACKSTOP_MS,
+    );
+    stream.on('response', (received) => (headers = received));
+    stream.on('trailers', (received) => (trailers = received));
+    stream.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > most) fail(new AppError('broken', `an answer of more than ${most} bytes`));
+      else chunks.push(chunk);
+    });
+    stream.on('error', (error) => fail(new AppError(failureOf(error, headers), reasonOf(error))));
+    stream.on('close', () => {
+      over();
+      if (headers === undefined || stream.rstCode !== constants.NGHTTP2_NO_ERROR) {
+        reject(new AppError('broken', 'the connection was lost before the answer was complete'));
+        return;
+      }
+      const flags = headers[ENVOYS_OWN];
+      if (flags !== undefined) reject(envoysOwn(String(flags), Buffer.concat(chunks).toString(), call));
+      else resolve({ status: Number(headers[':status']), headers, trailers, body: Buffer.concat(chunks) });
+    });
+    if (call.signal?.aborted === true) cancelled();
+    else call.signal?.addEventListener('abort', cancelled, { once: true });
+    if (body.length > 0) stream.end(body);
+  });
+}
+
+/** A connection that was never made has carried nothing. */
+function failureOf(error: NodeJS.ErrnoException, headers: IncomingHttpHeaders | undefined): 'away' | 'broken' {
+  const { code = '' } = error;
+  return headers === undefined && ['ENOENT', 'ECONNREFUSED', 'EACCES'].includes(code) ? 'away' : 'broken';
+}
+
+function envoysOwn(flags: string, text: string, { timeoutMs }: AppCall): AppError {
+  const all = flags.split(',');
+  if (all.some((flag) => TIMED_OUT.has(flag))) return new AppError('late', `no answer within ${timeoutMs} ms`);
+  const kind = all.some((flag) => NOT_REACHED.has(flag)) ? 'away' : 'broken';
+  return new AppError(kind, text === '' ? `Envoy could not reach it (${flags})` : text);
+}
+
+/** gRPC percent-encodes its messages. */
+function decodeMessage(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

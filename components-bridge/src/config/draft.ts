@@ -54,6 +54,7 @@ export interface Draft {
   lifecycle: Partial<RuntimeConfig['lifecycle']>;
   tracing: Partial<NonNullable<RuntimeConfig['tracing']>>;
   callees?: NonNullable<RuntimeConfig['callees']>;
+  invoke?: NonNullable<RuntimeConfig['invoke']>;
   policy?: PolicyConfig;
   mesh?: MeshNames;
   /** Undefined if the file does not mention components at all. */

@@ -221,6 +221,7 @@ function assemble(
   if (draft.listen.unixSocket !== undefined) listen.unixSocket = draft.listen.unixSocket;
   if (draft.listen.actuator !== undefined) listen.actuator = draft.listen.actuator;
   if (draft.listen.proxy !== undefined) listen.proxy = draft.listen.proxy;
+  if (draft.listen.inbound !== undefined) listen.inbound = draft.listen.inbound;
   const { otlp, sampling = DEFAULTS.tracing.sampling } = draft.tracing;
   return {
     source: sources.length === 0 ? EMBEDDED : sources.join(' and '),
@@ -259,6 +260,7 @@ function assemble(
     },
     ...(otlp === undefined ? {} : { tracing: { otlp, sampling } }),
     ...(draft.callees === undefined ? {} : { callees: draft.callees }),
+    ...(draft.invoke === undefined ? {} : { invoke: draft.invoke }),
     ...(draft.policy === undefined ? {} : { policy: draft.policy }),
     ...(draft.mesh === undefined ? {} : { mesh: draft.mesh }),
     components,
@@ -313,23 +315,24 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
     if (config.outbound.findIndex((other) => other.name === name) !== i)
       problem(['outbound', `${i}`, 'name'], `expected a name of its own, found ${name} a second time`);
   });
-  const { proxy } = config.listen;
-  if (proxy !== undefined) {
-    const users = new Map<number | undefined, string>([
-      [port, 'listen.port'],
-      [config.envoy.metricsPort, 'envoy.metricsPort'],
-      [actuator?.port, 'listen.actuator'],
-      [config.app.port, 'app.port'],
-      ...config.outbound.map(({ name, listen }) => [listen.port, `outbound ${name}`] as const),
-    ]);
-    const user = users.get(proxy.port);
+  const users = new Map<number | undefined, string>([
+    [port, 'listen.port'],
+    [config.envoy.metricsPort, 'envoy.metricsPort'],
+    [actuator?.port, 'listen.actuator'],
+    [config.app.port, 'app.port'],
+    ...config.outbound.map(({ name, listen }) => [listen.port, `outbound ${name}`] as const),
+  ]);
+  for (const key of ['proxy', 'inbound'] as const) {
+    const listener = config.listen[key];
+    if (listener === undefined) continue;
+    const user = users.get(listener.port);
     if (user !== undefined)
-      problem(['listen', 'proxy'], `expected a port of its own, found ${proxy.port}, which ${user} uses`);
-  } else if (config.callees !== undefined) {
-    problem(
-      ['callees'],
-      'expected listen.proxy, the address through which the app calls them, because there are callees; found nothing',
-    );
+      problem(['listen', key], `expected a port of its own, found ${listener.port}, which ${user} uses`);
+    users.set(listener.port, `listen.${key}`);
+  }
+  if (config.listen.inbound !== undefined && config.app.port === 0) {
+    const message = "nobody is served there without app.port (or --app-port), the app's own port";
+    findings.notice(file, draft.lineOf(['listen', 'inbound']), 'listen.inbound', message);
   }
   if (config.envoy.metricsPort === port) {
     problem(

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import * as z from 'zod';
 
 import { NATIVE_ACCESS, readAccess } from './access.js';
+import { readCallees } from './callees.js';
 import { isRecord } from './document.js';
 import type { ConfigDocument } from './document.js';
 import { emptyDraft } from './draft.js';
@@ -11,7 +12,6 @@ import { isDnsLabel, isDnsSubdomain, isLabelKey, isLabelValue, LABEL_FORM } from
 import {
   appIdProblem,
   asAppIds,
-  asCallees,
   asCollector,
   asCount,
   asHostName,
@@ -23,6 +23,7 @@ import {
   asShare,
   componentNameProblem,
 } from './limits.js';
+import { asInvokePattern } from './invoke.js';
 import { readPolicy } from './policy.js';
 import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
@@ -68,6 +69,9 @@ const listen = z.strictObject({
     asListenAddress(value),
   ),
   proxy: field('a port, or an address of loopback and a port such as 127.0.0.1:15001', asLoopbackAddress),
+  inbound: field('a port, or an IP address and a port such as 0.0.0.0:34905', (value) =>
+    asListenAddress(value),
+  ),
   hosts: field('a list of host names without ports, such as [runtime.local]', (value) => {
     if (!Array.isArray(value)) return undefined;
     const names = value.map(asHostName);
@@ -137,10 +141,13 @@ const tracing = z.strictObject({
   sampling: field('a number from 0 (no new traces) to 1 (all)', asShare),
 });
 
-const callees = field(
-  'a map of 1 to 200 host names to addresses, or lists of them, such as { inventory: "127.0.0.1:8081" }; not other, none or localhost',
-  asCallees,
-);
+const invoke = z.strictObject({
+  pattern: field(
+    'a cluster such as outbound|{port}||{app}.{namespace}.svc.cluster.local, or a host and port such as {app}.internal:8080, with {app} in it',
+    asInvokePattern,
+  ),
+  port: field('a port from 1 to 65535', (value) => asPort(value, 1)),
+});
 
 const name = (what: string, fine: (value: string) => boolean) =>
   field(`${what}: lower-case letters, digits and "-"`, (value) =>
@@ -188,7 +195,9 @@ const nativeSchema = z.strictObject({
   outbound: z.array(outbound).max(64).nullish(),
   lifecycle: lifecycle.nullish(),
   tracing: tracing.nullish(),
-  callees,
+  // Read by itself, because that says more of what is wrong with it.
+  callees: z.unknown().optional(),
+  invoke: invoke.nullish(),
   // Read by itself, because that says more of what is wrong with it.
   policy: z.unknown().optional(),
   mesh: mesh.nullish(),
@@ -214,6 +223,8 @@ export function readNative(
   if (components !== undefined) draft.components = components;
   const policy = readPolicy(document, findings);
   if (policy !== undefined) draft.policy = policy;
+  const callees = readCallees(document, findings);
+  if (callees !== undefined) draft.callees = callees;
   if (found === undefined) {
     // The scopes of Dapr's files are checked against the id even if something else is wrong here.
     const id = document.textOf(['app', 'id']);
@@ -236,7 +247,7 @@ export function readNative(
   draft.outbound = found.outbound?.flatMap((one) => one ?? []);
   draft.lifecycle = { ...found.lifecycle };
   draft.tracing = { ...found.tracing };
-  if (found.callees !== undefined) draft.callees = found.callees;
+  if (found.invoke) draft.invoke = { ...found.invoke };
   if (found.mesh) draft.mesh = { ...found.mesh };
   const socket = found.listen?.unixSocket;
   if (socket !== undefined) draft.listen.unixSocket = resolve(folder, socket);

@@ -13,6 +13,8 @@ import { JsonService } from '../primitives/json/service.js';
 import type { LazyService } from '../primitives/lazy-service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
 import type { ComponentRegistry } from '../primitives/registry.js';
+import { AppEvents } from './app-events.js';
+import type { AppEventsOptions } from './app-events.js';
 import { FilterLogLevel } from './filter-level.js';
 import { primitiveServices } from './primitive-services.js';
 
@@ -30,6 +32,8 @@ export interface ServicesOptions {
   mayApply: () => boolean;
   /** Tells every filter something unasked. */
   push: (payload: Uint8Array) => void;
+  /** See `AppEventsOptions`. */
+  app: Pick<AppEventsOptions, 'sessionSocket' | 'appToken' | 'spans'>;
 }
 
 /** What the bridge serves: the primitives' services, and what they keep between calls. */
@@ -37,6 +41,8 @@ export class Services {
   readonly all: readonly Service[];
   /** Answers that filters keep up to date. */
   readonly live: LiveAnswers;
+  /** What the app is told without asking. */
+  readonly events: AppEvents;
   /** The log level that filters are told. */
   readonly filters: FilterLogLevel;
   readonly #watches: Watches;
@@ -51,10 +57,11 @@ export class Services {
     this.#watches = watches;
     this.live = new LiveAnswers({ registry, watches, cacheBytes });
     this.filters = new FilterLogLevel(push);
+    this.events = new AppEvents({ config, registry, policy, log, ...options.app });
     this.#configuration = new ConfigurationService({
       ...asked,
       appId: owner.appId,
-      app: config.app,
+      app: this.events.channel,
       log,
       watches,
       live: this.live,
@@ -66,7 +73,7 @@ export class Services {
       new LifecycleService({ registry, catalog, mayApply }),
       ...this.#lazy.values(),
     ];
-    this.all = [...services, new JsonService({ services, messageBytes })];
+    this.all = [...services, this.events.service, new JsonService({ services, messageBytes })];
   }
 
   /**
@@ -84,6 +91,7 @@ export class Services {
   /** Ends what goes on between calls. */
   close(): void {
     this.#configuration.close();
+    this.events.close();
     this.live.close();
     this.#watches.close();
   }

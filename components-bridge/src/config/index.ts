@@ -252,6 +252,7 @@ function assemble(
       slots: draft.modules.slots ?? DEFAULTS.modules.slots,
       ...(draft.modules.rollbackOnTrap && { rollbackOnTrap: draft.modules.rollbackOnTrap }),
     },
+    ...(draft.functions === undefined ? {} : { functions: draft.functions }),
     outbound: draft.outbound ?? [],
     // Who may change components may read whatever they can reach, so rules of access forbid it unless told otherwise.
     lifecycle: {
@@ -312,6 +313,23 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
     if (config.outbound.findIndex((other) => other.name === name) !== i)
       problem(['outbound', `${i}`, 'name'], `expected a name of its own, found ${name} a second time`);
   });
+  const { functions } = config;
+  if (functions !== undefined) {
+    const users = new Map<number | undefined, string>([
+      [port, 'listen.port'],
+      [config.envoy.metricsPort || undefined, 'envoy.metricsPort'],
+      [actuator?.port, 'listen.actuator'],
+      [config.app.port || undefined, 'app.port'],
+      [config.listen.proxy?.port, 'listen.proxy'],
+      ...config.outbound.map(({ name, listen }) => [listen.port, `outbound ${name}`] as const),
+    ]);
+    const user = users.get(functions.listen.port);
+    if (user !== undefined)
+      problem(
+        ['functions', 'listen'],
+        `expected a port of its own, found ${functions.listen.port}, which ${user} uses`,
+      );
+  }
   const { proxy } = config.listen;
   if (proxy !== undefined) {
     const users = new Map<number | undefined, string>([

@@ -114,6 +114,7 @@ export class Bridge {
       log,
       mayApply: () => share === undefined && this.#config.lifecycle.apply,
       push: (payload) => this.#sessions.push(payload),
+      app: { sessionSocket: this.socketPath, appToken: options.appToken ?? '', spans: this.#spans },
     });
     const services = this.#services.all;
     const calls = new CallWatch({ log, secrets, spans: this.#spans });
@@ -166,6 +167,7 @@ export class Bridge {
   async start(): Promise<void> {
     await this.#listen(false);
     this.#startComponents();
+    this.#services.events.start();
     const tried = this.#registry.firstTries(FIRST_TRIES_MS);
     void tried.then(() => this.#sessions.greet());
     for (const admin of this.#admins) void admin.start();
@@ -199,6 +201,7 @@ export class Bridge {
       if (refusal !== undefined) {
         log.warn({ reason: refusal }, 'the bridge before this one does not go by itself; end it');
       }
+      this.#services.events.start();
       await this.#openDoors(true);
     } finally {
       predecessor?.close();
@@ -255,6 +258,7 @@ export class Bridge {
     this.#config = config;
     this.#backends.seats.use(config.policy?.limits ?? []);
     this.#policy.use(config);
+    this.#services.events.use(config);
     this.options.secrets.addComponents(config.components);
     const applied = await this.#registry.apply(config.components, options);
     // Another configuration may have come while this one was waited for.
@@ -276,7 +280,8 @@ export class Bridge {
     // Whoever takes over needs the socket's name.
     await this.#closeAdmins();
     const doors = this.#doors?.drain(graceMs);
-    await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs), doors]);
+    const events = this.#services.events.drain(graceMs);
+    await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs), doors, events]);
     await this.#end();
   }
 
@@ -342,6 +347,8 @@ export class Bridge {
       endedStreams: this.#streams.ended,
       ...(this.#doors === undefined ? {} : { doors: this.#doors }),
       denials: this.#policy.denials,
+      deliveries: this.#services.events.deliveries,
+      lags: this.#services.events.lags,
     };
   }
 

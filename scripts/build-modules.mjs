@@ -8,7 +8,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { withSection } from './lib/module-section.mjs';
+import { withSection } from '../tools/module-section.mjs';
 import { filesUnder, root, unlessCurrent } from './lib/tree.mjs';
 
 /** Names of all modules. */
@@ -33,7 +33,7 @@ export async function buildModule(name, compileModule = compile) {
       'asconfig.json',
       'package.json',
       'package-lock.json',
-      'scripts/lib/module-section.mjs',
+      'tools/module-section.mjs',
     ],
     outputs: [output],
     run: () => compileModule(`assembly/modules/${name}.ts`, output),

@@ -53,7 +53,6 @@ export interface RuntimeOptions {
   invoke?: RuntimeConfig['invoke'];
   /** Also let others reach the app, on a port of 127.0.0.1; needs `appPort`. */
   inbound?: boolean;
-  appProtocol?: RuntimeConfig['app']['protocol'];
   hosts?: string[];
   limits?: Partial<RuntimeConfig['limits']>;
   lifecycle?: Partial<RuntimeConfig['lifecycle']>;

@@ -50,6 +50,7 @@ export interface Draft {
   limits: Partial<RuntimeConfig['limits']>;
   envoy: Partial<RuntimeConfig['envoy']>;
   modules: Partial<RuntimeConfig['modules']>;
+  functions?: NonNullable<RuntimeConfig['functions']>;
   outbound?: RuntimeConfig['outbound'] | undefined;
   lifecycle: Partial<RuntimeConfig['lifecycle']>;
   tracing: Partial<NonNullable<RuntimeConfig['tracing']>>;

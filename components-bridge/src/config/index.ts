@@ -253,6 +253,7 @@ function assemble(
       slots: draft.modules.slots ?? DEFAULTS.modules.slots,
       ...(draft.modules.rollbackOnTrap && { rollbackOnTrap: draft.modules.rollbackOnTrap }),
     },
+    ...(draft.functions === undefined ? {} : { functions: draft.functions }),
     outbound: draft.outbound ?? [],
     // Who may change components may reach whatever they can, so rules of access forbid it unless told otherwise.
     lifecycle: {
@@ -322,13 +323,17 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
     [config.app.port, 'app.port'],
     ...config.outbound.map(({ name, listen }) => [listen.port, `outbound ${name}`] as const),
   ]);
-  for (const key of ['proxy', 'inbound'] as const) {
-    const listener = config.listen[key];
+  const further = [
+    { path: ['listen', 'proxy'], listener: config.listen.proxy },
+    { path: ['listen', 'inbound'], listener: config.listen.inbound },
+    { path: ['functions', 'listen'], listener: config.functions?.listen },
+  ];
+  for (const { path, listener } of further) {
     if (listener === undefined) continue;
     const user = users.get(listener.port);
     if (user !== undefined)
-      problem(['listen', key], `expected a port of its own, found ${listener.port}, which ${user} uses`);
-    users.set(listener.port, `listen.${key}`);
+      problem(path, `expected a port of its own, found ${listener.port}, which ${user} uses`);
+    users.set(listener.port, path.join('.'));
   }
   if (config.listen.inbound !== undefined && config.app.port === 0) {
     const message = "nobody is served there without app.port (or --app-port), the app's own port";

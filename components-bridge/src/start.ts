@@ -1,5 +1,5 @@
 /** The bridge's program: settles how V8 uses memory, which must come before anything else is loaded, and starts it. */
-import { keepYoungGenerationSmall } from './memory.js';
+import { startSmall } from './memory.js';
 
-keepYoungGenerationSmall();
+startSmall();
 await import('./main.js');

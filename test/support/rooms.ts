@@ -34,8 +34,6 @@ export type RoomComponent = Pick<ComponentConfig, 'name' | 'type'> & Partial<Com
 export interface RoomsOptions {
   messageBytes?: number;
   mayApply?: () => boolean;
-  /** Where the app listens; by default nowhere. */
-  app?: { port: number; protocol: 'http' | 'grpc' };
   /** Component types beside the catalog's. */
   types?: readonly ComponentType[];
   /** A copy of the folder of another one; by default a new folder. Removed in the end. */
@@ -90,7 +88,6 @@ export class Rooms {
     this.#configuration = new ConfigurationService({
       ...asked,
       appId: 'app',
-      app: options.app ?? { port: 0, protocol: 'http' },
       log: pino({ level: 'silent' }),
       watches: this.watches,
       live: this.live,

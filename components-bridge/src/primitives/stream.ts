@@ -2,7 +2,11 @@ import type { Subject } from '../policy/types.js';
 import type { Call } from './call.js';
 
 /** What a streaming call is about. */
-export type StreamSubject = Pick<Subject, 'primitive' | 'operation'> & { component: string };
+export type StreamSubject = Pick<Subject, 'primitive' | 'operation'> & {
+  component: string;
+  /** The topic, where there is one. */
+  name?: string;
+};
 
 /**
  * One call of a streaming method, as its handler sees it: messages are protobuf, whoever sends waits for whoever reads,

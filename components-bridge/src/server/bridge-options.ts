@@ -22,6 +22,8 @@ export interface BridgeOptions {
   admin?: ListenAddress | undefined;
   /** Where the doors are served without a filter; absent: nowhere. */
   listen?: (ListenAddress & { apiTokens: readonly string[] }) | undefined;
+  /** What the app knows the runtime by, the environment's APP_API_TOKEN. */
+  appToken?: string | undefined;
   /** The environment's NAMESPACE, for stores whose keys begin with it. */
   namespace?: string | undefined;
   log: Logger;

@@ -115,6 +115,7 @@ export class Bridge {
       log,
       mayApply: () => share === undefined && this.#config.lifecycle.apply,
       push: (payload) => this.#sessions.push(payload),
+      app: { sessionSocket: this.socketPath, appToken: options.appToken ?? '', spans: this.#spans },
     });
     const services = this.#services.all;
     const calls = new CallWatch({ log, secrets, spans: this.#spans });
@@ -167,6 +168,7 @@ export class Bridge {
   async start(): Promise<void> {
     await this.#listen(false);
     this.#startComponents();
+    this.#services.events.start();
     const tried = this.#registry.firstTries(FIRST_TRIES_MS);
     void tried.then(() => this.#sessions.greet());
     for (const admin of this.#admins) void admin.start();
@@ -200,6 +202,7 @@ export class Bridge {
       if (refusal !== undefined) {
         log.warn({ reason: refusal }, 'the bridge before this one does not go by itself; end it');
       }
+      this.#services.events.start();
       await this.#openDoors(true);
     } finally {
       predecessor?.close();
@@ -257,6 +260,7 @@ export class Bridge {
     this.#config = config;
     this.#backends.seats.use(config.policy?.limits ?? []);
     this.#policy.use(config);
+    this.#services.events.use(config);
     this.options.secrets.addComponents(config.components);
     // What is removed is served as long as filters may ask for it.
     this.#services.external.use(options.removeOthers ? config.components : [...before, ...config.components]);
@@ -281,7 +285,8 @@ export class Bridge {
     // Whoever takes over needs the socket's name.
     await this.#closeAdmins();
     const doors = this.#doors?.drain(graceMs);
-    await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs), doors]);
+    const events = this.#services.events.drain(graceMs);
+    await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs), doors, events]);
     await this.#end();
   }
 
@@ -347,6 +352,8 @@ export class Bridge {
       endedStreams: this.#streams.ended,
       ...(this.#doors === undefined ? {} : { doors: this.#doors }),
       denials: this.#policy.denials,
+      deliveries: this.#services.events.deliveries,
+      lags: this.#services.events.lags,
     };
   }
 

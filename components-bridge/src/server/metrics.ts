@@ -3,9 +3,11 @@ import type { IntervalHistogram } from 'node:perf_hooks';
 
 import type { Backends } from '../primitives/backends.js';
 import { Code } from '../primitives/errors.js';
+import type { DeliverySeries } from '../primitives/pubsub/tally.js';
 import { Exposition } from '../telemetry/exposition.js';
 import type { Labels } from '../telemetry/exposition.js';
 import type { SpanExporter } from '../telemetry/otlp.js';
+import type { Lag } from './app-events.js';
 import type { ComponentRecord } from './component-history.js';
 import type { EndedStreams } from './streams.js';
 
@@ -29,6 +31,9 @@ export interface BridgeState {
   doors?: { open: number; ended: Iterable<EndedStreams> };
   /** What rules of the policy denied here. */
   denials: ReadonlyMap<string, number>;
+  /** Events that were delivered to the app, and those that wait. */
+  deliveries: Iterable<DeliverySeries>;
+  lags: readonly Lag[];
 }
 
 /** What is told of one bridge, and the labels by which it differs from others of the process. */
@@ -73,6 +78,7 @@ export class BridgeMetrics {
     writeDenials(to, sources);
     writeComponents(to, sources);
     writeBackends(to, sources);
+    writeEvents(to, sources);
     writeSpans(to, sources);
     this.#writeLoop(to);
     writeProcess(to);
@@ -169,6 +175,21 @@ function writeBackends(to: Exposition, sources: Sources): void {
       for (const [code, count] of failures)
         to.sample(errors, count, { ...labels, component, type, operation, code: Code[code] });
     }
+  }
+}
+
+function writeEvents(to: Exposition, sources: Sources): void {
+  const deliveries = 'layotto_bridge_pubsub_deliveries_total';
+  to.family(deliveries, 'counter', 'Events that were delivered, by what became of them and at which attempt.');
+  for (const { labels, state } of sources) {
+    for (const { component, topic, status, attempt, count } of state.deliveries)
+      to.sample(deliveries, count, { ...labels, component, topic, status, attempt });
+  }
+  const lag = 'layotto_bridge_pubsub_lag';
+  to.family(lag, 'gauge', 'Events that wait for a subscription, where its broker can say.');
+  for (const { labels, state } of sources) {
+    for (const { component, topic, lag: waiting } of state.lags)
+      to.sample(lag, waiting, { ...labels, component, topic });
   }
 }
 

@@ -104,7 +104,7 @@ export class ServedStream implements MessageStream {
   }
 
   admit(subject: StreamSubject): void {
-    const denial = this.options.policy.admit(this.call.caller, { ...subject, name: undefined });
+    const denial = this.options.policy.admit(this.call.caller, { ...subject, name: subject.name });
     if (denial !== undefined) throw new OperationError(Code.PERMISSION_DENIED, denial.message);
     this.#admitted.set(subject.component, subject);
   }
@@ -112,7 +112,7 @@ export class ServedStream implements MessageStream {
   /** The policy has changed: ends the call if it is not allowed any more. */
   recheck(): void {
     for (const subject of this.#admitted.values()) {
-      const denial = this.options.policy.denialOf(this.call.caller, { ...subject, name: undefined });
+      const denial = this.options.policy.denialOf(this.call.caller, { ...subject, name: subject.name });
       if (denial === undefined) continue;
       this.end(new OperationError(Code.PERMISSION_DENIED, denial.message));
       return;

@@ -20,6 +20,8 @@ import type { ComponentRegistry } from '../primitives/registry.js';
 import { SecretService } from '../primitives/secret/service.js';
 import { SequencerService } from '../primitives/sequencer/service.js';
 import { StateService } from '../primitives/state/service.js';
+import { AppEvents } from './app-events.js';
+import type { AppEventsOptions } from './app-events.js';
 import { FilterLogLevel } from './filter-level.js';
 
 export interface ServicesOptions {
@@ -36,6 +38,8 @@ export interface ServicesOptions {
   mayApply: () => boolean;
   /** Tells every filter something unasked. */
   push: (payload: Uint8Array) => void;
+  /** See `AppEventsOptions`. */
+  app: Pick<AppEventsOptions, 'sessionSocket' | 'appToken' | 'spans'>;
 }
 
 /** What the bridge serves: the primitives' services, and what they keep between calls. */
@@ -45,6 +49,8 @@ export class Services {
   readonly external: ExternalServices;
   /** Answers that filters keep up to date. */
   readonly live: LiveAnswers;
+  /** What the app is told without asking. */
+  readonly events: AppEvents;
   /** The log level that filters are told. */
   readonly filters: FilterLogLevel;
   readonly #watches: Watches;
@@ -60,10 +66,11 @@ export class Services {
     this.#watches = watches;
     this.live = new LiveAnswers({ registry, watches, cacheBytes });
     this.filters = new FilterLogLevel(push);
+    this.events = new AppEvents({ config, registry, policy, log, ...options.app });
     this.#configuration = new ConfigurationService({
       ...asked,
       appId: owner.appId,
-      app: config.app,
+      app: this.events.channel,
       log,
       watches,
       live: this.live,
@@ -80,12 +87,13 @@ export class Services {
       new SequencerService({ ...asked, ...owner }),
       new StateService({ ...asked, ...owner }),
     ];
-    this.all = [...services, new JsonService({ services, messageBytes })];
+    this.all = [...services, this.events.service, new JsonService({ services, messageBytes })];
   }
 
   /** Ends what goes on between calls. */
   close(): void {
     this.#configuration.close();
+    this.events.close();
     this.live.close();
     this.#watches.close();
   }

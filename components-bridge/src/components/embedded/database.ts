@@ -30,6 +30,9 @@ const COMMIT_BYTES = 16 * 1024 * 1024;
 /** Looked for to see whether reading works; whether it is there does not matter. */
 const PROBED_KEY = recordKey('health');
 
+/** A commit must be on disk when its promise resolves, so it may not overlap with the next one. */
+const TABLE_OPTIONS = { keyEncoding: 'binary', encoding: 'binary', overlappingSync: false } as const;
+
 const EMPTY = Buffer.alloc(0);
 const DATA_FILE = 'data.mdb';
 
@@ -83,11 +86,9 @@ export class EmbeddedDatabase {
     private readonly file: string,
     private readonly log: Logger,
   ) {
-    // A commit must be on disk when its promise resolves, so it may not overlap with the next one.
-    const options = { keyEncoding: 'binary', encoding: 'binary', overlappingSync: false } as const;
-    this.#root = openLmdb<Buffer, Buffer>(file, { ...options, maxDbs: 4, noSubdir: true });
-    this.#records = this.#root.openDB<Buffer, Buffer>('records', options);
-    this.#expiries = this.#root.openDB<Buffer, Buffer>('expiries', options);
+    this.#root = openLmdb<Buffer, Buffer>(file, { ...TABLE_OPTIONS, maxDbs: 4, noSubdir: true });
+    this.#records = this.table('records');
+    this.#expiries = this.table('expiries');
     this.#sweeper = setInterval(() => void this.#sweep(), SWEEP_EVERY_MS);
     this.#sweeper.unref();
   }
@@ -120,7 +121,7 @@ export class EmbeddedDatabase {
 
   /** A record, unless it has expired, as it stands at this moment. */
   get(key: RecordKey): StoredRecord | undefined {
-    this.#lookAnew();
+    this.lookAnew();
     return this.read(key);
   }
 
@@ -129,7 +130,7 @@ export class EmbeddedDatabase {
    * looked for in this way; except expired ones.
    */
   *scan(start: string): Iterable<StoredRecord> {
-    this.#lookAnew();
+    this.lookAnew();
     const now = Date.now();
     for (const range of rangesOf(start)) {
       for (const { value } of this.#records.getRange(range)) {
@@ -137,6 +138,15 @@ export class EmbeddedDatabase {
         if (record.expiresAt === 0 || record.expiresAt > now) yield record;
       }
     }
+  }
+
+  /**
+   * A table beside the records, whose owner reads it as it likes, after `lookAnew`, and changes it in `write` only.
+   *
+   * @param name not `records` or `expiries`
+   */
+  table(name: string): Database<Buffer, Buffer> {
+    return this.#root.openDB<Buffer, Buffer>(name, TABLE_OPTIONS);
   }
 
   /** A number that changes with each commit, whichever process made it. */
@@ -213,10 +223,10 @@ export class EmbeddedDatabase {
   }
 
   /**
-   * While one bridge takes over from another, both have the database open. lmdb keeps what a read saw for about a
-   * millisecond, in which the other may have acknowledged a write; so each turn reads anew.
+   * Makes reads of this turn see what stands now. While one bridge takes over from another, both have the database open.
+   * lmdb keeps what a read saw for about a millisecond, in which the other may have acknowledged a write.
    */
-  #lookAnew(): void {
+  lookAnew(): void {
     if (this.#current) return;
     this.#current = true;
     this.#root.resetReadTxn();

@@ -1,9 +1,9 @@
 import { create, toJson } from '@bufbuild/protobuf';
 import { randomUUID } from 'node:crypto';
-import { Agent, request } from 'node:http';
 import type { Logger } from 'pino';
 
 import * as dapr from '../../gen/dapr/proto/runtime/v1/configuration_pb.js';
+import type { AppChannel } from '../app-channel.js';
 import { Code, OperationError, reasonOf } from '../errors.js';
 import { Outbox } from './outbox.js';
 import type { Asked } from './query.js';
@@ -22,15 +22,10 @@ const CALL_MS = 10_000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 
-/** Where the app listens; port 0: nowhere. */
-export interface AppAddress {
-  port: number;
-  protocol: 'http' | 'grpc';
-}
-
 export interface AppCallsOptions {
   watches: Watches;
-  app: AppAddress;
+  /** Undefined: the app cannot be called. */
+  app: AppChannel | undefined;
   log: Logger;
 }
 
@@ -39,7 +34,6 @@ export interface AppCallsOptions {
  * A change that the app cannot take now is told again, or what came after it; one that it refuses is not.
  */
 export class AppCalls implements KnownById {
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 16 });
   readonly #subscriptions = new Map<string, { storeName: string; end: () => void }>();
 
   constructor(private readonly options: AppCallsOptions) {}
@@ -50,7 +44,7 @@ export class AppCalls implements KnownById {
    */
   async subscribe(storeName: string, asked: Asked): Promise<string> {
     const { watches, app, log } = this.options;
-    if (app.port === 0 || app.protocol !== 'http') {
+    if (app === undefined || app.app.port === 0 || app.app.protocol !== 'http') {
       const message = 'the app cannot be called: set app.port, and app.protocol to http';
       throw new OperationError(Code.FAILED_PRECONDITION, message);
     }
@@ -77,7 +71,7 @@ export class AppCalls implements KnownById {
         ending.abort();
       },
     });
-    void this.#tell(storeName, id, outbox, ending.signal);
+    void this.#tell(app, storeName, id, outbox, ending.signal);
     await following.query.firstTry;
     return id;
   }
@@ -93,11 +87,16 @@ export class AppCalls implements KnownById {
   close(): void {
     for (const { end } of this.#subscriptions.values()) end();
     this.#subscriptions.clear();
-    this.#agent.destroy();
   }
 
   /** Until the subscription ends; never throws. */
-  async #tell(storeName: string, id: string, outbox: Outbox<null>, signal: AbortSignal): Promise<void> {
+  async #tell(
+    app: AppChannel,
+    storeName: string,
+    id: string,
+    outbox: Outbox<null>,
+    signal: AbortSignal,
+  ): Promise<void> {
     let pause = FIRST_PAUSE_MS;
     while (!signal.aborted) {
       let changes: Change[];
@@ -108,7 +107,7 @@ export class AppCalls implements KnownById {
       }
       const left: Change[] = [];
       for (const change of changes) {
-        if (left.length > 0 || !(await this.#call(storeName, id, change, signal))) left.push(change);
+        if (left.length > 0 || !(await this.#call(app, storeName, id, change, signal))) left.push(change);
       }
       if (left.length === 0) {
         pause = FIRST_PAUSE_MS;
@@ -121,13 +120,21 @@ export class AppCalls implements KnownById {
   }
 
   /** @returns false if the app should be called again */
-  async #call(storeName: string, id: string, change: Change, signal: AbortSignal): Promise<boolean> {
+  async #call(
+    app: AppChannel,
+    storeName: string,
+    id: string,
+    change: Change,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const { key } = change.item;
     const path = `/configuration/${encodeURIComponent(storeName)}/${encodeURIComponent(key)}`;
     const item = toJson(dapr.ConfigurationItemSchema, create(dapr.ConfigurationItemSchema, daprItem(change)));
     const log = this.options.log.child({ subscription: id, path });
     try {
-      const status = await this.#post(path, JSON.stringify({ id, items: { [key]: item } }), signal);
+      const headers = { 'content-type': 'application/json' };
+      const body = Buffer.from(JSON.stringify({ id, items: { [key]: item } }));
+      const { status } = await app.http({ path, headers, body, timeoutMs: CALL_MS, signal });
       if (status < 300) return true;
       log.warn({ status }, 'the app did not take a change of configuration');
       // Not here, or not like this: it would say the same again.
@@ -136,23 +143,6 @@ export class AppCalls implements KnownById {
       if (!signal.aborted) log.debug({ reason: reasonOf(error) }, 'the app cannot be called');
       return false;
     }
-  }
-
-  #post(path: string, body: string, signal: AbortSignal): Promise<number> {
-    return new Promise((resolve, reject) => {
-      const { port } = this.options.app;
-      const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
-      const agent = this.#agent;
-      const call = request({ host: '127.0.0.1', port, method: 'POST', path, headers, agent, signal });
-      call.setTimeout(CALL_MS, () => call.destroy(new Error(`no answer within ${CALL_MS} ms`)));
-      call.on('error', reject);
-      call.on('response', (response) => {
-        response.resume();
-        response.on('error', reject);
-        response.on('end', () => resolve(response.statusCode ?? 0));
-      });
-      call.end(body);
-    });
   }
 }
 

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 
 import { answerStaleness } from '../../config/answer-in-envoy.js';
 import * as pb from '../../gen/layotto/bridge/v1/configuration_pb.js';
+import type { AppChannel } from '../app-channel.js';
 import { Backends } from '../backends.js';
 import type { Wording } from '../backends.js';
 import type { Call } from '../call.js';
@@ -13,7 +14,6 @@ import type { ComponentRegistry } from '../registry.js';
 import type { ComponentSlot } from '../slot.js';
 import type { StreamHandler } from '../stream.js';
 import { AppCalls } from './app-calls.js';
-import type { AppAddress } from './app-calls.js';
 import { encodeItems } from './encode.js';
 import type { LiveAnswers } from './live.js';
 import { ConfigurationStreams } from './streams.js';
@@ -30,8 +30,8 @@ export interface ConfigurationServiceOptions {
   messageBytes: number;
   /** The app that the runtime serves. */
   appId: string;
-  /** Where the app is called for its subscriptions; by default it is not. */
-  app?: AppAddress;
+  /** By which the app is called for its subscriptions; by default it is not. */
+  app?: AppChannel;
   log: Logger;
   /** What subscriptions follow. */
   watches: Watches;
@@ -54,7 +54,7 @@ export class ConfigurationService implements Service {
   readonly #appCalls: AppCalls;
 
   constructor(private readonly options: ConfigurationServiceOptions) {
-    const { watches, log, app = { port: 0, protocol: 'http' } } = options;
+    const { watches, log, app } = options;
     this.#streams = new ConfigurationStreams(options);
     this.#appCalls = new AppCalls({ watches, log, app });
     this.#backends = options.backends ?? new Backends();

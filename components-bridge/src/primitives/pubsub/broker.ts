@@ -53,7 +53,7 @@ export interface SubscribeOptions {
 
 /** A running subscription. */
 export interface BrokerSubscription {
-  /** Messages that wait for this group of subscribers, if the broker can say. */
+  /** Messages that this group of subscribers has not acknowledged, those in hand included, if the broker can say. */
   lag?(): Promise<number>;
   /**
    * Takes no more messages, and resolves when those in hand are settled and the broker knows it. Unsettled messages
@@ -72,7 +72,8 @@ export interface Broker extends Component {
   /** It heeds `notBefore`. Where it does not, the runtime keeps messages until it is time. */
   readonly delays: boolean;
   /**
-   * Publishes messages of one topic in their order, and says of each what became of it.
+   * Publishes messages of one topic in their order, and says of each what became of it. Where it keeps the order of a
+   * topic, it takes none after one that it could not take.
    *
    * @throws BrokerError if none of them was published
    */
@@ -92,11 +93,12 @@ export class BrokerError extends Error {
   override name = 'BrokerError';
 
   /**
-   * @param kind `unavailable`: it cannot be reached now; `invalid`: it would never take this; `failed`: anything else
+   * @param kind `unavailable`: it cannot be reached now; `invalid`: it would never take this; `full`: it keeps as much
+   *   as it may, and takes more once subscribers have taken some; `failed`: anything else
    * @param message for people, without the component's name
    */
   constructor(
-    readonly kind: 'unavailable' | 'invalid' | 'failed',
+    readonly kind: 'unavailable' | 'invalid' | 'full' | 'failed',
     message: string,
     options?: ErrorOptions,
   ) {

@@ -33,13 +33,13 @@ export interface DeliveriesOptions {
   onAway: () => void;
 }
 
-/** Hands an event to whoever is subscribed. @throws AppError */
-export type Send = (sent: Sent) => Promise<Verdict>;
-
 /** A verdict, and whether the connection was lost before the app could say its own. */
-interface Found extends Verdict {
+export interface Found extends Verdict {
   readonly broken?: boolean;
 }
+
+/** Hands an event to whoever is subscribed; `away`: nobody was there to take it. Never throws. */
+export type Send = (sent: Sent) => Promise<Found | 'away'>;
 
 /** What becomes of messages that a broker delivers: opened, routed, told, and settled by what the app says. */
 export class Deliveries {
@@ -66,7 +66,7 @@ export class Deliveries {
     const start = performance.now();
     const trace = this.#traceOf(sent.event);
     const [context, traceparent] = trace ?? [];
-    const found = await this.attempt(subscription, () => send({ ...sent, traceparent: traceparent ?? sent.traceparent }));
+    const found = await send({ ...sent, traceparent: traceparent ?? sent.traceparent });
     if (context !== undefined) this.#span(context, traceparent ?? '', sent, start, found);
     if (found === 'away') return this.away(subscription, message);
     return this.settle(broker, subscription, message, found);
@@ -91,7 +91,7 @@ export class Deliveries {
   async attempt<Answer>(
     { topic }: Subscription,
     call: () => Promise<Answer>,
-  ): Promise<Answer | 'away' | { status: 'retry'; why: string; broken: true }> {
+  ): Promise<Answer | Found | 'away'> {
     const { presence, onAway, log } = this.options;
     const until = performance.now() + HOLD_MS;
     for (;;) {

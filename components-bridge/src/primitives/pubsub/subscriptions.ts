@@ -9,9 +9,11 @@ import type { ComponentRegistry } from '../registry.js';
 import { askApp } from './app-lists.js';
 import type { Listed } from './app-lists.js';
 import { AppPresence } from './app-presence.js';
+import type { Broker, IncomingMessage, Outcome } from './broker.js';
 import { BulkDelivery } from './bulk.js';
 import { tell } from './callbacks.js';
 import { Deliveries, HOLD_MS } from './delivery.js';
+import type { Send } from './delivery.js';
 import { Feed } from './feed.js';
 import { resolveSubscriptions } from './resolve.js';
 import { sameSubscription } from './subscription.js';
@@ -228,16 +230,16 @@ export class Subscriptions {
       wanted === undefined
         ? undefined
         : new BulkDelivery({ subscription: { ...subscription, bulk: wanted }, deliveries, channel, messageBytes });
+    const send: Send = (sent) => deliveries.attempt(subscription, () => tell(channel, sent));
+    const deliver = (broker: Broker, message: IncomingMessage): Promise<Outcome> =>
+      deliveries.deliver(subscription, broker, message, send);
     const feed = new Feed({
       registry,
       subscription,
       // As many as are gathered have to be in hand.
       concurrency: Math.max(concurrency, wanted?.maxMessages ?? 0),
       log,
-      receive: (broker, message) =>
-        bulk === undefined
-          ? deliveries.deliver(subscription, broker, message, (sent) => tell(channel, sent))
-          : bulk.deliver(broker, message),
+      receive: (broker, message) => bulk?.deliver(broker, message) ?? deliver(broker, message),
     });
     const running = { subscription, feed, bulk };
     this.#running.set(id, running);

@@ -1,0 +1,345 @@
+import type { Database } from 'lmdb';
+
+import { BrokerError } from '../../primitives/pubsub/broker.js';
+import type { EmbeddedDatabase } from './database.js';
+import * as records from './pubsub-records.js';
+import type { StoredGroup, StoredStore, StoredTopic } from './pubsub-records.js';
+
+/** How many due messages one commit moves or removes. */
+const DUE_STEP = 256;
+
+/** How much is kept. */
+export interface JournalLimits {
+  /** Messages of one topic. */
+  readonly length: number;
+  /** Bytes of all topics. */
+  readonly bytes: number;
+}
+
+/** A message as it is kept. */
+export interface Kept {
+  readonly position: number;
+  readonly record: Buffer;
+}
+
+/** A message that is to be delivered again, or was in hand when the bridge ended. */
+export interface Pending {
+  readonly position: number;
+  /** Where it is kept: when it is to be delivered, 0 if it is in hand. */
+  readonly due: number;
+  /** Deliveries so far. */
+  readonly attempts: number;
+}
+
+/** The messages of all topics, and how far each group of subscribers is; see pubsub-records.ts. */
+export class Journal {
+  readonly #table: Database<Buffer, Buffer>;
+
+  constructor(
+    private readonly database: EmbeddedDatabase,
+    private readonly limits: JournalLimits,
+  ) {
+    this.#table = database.table('pubsub');
+  }
+
+  /** In a write: what is to be changed, all of which stands once `finish` was called. */
+  change(): Change {
+    return new Change(this.#table, this.limits);
+  }
+
+  /** The next messages of a topic, as they stand: at least one if there is one, and then as long as bytes are left. */
+  messages(topic: number, from: number, limit: number, bytes: number): Kept[] {
+    this.database.lookAnew();
+    const found: Kept[] = [];
+    let left = bytes;
+    for (const { key, value } of this.#table.getRange({ ...records.messagesFrom(topic, from), limit })) {
+      if (found.length > 0 && value.length > left) break;
+      found.push({ position: records.positionOf(key), record: value });
+      left -= value.length;
+    }
+    return found;
+  }
+
+  message(topic: number, position: number): Buffer | undefined {
+    this.database.lookAnew();
+    return this.#table.getBinary(records.messageKey(topic, position));
+  }
+
+  /** Whether a group is done with a message that others are not done with. */
+  isAcknowledged(topic: number, position: number, group: number): boolean {
+    const done = this.#table.getBinary(records.ackKey(topic, position));
+    return done !== undefined && listOf(done).includes(group);
+  }
+
+  /** Those in hand of whoever delivered before. */
+  leftover(group: number): Pending[] {
+    this.database.lookAnew();
+    const { start } = records.pendingOf(group);
+    return this.#pending({ start, end: records.pendingKey(group, 1, 0) });
+  }
+
+  /** Those that are to be delivered again, the first due first. */
+  pending(group: number, limit: number): Pending[] {
+    this.database.lookAnew();
+    const { end } = records.pendingOf(group);
+    return this.#pending({ start: records.pendingKey(group, 1, 0), end, limit });
+  }
+
+  #pending(range: { start: Buffer; end: Buffer; limit?: number }): Pending[] {
+    return [...this.#table.getRange(range)].map(({ key, value }) => {
+      return { ...records.splitPendingKey(key), attempts: value.readUInt32BE(0) };
+    });
+  }
+
+  /** A group as it stands. */
+  group(topic: number, name: string): StoredGroup | undefined {
+    this.database.lookAnew();
+    const record = this.#table.getBinary(records.groupKey(topic, name));
+    return record && records.decodeGroup(record);
+  }
+
+  /** Messages that a group is not done with. */
+  lag(topic: number, name: string): number {
+    const group = this.group(topic, name);
+    if (group === undefined) return 0;
+    const undelivered = this.#table.getKeysCount(records.messagesFrom(topic, group.cursor));
+    return undelivered + this.#table.getKeysCount(records.pendingOf(group.number));
+  }
+
+  /** When the next message is to be delivered that waits, and when the next expires; Infinity: never. */
+  nextDue(): { delayed: number; expired: number } {
+    this.database.lookAnew();
+    return { delayed: this.#firstDue('D'), expired: this.#firstDue('X') };
+  }
+
+  #firstDue(letter: 'D' | 'X'): number {
+    const [first] = this.#table.getKeys({ ...records.dueUntil(letter, LAST), limit: 1 });
+    return first === undefined ? Infinity : records.splitDueKey(first).due;
+  }
+}
+
+/** What one commit changes. */
+export class Change {
+  readonly #store: StoredStore;
+  readonly #topics = new Map<number, StoredTopic>();
+  readonly #groups = new Map<number, StoredGroup[]>();
+
+  constructor(
+    private readonly table: Database<Buffer, Buffer>,
+    private readonly limits: JournalLimits,
+  ) {
+    this.#store = records.decodeStore(table.getBinary(records.STORE));
+  }
+
+  /** A topic by its name, made if it is not there. */
+  topic(name: string): StoredTopic {
+    const key = records.topicName(name);
+    const found = this.table.getBinary(key);
+    if (found !== undefined) return this.#topic(found.readUInt32BE(0));
+    const number = ++this.#store.numbers;
+    const topic = { number, name, since: Date.now(), last: 0, lastDelayed: 0, count: 0 };
+    this.#topics.set(number, topic);
+    const value = Buffer.alloc(4);
+    value.writeUInt32BE(number);
+    void this.table.put(key, value);
+    return topic;
+  }
+
+  /** A group by its name, made if it is not there: then everything that is kept is for it. */
+  group(topic: StoredTopic, name: string): StoredGroup {
+    const groups = this.#groupsOf(topic.number);
+    const found = groups.find((group) => group.name === name);
+    if (found !== undefined) return found;
+    const group = { number: ++this.#store.numbers, name, cursor: 1 };
+    groups.push(group);
+    this.#putGroup(topic.number, group);
+    return group;
+  }
+
+  /**
+   * Takes a message.
+   *
+   * @param notBefore when it is to be delivered, if not now
+   * @returns its id, or why it is not taken
+   */
+  publish(topic: StoredTopic, record: Buffer, notBefore: number | undefined): string | BrokerError {
+    const size = records.sizeOf(record);
+    const { length, bytes } = this.limits;
+    if (topic.count >= length)
+      return this.#full(topic, `it keeps ${length} messages, as many as maxLength says`);
+    if (this.#store.bytes + size > bytes)
+      return this.#full(topic, `the component keeps ${bytes} bytes at most, as maxBytes says`);
+    topic.count++;
+    this.#store.bytes += size;
+    if (notBefore === undefined) {
+      this.#append(topic, record);
+      return records.messageId(topic.since, topic.last);
+    }
+    const number = ++topic.lastDelayed;
+    record.writeUIntBE(number, 7, 6);
+    void this.table.put(records.delayedKey(notBefore, topic.number, number), record);
+    return records.delayedId(topic.since, number);
+  }
+
+  /**
+   * Moves what is to be delivered from now on into its topics, and removes what has expired; some of it.
+   *
+   * @returns the numbers of the topics that may have got something
+   */
+  due(now: number): Set<number> {
+    const topics = new Set<number>();
+    // Copied out of the cursor first: removing moves what it points at.
+    for (const { key, value } of [
+      ...this.table.getRange({ ...records.dueUntil('D', now), limit: DUE_STEP }),
+    ]) {
+      const topic = this.#topic(records.splitDueKey(key).topic);
+      topics.add(topic.number);
+      void this.table.remove(key);
+      const expiresAt = records.expiryOf(value);
+      if (expiresAt > 0 && expiresAt <= now) this.#discount(topic, records.sizeOf(value));
+      else this.#append(topic, value);
+    }
+    for (const { key, value } of [
+      ...this.table.getRange({ ...records.dueUntil('X', now), limit: DUE_STEP }),
+    ]) {
+      const { topic, number: position } = records.splitDueKey(key);
+      void this.table.remove(key);
+      this.#remove(topic, position, value.readUIntBE(0, 6), 0);
+    }
+    return topics;
+  }
+
+  /** A group is done with a message, which goes if all are. */
+  done(topic: number, group: number, { position, record }: Kept): void {
+    const key = records.messageKey(topic, position);
+    if (!this.table.doesExist(key)) return;
+    const groups = this.#groupsOf(topic);
+    if (groups.length > 1) {
+      const ackKey = records.ackKey(topic, position);
+      const done = this.table.getBinary(ackKey);
+      const all = new Set(done && listOf(done)).add(group);
+      if (groups.some(({ number }) => !all.has(number))) {
+        void this.table.put(ackKey, bytesOf(all));
+        return;
+      }
+    }
+    this.#remove(topic, position, records.sizeOf(record), records.expiryOf(record));
+  }
+
+  /** A message is to be delivered to a group again, or is in hand (`due` 0). */
+  keep(group: number, { position, due, attempts }: Pending): void {
+    const value = Buffer.alloc(4);
+    value.writeUInt32BE(attempts);
+    void this.table.put(records.pendingKey(group, due, position), value);
+  }
+
+  forget(group: number, { position, due }: Pick<Pending, 'position' | 'due'>): void {
+    void this.table.remove(records.pendingKey(group, due, position));
+  }
+
+  /** Everything before that was delivered to a group at least once. */
+  moveCursor(topic: number, name: string, cursor: number): void {
+    const group = this.#groupsOf(topic).find((one) => one.name === name);
+    if (group === undefined || group.cursor === cursor) return;
+    group.cursor = cursor;
+    this.#putGroup(topic, group);
+  }
+
+  owner(group: number): string | undefined {
+    return this.table.getBinary(records.ownerKey(group))?.toString();
+  }
+
+  setOwner(group: number, owner: string | undefined): void {
+    const key = records.ownerKey(group);
+    if (owner === undefined) void this.table.remove(key);
+    else void this.table.put(key, Buffer.from(owner));
+  }
+
+  /** Writes what was counted. Once, at the end. */
+  finish(): void {
+    for (const topic of this.#topics.values()) {
+      const groups = topic.count === 0 ? this.#groupsOf(topic.number) : [];
+      if (topic.count > 0 || groups.length > 0)
+        void this.table.put(records.topicKey(topic.number), records.encodeTopic(topic));
+      else {
+        void this.table.remove(records.topicKey(topic.number));
+        void this.table.remove(records.topicName(topic.name));
+      }
+    }
+    void this.table.put(records.STORE, records.encodeStore(this.#store));
+  }
+
+  #topic(number: number): StoredTopic {
+    let topic = this.#topics.get(number);
+    if (topic === undefined) {
+      const record = this.table.getBinary(records.topicKey(number));
+      if (record === undefined) throw new Error(`topic number ${number} is not there`);
+      topic = records.decodeTopic(number, record);
+      this.#topics.set(number, topic);
+    }
+    return topic;
+  }
+
+  #groupsOf(topic: number): StoredGroup[] {
+    let groups = this.#groups.get(topic);
+    if (groups === undefined) {
+      groups = [...this.table.getRange(records.groupsOf(topic))].map(({ value }) =>
+        records.decodeGroup(value),
+      );
+      this.#groups.set(topic, groups);
+    }
+    return groups;
+  }
+
+  #putGroup(topic: number, group: StoredGroup): void {
+    void this.table.put(records.groupKey(topic, group.name), records.encodeGroup(group));
+  }
+
+  #append(topic: StoredTopic, record: Buffer): void {
+    const position = ++topic.last;
+    void this.table.put(records.messageKey(topic.number, position), record);
+    const expiresAt = records.expiryOf(record);
+    if (expiresAt === 0) return;
+    const size = Buffer.alloc(6);
+    size.writeUIntBE(records.sizeOf(record), 0, 6);
+    void this.table.put(records.expiryKey(expiresAt, topic.number, position), size);
+  }
+
+  #remove(topic: number, position: number, size: number, expiresAt: number): void {
+    const key = records.messageKey(topic, position);
+    if (!this.table.doesExist(key)) return;
+    void this.table.remove(key);
+    if (this.#groupsOf(topic).length > 1) void this.table.remove(records.ackKey(topic, position));
+    if (expiresAt > 0) void this.table.remove(records.expiryKey(expiresAt, topic, position));
+    this.#discount(this.#topic(topic), size);
+  }
+
+  #discount(topic: StoredTopic, size: number): void {
+    topic.count--;
+    this.#store.bytes -= size;
+  }
+
+  #full(topic: StoredTopic, why: string): BrokerError {
+    const groups = [...this.#groupsOf(topic.number)].sort((a, b) => a.cursor - b.cursor);
+    const [slowest] = groups;
+    const who =
+      slowest === undefined
+        ? 'nobody has subscribed to it'
+        : `the subscribers "${slowest.name}" have yet to acknowledge the oldest`;
+    return new BrokerError('full', `topic ${topic.name} is full: ${why}; ${who}`);
+  }
+}
+
+/** Later than any time that is kept. */
+const LAST = 2 ** 48 - 2;
+
+function listOf(bytes: Buffer): number[] {
+  return Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readUInt32BE(4 * index));
+}
+
+function bytesOf(numbers: Iterable<number>): Buffer {
+  const list = [...numbers];
+  const bytes = Buffer.alloc(4 * list.length);
+  for (const [index, number] of list.entries()) bytes.writeUInt32BE(number, 4 * index);
+  return bytes;
+}

@@ -1,0 +1,116 @@
+import { dirname } from 'node:path';
+import type { Logger } from 'pino';
+
+import { appSocket } from '../config/sockets.js';
+import type { RuntimeConfig } from '../config/types.js';
+import type { Policy } from '../policy/policy.js';
+import { AppChannel } from '../primitives/app-channel.js';
+import type { Service } from '../primitives/handler.js';
+import { EventStreams } from '../primitives/pubsub/streams.js';
+import type { SubscriptionSpec } from '../primitives/pubsub/subscription.js';
+import { Subscriptions } from '../primitives/pubsub/subscriptions.js';
+import type { DeliverySeries } from '../primitives/pubsub/tally.js';
+import type { ComponentRegistry } from '../primitives/registry.js';
+import type { SpanExporter } from '../telemetry/otlp.js';
+
+/** How often it is looked how many messages wait, once somebody has asked. */
+const LAG_EVERY_MS = 5_000;
+
+export interface AppEventsOptions {
+  config: RuntimeConfig;
+  /** Of sessions: Envoy's listener for the app is beside it. */
+  sessionSocket: string;
+  /** What the app knows the runtime by. */
+  appToken: string;
+  registry: ComponentRegistry;
+  policy: Policy;
+  log: Logger;
+  spans?: SpanExporter | undefined;
+  /** Told when `subscriptions` has changed. */
+  onChange?: () => void;
+}
+
+/** Messages that wait for a subscription. */
+export interface Lag {
+  component: string;
+  topic: string;
+  lag: number;
+}
+
+/** What the app is told without having asked just now: events of its subscriptions, by calls and by streams. */
+export class AppEvents {
+  readonly channel: AppChannel;
+  /** The streaming methods. */
+  readonly service: Service;
+  readonly #subscriptions: Subscriptions;
+  readonly #streams: EventStreams;
+  #lags: readonly Lag[] = [];
+  #looking: NodeJS.Timeout | undefined;
+
+  constructor(options: AppEventsOptions) {
+    const { config, sessionSocket, appToken, registry, policy, log, spans, onChange } = options;
+    const { messageBytes } = config.limits;
+    const socketPath = appSocket(dirname(sessionSocket));
+    this.channel = new AppChannel({ socketPath, app: config.app, token: appToken, messageBytes });
+    this.#subscriptions = new Subscriptions({
+      ...{ registry, policy, log, spans, messageBytes },
+      channel: this.channel,
+      appId: config.app.id,
+      declared: config.subscriptions ?? [],
+      ...(onChange === undefined ? {} : { onChange }),
+    });
+    const { deliveries } = this.#subscriptions;
+    this.#streams = new EventStreams({ registry, deliveries, log, onChange });
+    this.service = {
+      name: 'layotto.bridge.v1.Events',
+      handlers: new Map(),
+      streams: this.#streams.handlers,
+    };
+  }
+
+  /** What is subscribed to now, by whoever asked for it. */
+  get subscriptions(): SubscriptionSpec[] {
+    return [...this.#subscriptions.list, ...this.#streams.list];
+  }
+
+  get deliveries(): Iterable<DeliverySeries> {
+    return this.#subscriptions.tally.series;
+  }
+
+  /** Messages that waited a moment ago. The first time nobody has looked. */
+  get lags(): readonly Lag[] {
+    if (this.#looking === undefined) {
+      this.#looking = setInterval(() => void this.#look(), LAG_EVERY_MS);
+      this.#looking.unref();
+      void this.#look();
+    }
+    return this.#lags;
+  }
+
+  start(): void {
+    this.#subscriptions.start();
+  }
+
+  /** Another configuration holds. */
+  use({ subscriptions = [] }: RuntimeConfig): void {
+    this.#subscriptions.use(subscriptions);
+  }
+
+  /** Takes no more events, and waits until those in hand are settled, `graceMs` at most. */
+  async drain(graceMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, graceMs)));
+    await Promise.race([this.#subscriptions.close(), limit]);
+    clearTimeout(timer);
+  }
+
+  close(): void {
+    clearInterval(this.#looking);
+    void this.#subscriptions.close();
+    this.channel.close();
+  }
+
+  async #look(): Promise<void> {
+    this.#lags = await this.#subscriptions.lags();
+  }
+}

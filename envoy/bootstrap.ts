@@ -11,7 +11,12 @@ import { CLUSTERS, FILTERS, SOCKET_MODE, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { isGuarded, pluginConfiguration } from './plugin-config.js';
 import type { PluginOptions } from './plugin-config.js';
-import { functionsClusters, functionsListener, FUNCTIONS_FILE, functionRoutes } from './functions-listener.js';
+import {
+  functionsClusters,
+  functionsListener,
+  FUNCTIONS_FILE,
+  functionRoutes,
+} from './functions-listener.js';
 import type { FunctionRoute } from './functions-listener.js';
 import { outboundCluster, outboundListener } from './outbound-listener.js';
 import { proxyCluster, proxyListener } from './plain-calls.js';

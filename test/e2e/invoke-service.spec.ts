@@ -25,7 +25,14 @@ interface Sent {
   headers?: Record<string, string>;
 }
 
-function message({ id = 'orders', method = 'hello', data, contentType = 'text/plain', verb, query }: Sent): Buffer {
+function message({
+  id = 'orders',
+  method = 'hello',
+  data,
+  contentType = 'text/plain',
+  verb,
+  query,
+}: Sent): Buffer {
   const inner = create(InvokeRequestSchema, {
     method,
     contentType,
@@ -128,7 +135,19 @@ describe('InvokeService', () => {
       grpcStatus: 14,
       grpcMessage: 'http response code 204, body: ',
     });
-    const table = { 400: 13, 401: 16, 403: 7, 404: 5, 409: 6, 429: 8, 501: 12, 503: 14, 504: 4, 500: 2, 418: 2 };
+    const table = {
+      400: 13,
+      401: 16,
+      403: 7,
+      404: 5,
+      409: 6,
+      429: 8,
+      501: 12,
+      503: 14,
+      504: 4,
+      500: 2,
+      418: 2,
+    };
     for (const [status, code] of Object.entries(table)) {
       const answer = await call(DAPR, { method: `status/${status}`, verb: POST });
       expect([status, answer.grpcStatus]).toEqual([status, code]);
@@ -180,7 +199,10 @@ describe('InvokeService', () => {
       const { method, data } = fromBinary(InvokeRequestSchema, body);
       const value = Buffer.from(`${method} ${Buffer.from(data?.value ?? []).toString()}`);
       return Buffer.from(
-        toBinary(InvokeResponseSchema, create(InvokeResponseSchema, { data: { value }, contentType: 'text/plain' })),
+        toBinary(
+          InvokeResponseSchema,
+          create(InvokeResponseSchema, { data: { value }, contentType: 'text/plain' }),
+        ),
       );
     };
     const answer = await call(path, { id: 'speaks', method: 'm', data: 'd', verb: GET });

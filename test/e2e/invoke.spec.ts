@@ -16,7 +16,16 @@ const policy: PolicyConfig = {
   trustDomain: 'cluster.local',
   rules: [{ ...none, name: 'not-there', effect: 'deny', components: ['forbidden'] }],
   limits: [
-    { name: 'few', apps: [], primitives: ['invoke'], operations: [], components: ['limited'], per: [], perHour: 60, burst: 2 },
+    {
+      name: 'few',
+      apps: [],
+      primitives: ['invoke'],
+      operations: [],
+      components: ['limited'],
+      per: [],
+      perHour: 60,
+      burst: 2,
+    },
   ],
 };
 
@@ -98,7 +107,9 @@ describe('service invocation over HTTP', () => {
     ['an id with its namespace', {}, '/v1.0/invoke/orders.default/method/ns', '/ns'],
     ['an id in other letters', {}, '/v1.0/invoke/ORDERS/method/caps', '/caps'],
   ])('by %s', async (_what, headers, path, url) => {
-    const { status, body } = await http1(runtime.target, 'GET', path, { headers: headers as Record<string, string> });
+    const { status, body } = await http1(runtime.target, 'GET', path, {
+      headers: headers as Record<string, string>,
+    });
     expect(status).toBe(200);
     expect(JSON.parse(body)).toMatchObject({ app: 'orders', url });
   });
@@ -142,7 +153,11 @@ describe('service invocation over HTTP', () => {
 
   test("streams last beyond the runtime's own deadline", async () => {
     const events: string[] = [];
-    const call = request({ host: '127.0.0.1', port: runtime.port, path: '/v1.0/invoke/orders/method/events' });
+    const call = request({
+      host: '127.0.0.1',
+      port: runtime.port,
+      path: '/v1.0/invoke/orders/method/events',
+    });
     const over = new Promise<void>((resolve, reject) => {
       call.on('error', reject);
       call.on('response', (response) => {
@@ -177,13 +192,21 @@ describe('service invocation over HTTP', () => {
     expect(await call('/x', { 'dapr-app-id': 'nobody' })).toEqual([500, unknown]);
     const [status, away] = await call('/v1.0/invoke/away/method/x');
     expect(status).toBe(500);
-    expect(away).toEqual(direct(expect.stringMatching(/^failed to invoke, id: away, err: upstream connect error/)));
+    expect(away).toEqual(
+      direct(expect.stringMatching(/^failed to invoke, id: away, err: upstream connect error/)),
+    );
     const [late, timeout] = await call('/v1.0/invoke/short/method/wait');
-    expect([late, timeout]).toEqual([500, direct(expect.stringMatching(/^failed to invoke, id: short, err: .*timeout/))]);
+    expect([late, timeout]).toEqual([
+      500,
+      direct(expect.stringMatching(/^failed to invoke, id: short, err: .*timeout/)),
+    ]);
     app.waiting.length = 0;
     // Its own Envoy is there, the app is gone with the call in its hands.
     const [lost, gone] = await call('/v1.0/invoke/orders/method/hang-up');
-    expect([lost, gone]).toEqual([500, direct(expect.stringMatching(/^failed to invoke, id: orders, err: /))]);
+    expect([lost, gone]).toEqual([
+      500,
+      direct(expect.stringMatching(/^failed to invoke, id: orders, err: /)),
+    ]);
   });
 
   test('the policy and its limits are asked', async () => {
@@ -233,7 +256,11 @@ describe('service invocation over HTTP', () => {
       headers: { 'dapr-app-id': 'speaks', 'grpc-timeout': '300m' },
     });
     expect(late.grpcStatus).toBe(4);
-    const away = await client.send({ path, headers: { 'dapr-app-id': 'away' }, body: [grpcFrame(Buffer.alloc(0))] });
+    const away = await client.send({
+      path,
+      headers: { 'dapr-app-id': 'away' },
+      body: [grpcFrame(Buffer.alloc(0))],
+    });
     expect(away).toMatchObject({
       grpcStatus: 14,
       grpcMessage: expect.stringMatching(/^failed to invoke, id: away, err: upstream connect error/),
@@ -250,7 +277,9 @@ describe('service invocation over HTTP', () => {
   });
 
   test('what is served here is not passed on', async () => {
-    const { status } = await http1(runtime.target, 'GET', '/v1.0/healthz', { headers: { 'dapr-app-id': 'orders' } });
+    const { status } = await http1(runtime.target, 'GET', '/v1.0/healthz', {
+      headers: { 'dapr-app-id': 'orders' },
+    });
     expect(status).not.toBe(200);
     const client = await runtime.connect();
     const hello = await client.send({

@@ -35,6 +35,8 @@ export interface LoadOptions {
   dataDir?: string;
   /** Without a word of components, serve none; by default those that need no server. */
   bare?: boolean;
+  /** Whether components of primitives of one's own may be there, whose type is a path. Default true. */
+  ownPrimitives?: boolean;
   /** For values taken from the environment; by default the process's own. */
   env?: NodeJS.ProcessEnv;
   /** Relative paths above, and the default data folder `.layotto`, count against it. */
@@ -178,7 +180,7 @@ async function readFile(
   const folder = dirname(path);
   return isLayottoForm(document.value)
     ? readLayotto(document, folder, options.catalog, findings)
-    : readNative(document, folder, env, findings);
+    : readNative(document, folder, env, options.ownPrimitives !== false, findings);
 }
 
 /** What is served without a word of configuration: of each primitive one component that needs no server. */

@@ -211,8 +211,24 @@ export interface ComponentConfig {
   access?: SecretAccess;
   /** Which topics apps may use, if it is a message broker; absent: all. */
   topicScopes?: TopicScopes;
+  /** Its bridge half, if its primitive is none of the runtime's own. */
+  own?: OwnPrimitive;
   /** Where it was written. `line` counts from 1; 0 where there is no file. */
   origin: { file: string; line: number };
+}
+
+/** The bridge half of a primitive that this version does not know. */
+export interface OwnPrimitive {
+  /** Absolute folder that describes it, and has the module that serves it. */
+  folder: string;
+  /** Absolute path of the socket where a process serves it; absent: the folder's module does. */
+  socket?: string;
+  /** Full name of its service, such as `rate_counter.v1.RateCounter`. */
+  service: string;
+  /** Its methods, each with the field of the request that names the component. */
+  operations: { name: string; component: string }[];
+  /** Of what was read, so that what has changed since is loaded anew. */
+  digest: string;
 }
 
 /** A metadata value that is kept in a secret store. */
@@ -270,6 +286,8 @@ export interface CatalogEntry {
    * should say what was expected (`expected a number from 0 to 15`); what was found is added.
    */
   metadata: ZodType;
+  /** Any metadata is handed on: what is wrong with it shows when the component is opened. */
+  anyMetadata?: boolean;
   /** The catalog's own business (for example how to import the component); the loader never looks at it. */
   load?: unknown;
 }

@@ -5,6 +5,7 @@ import type { Policy } from '../policy/policy.js';
 import { ActuatorService } from '../primitives/actuator/service.js';
 import type { Backends } from '../primitives/backends.js';
 import type { ComponentType } from '../primitives/component.js';
+import { ExternalServices } from '../primitives/external/service.js';
 import { LiveAnswers } from '../primitives/configuration/live.js';
 import { ConfigurationService } from '../primitives/configuration/service.js';
 import { Watches } from '../primitives/configuration/watches.js';
@@ -40,6 +41,8 @@ export interface ServicesOptions {
 /** What the bridge serves: the primitives' services, and what they keep between calls. */
 export class Services {
   readonly all: readonly Service[];
+  /** Those of primitives that are not the runtime's own; they change with the configuration. */
+  readonly external: ExternalServices;
   /** Answers that filters keep up to date. */
   readonly live: LiveAnswers;
   /** What the app is told without asking. */
@@ -53,8 +56,10 @@ export class Services {
 
   constructor(options: ServicesOptions) {
     const { config, owner, registry, catalog, backends, policy, log, mayApply, push } = options;
-    const { messageBytes, cacheBytes } = config.limits;
+    const { messageBytes, cacheBytes, deadlineMs } = config.limits;
     const asked = { registry, backends, messageBytes };
+    this.external = new ExternalServices({ ...asked, deadlineMs, log });
+    this.external.use(config.components);
     const watches = new Watches({ registry, appId: owner.appId });
     this.#watches = watches;
     this.live = new LiveAnswers({ registry, watches, cacheBytes });

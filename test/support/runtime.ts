@@ -48,8 +48,11 @@ export interface RuntimeOptions {
   unixSocket?: boolean;
   /** Also serve the actuator, on a port of 127.0.0.1. */
   actuator?: boolean;
-  /** Also listen for plain calls to others, with these callees by name. */
+  /** Also listen for plain calls to others, with these callees by name; they can be invoked, too. */
   callees?: NonNullable<RuntimeConfig['callees']>;
+  invoke?: RuntimeConfig['invoke'];
+  /** Also let others reach the app, on a port of 127.0.0.1; needs `appPort`. */
+  inbound?: boolean;
   hosts?: string[];
   limits?: Partial<RuntimeConfig['limits']>;
   lifecycle?: Partial<RuntimeConfig['lifecycle']>;
@@ -368,6 +371,7 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
       hosts: options.hosts ?? [],
       ...(options.actuator === true ? { actuator: { host: '127.0.0.1', port: await freePort() } } : {}),
       ...(options.callees === undefined ? {} : { proxy: { host: '127.0.0.1', port: await freePort() } }),
+      ...(options.inbound === true ? { inbound: { host: '127.0.0.1', port: await freePort() } } : {}),
       ...(options.unixSocket === true ? { unixSocket: join(dataDir, 'runtime.sock') } : {}),
     },
     dataDir,
@@ -388,6 +392,7 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
     outbound: [],
     lifecycle: { apply: true, ...options.lifecycle },
     ...(options.callees === undefined ? {} : { callees: options.callees }),
+    ...(options.invoke === undefined ? {} : { invoke: options.invoke }),
     ...(options.policy === undefined ? {} : { policy: options.policy }),
     ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
     ...(options.subscriptions === undefined ? {} : { subscriptions: options.subscriptions }),

@@ -1,3 +1,4 @@
+import { http1 } from '../support/http1.js';
 import { HttpApp } from '../support/http-app.js';
 import { Publisher } from '../support/publisher.js';
 import { Runtime } from '../support/runtime.js';
@@ -65,7 +66,6 @@ describe('an HTTP app', () => {
   });
 
   afterAll(async () => {
-    await publisher?.close();
     await runtime?.stop();
     await app?.stop();
   });
@@ -227,7 +227,6 @@ describe('an HTTP app', () => {
 });
 
 async function bridgeMetrics(runtime: Runtime): Promise<string> {
-  const { http1 } = await import('../support/http1.js');
   const { body } = await http1(
     { socketPath: `${runtime.config.dataDir}/bridge-admin.sock` },
     'GET',

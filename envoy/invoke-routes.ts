@@ -22,7 +22,10 @@ const KEPT_BYTES = 1024 * 1024;
 const RETRIES = 2;
 
 /** Methods after which RFC 9110 allows to repeat a call (9.2.2). */
-const IDEMPOTENT = { name: ':method', string_match: { safe_regex: { regex: 'GET|PUT|DELETE|HEAD|OPTIONS' } } };
+const IDEMPOTENT = {
+  name: ':method',
+  string_match: { safe_regex: { regex: 'GET|PUT|DELETE|HEAD|OPTIONS' } },
+};
 
 /** Addresses of names that a pattern makes: bounded, because whoever calls chooses the names. */
 const DNS_CACHE = {
@@ -89,7 +92,10 @@ function patternRoutes(config: Invoking): EnvoyObject[] {
   const headers = [{ name: CLUSTER_HEADER, present_match: true }];
   const action = {
     cluster_header: CLUSTER_HEADER,
-    regex_rewrite: { pattern: { regex: `^${INVOKE_PREFIX.replace('.', '\\.')}[^/]+/method` }, substitution: '' },
+    regex_rewrite: {
+      pattern: { regex: `^${INVOKE_PREFIX.replace('.', '\\.')}[^/]+/method` },
+      substitution: '',
+    },
     ...LASTING,
   };
   const route = passing(config, []);
@@ -185,4 +191,3 @@ function dnsCluster(name: string, protocol: 'as-called' | 'http1'): EnvoyObject 
     }),
   };
 }
-

@@ -101,7 +101,8 @@ export class InvokedApp {
       call.trailers = request.trailers;
       if (path === '/wait') this.waiting.push(response);
       else if (path === '/hang-up') request.socket.resetAndDestroy();
-      else if (path === '/empty') response.writeHead(200, { 'x-app': this.name, 'content-length': '0' }).end();
+      else if (path === '/empty')
+        response.writeHead(200, { 'x-app': this.name, 'content-length': '0' }).end();
       else if (path.startsWith('/status/')) {
         const status = Number(path.slice('/status/'.length));
         const body = status === 204 || status === 304 ? undefined : `status ${status}`;
@@ -116,7 +117,8 @@ export class InvokedApp {
 
 /** An app that others invoke over gRPC: answers each method as its name says. */
 export class InvokedGrpcApp {
-  readonly calls: { path: string; headers: Record<string, string | string[] | undefined>; body: Buffer }[] = [];
+  readonly calls: { path: string; headers: Record<string, string | string[] | undefined>; body: Buffer }[] =
+    [];
   /** What the next unary calls are answered with; by default what they sent. */
   answer: ((body: Buffer) => Buffer) | undefined;
 
@@ -148,12 +150,20 @@ export class InvokedGrpcApp {
     if (path.endsWith('/Never')) return;
     if (path.endsWith('/Fail')) {
       stream.respond(
-        { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '5', 'grpc-message': 'no such thing' },
+        {
+          ':status': 200,
+          'content-type': 'application/grpc',
+          'grpc-status': '5',
+          'grpc-message': 'no such thing',
+        },
         { endStream: true },
       );
       return;
     }
-    stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'x-head': 'h' }, { waitForTrailers: true });
+    stream.respond(
+      { ':status': 200, 'content-type': 'application/grpc', 'x-head': 'h' },
+      { waitForTrailers: true },
+    );
     stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0', 'x-tail': 't' }));
     if (path.endsWith('/Chat')) {
       // A stream: every piece goes back at once.

@@ -77,8 +77,7 @@ class CalleeReader {
       if (found === undefined) fine = false;
       else set(found);
     };
-    if (isGiven(routes))
-      take(this.#routes(routes, [...path, 'routes']), (found) => (callee.routes = found));
+    if (isGiven(routes)) take(this.#routes(routes, [...path, 'routes']), (found) => (callee.routes = found));
     // What no header asks for, and no weight shares out, goes there.
     const shared = callee.routes?.some(({ weight }) => weight !== undefined) ?? false;
     if (shared && isGiven(to)) {
@@ -91,8 +90,7 @@ class CalleeReader {
       take(this.#duration(timeout, [...path, 'timeout']), (found) => (callee.timeoutMs = found));
     if (isGiven(retries))
       take(this.#count(retries, 10, [...path, 'retries']), (found) => (callee.retries = found));
-    if (isGiven(mirror))
-      take(this.#mirror(mirror, [...path, 'mirror']), (found) => (callee.mirror = found));
+    if (isGiven(mirror)) take(this.#mirror(mirror, [...path, 'mirror']), (found) => (callee.mirror = found));
     return fine ? callee : undefined;
   }
 
@@ -104,13 +102,11 @@ class CalleeReader {
   }
 
   #route(value: unknown, path: Path): CalleeRoute | undefined {
-    if (!isRecord(value))
-      return this.#problem(path, 'a map with to, and headers or weight', value);
+    if (!isRecord(value)) return this.#problem(path, 'a map with to, and headers or weight', value);
     if (!this.#known(value, path, ROUTE_KEYS)) return undefined;
     const { headers, weight } = value;
     const to = this.#addresses(value['to'], [...path, 'to']);
-    if (isGiven(headers) === isGiven(weight))
-      return this.#problem(path, 'either headers or weight', value);
+    if (isGiven(headers) === isGiven(weight)) return this.#problem(path, 'either headers or weight', value);
     if (isGiven(headers)) {
       const wanted = asHeaders(headers);
       if (wanted === undefined)

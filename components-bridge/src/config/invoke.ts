@@ -14,7 +14,8 @@ export function asInvokePattern(value: unknown): InvokePattern | undefined {
   // Braces that stand for nothing known are left.
   const sample = value.replace(PLACES, (_place, name: string) => (name === 'port' ? '80' : 'a'));
   if (/[{}\s]/.test(sample)) return undefined;
-  if (value.includes('|')) return /^[a-z0-9_.|-]+$/.test(sample) ? { kind: 'cluster', text: value } : undefined;
+  if (value.includes('|'))
+    return /^[a-z0-9_.|-]+$/.test(sample) ? { kind: 'cluster', text: value } : undefined;
   const match = /^(.+):(\d{1,5})$/.exec(sample);
   const fine = asHostName(match?.[1]) !== undefined && asPort(match?.[2], 1) !== undefined;
   return fine ? { kind: 'dns', text: value } : undefined;

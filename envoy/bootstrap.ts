@@ -2,7 +2,7 @@ import { join } from 'node:path';
 
 import { stringify } from 'yaml';
 
-import { isSlotName, RUNTIME_SLOT } from '../components-bridge/src/config/slots.js';
+import { isFunctionSlot, isSlotName, RUNTIME_SLOT } from '../components-bridge/src/config/slots.js';
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { appCluster, appListener } from './app-channel.js';
 import { inboundListener } from './inbound-listener.js';
@@ -11,6 +11,13 @@ import { CLUSTERS, FILTERS, SOCKET_MODE, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { isGuarded, pluginConfiguration } from './plugin-config.js';
 import type { PluginOptions } from './plugin-config.js';
+import {
+  functionsClusters,
+  functionsListener,
+  FUNCTIONS_FILE,
+  functionRoutes,
+} from './functions-listener.js';
+import type { FunctionRoute } from './functions-listener.js';
 import { outboundCluster, outboundListener } from './outbound-listener.js';
 import { proxyCluster, proxyListener } from './plain-calls.js';
 import { discoveredFilter, extensionConfig, inlineFilter } from './runtime-filter.js';
@@ -45,6 +52,8 @@ export interface BootstrapOptions extends PluginOptions {
   outboundModule?: { file: string; capabilities: readonly string[] };
   /** Modules of the other slots, by slot; with `file` delivery only. */
   slots?: ReadonlyMap<string, SlotModule>;
+  /** The functions that there are; with `file` delivery only. */
+  functions?: readonly FunctionRoute[];
   /** Absolute folder that Envoy watches; `envoy` in the data folder by default. */
   extensionDir?: string;
 }
@@ -79,6 +88,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
     : discoveredFilter(watched(extensionDir, OUTBOUND_FILE), 'outbound');
   const { proxy, inbound } = config.listen;
   const outbound = inline ? [] : config.outbound;
+  const functions = inline ? undefined : config.functions;
   const slots = inline ? [] : slotNames(config).filter((slot) => slot !== RUNTIME_SLOT);
   const adminSocket = options.adminSocket ?? join(config.dataDir, 'envoy-admin.sock');
   const bridgeAdminSocket = options.bridgeAdminSocket ?? join(config.dataDir, 'bridge-admin.sock');
@@ -108,6 +118,16 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
             slotFilter(one.name, watched(extensionDir, slotFile(one.name))),
           ]),
         ),
+        ...(functions === undefined
+          ? []
+          : [
+              functionsListener(config, functions, {
+                slots: slots
+                  .filter(isFunctionSlot)
+                  .map((slot) => slotFilter(slot, watched(extensionDir, slotFile(slot)), true)),
+                routes: watched(extensionDir, FUNCTIONS_FILE),
+              }),
+            ]),
         ...(config.app.port === 0 ? [] : [appListener(config)]),
         ...(inbound === undefined || config.app.port === 0 ? [] : [inboundListener(config, inbound)]),
         ...(proxy === undefined ? [] : [proxyListener(config, { address: proxy, filter: outboundFilter })]),
@@ -127,6 +147,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
         ...runtimeClusters(config, options.bridgeSocket ?? join(config.dataDir, 'session.sock')),
         ...outbound.map(outboundCluster),
         ...invokeClusters(config),
+        ...(functions === undefined ? [] : functionsClusters(config, functions)),
         ...(proxy === undefined ? [] : [proxyCluster()]),
         ...(config.app.port === 0 ? [] : [appCluster(config)]),
         ...(metrics
@@ -142,6 +163,8 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
       extensionConfigs[OUTBOUND_FILE] = resource(
         extensionConfig(outboundModule, plugin, outboundModule.capabilities, 'outbound'),
       );
+    if (functions !== undefined)
+      extensionConfigs[FUNCTIONS_FILE] = toYaml({ resources: [functionRoutes(options.functions ?? [])] });
     for (const slot of slots)
       extensionConfigs[slotFile(slot)] = resource(slotExtension(slot, options.slots?.get(slot)));
   }

@@ -35,6 +35,8 @@ export class Reply {
   /** google.rpc.Code of a gRPC answer; negative for plain HTTP. */
   grpcStatus: i32 = NOT_GRPC;
   headers: HeaderList = new HeaderList();
+  /** Behind a gRPC message, beside its status. */
+  trailers: HeaderList = new HeaderList();
   /** HTTP body, gRPC status message, or (`isMessage`) the gRPC message. */
   body: View = 0;
   /** A gRPC answer with a message. It has five writable bytes in front, for the frame prefix. */
@@ -45,6 +47,7 @@ export class Reply {
     this.grpcStatus = NOT_GRPC;
     this.isMessage = false;
     this.headers.clear();
+    this.trailers.clear();
     this.body = 0;
   }
 

@@ -13,7 +13,7 @@ import { installInvoke } from '../primitives/invoke/invoke';
 import { installLifecycle } from '../primitives/lifecycle/lifecycle';
 import { installLock } from '../primitives/lock/lock';
 import { installMetadata } from '../primitives/metadata/metadata';
-import { installEventStreams } from '../primitives/pubsub/streams';
+import { installPubSub } from '../primitives/pubsub/pubsub';
 import { installSecret } from '../primitives/secret/secret';
 import { installSequencer } from '../primitives/sequencer/sequencer';
 import { installState } from '../primitives/state/state';
@@ -31,7 +31,7 @@ function install(router: Router): void {
   installLifecycle(router);
   installLock(router);
   installMetadata(router);
-  installEventStreams(router);
+  installPubSub(router);
   installSecret(router);
   installSequencer(router);
   installHealth(router);

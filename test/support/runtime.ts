@@ -37,6 +37,11 @@ export interface RuntimeOptions {
   appId?: string;
   /** Where the app listens on 127.0.0.1; by default nowhere. */
   appPort?: number;
+  /** What it speaks; default http. */
+  appProtocol?: 'http' | 'grpc';
+  /** What it knows the runtime by. */
+  appToken?: string;
+  subscriptions?: NonNullable<RuntimeConfig['subscriptions']>;
   apiToken?: string;
   hold?: boolean;
   /** Also listen on a Unix socket. */
@@ -48,7 +53,6 @@ export interface RuntimeOptions {
   invoke?: RuntimeConfig['invoke'];
   /** Also let others reach the app, on a port of 127.0.0.1; needs `appPort`. */
   inbound?: boolean;
-  appProtocol?: RuntimeConfig['app']['protocol'];
   hosts?: string[];
   limits?: Partial<RuntimeConfig['limits']>;
   lifecycle?: Partial<RuntimeConfig['lifecycle']>;
@@ -322,10 +326,13 @@ export class Runtime {
 
   private spawnBridge(...args: string[]): Child {
     const config = join(this.config.dataDir, 'config.json');
-    const { bridgeArgs = [], apiToken } = this.options;
+    const { bridgeArgs = [], apiToken, appToken } = this.options;
     const listen = this.bridgePort === 0 ? [] : ['--listen', String(this.bridgePort)];
     return new Child('bridge', process.execPath, [bridgeMain, config, ...args, ...listen, ...bridgeArgs], {
-      env: apiToken === undefined ? {} : { DAPR_API_TOKEN: apiToken },
+      env: {
+        ...(apiToken === undefined ? {} : { DAPR_API_TOKEN: apiToken }),
+        ...(appToken === undefined ? {} : { APP_API_TOKEN: appToken }),
+      },
     });
   }
 
@@ -388,6 +395,7 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
     ...(options.invoke === undefined ? {} : { invoke: options.invoke }),
     ...(options.policy === undefined ? {} : { policy: options.policy }),
     ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
+    ...(options.subscriptions === undefined ? {} : { subscriptions: options.subscriptions }),
     components: (options.components ?? [EMBEDDED]).map((component) => ({
       version: 'v1',
       primitive: catalog.find(({ type }) => type === component.type)?.primitive ?? '',

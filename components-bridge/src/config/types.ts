@@ -52,6 +52,11 @@ export interface RuntimeConfig {
    * and traps `traps` times within `withinMs` is rolled back; undefined: none is unless its push says so.
    */
   modules: { slots: number; rollbackOnTrap?: TrapLimit };
+  /**
+   * Where functions are called, and how many there may be; absent: there are none. `triggers` are what calls them beside
+   * their callers.
+   */
+  functions?: FunctionsConfig;
   /** Listeners for the app's own calls, each with a place for one module that sees them. */
   outbound: OutboundConfig[];
   /** Whether the app may give components new settings by ApplyConfiguration. */
@@ -96,6 +101,12 @@ export interface SubscriptionConfig {
 export interface TrapLimit {
   traps: number;
   withinMs: number;
+}
+
+/** Functions: small modules behind a listener of their own. */
+export interface FunctionsConfig {
+  listen: ListenAddress;
+  slots: number;
 }
 
 /** A listener for the app's calls to one other service. */
@@ -198,8 +209,26 @@ export interface ComponentConfig {
   secretRefs?: SecretRef[];
   /** Which of its secrets the app may have, if it is a secret store; absent: all. */
   access?: SecretAccess;
+  /** Which topics apps may use, if it is a message broker; absent: all. */
+  topicScopes?: TopicScopes;
+  /** Its bridge half, if its primitive is none of the runtime's own. */
+  own?: OwnPrimitive;
   /** Where it was written. `line` counts from 1; 0 where there is no file. */
   origin: { file: string; line: number };
+}
+
+/** The bridge half of a primitive that this version does not know. */
+export interface OwnPrimitive {
+  /** Absolute folder that describes it, and has the module that serves it. */
+  folder: string;
+  /** Absolute path of the socket where a process serves it; absent: the folder's module does. */
+  socket?: string;
+  /** Full name of its service, such as `rate_counter.v1.RateCounter`. */
+  service: string;
+  /** Its methods, each with the field of the request that names the component. */
+  operations: { name: string; component: string }[];
+  /** Of what was read, so that what has changed since is loaded anew. */
+  digest: string;
 }
 
 /** A metadata value that is kept in a secret store. */
@@ -219,6 +248,18 @@ export interface SecretAccess {
   default: 'allow' | 'deny';
   allowed: string[];
   denied: string[];
+}
+
+/** Which topics of a broker apps may use, as Dapr's metadata says it. An app that a map does not name is not bound by it. */
+export interface TopicScopes {
+  /** The only topics there are; empty: any. */
+  allowed: string[];
+  /** Topics that only apps may use whose scopes name them. */
+  protected: string[];
+  /** Topics that an app may publish to, by app id. */
+  publishing: Record<string, string[]>;
+  /** The same for subscribing. */
+  subscription: Record<string, string[]>;
 }
 
 /**
@@ -245,6 +286,8 @@ export interface CatalogEntry {
    * should say what was expected (`expected a number from 0 to 15`); what was found is added.
    */
   metadata: ZodType;
+  /** Any metadata is handed on: what is wrong with it shows when the component is opened. */
+  anyMetadata?: boolean;
   /** The catalog's own business (for example how to import the component); the loader never looks at it. */
   load?: unknown;
 }

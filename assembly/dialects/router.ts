@@ -101,6 +101,9 @@ export class Router {
   readonly unknownGrpc: Route = new Route(0, 'grpc', UNKNOWN, UNKNOWN, null, null, null);
   readonly unknownHttp: Route = new Route(1, 'dapr_http', UNKNOWN, UNKNOWN, null, null, null);
   readonly unknownJson: Route = new Route(2, 'json', UNKNOWN, UNKNOWN, null, null, null);
+  /** For calls that pass to an app, by HTTP or, whatever their service, by gRPC; null where invocation is not served. */
+  invoked: Route | null = null;
+  proxied: Route | null = null;
   /** Every route but those three. */
   readonly routes: Array<Route> = [];
   private size: i32 = 3;
@@ -143,6 +146,12 @@ export class Router {
   /** A route behind the JSON door, which finds its way by itself. */
   json(primitive: string, operation: string): Route {
     return this.add('json', primitive, operation, null, null, null);
+  }
+
+  /** From now on calls pass to the apps that they name. */
+  passInvocations(primitive: string): void {
+    this.invoked = this.add('dapr_http', primitive, 'InvokeService', null, null, null);
+    this.proxied = this.add('dapr_grpc', primitive, 'Proxy', null, null, null);
   }
 
   private add(

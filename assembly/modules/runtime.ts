@@ -9,6 +9,7 @@ import { installConfiguration } from '../primitives/configuration/configuration'
 import { installFile } from '../primitives/file/file';
 import { installHealth } from '../primitives/health/health';
 import { installHello } from '../primitives/hello/hello';
+import { installInvoke } from '../primitives/invoke/invoke';
 import { installLifecycle } from '../primitives/lifecycle/lifecycle';
 import { installLock } from '../primitives/lock/lock';
 import { installMetadata } from '../primitives/metadata/metadata';
@@ -26,6 +27,7 @@ function install(router: Router): void {
   installConfiguration(router);
   installFile(router);
   installHello(router);
+  installInvoke(router);
   installLifecycle(router);
   installLock(router);
   installMetadata(router);

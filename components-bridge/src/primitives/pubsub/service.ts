@@ -122,9 +122,10 @@ export class PubSubService implements Service {
       { pubsub, topic, data, dataContentType, metadata, dialect: 'layotto' },
       notBefore,
     );
-    const published = await this.#one(call, slot, ['delay', topic], (broker) =>
-      broker.publish(topic, [{ ...message, notBefore }]),
-    );
+    const published = await this.#one(call, slot, ['delay', topic], (broker) => {
+      if (broker.delays) return broker.publish(topic, [{ ...message, notBefore }]);
+      throw new OperationError(Code.UNIMPLEMENTED, `pubsub ${pubsub} cannot delay messages`);
+    });
     const { id: messageId, persisted } = published;
     const response = create(pb.PublishDelayMessageResponseSchema, { messageId, persisted });
     return toBinary(pb.PublishDelayMessageResponseSchema, response);

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { startNats } from '../support/nats-server.js';
 import { ClusterServers } from '../support/cluster-servers.js';
 import { SentinelServers } from '../support/sentinel-servers.js';
 import { startStore } from '../support/store-servers.js';
@@ -64,5 +65,19 @@ pubsubConformance({ backend: 'redis', setup: 'Valkey Cluster' }, async () => {
     metadata: { ...servers.metadata, ...SOON },
     persisted: false,
     stop: () => servers.stop(),
+  };
+});
+
+pubsubConformance({ backend: 'nats', setup: 'one server' }, async () => {
+  const server = await startNats({ config: 'max_payload: 8MB' });
+  return {
+    type: 'pubsub.jetstream',
+    metadata: { natsURL: server.url, ackWait: '1s', redeliverInterval: '300ms' },
+    persisted: true,
+    restart: async () => {
+      await server.kill();
+      await server.restart();
+    },
+    stop: () => server.stop(),
   };
 });

@@ -4,6 +4,16 @@ import { BUNDLE_OPTIONS, debugBundle } from './debug-bundle.js';
 import { CONFIG_OPTIONS } from './config-options.js';
 import { BOOTSTRAP_OPTIONS, bootstrap } from './envoy.js';
 import { UsageError, UserError } from './errors.js';
+import {
+  FUNCTION_BUILD_OPTIONS,
+  FUNCTION_LIST_OPTIONS,
+  FUNCTION_PUSH_OPTIONS,
+  functionBuild,
+  functionList,
+  functionPush,
+  functionRemove,
+  functionRollback,
+} from './function-commands.js';
 import { MANIFESTS_OPTIONS, manifests } from './manifests.js';
 import {
   MODULE_LIST_OPTIONS,
@@ -17,6 +27,7 @@ import { MODULE_INSPECT_OPTIONS, moduleInspect } from './module-inspect.js';
 import { ENVOYFILTER_OPTIONS, MESH_OPTIONS, envoyfilter, trafficextension, wasmplugin } from './mesh.js';
 import { describeOptions, parseArguments } from './options.js';
 import type { Option, Values } from './options.js';
+import { primitiveBuild } from './primitive-build.js';
 import { RUN_OPTIONS, run } from './run.js';
 import { RUNNING_OPTIONS } from './running.js';
 import { STATUS_OPTIONS, status } from './status.js';
@@ -124,6 +135,47 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     options: MODULE_INSPECT_OPTIONS,
     operands: ['FILE'],
     run: moduleInspect,
+  },
+  'function build': {
+    usage: 'function build [options] FILE.ts',
+    summary: 'compile a function to a module',
+    options: FUNCTION_BUILD_OPTIONS,
+    operands: ['FILE.ts'],
+    run: functionBuild,
+  },
+  'function push': {
+    usage: 'function push [options] --id ID FILE.wasm',
+    summary: 'put a function into a running runtime, while it serves',
+    options: FUNCTION_PUSH_OPTIONS,
+    operands: ['FILE.wasm'],
+    run: functionPush,
+  },
+  'function list': {
+    usage: 'function list [options]',
+    summary: 'print which functions a running runtime has, and had before',
+    options: FUNCTION_LIST_OPTIONS,
+    run: functionList,
+  },
+  'function rollback': {
+    usage: 'function rollback [options] ID',
+    summary: 'have the version of a function serve again that served before',
+    options: RUNNING_OPTIONS,
+    operands: ['ID'],
+    run: functionRollback,
+  },
+  'function remove': {
+    usage: 'function remove [options] ID',
+    summary: 'take a function out of a running runtime',
+    options: RUNNING_OPTIONS,
+    operands: ['ID'],
+    run: functionRemove,
+  },
+  'primitive build': {
+    usage: 'primitive build FOLDER',
+    summary: "build a primitive of one's own: its module, and what its bridge half needs",
+    options: [],
+    operands: ['FOLDER'],
+    run: primitiveBuild,
   },
   'debug bundle': {
     usage: 'debug bundle [options]',

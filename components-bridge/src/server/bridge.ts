@@ -87,6 +87,7 @@ export class Bridge {
       prepare: (component, instance) => heedBiggerThan(component, instance, owner),
       components: config.components,
       types: options.catalog,
+      ownType: (component) => options.ownType?.(component, config.limits.messageBytes),
       appId: config.app.id,
       dataDir: config.dataDir,
       log,
@@ -123,7 +124,7 @@ export class Bridge {
     this.#sessions = new SessionServer({
       socketPath: this.socketPath,
       gid,
-      services,
+      services: [...services, ...this.#services.external.all],
       hello: { name: 'bridge', ...this.#names },
       limits: config.limits,
       log,
@@ -256,11 +257,15 @@ export class Bridge {
    * only what filters are compared by: they must be ones it was started with, or that only filters heed.
    */
   async apply(config: RuntimeConfig, options: ApplyOptions): Promise<Applied[]> {
+    const before = this.#config.components;
     this.#config = config;
     this.#backends.seats.use(config.policy?.limits ?? []);
     this.#policy.use(config);
     this.#services.events.use(config);
     this.options.secrets.addComponents(config.components);
+    // What is removed is served as long as filters may ask for it.
+    this.#services.external.use(options.removeOthers ? config.components : [...before, ...config.components]);
+    this.#sessions.serve([...this.#services.all, ...this.#services.external.all]);
     const applied = await this.#registry.apply(config.components, options);
     // Another configuration may have come while this one was waited for.
     this.#reconfigured();

@@ -5,6 +5,7 @@ import type { Policy } from '../policy/policy.js';
 import { ActuatorService } from '../primitives/actuator/service.js';
 import type { Backends } from '../primitives/backends.js';
 import type { ComponentType } from '../primitives/component.js';
+import { ExternalServices } from '../primitives/external/service.js';
 import { LiveAnswers } from '../primitives/configuration/live.js';
 import { ConfigurationService } from '../primitives/configuration/service.js';
 import { Watches } from '../primitives/configuration/watches.js';
@@ -12,6 +13,7 @@ import type { Service } from '../primitives/handler.js';
 import { JsonService } from '../primitives/json/service.js';
 import type { LazyService } from '../primitives/lazy-service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
+import { PubSubService } from '../primitives/pubsub/service.js';
 import type { ComponentRegistry } from '../primitives/registry.js';
 import { AppEvents } from './app-events.js';
 import type { AppEventsOptions } from './app-events.js';
@@ -39,20 +41,25 @@ export interface ServicesOptions {
 /** What the bridge serves: the primitives' services, and what they keep between calls. */
 export class Services {
   readonly all: readonly Service[];
+  /** Those of primitives that are not the runtime's own; they change with the configuration. */
+  readonly external: ExternalServices;
   /** Answers that filters keep up to date. */
   readonly live: LiveAnswers;
   /** What the app is told without asking. */
   readonly events: AppEvents;
   /** The log level that filters are told. */
   readonly filters: FilterLogLevel;
+  readonly pubsub: PubSubService;
   readonly #watches: Watches;
   readonly #configuration: ConfigurationService;
   readonly #lazy: ReadonlyMap<string, LazyService>;
 
   constructor(options: ServicesOptions) {
     const { config, owner, registry, catalog, backends, policy, log, mayApply, push } = options;
-    const { messageBytes, cacheBytes } = config.limits;
+    const { messageBytes, cacheBytes, deadlineMs } = config.limits;
     const asked = { registry, backends, messageBytes };
+    this.external = new ExternalServices({ ...asked, deadlineMs, log });
+    this.external.use(config.components);
     const watches = new Watches({ registry, appId: owner.appId });
     this.#watches = watches;
     this.live = new LiveAnswers({ registry, watches, cacheBytes });
@@ -66,11 +73,13 @@ export class Services {
       watches,
       live: this.live,
     });
+    this.pubsub = new PubSubService({ ...asked, policy, appId: owner.appId });
     this.#lazy = primitiveServices({ ...asked, ...owner, policy });
     const services: Service[] = [
       new ActuatorService({ registry, log, filters: this.filters }),
       this.#configuration,
       new LifecycleService({ registry, catalog, mayApply }),
+      this.pubsub,
       ...this.#lazy.values(),
     ];
     this.all = [...services, this.events.service, new JsonService({ services, messageBytes })];

@@ -10,6 +10,7 @@ export default tseslint.config(
       '.tools/',
       '.layotto/',
       '**/assembly/',
+      'examples/*/*/filter/',
       '**/gen/',
       'test/.results/',
     ],

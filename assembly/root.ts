@@ -9,8 +9,10 @@ import { Listener } from './dialects/background';
 import { neededServices } from './dialects/bridge-method';
 import { DaprHttpDoor } from './dialects/dapr-http';
 import { takeRequest } from './dialects/exchange';
+import { JSON_OPERATIONS } from './dialects/gen/json-operations';
 import { GrpcDoor } from './dialects/grpc';
 import { JsonDoor } from './dialects/json';
+import { JsonOperation } from './dialects/json-operation';
 import { Router } from './dialects/router';
 import { HttpContext } from './host/context';
 import { LogLevel } from './host/enums';
@@ -60,14 +62,15 @@ export class Runtime extends CallSite implements PushListener {
   private readonly snapshot: Snapshot = new Snapshot();
   private linksSaid: i64 = 0;
 
-  constructor(id: u32, install: Install) {
+  /** @param operations what the JSON door knows: those of the runtime's own primitives, or of one that is none of these */
+  constructor(id: u32, install: Install, operations: StaticArray<JsonOperation> = JSON_OPERATIONS) {
     const router = new Router();
     install(router);
     super(
       id,
       new GrpcDoor(router),
       new DaprHttpDoor(router),
-      new JsonDoor(router),
+      new JsonDoor(router, operations),
       new Configuration(),
       new Budget(0, 0),
     );

@@ -5,14 +5,21 @@ import { stringify } from 'yaml';
 import { isFunctionSlot, isSlotName, RUNTIME_SLOT } from '../components-bridge/src/config/slots.js';
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { appCluster, appListener } from './app-channel.js';
+import { inboundListener } from './inbound-listener.js';
+import { invokeClusters } from './invoke-routes.js';
 import { CLUSTERS, FILTERS, SOCKET_MODE, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { isGuarded, pluginConfiguration } from './plugin-config.js';
 import type { PluginOptions } from './plugin-config.js';
-import { functionsClusters, functionsListener, FUNCTIONS_FILE, functionRoutes } from './functions-listener.js';
+import {
+  functionsClusters,
+  functionsListener,
+  FUNCTIONS_FILE,
+  functionRoutes,
+} from './functions-listener.js';
 import type { FunctionRoute } from './functions-listener.js';
 import { outboundCluster, outboundListener } from './outbound-listener.js';
-import { proxyClusters, proxyListener } from './plain-calls.js';
+import { proxyCluster, proxyListener } from './plain-calls.js';
 import { discoveredFilter, extensionConfig, inlineFilter } from './runtime-filter.js';
 import { actuatorListener, runtimeClusters, runtimeListener, socketEndpoint } from './runtime-listener.js';
 import { slotExtension, slotFile, slotFilter, slotNames } from './slots.js';
@@ -79,7 +86,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   const outboundFilter = inline
     ? inlineFilter(outboundModule, plugin, outboundModule.capabilities, 'outbound')
     : discoveredFilter(watched(extensionDir, OUTBOUND_FILE), 'outbound');
-  const { proxy } = config.listen;
+  const { proxy, inbound } = config.listen;
   const outbound = inline ? [] : config.outbound;
   const functions = inline ? undefined : config.functions;
   const slots = inline ? [] : slotNames(config).filter((slot) => slot !== RUNTIME_SLOT);
@@ -122,6 +129,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
               }),
             ]),
         ...(config.app.port === 0 ? [] : [appListener(config)]),
+        ...(inbound === undefined || config.app.port === 0 ? [] : [inboundListener(config, inbound)]),
         ...(proxy === undefined ? [] : [proxyListener(config, { address: proxy, filter: outboundFilter })]),
         ...(config.listen.actuator === undefined
           ? []
@@ -138,8 +146,9 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
       clusters: [
         ...runtimeClusters(config, options.bridgeSocket ?? join(config.dataDir, 'session.sock')),
         ...outbound.map(outboundCluster),
+        ...invokeClusters(config),
         ...(functions === undefined ? [] : functionsClusters(config, functions)),
-        ...(proxy === undefined ? [] : proxyClusters(config)),
+        ...(proxy === undefined ? [] : [proxyCluster()]),
         ...(config.app.port === 0 ? [] : [appCluster(config)]),
         ...(metrics
           ? [adminCluster(CLUSTERS.admin, adminSocket), adminCluster(CLUSTERS.bridgeAdmin, bridgeAdminSocket)]

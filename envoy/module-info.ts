@@ -201,8 +201,10 @@ export function bridgeProblems({ section }: ModuleInfo, bridge: BridgeOffer): st
   }
   return services
     .filter((service) => !bridge.services.includes(service))
-    .map(
-      (service) =>
-        `${module} needs ${service}, which the bridge (${bridge.version}) does not have; start a bridge that has it, or take another module`,
-    );
+    .map((service) => {
+      const fix = service.startsWith('layotto.bridge.')
+        ? 'start a bridge that has it, or take another module'
+        : 'add a component of that primitive to layotto.yaml first';
+      return `${module} needs ${service}, which the bridge (${bridge.version}) does not have; ${fix}`;
+    });
 }

@@ -16,6 +16,8 @@ export const CLUSTERS = {
   proxy: 'layotto_proxy',
   /** The app beside the runtime. */
   app: 'layotto_app',
+  /** Whom the app invokes by a name that a pattern makes one of DNS. */
+  invoke: 'layotto_invoke',
   /** The listener of functions, for functions that call others. */
   functions: 'layotto_functions',
   /** The runtime's own listener, for functions. */
@@ -24,7 +26,10 @@ export const CLUSTERS = {
   collector: 'layotto_collector',
 } as const;
 
-/** How names of clusters of callees begin, of a proxy and of a listener of their own. The filter says what follows. */
+/**
+ * How names of clusters of callees begin, and of listeners of their own. The filter says what follows, up to a `|`: it
+ * divides the callee's name from one of its parts.
+ */
 export const CALLEE_CLUSTER = 'layotto_callee_';
 export const OUTBOUND_CLUSTER = 'layotto_outbound_';
 

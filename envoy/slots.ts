@@ -22,7 +22,12 @@ export interface SlotModule {
 
 /** Every slot that a pushed module can be in: the runtime's own, the spare ones, and those of outbound listeners. */
 export function slotNames(config: RuntimeConfig): string[] {
-  return [RUNTIME_SLOT, ...spareSlots(config.modules.slots), ...config.outbound.map(({ name }) => name), ...functionSlots(config.functions?.slots ?? 0)];
+  return [
+    RUNTIME_SLOT,
+    ...spareSlots(config.modules.slots),
+    ...config.outbound.map(({ name }) => name),
+    ...functionSlots(config.functions?.slots ?? 0),
+  ];
 }
 
 /** The name of a slot's filter, which is the name of its extension config too. */

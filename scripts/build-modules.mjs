@@ -28,13 +28,7 @@ export async function buildModule(name, compileModule = compile) {
   return unlessCurrent({
     stamp: `dist/modules/.${name}.hash`,
     // The lock file stands for the compiler and the packages whose sources are compiled in.
-    inputs: [
-      ...sources,
-      'asconfig.json',
-      'package.json',
-      'package-lock.json',
-      'tools/module-section.mjs',
-    ],
+    inputs: [...sources, 'asconfig.json', 'package.json', 'package-lock.json', 'tools/module-section.mjs'],
     outputs: [output],
     run: () => compileModule(`assembly/modules/${name}.ts`, output),
   });

@@ -7,7 +7,6 @@ import { codeName, Code, httpStatusOf } from './codes';
 import { answerError, answerJson } from './dapr-http';
 import { Door } from './door';
 import { clip, Exchange, Step } from './exchange';
-import { JSON_OPERATIONS } from './gen/json-operations';
 import { Handler } from './handler';
 import { JsonOperation, JsonPath } from './json-operation';
 import { JsonRequest } from './json-request';
@@ -115,12 +114,15 @@ export class JsonDoor extends Door {
   private readonly openApi: Route;
   private readonly unknownRoute: Route;
 
-  constructor(router: Router) {
+  constructor(
+    router: Router,
+    private readonly operations: StaticArray<JsonOperation>,
+  ) {
     super();
     this.openApi = router.json('metadata', 'GetOpenApi');
     this.unknownRoute = router.unknownJson;
-    for (let i = 0; i < JSON_OPERATIONS.length; i++) {
-      const operation = JSON_OPERATIONS[i];
+    for (let i = 0; i < operations.length; i++) {
+      const operation = operations[i];
       const served = router.serves(operation.primitive);
       this.routes.push(served ? router.json(operation.primitive, operation.name) : null);
     }
@@ -132,8 +134,8 @@ export class JsonDoor extends Door {
       exchange.handler = new OpenApi();
       return this.checkMethod(exchange, GET);
     }
-    for (let i = 0; i < JSON_OPERATIONS.length; i++) {
-      const operation = JSON_OPERATIONS[i];
+    for (let i = 0; i < this.operations.length; i++) {
+      const operation = this.operations[i];
       if (!viewEquals(exchange.path, operation.path)) continue;
       const route = this.routes[i];
       if (route === null) {

@@ -21,7 +21,13 @@ export async function tell(running: Running, path: string, body?: Buffer, about 
  * @param about what a refusal begins with
  * @throws UserError with what it says against it
  */
-export function ask(running: Running, method: string, path: string, body?: Buffer, about = ''): Promise<unknown> {
+export function ask(
+  running: Running,
+  method: string,
+  path: string,
+  body?: Buffer,
+  about = '',
+): Promise<unknown> {
   const socketPath = join(running.dataDir, CONTROL_SOCKET);
   return new Promise((resolve, reject) => {
     const lost = (why: string): void =>

@@ -65,8 +65,7 @@ export class ControlServer {
     const content = await read(request);
     const asked = `${request.method} ${pathname}`;
     if (pathname.startsWith('/functions')) return this.#functions(asked, searchParams, content);
-    if (isFunctionSlot(slot))
-      throw new UserError(`${slot} is a place for a function; use layotto function`);
+    if (isFunctionSlot(slot)) throw new UserError(`${slot} is a place for a function; use layotto function`);
     if (asked === 'GET /modules') return this.modules.list();
     if (asked === 'POST /modules/rollback') return { said: await this.modules.rollback(slot) };
     if (asked === 'POST /modules/remove') return { said: await this.modules.remove(slot) };
@@ -94,7 +93,6 @@ export class ControlServer {
     if (asked !== 'POST /functions/push') return undefined;
     return { said: await functions.push(content, functionOptions(options)) };
   }
-
 }
 
 async function read(request: IncomingMessage): Promise<Buffer> {

@@ -27,6 +27,7 @@ import { MODULE_INSPECT_OPTIONS, moduleInspect } from './module-inspect.js';
 import { ENVOYFILTER_OPTIONS, MESH_OPTIONS, envoyfilter, trafficextension, wasmplugin } from './mesh.js';
 import { describeOptions, parseArguments } from './options.js';
 import type { Option, Values } from './options.js';
+import { primitiveBuild } from './primitive-build.js';
 import { RUN_OPTIONS, run } from './run.js';
 import { RUNNING_OPTIONS } from './running.js';
 import { STATUS_OPTIONS, status } from './status.js';
@@ -168,6 +169,13 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     options: RUNNING_OPTIONS,
     operands: ['ID'],
     run: functionRemove,
+  },
+  'primitive build': {
+    usage: 'primitive build FOLDER',
+    summary: "build a primitive of one's own: its module, and what its bridge half needs",
+    options: [],
+    operands: ['FOLDER'],
+    run: primitiveBuild,
   },
   'debug bundle': {
     usage: 'debug bundle [options]',

@@ -1,3 +1,5 @@
+import * as z from 'zod';
+
 import * as apollo from './components/apollo/metadata.js';
 import * as embedded from './components/embedded/metadata.js';
 import * as etcd from './components/etcd/metadata.js';
@@ -10,6 +12,8 @@ import * as localstorage from './components/localstorage/metadata.js';
 import * as mounted from './components/mounted/metadata.js';
 import * as nats from './components/nats/metadata.js';
 import * as redis from './components/redis/metadata.js';
+import type { open as openOwn } from './components/external/module.js';
+import type { ComponentConfig } from './config/types.js';
 import type { ComponentType } from './primitives/component.js';
 
 /**
@@ -145,6 +149,14 @@ export const catalog: readonly ComponentType[] = [
     load: () => import('./components/embedded/pubsub.js'),
   },
   {
+    type: 'pubsub.redis',
+    aliases: ['redis'],
+    primitive: 'pubsub',
+    capabilities: [],
+    metadata: redis.pubsubMetadataSchema,
+    load: () => import('./components/redis/pubsub.js'),
+  },
+  {
     type: 'pubsub.jetstream',
     aliases: ['jetstream', 'nats'],
     primitive: 'pubsub',
@@ -201,3 +213,27 @@ export const catalog: readonly ComponentType[] = [
     load: () => import('./components/mounted/secret.js'),
   },
 ];
+
+/**
+ * The type of a component whose primitive is none of the runtime's own; undefined for any other.
+ *
+ * @param messageBytes largest message
+ */
+export function ownType(config: ComponentConfig, messageBytes: number): ComponentType | undefined {
+  const { own, type, primitive } = config;
+  if (own === undefined) return undefined;
+  const load = (): Promise<{ open: typeof openOwn }> =>
+    own.socket === undefined
+      ? import('./components/external/module.js')
+      : import('./components/external/process.js');
+  return {
+    type,
+    primitive,
+    capabilities: [],
+    metadata: z.record(z.string(), z.string()),
+    load: async () => {
+      const { open } = await load();
+      return { open: (context) => open({ own, messageBytes }, context) };
+    },
+  };
+}

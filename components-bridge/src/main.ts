@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 
-import { catalog } from './catalog.js';
+import { catalog, ownType } from './catalog.js';
 import { asListenAddress } from './config/limits.js';
 import type { ListenAddress, RuntimeConfig } from './config/types.js';
 import { watchConfig } from './config/watch.js';
@@ -244,6 +244,7 @@ async function main(): Promise<void> {
   const bridge = new Bridge({
     config,
     catalog,
+    ownType,
     version: await version(),
     socketPath: values.socket === undefined ? undefined : resolve(values.socket),
     gid,

@@ -4,7 +4,10 @@ import { getOption } from '@bufbuild/protobuf';
 /** @typedef {import('@bufbuild/protobuf').DescMessage} DescMessage */
 /** @typedef {import('@bufbuild/protobuf').DescFile} DescFile */
 
-const OPTION = 'layotto.bridge.v1.json';
+/** The package of the runtime's own services, which stand in calls without it. */
+const PACKAGE = 'layotto.bridge.v1.';
+
+const OPTION = `${PACKAGE}json`;
 
 /** What stands for every key of a component. */
 const ALL = '*';
@@ -59,13 +62,12 @@ function operationOf(method, option) {
   if (door.primitive === '') return [];
   const name = `${method.parent.typeName}/${method.name}`;
   if (method.methodKind !== 'unary') throw new Error(`${name}: only unary methods can be JSON operations`);
-  const [, service] = /** @type {RegExpExecArray} */ (/([^.]+)$/.exec(method.parent.typeName));
   return [
     {
       method,
       primitive: door.primitive,
       path: `/v1.0-layotto/${door.primitive}/${method.name}`,
-      call: `layotto.bridge.v1.Json/${service}.${method.name}`,
+      call: `${PACKAGE}Json/${method.parent.typeName.replace(PACKAGE, '')}.${method.name}`,
       idempotent: method.idempotency !== IDEMPOTENCY_UNKNOWN,
       component: names(method.input, door.component, name),
       writes: names(method.input, door.writes === ALL ? '' : door.writes, name),

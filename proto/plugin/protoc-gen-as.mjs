@@ -6,6 +6,7 @@
  */
 import { posix } from 'node:path';
 import { createEcmaScriptPlugin, runNodeJs } from '@bufbuild/protoplugin';
+import { isProgram } from './is-program.mjs';
 import { classLines } from './message.mjs';
 import { className } from './names.mjs';
 
@@ -14,7 +15,7 @@ import { className } from './names.mjs';
 /** @typedef {{ wire: string, without: string[] }} Options */
 /** @typedef {import('@bufbuild/protoplugin').Schema<Options>} Schema */
 
-const plugin = createEcmaScriptPlugin({
+export const plugin = createEcmaScriptPlugin({
   name: 'protoc-gen-as',
   version: 'v1',
   parseOptions,
@@ -23,7 +24,7 @@ const plugin = createEcmaScriptPlugin({
 
 /**
  * @param {{ key: string, value: string }[]} raw
- * @returns {Options} where assembly/wire is, seen from the output folder; packages and files (without .proto) that the filter does not speak
+ * @returns {Options} where assembly/wire is, seen from the output folder, or as a package's path; packages and files (without .proto) that the filter does not speak
  */
 function parseOptions(raw) {
   /** @type {Options} */
@@ -31,7 +32,8 @@ function parseOptions(raw) {
   for (const { key, value } of raw) {
     if (key === 'wire') options.wire = value;
     else if (key === 'without') options.without.push(value);
-    else throw new Error(`unknown option ${key}; protoc-gen-as knows wire=<path> and without=<package or file>`);
+    else
+      throw new Error(`unknown option ${key}; protoc-gen-as knows wire=<path> and without=<package or file>`);
   }
   return options;
 }
@@ -63,7 +65,7 @@ function generateTs(schema) {
  */
 function importLines(file, wire, body) {
   const here = posix.dirname(file.name);
-  const up = posix.relative(here, '.') || '.';
+  const up = wire.startsWith('.') ? posix.relative(here, '.') || '.' : '';
   const modules = {
     bytes: ['ByteWriter'],
     proto: ['ProtoReader', 'delimitedSize', 'sharedReader', 'varintSize', 'zigzag'],
@@ -105,4 +107,4 @@ function enumLines(type) {
   ];
 }
 
-runNodeJs(plugin);
+if (isProgram(import.meta.url)) runNodeJs(plugin);

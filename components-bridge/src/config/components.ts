@@ -1,9 +1,11 @@
 import type { DraftComponent, DraftSecretRef, DraftValue } from './draft.js';
+import { entryOf } from './own-primitive.js';
 import { describe } from './problems.js';
 import type { Findings } from './problems.js';
 import { issueText, keysOf } from './schema.js';
 import { checkSecretRef } from './secret-refs.js';
 import { hint, nearest } from './suggest.js';
+import { takeTopicScopes } from './topic-scopes.js';
 import type { CatalogEntry, ComponentConfig, SecretRef } from './types.js';
 
 /** Metadata whose value must not appear in a message. */
@@ -38,7 +40,8 @@ export function checkComponents(
   const components: ComponentConfig[] = [];
   const seen = new Map<string, DraftComponent>();
   for (const draft of drafts) {
-    const entry = catalogEntry(catalog, draft.type);
+    const { own } = draft;
+    const entry = own === undefined ? catalogEntry(catalog, draft.type) : entryOf(own);
     if (entry === undefined) {
       unknownType(draft, catalog, findings);
       continue;
@@ -51,7 +54,8 @@ export function checkComponents(
     } else {
       seen.set(id, draft);
     }
-    const { metadata, secretRefs } = checkMetadata(draft, entry, findings);
+    const ofTopics = entry.primitive === 'pubsub' ? takeTopicScopes(draft, findings) : undefined;
+    const { metadata, secretRefs } = checkMetadata({ ...draft, ...ofTopics }, entry, findings);
     const { access } = draft;
     if (access !== undefined && entry.primitive !== 'secret') {
       const message = `only secret stores have rules of access, and ${entry.type} is none; remove them`;
@@ -66,11 +70,29 @@ export function checkComponents(
       metadata,
       ...(secretRefs.length === 0 ? {} : { secretRefs }),
       ...(access === undefined ? {} : { access }),
+      ...(ofTopics?.scopes === undefined ? {} : { topicScopes: ofTopics.scopes }),
+      ...(own === undefined ? {} : { own: own.own }),
       origin: { file: draft.file, line: draft.line },
     });
   }
   checkStores(drafts, components, findings);
+  checkOwn(drafts, findings);
   return components;
+}
+
+/** What a primitive's calls mean cannot depend on which of its components they are about. */
+function checkOwn(drafts: readonly DraftComponent[], findings: Findings): void {
+  const seen = new Map<string, DraftComponent>();
+  for (const draft of drafts) {
+    if (draft.own === undefined) continue;
+    const { primitive, own } = draft.own;
+    const earlier = seen.get(primitive) ?? draft;
+    seen.set(primitive, earlier);
+    const same = earlier.own?.own.service === own.service && earlier.own.own.folder === own.folder;
+    if (same) continue;
+    const message = `the component at ${earlier.file}:${earlier.line} has the primitive ${primitive} from another folder; take one of them`;
+    findings.problem(draft.file, draft.typeLine, draft.typePath, message);
+  }
 }
 
 /** A secret store may come later; until then components that need it are not ready, so that is said early. */
@@ -168,7 +190,8 @@ function checkSecretRefs(
   const spelling = new Map(known.map((key) => [key.toLowerCase(), key]));
   const refs = new Map<string, DraftSecretRef>();
   for (const written of draft.secretRefs ?? []) {
-    const injectAs = spelling.get(written.injectAs.toLowerCase());
+    const injectAs =
+      spelling.get(written.injectAs.toLowerCase()) ?? (entry.anyMetadata ? written.injectAs : undefined);
     const { file, line, path } = written;
     if (injectAs === undefined) {
       unknownKey(draft, entry, written.injectAs, { line, path }, known, findings);

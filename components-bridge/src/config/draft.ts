@@ -1,5 +1,5 @@
 import type { PolicyConfig } from '../policy/types.js';
-import type { ConfigForm, MeshNames, RuntimeConfig, SecretAccess, SecretRef } from './types.js';
+import type { ConfigForm, MeshNames, OwnPrimitive, RuntimeConfig, SecretAccess, SecretRef } from './types.js';
 
 /** One metadata value before the catalog has seen it. */
 export interface DraftValue {
@@ -20,6 +20,12 @@ export interface DraftSecretRef extends SecretRef {
   path: string;
 }
 
+/** A primitive of one's own, as its folder says. */
+export interface DraftPrimitive {
+  primitive: string;
+  own: OwnPrimitive;
+}
+
 /** A component as a form wrote it. */
 export interface DraftComponent {
   name: string;
@@ -30,6 +36,8 @@ export interface DraftComponent {
   metadata: DraftValue[] | undefined;
   secretRefs?: DraftSecretRef[];
   access?: SecretAccess;
+  /** What its type leads to, if that is a path. */
+  own?: DraftPrimitive;
   /** The apps that it is meant for; absent: any. */
   apps?: string[];
   file: string;
@@ -55,6 +63,7 @@ export interface Draft {
   lifecycle: Partial<RuntimeConfig['lifecycle']>;
   tracing: Partial<NonNullable<RuntimeConfig['tracing']>>;
   callees?: NonNullable<RuntimeConfig['callees']>;
+  invoke?: NonNullable<RuntimeConfig['invoke']>;
   policy?: PolicyConfig;
   mesh?: MeshNames;
   /** Undefined if the file does not mention components at all. */

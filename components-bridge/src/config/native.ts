@@ -3,15 +3,15 @@ import { resolve } from 'node:path';
 import * as z from 'zod';
 
 import { NATIVE_ACCESS, readAccess } from './access.js';
+import { readCallees } from './callees.js';
 import { isRecord } from './document.js';
 import type { ConfigDocument } from './document.js';
 import { emptyDraft } from './draft.js';
-import type { Draft, DraftComponent, DraftSecretRef, DraftValue } from './draft.js';
+import type { Draft, DraftComponent, DraftPrimitive, DraftSecretRef, DraftValue } from './draft.js';
 import { isDnsLabel, isDnsSubdomain, isLabelKey, isLabelValue, LABEL_FORM } from './kubernetes.js';
 import {
   appIdProblem,
   asAppIds,
-  asCallees,
   asCollector,
   asCount,
   asHostName,
@@ -23,6 +23,8 @@ import {
   asShare,
   componentNameProblem,
 } from './limits.js';
+import { asInvokePattern } from './invoke.js';
+import { isPath, OwnPrimitiveError, readOwnPrimitive } from './own-primitive.js';
 import { readPolicy } from './policy.js';
 import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
@@ -68,6 +70,9 @@ const listen = z.strictObject({
     asListenAddress(value),
   ),
   proxy: field('a port, or an address of loopback and a port such as 127.0.0.1:15001', asLoopbackAddress),
+  inbound: field('a port, or an IP address and a port such as 0.0.0.0:34905', (value) =>
+    asListenAddress(value),
+  ),
   hosts: field('a list of host names without ports, such as [runtime.local]', (value) => {
     if (!Array.isArray(value)) return undefined;
     const names = value.map(asHostName);
@@ -120,7 +125,10 @@ const outboundFields = z.strictObject({
   name: field(
     'a name of small letters, digits and dashes that begins with a letter, such as orders',
     (value) =>
-      typeof value === 'string' && /^[a-z][a-z0-9-]{0,62}$/.test(value) && !isSlotName(value) && !isFunctionSlot(value)
+      typeof value === 'string' &&
+      /^[a-z][a-z0-9-]{0,62}$/.test(value) &&
+      !isSlotName(value) &&
+      !isFunctionSlot(value)
         ? value
         : undefined,
   ),
@@ -152,10 +160,13 @@ const tracing = z.strictObject({
   sampling: field('a number from 0 (no new traces) to 1 (all)', asShare),
 });
 
-const callees = field(
-  'a map of 1 to 200 host names to addresses, or lists of them, such as { inventory: "127.0.0.1:8081" }; not other, none or localhost',
-  asCallees,
-);
+const invoke = z.strictObject({
+  pattern: field(
+    'a cluster such as outbound|{port}||{app}.{namespace}.svc.cluster.local, or a host and port such as {app}.internal:8080, with {app} in it',
+    asInvokePattern,
+  ),
+  port: field('a port from 1 to 65535', (value) => asPort(value, 1)),
+});
 
 const name = (what: string, fine: (value: string) => boolean) =>
   field(`${what}: lower-case letters, digits and "-"`, (value) =>
@@ -184,6 +195,7 @@ const component = z.strictObject({
     return String(value);
   }),
   type: z.string('expected a component type (text), such as state.redis'),
+  socket: text,
   version: text,
   metadata: field('a map of settings', (value) => (isRecord(value) ? value : undefined)),
   apps,
@@ -204,7 +216,9 @@ const nativeSchema = z.strictObject({
   outbound: z.array(outbound).max(64).nullish(),
   lifecycle: lifecycle.nullish(),
   tracing: tracing.nullish(),
-  callees,
+  // Read by itself, because that says more of what is wrong with it.
+  callees: z.unknown().optional(),
+  invoke: invoke.nullish(),
   // Read by itself, because that says more of what is wrong with it.
   policy: z.unknown().optional(),
   mesh: mesh.nullish(),
@@ -215,21 +229,26 @@ const nativeSchema = z.strictObject({
  * Reads the native form. Any value may be written `{env: NAME}`, which stands for that environment variable.
  *
  * @param folder the file's folder, against which its relative paths count
+ * @param ownPrimitives whether components may have a path as their type
  * @returns what could be read; what could not is among the problems
  */
 export function readNative(
   document: ConfigDocument,
   folder: string,
   env: NodeJS.ProcessEnv,
+  ownPrimitives: boolean,
   findings: Findings,
 ): Draft {
   document.value = resolveEnv(document, document.value, [], env, findings);
   const found = checkDocument(document, nativeSchema, findings);
   const draft: Draft = { ...emptyDraft(), lineOf: (path) => document.lineOf(path) };
-  const components = readComponents(document, findings);
+  const components = readComponents(document, ownPrimitives ? folder : undefined, findings);
   if (components !== undefined) draft.components = components;
-  const policy = readPolicy(document, findings);
+  const own = components?.flatMap((component) => component.own ?? []) ?? [];
+  const policy = readPolicy(document, findings, operationsOf(own));
   if (policy !== undefined) draft.policy = policy;
+  const callees = readCallees(document, findings);
+  if (callees !== undefined) draft.callees = callees;
   if (found === undefined) {
     // The scopes of Dapr's files are checked against the id even if something else is wrong here.
     const id = document.textOf(['app', 'id']);
@@ -253,7 +272,7 @@ export function readNative(
   draft.outbound = found.outbound?.flatMap((one) => one ?? []);
   draft.lifecycle = { ...found.lifecycle };
   draft.tracing = { ...found.tracing };
-  if (found.callees !== undefined) draft.callees = found.callees;
+  if (found.invoke) draft.invoke = { ...found.invoke };
   if (found.mesh) draft.mesh = { ...found.mesh };
   const socket = found.listen?.unixSocket;
   if (socket !== undefined) draft.listen.unixSocket = resolve(folder, socket);
@@ -288,7 +307,18 @@ function resolveEnv(
   return value;
 }
 
-function readComponents(document: ConfigDocument, findings: Findings): DraftComponent[] | undefined {
+function operationsOf(own: readonly DraftPrimitive[]): Record<string, string[]> {
+  return Object.fromEntries(
+    own.map(({ primitive, own }) => [primitive, own.operations.map(({ name }) => name)]),
+  );
+}
+
+/** @param folder against which paths count; undefined: there may be none */
+function readComponents(
+  document: ConfigDocument,
+  folder: string | undefined,
+  findings: Findings,
+): DraftComponent[] | undefined {
   const list = isRecord(document.value) ? document.value['components'] : undefined;
   if (!Array.isArray(list)) return undefined;
   const components: DraftComponent[] = [];
@@ -296,6 +326,8 @@ function readComponents(document: ConfigDocument, findings: Findings): DraftComp
     const path = ['components', index];
     const type = document.textOf([...path, 'type']);
     if (!isRecord(item) || type === undefined || type === '') continue;
+    const own = readOwn(document, path, folder, findings);
+    if (own === 'wrong') continue;
     const secretRefs: DraftSecretRef[] = [];
     const access =
       item['access'] === undefined || item['access'] === null
@@ -310,6 +342,7 @@ function readComponents(document: ConfigDocument, findings: Findings): DraftComp
       metadata: readMetadata(document, [...path, 'metadata'], findings, secretRefs),
       secretRefs,
       ...(access === undefined ? {} : { access }),
+      ...(own === undefined ? {} : { own }),
       ...(apps === undefined ? {} : { apps }),
       file: document.file,
       line: document.lineOf(path),
@@ -319,6 +352,40 @@ function readComponents(document: ConfigDocument, findings: Findings): DraftComp
     });
   }
   return components;
+}
+
+/** What a component's type leads to, if it is a path; `wrong` if that cannot be used, which has been reported. */
+function readOwn(
+  document: ConfigDocument,
+  path: readonly PropertyKey[],
+  folder: string | undefined,
+  findings: Findings,
+): DraftPrimitive | 'wrong' | undefined {
+  const type = document.textOf([...path, 'type']) ?? '';
+  const socket = document.textOf([...path, 'socket']) || undefined;
+  const wrong = (key: string, message: string): 'wrong' => {
+    findings.problem(document.file, document.lineOf([...path, key]), keyText([...path, key]), message);
+    return 'wrong';
+  };
+  if (!isPath(type)) {
+    if (socket === undefined) return undefined;
+    return wrong('socket', 'only a component whose type is a path has a socket; remove it');
+  }
+  if (folder === undefined) {
+    return wrong(
+      'type',
+      'a path is no type where one bridge serves several apps: what it leads to reaches all of them',
+    );
+  }
+  try {
+    return readOwnPrimitive(
+      resolve(folder, type),
+      socket === undefined ? undefined : resolve(folder, socket),
+    );
+  } catch (error) {
+    if (error instanceof OwnPrimitiveError) return wrong('type', error.message);
+    throw error;
+  }
 }
 
 /**

@@ -60,18 +60,25 @@ const DEFAULT_NAME = 'default';
 /**
  * Reads `policy:`. What is wrong is a problem: a rule that is not understood must not become no rule, nor one that is
  * about more than its author meant.
+ *
+ * @param own operations of primitives that are not the runtime's, by primitive
  */
-export function readPolicy(document: ConfigDocument, findings: Findings): PolicyConfig | undefined {
+export function readPolicy(
+  document: ConfigDocument,
+  findings: Findings,
+  own: Readonly<Record<string, readonly string[]>> = {},
+): PolicyConfig | undefined {
   const path = ['policy'];
   const value = valueAt(document.value, path);
   if (value === undefined || value === null) return undefined;
-  return new PolicyReader(document, findings).policy(value, path);
+  return new PolicyReader(document, findings, { ...own, ...OPERATIONS }).policy(value, path);
 }
 
 class PolicyReader {
   constructor(
     private readonly document: ConfigDocument,
     private readonly findings: Findings,
+    private readonly operations: Readonly<Record<string, readonly string[]>>,
   ) {}
 
   policy(value: unknown, path: Path): PolicyConfig | undefined {
@@ -260,14 +267,14 @@ class PolicyReader {
 
   /** An operation must be one of the primitives that are named beside it. */
   #checkNames({ primitives, operations, secrets, topics }: Conditions, path: Path): void {
-    const known = [...Object.keys(OPERATIONS), ...LATER];
+    const known = Object.keys(this.operations);
     for (const [index, primitive] of primitives.entries()) {
       if (known.includes(primitive)) continue;
       const message = `there is no primitive ${describe(primitive)}; ${hint(primitive, known)}`;
       this.#problem([...path, 'primitives', index], message);
     }
-    const about = primitives.length > 0 ? primitives : Object.keys(OPERATIONS);
-    const possible = about.flatMap((primitive) => OPERATIONS[primitive] ?? []);
+    const about = primitives.length > 0 ? primitives : Object.keys(this.operations);
+    const possible = about.flatMap((primitive) => this.operations[primitive] ?? []);
     for (const [index, operation] of operations.entries()) {
       if (possible.includes(operation)) continue;
       const where = primitives.length > 0 ? ` of ${primitives.join(', ')}` : '';
@@ -318,12 +325,14 @@ class PolicyReader {
   }
 }
 
-/** Primitives that rules may name although nothing serves them yet. */
-const LATER = ['pubsub'];
-
 /** Says of components that rules or limits name and nobody has configured. */
 export function noticeUnknownComponents(
-  { components, callees = {}, outbound }: Pick<RuntimeConfig, 'components' | 'callees' | 'outbound'>,
+  {
+    components,
+    callees = {},
+    invoke,
+    outbound,
+  }: Pick<RuntimeConfig, 'components' | 'callees' | 'invoke' | 'outbound'>,
   policy: PolicyConfig,
   notice: (path: string[], message: string) => void,
 ): void {
@@ -331,6 +340,7 @@ export function noticeUnknownComponents(
   const known = [
     ...components.map(({ primitive, name }) => ({ primitive, name })),
     ...called.map((name) => ({ primitive: 'http', name })),
+    ...Object.keys(callees).map((name) => ({ primitive: 'invoke', name })),
   ];
   const look = (of: Pick<Conditions, 'primitives' | 'components'>, what: string, path: string[]): void => {
     const about = known.filter(
@@ -338,8 +348,9 @@ export function noticeUnknownComponents(
     );
     const names = [...new Set(about.map(({ name }) => name))];
     for (const name of of.components) {
-      // In a mesh callees have the names that it knows them by.
+      // In a mesh callees have the names that it knows them by; a pattern finds apps that are not named here.
       const ofMesh = of.primitives.includes('http') && name.includes('.');
+      if (of.primitives.includes('invoke') && invoke?.pattern !== undefined) continue;
       if (name.endsWith('*') || names.includes(name) || ofMesh) continue;
       notice([...path, 'components'], `${what} names ${JSON.stringify(name)}; ${hint(name, names)}`);
     }

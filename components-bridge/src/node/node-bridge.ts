@@ -204,6 +204,7 @@ export class NodeBridge {
       appName: source.name,
       dataDir,
       bare: true,
+      ownPrimitives: false,
       env,
     });
     for (const notice of result.notices) log.debug(formatProblem(notice));

@@ -12,6 +12,8 @@ const RETIRE_MS = 15_000;
 export interface RegistryOptions {
   components: readonly ComponentConfig[];
   types: readonly ComponentType[];
+  /** The type of a component that `types` need not have: of a primitive of its owner's. */
+  ownType?: (config: ComponentConfig) => ComponentType | undefined;
   /** The app that the runtime serves. Default `app`, as in the configuration. */
   appId?: string;
   dataDir: string;
@@ -251,7 +253,8 @@ export class ComponentRegistry {
   #slot(config: ComponentConfig): ComponentSlot {
     const { appId = 'app', dataDir, log, secrets, metadataOf, prepare } = this.options;
     secrets?.addComponents([config]);
-    const slot = new ComponentSlot(config, this.#types.get(config.type), {
+    const type = this.options.ownType?.(config) ?? this.#types.get(config.type);
+    const slot = new ComponentSlot(config, type, {
       appId,
       dataDir,
       log,

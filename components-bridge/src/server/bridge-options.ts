@@ -10,6 +10,8 @@ export interface BridgeOptions {
   config: RuntimeConfig;
   /** The component types that can be served. */
   catalog: readonly ComponentType[];
+  /** The type of a component of a primitive that is not the runtime's own; by default there are none. */
+  ownType?: ((config: ComponentConfig, messageBytes: number) => ComponentType | undefined) | undefined;
   /** The runtime's version, said in the session's hello. */
   version: string;
   /** Where sessions are served, and streams beside it. Default: `session.sock` in the data folder. */

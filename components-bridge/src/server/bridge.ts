@@ -61,6 +61,7 @@ export class Bridge {
   readonly #history = new ComponentHistory();
   readonly #policy: Policy;
   readonly #names: Pick<BridgeState, 'version' | 'configVersion'>;
+  #loaded: Promise<void> = Promise.resolve();
   #renewals: NodeJS.Timeout | undefined;
   #telling = false;
   /** The configuration that was asked for last. */
@@ -86,6 +87,7 @@ export class Bridge {
       prepare: (component, instance) => heedBiggerThan(component, instance, owner),
       components: config.components,
       types: options.catalog,
+      ownType: (component) => options.ownType?.(component, config.limits.messageBytes),
       appId: config.app.id,
       dataDir: config.dataDir,
       log,
@@ -122,7 +124,7 @@ export class Bridge {
     this.#sessions = new SessionServer({
       socketPath: this.socketPath,
       gid,
-      services,
+      services: [...services, ...this.#services.external.all],
       hello: { name: 'bridge', ...this.#names },
       limits: config.limits,
       log,
@@ -168,7 +170,7 @@ export class Bridge {
     await this.#listen(false);
     this.#startComponents();
     this.#services.events.start();
-    const tried = this.#registry.firstTries(FIRST_TRIES_MS);
+    const tried = this.firstTries(FIRST_TRIES_MS);
     void tried.then(() => this.#sessions.greet());
     for (const admin of this.#admins) void admin.start();
     if (this.options.listen === undefined) return;
@@ -189,7 +191,7 @@ export class Bridge {
   async takeOver(): Promise<void> {
     const { log } = this.options;
     this.#startComponents();
-    await this.#registry.allReady(TAKE_OVER_MS);
+    await Promise.all([this.#registry.allReady(TAKE_OVER_MS), this.#loaded]);
     const predecessor = await Predecessor.find(this.socketPath);
     try {
       this.#sessions.greet();
@@ -234,9 +236,9 @@ export class Bridge {
     await this.#doors.start(replace);
   }
 
-  /** Resolves when each component was tried once to be opened; after `limitMs` at the latest. */
-  firstTries(limitMs: number): Promise<void> {
-    return this.#registry.firstTries(limitMs);
+  /** Resolves when each component was tried once to be opened, `limitMs` at most, and the services have been loaded. */
+  async firstTries(limitMs: number): Promise<void> {
+    await Promise.all([this.#registry.firstTries(limitMs), this.#loaded]);
   }
 
   /** Listens for streams first: filters send them from their first session on. */
@@ -255,11 +257,15 @@ export class Bridge {
    * only what filters are compared by: they must be ones it was started with, or that only filters heed.
    */
   async apply(config: RuntimeConfig, options: ApplyOptions): Promise<Applied[]> {
+    const before = this.#config.components;
     this.#config = config;
     this.#backends.seats.use(config.policy?.limits ?? []);
     this.#policy.use(config);
     this.#services.events.use(config);
     this.options.secrets.addComponents(config.components);
+    // What is removed is served as long as filters may ask for it.
+    this.#services.external.use(options.removeOthers ? config.components : [...before, ...config.components]);
+    this.#sessions.serve([...this.#services.all, ...this.#services.external.all]);
     const applied = await this.#registry.apply(config.components, options);
     // Another configuration may have come while this one was waited for.
     this.#reconfigured();
@@ -318,6 +324,10 @@ export class Bridge {
 
   #startComponents(): void {
     this.#registry.start();
+    const primitives = this.#config.components.map(({ primitive }) => primitive);
+    this.#loaded = this.#services.load(primitives).catch((error: unknown) => {
+      this.options.log.error({ err: error }, 'a service cannot be loaded; its calls try again');
+    });
     let renewing = false;
     this.#renewals = setInterval(() => {
       if (renewing) return;

@@ -47,10 +47,10 @@ export function factsOf({ name, version, configVersion, appId, large, pairId }: 
 export class Greeting {
   #facts: BridgeFacts;
   #payload: Uint8Array;
+  #services: readonly string[] = [];
 
   constructor(
     facts: BridgeFacts,
-    private readonly services: readonly string[],
     private readonly log: Logger,
   ) {
     this.#facts = facts;
@@ -59,6 +59,12 @@ export class Greeting {
 
   get payload(): Uint8Array {
     return this.#payload;
+  }
+
+  /** Full names of what the bridge serves. */
+  set services(services: readonly string[]) {
+    this.#services = services;
+    this.#payload = this.#encode();
   }
 
   set configVersion(configVersion: string) {
@@ -74,7 +80,7 @@ export class Greeting {
   }
 
   #encode(): Uint8Array {
-    const said = { protocol: PROTOCOL, ...this.#facts, services: [...this.services] };
+    const said = { protocol: PROTOCOL, ...this.#facts, services: [...this.#services] };
     return toBinary(HelloSchema, create(HelloSchema, said));
   }
 }

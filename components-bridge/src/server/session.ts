@@ -3,7 +3,7 @@ import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from 'node:ht
 
 import { Kind } from '../gen/layotto/bridge/v1/session_pb.js';
 import { Code, reasonOf } from '../primitives/errors.js';
-import type { Handler } from '../primitives/handler.js';
+import type { Handler, Service } from '../primitives/handler.js';
 import type { AppServer, AppShare } from './app-share.js';
 import { CallWatch } from './calls.js';
 import { FrameError } from './frame.js';
@@ -57,7 +57,8 @@ export class SessionServer implements StreamEvents, AppServer {
   readonly #http2: Http2Server;
   readonly #connections = new Set<ServerHttp2Session>();
   readonly #members = new Members();
-  readonly #handlers: ReadonlyMap<string, Handler>;
+  readonly #handlers = new Map<string, Handler>();
+  #services: readonly string[] = [];
   readonly #limits: OperationLimits;
   readonly #frameLimit: number;
   readonly #greeting: Greeting;
@@ -74,11 +75,10 @@ export class SessionServer implements StreamEvents, AppServer {
 
   constructor(private readonly options: SessionServerOptions) {
     const { services, limits } = options;
-    this.#handlers = new Map(services.flatMap((service) => [...service.handlers]));
     this.#frameLimit = limits.messageBytes + FRAME_SLACK;
     this.#limits = { resultBytes: this.#frameLimit, operations: limits.operations, bytes: limits.bytes };
-    const names = services.map((service) => service.name);
-    this.#greeting = new Greeting(options.hello, names, options.log);
+    this.#greeting = new Greeting(options.hello, options.log);
+    this.serve(services);
     this.#calls = options.calls ?? new CallWatch({ log: options.log });
     this.#greets = options.holdGreetings !== true;
     const { share } = options;
@@ -107,7 +107,7 @@ export class SessionServer implements StreamEvents, AppServer {
   get offer(): { protocol: number; services: readonly string[]; filters: Record<string, number> } {
     const filters: Record<string, number> = {};
     for (const { version } of this.#members.filters) filters[version] = (filters[version] ?? 0) + 1;
-    return { protocol: PROTOCOL, services: this.options.services.map(({ name }) => name), filters };
+    return { protocol: PROTOCOL, services: this.#services, filters };
   }
 
   /** Operations at work for filters that are connected. */
@@ -153,6 +153,15 @@ export class SessionServer implements StreamEvents, AppServer {
       for (const filter of this.#members.filters) this.#greeting.compare(filter);
     }, FOLLOW_MS);
     this.#followers.unref();
+  }
+
+  /** Performs the methods of these services from now on, and no others; says so in greetings that are still to come. */
+  serve(services: readonly Service[]): void {
+    this.#handlers.clear();
+    for (const { handlers } of services)
+      for (const [name, handler] of handlers) this.#handlers.set(name, handler);
+    this.#services = services.map(({ name }) => name);
+    this.#greeting.services = this.#services;
   }
 
   /** Says hello on every open stream, and from now on on every new one. Does nothing the second time. */

@@ -137,6 +137,7 @@ export abstract class AnsweredCall extends HttpContext {
     const framed = view(at, viewLen(reply.body) + PREFIX_LENGTH);
     succeeded(replaceBuffer(Buffer.ResponseBody, size, framed), 'set_buffer_bytes');
     succeeded(addHeader(HeaderMap.ResponseTrailers, GRPC_STATUS, ZERO), 'add_header_map_value');
+    succeeded(reply.trailers.addTo(HeaderMap.ResponseTrailers), 'add_header_map_value');
     // The host has its copy; only the byte count stays, until the caller has read it.
     this.exchange.own(0);
     return Action.Continue;

@@ -54,7 +54,7 @@ export abstract class CallSite extends RootContext implements Background {
    */
   called(route: Route, component: i32, code: i32, microseconds: i64): void {
     this.calls.called(route, component, code, microseconds);
-    const name = component >= 0 ? this.configuration.components[component].name : 0;
+    const name = component >= 0 ? this.configuration.labelAt(component) : 0;
     this.log.called(route, name, component, code, microseconds);
   }
 
@@ -75,6 +75,9 @@ export abstract class CallSite extends RootContext implements Background {
 
   /** Nobody waits for an operation any more. */
   abstract forget(operation: Operation): void;
+
+  /** Calls that pass to their callees, kept for the next ones. */
+  readonly invoked: Array<HttpContext> = [];
 
   /** The call is over; it may serve another stream. */
   abstract retire(call: HttpContext): void;

@@ -8,6 +8,7 @@ import { clip, Exchange } from './dialects/exchange';
 import { Buffer, HeaderMap } from './host/enums';
 import { getHeader, removeHeader, replaceHeader } from './host/headers';
 import { release } from './host/memory';
+import { usualStatus } from './metrics/http-status';
 import { getBuffer, replaceBuffer } from './host/stream';
 import { literal, View, viewToString } from './wire/view';
 
@@ -21,6 +22,14 @@ const REQUEST_TIMEOUT = literal('408');
 /** A google.rpc.Code in headers or trailers; negative if there is none. */
 export function grpcStatusIn(map: HeaderMap): i32 {
   return numberIn(map, GRPC_STATUS);
+}
+
+/** The HTTP status in headers, as metrics count it: one that means nothing is UNUSUAL_STATUS. */
+export function httpStatusIn(map: HeaderMap): i32 {
+  const text = getHeader(map, STATUS);
+  const status = usualStatus(text);
+  release(text);
+  return status;
 }
 
 /** What one of Envoy's own replies says: a google.rpc.Code, or an HTTP status. */

@@ -14,8 +14,10 @@ import { handOver, HttpContext } from './host/context';
 import { Action, Buffer, HeaderMap } from './host/enums';
 import { addHeader, removeHeader } from './host/headers';
 import { getBuffer, replaceBuffer } from './host/stream';
+import { invokedCall, mayInvoke } from './passed-invocation';
 import { mayPass, PassedStream } from './passed-stream';
 import { BUSY } from './refusals';
+import { forwardRequest, WrappedCall } from './wrapped-call';
 import { literal, viewIndexOf, viewLen, viewSlice, viewStartsWith } from './wire/view';
 
 const METHOD = literal(':method');
@@ -101,6 +103,7 @@ export class Call extends AskingCall {
     }
     if (!routed) return this.respond();
     if (!policy.enter(this.door, exchange)) return this.respond();
+    if (exchange.passesTo != 0) return this.passToApp();
     if (exchange.route!.passing !== null) return this.pass(exchange.route!);
     if (endOfStream) return this.receive();
     const waiting = exchange.headers.size + CALL_BYTES;
@@ -129,6 +132,17 @@ export class Call extends AskingCall {
     this.runtime.policy.vouch(this.exchange);
     handOver(new PassedStream(this.id, this.runtime, route, this.started));
     this.exchange.free();
+    this.runtime.retire(this);
+    return Action.Continue;
+  }
+
+  /** Lets a call pass to the app that it names, if it may. */
+  private passToApp(): Action {
+    const exchange = this.exchange;
+    if (!mayInvoke(this.runtime, this.door, exchange)) return this.respond();
+    const grpc = this.door == this.runtime.grpcDoor;
+    handOver(invokedCall(this.id, this.runtime, exchange, grpc, this.started));
+    exchange.free();
     this.runtime.retire(this);
     return Action.Continue;
   }
@@ -166,13 +180,34 @@ export class Call extends AskingCall {
     }
     if (!this.runtime.policy.leave(this.door, exchange, step)) return this.respond();
     if (step == Step.Answer) return this.respond();
+    if (step == Step.Forward) return this.forward();
     return this.answerFromCache() || this.answerLive(false) ? this.respond() : this.ask();
+  }
+
+  /** Sends the request on as one to another app. From then on this call has nothing to do with it. */
+  private forward(): Action {
+    const exchange = this.exchange;
+    const forward = exchange.forward!;
+    forwardRequest(exchange, forward, this.received);
+    handOver(
+      forward.grpc
+        ? invokedCall(this.id, this.runtime, exchange, true, this.started)
+        : new WrappedCall(this.id, this.runtime, exchange, this.started),
+    );
+    this.counted = true;
+    this.letGo();
+    return Action.Continue;
   }
 
   onDone(): void {
     if (!this.counted)
       this.count(this.door == this.runtime.grpcDoor ? <i32>Code.CANCELLED : CLIENT_CLOSED_REQUEST);
     this.abandon();
+    this.letGo();
+  }
+
+  /** Gives back everything the call held, and the call itself. */
+  private letGo(): void {
     this.runtime.budget.give(this.charged);
     this.charged = 0;
     this.runtime.budget.giveWaiting(this.waiting);

@@ -2,15 +2,24 @@ import { join } from 'node:path';
 
 import { stringify } from 'yaml';
 
-import { isSlotName, RUNTIME_SLOT } from '../components-bridge/src/config/slots.js';
+import { isFunctionSlot, isSlotName, RUNTIME_SLOT } from '../components-bridge/src/config/slots.js';
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { appCluster, appListener } from './app-channel.js';
+import { inboundListener } from './inbound-listener.js';
+import { invokeClusters } from './invoke-routes.js';
 import { CLUSTERS, FILTERS, SOCKET_MODE, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { isGuarded, pluginConfiguration } from './plugin-config.js';
 import type { PluginOptions } from './plugin-config.js';
+import {
+  functionsClusters,
+  functionsListener,
+  FUNCTIONS_FILE,
+  functionRoutes,
+} from './functions-listener.js';
+import type { FunctionRoute } from './functions-listener.js';
 import { outboundCluster, outboundListener } from './outbound-listener.js';
-import { proxyClusters, proxyListener } from './plain-calls.js';
+import { proxyCluster, proxyListener } from './plain-calls.js';
 import { discoveredFilter, extensionConfig, inlineFilter } from './runtime-filter.js';
 import { actuatorListener, runtimeClusters, runtimeListener, socketEndpoint } from './runtime-listener.js';
 import { slotExtension, slotFile, slotFilter, slotNames } from './slots.js';
@@ -43,6 +52,8 @@ export interface BootstrapOptions extends PluginOptions {
   outboundModule?: { file: string; capabilities: readonly string[] };
   /** Modules of the other slots, by slot; with `file` delivery only. */
   slots?: ReadonlyMap<string, SlotModule>;
+  /** The functions that there are; with `file` delivery only. */
+  functions?: readonly FunctionRoute[];
   /** Absolute folder that Envoy watches; `envoy` in the data folder by default. */
   extensionDir?: string;
 }
@@ -75,8 +86,9 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   const outboundFilter = inline
     ? inlineFilter(outboundModule, plugin, outboundModule.capabilities, 'outbound')
     : discoveredFilter(watched(extensionDir, OUTBOUND_FILE), 'outbound');
-  const { proxy } = config.listen;
+  const { proxy, inbound } = config.listen;
   const outbound = inline ? [] : config.outbound;
+  const functions = inline ? undefined : config.functions;
   const slots = inline ? [] : slotNames(config).filter((slot) => slot !== RUNTIME_SLOT);
   const adminSocket = options.adminSocket ?? join(config.dataDir, 'envoy-admin.sock');
   const bridgeAdminSocket = options.bridgeAdminSocket ?? join(config.dataDir, 'bridge-admin.sock');
@@ -106,7 +118,18 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
             slotFilter(one.name, watched(extensionDir, slotFile(one.name))),
           ]),
         ),
+        ...(functions === undefined
+          ? []
+          : [
+              functionsListener(config, functions, {
+                slots: slots
+                  .filter(isFunctionSlot)
+                  .map((slot) => slotFilter(slot, watched(extensionDir, slotFile(slot)), true)),
+                routes: watched(extensionDir, FUNCTIONS_FILE),
+              }),
+            ]),
         ...(config.app.port === 0 ? [] : [appListener(config)]),
+        ...(inbound === undefined || config.app.port === 0 ? [] : [inboundListener(config, inbound)]),
         ...(proxy === undefined ? [] : [proxyListener(config, { address: proxy, filter: outboundFilter })]),
         ...(config.listen.actuator === undefined
           ? []
@@ -123,7 +146,9 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
       clusters: [
         ...runtimeClusters(config, options.bridgeSocket ?? join(config.dataDir, 'session.sock')),
         ...outbound.map(outboundCluster),
-        ...(proxy === undefined ? [] : proxyClusters(config)),
+        ...invokeClusters(config),
+        ...(functions === undefined ? [] : functionsClusters(config, functions)),
+        ...(proxy === undefined ? [] : [proxyCluster()]),
         ...(config.app.port === 0 ? [] : [appCluster(config)]),
         ...(metrics
           ? [adminCluster(CLUSTERS.admin, adminSocket), adminCluster(CLUSTERS.bridgeAdmin, bridgeAdminSocket)]
@@ -138,6 +163,8 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
       extensionConfigs[OUTBOUND_FILE] = resource(
         extensionConfig(outboundModule, plugin, outboundModule.capabilities, 'outbound'),
       );
+    if (functions !== undefined)
+      extensionConfigs[FUNCTIONS_FILE] = toYaml({ resources: [functionRoutes(options.functions ?? [])] });
     for (const slot of slots)
       extensionConfigs[slotFile(slot)] = resource(slotExtension(slot, options.slots?.get(slot)));
   }

@@ -16,6 +16,8 @@ const sectionSchema = z.object({
   schema: z.literal(1),
   name: word,
   version: word,
+  /** It is a function. */
+  function: z.literal(true).optional(),
   /** Version of the session's protocol that the module speaks with the bridge. */
   protocol: z.number().int().nonnegative(),
   /** What it serves, and behind which doors: `layotto_grpc`, `dapr_grpc`, `dapr_http`, `json`. */

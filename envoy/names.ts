@@ -16,11 +16,20 @@ export const CLUSTERS = {
   proxy: 'layotto_proxy',
   /** The app beside the runtime. */
   app: 'layotto_app',
+  /** Whom the app invokes by a name that a pattern makes one of DNS. */
+  invoke: 'layotto_invoke',
+  /** The listener of functions, for functions that call others. */
+  functions: 'layotto_functions',
+  /** The runtime's own listener, for functions. */
+  self: 'layotto_self',
   /** The OpenTelemetry collector, if calls are traced. */
   collector: 'layotto_collector',
 } as const;
 
-/** How names of clusters of callees begin, of a proxy and of a listener of their own. The filter says what follows. */
+/**
+ * How names of clusters of callees begin, and of listeners of their own. The filter says what follows, up to a `|`: it
+ * divides the callee's name from one of its parts.
+ */
 export const CALLEE_CLUSTER = 'layotto_callee_';
 export const OUTBOUND_CLUSTER = 'layotto_outbound_';
 
@@ -60,6 +69,7 @@ export const TYPES = {
   filterConfig: 'type.googleapis.com/envoy.config.route.v3.FilterConfig',
   router: 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
   upstreamHttp: 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+  routes: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
   extensionConfig: 'type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig',
   connectionLimit:
     'type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig',

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 
 import type { OutboundConfig, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { AS_SENT } from './as-sent.js';
+import { BREAKERS, NOT_SENT_YET } from './callees.js';
 import { FILTERS, OUTBOUND_CLUSTER, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 
@@ -46,7 +47,14 @@ export function outboundListener(
                     domains: ['*'],
                     // The app's own time limits hold; a module can set Envoy's by headers.
                     routes: [
-                      { match: { prefix: '/' }, route: { cluster: clusterName(outbound), timeout: '0s' } },
+                      {
+                        match: { prefix: '/' },
+                        route: {
+                          cluster: clusterName(outbound),
+                          timeout: '0s',
+                          retry_policy: NOT_SENT_YET,
+                        },
+                      },
                     ],
                   },
                 ],
@@ -73,8 +81,6 @@ export function outboundCluster(outbound: OutboundConfig): EnvoyObject {
       cluster_name: name,
       endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address } } }] }],
     },
-    circuit_breakers: {
-      thresholds: [{ max_connections: 1024, max_pending_requests: 1024, max_retries: 64 }],
-    },
+    circuit_breakers: BREAKERS,
   };
 }

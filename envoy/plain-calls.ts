@@ -1,7 +1,6 @@
-import { isIP } from 'node:net';
-
-import type { CalleeAddress, ListenAddress, RuntimeConfig } from '../components-bridge/src/config/types.js';
+import type { ListenAddress, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { AS_SENT } from './as-sent.js';
+import { BREAKERS, calleeRoutes, NOT_SENT_YET, upstreamProtocol } from './callees.js';
 import { CALLEE_CLUSTER, CLUSTERS, FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 
@@ -15,23 +14,6 @@ const DNS_CACHE = {
   max_hosts: 1024,
   host_ttl: '60s',
 };
-
-/** What Envoy repeats by itself: calls that cannot have reached the callee. */
-const NOT_SENT_YET = {
-  retry_on: 'connect-failure,refused-stream,reset-before-request',
-  num_retries: 2,
-  // By another address, if there is one.
-  retry_host_predicate: [
-    { name: 'envoy.retry_host_predicates.previous_hosts', typed_config: { '@type': TYPES.previousHosts } },
-  ],
-  host_selection_retry_max_attempts: 5,
-};
-
-/** Of the calls under way so many may be repeats; with few calls, some at least. */
-const RETRY_BUDGET = { budget_percent: { value: 20 }, min_retry_concurrency: 3 };
-
-/** Far above what one app has under way, and still a bound. */
-const BREAKER = { max_connections: 1024, max_pending_requests: 1024, max_requests: 1024 };
 
 /**
  * The listener on loopback through which the app calls others: an HTTP proxy (`http_proxy`), and for callees that the
@@ -74,12 +56,16 @@ export function proxyListener(
                     ],
                     routes: [{ match: { prefix: '/' }, direct_response: refusal(ITSELF) }],
                   },
-                  ...Object.keys(callees).map((name) => ({
+                  ...Object.entries(callees).map(([name, callee]) => ({
                     name: `${CALLEE_CLUSTER}${name}`,
                     domains: [name, `${name}:80`],
-                    routes: [route(`${CALLEE_CLUSTER}${name}`)],
+                    routes: calleeRoutes(name, callee, { match: EVERYTHING, action: ACTION }),
                   })),
-                  { name: 'others', domains: ['*'], routes: [route(CLUSTERS.proxy)] },
+                  {
+                    name: 'others',
+                    domains: ['*'],
+                    routes: [{ match: EVERYTHING, route: { cluster: CLUSTERS.proxy, ...ACTION } }],
+                  },
                 ],
               },
               http_filters: [
@@ -108,77 +94,24 @@ function refusal(text: string): EnvoyObject {
   return { status: 421, body: { inline_string: text } };
 }
 
-function route(cluster: string): EnvoyObject {
-  return {
-    match: { prefix: '/' },
-    // How long a call may take is its caller's business.
-    route: { cluster, timeout: '0s', retry_policy: NOT_SENT_YET },
-  };
-}
+const EVERYTHING = { prefix: '/' };
+/** How long a call may take is its caller's business. */
+const ACTION = { timeout: '0s', retry_policy: NOT_SENT_YET };
 
-/** The clusters that the listener's routes lead to. */
-export function proxyClusters({ callees = {} }: Pick<RuntimeConfig, 'callees'>): EnvoyObject[] {
-  return [
-    ...Object.entries(callees).map(([name, addresses]) =>
-      calleeCluster(`${CALLEE_CLUSTER}${name}`, addresses),
-    ),
-    {
-      name: CLUSTERS.proxy,
-      connect_timeout: '5s',
-      lb_policy: 'CLUSTER_PROVIDED',
-      cluster_type: {
-        name: 'envoy.clusters.dynamic_forward_proxy',
-        typed_config: { '@type': TYPES.forwardCluster, dns_cache_config: DNS_CACHE },
-      },
-      // Calls are in plain text; Envoy insists on this for those that would not be.
-      ...shared({ upstream_http_protocol_options: { auto_sni: true, auto_san_validation: true } }),
-    },
-  ];
-}
-
-function calleeCluster(name: string, addresses: readonly CalleeAddress[]): EnvoyObject {
+/** The cluster of those that the configuration does not know. */
+export function proxyCluster(): EnvoyObject {
   return {
-    name,
-    type: addresses.every(({ host }) => isIP(host) !== 0) ? 'STATIC' : 'STRICT_DNS',
+    name: CLUSTERS.proxy,
     connect_timeout: '5s',
-    lb_policy: 'LEAST_REQUEST',
-    load_assignment: {
-      cluster_name: name,
-      endpoints: [
-        {
-          lb_endpoints: addresses.map(({ host, port }) => ({
-            endpoint: { address: { socket_address: { address: host, port_value: port } } },
-          })),
-        },
-      ],
+    lb_policy: 'CLUSTER_PROVIDED',
+    cluster_type: {
+      name: 'envoy.clusters.dynamic_forward_proxy',
+      typed_config: { '@type': TYPES.forwardCluster, dns_cache_config: DNS_CACHE },
     },
-    // An address that fails again and again gets no calls for a while, as long as there are others.
-    outlier_detection: {
-      consecutive_gateway_failure: 5,
-      enforcing_consecutive_gateway_failure: 100,
-      enforcing_consecutive_5xx: 0,
-      interval: '5s',
-      base_ejection_time: '10s',
-      max_ejection_percent: 50,
-    },
-    ...shared(),
-  };
-}
-
-function shared(more: EnvoyObject = {}): EnvoyObject {
-  return {
-    circuit_breakers: { thresholds: [{ ...BREAKER, retry_budget: RETRY_BUDGET }] },
-    typed_extension_protocol_options: {
-      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
-        '@type': TYPES.upstreamHttp,
-        ...more,
-        common_http_protocol_options: { idle_timeout: '60s' },
-        // What the app speaks.
-        use_downstream_protocol_config: {
-          http_protocol_options: { enable_trailers: true },
-          http2_protocol_options: {},
-        },
-      },
-    },
+    circuit_breakers: BREAKERS,
+    // Calls are in plain text; Envoy insists on this for those that would not be.
+    ...upstreamProtocol('as-called', {
+      upstream_http_protocol_options: { auto_sni: true, auto_san_validation: true },
+    }),
   };
 }

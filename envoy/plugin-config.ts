@@ -35,8 +35,21 @@ export interface PluginConfiguration {
   /** SHA-256 of each token, hexadecimal: Envoy's config dump shows this configuration. */
   tokens: string[];
   components: PluginComponent[];
+  /** Whom the app may invoke; absent: service invocation is not served. */
+  invoke?: PluginInvoke;
   /** Absent: everything is allowed. */
   policy?: CompiledPolicy;
+}
+
+/** What the filter knows of service invocation. */
+export interface PluginInvoke {
+  callees: { name: string; grpc?: true; timeoutMs?: number }[];
+  /** A cluster's name, or a host and port for `cluster`, with `{app}` and `{namespace}` in it. */
+  pattern?: { text: string; dns?: true };
+  /** The namespace of callees that name none. */
+  namespace: string;
+  /** What Layotto's configuration names instead of HTTP. */
+  channel?: 'dubbo' | 'bolt';
 }
 
 /** What the filter knows of a component. */
@@ -82,7 +95,29 @@ export function pluginConfiguration(config: RuntimeConfig, options: PluginOption
         ...(answerInEnvoyMs === undefined ? {} : { answerInEnvoyMs }),
       };
     }),
+    invoke: pluginInvoke(config),
     ...(policy === undefined ? {} : { policy }),
+  };
+}
+
+function pluginInvoke({ app, callees = {}, invoke = {} }: RuntimeConfig): PluginInvoke {
+  const { pattern, port = 80, channel } = invoke;
+  return {
+    callees: Object.entries(callees).map(([name, { protocol, timeoutMs }]) => ({
+      name,
+      ...(protocol === 'grpc' ? { grpc: true as const } : {}),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    })),
+    namespace: app.namespace ?? 'default',
+    ...(pattern === undefined
+      ? {}
+      : {
+          pattern: {
+            text: pattern.text.replaceAll('{port}', String(port)),
+            ...(pattern.kind === 'dns' ? { dns: true as const } : {}),
+          },
+        }),
+    ...(channel === undefined ? {} : { channel }),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { ListenAddress, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { streamsSocket } from '../components-bridge/src/config/sockets.js';
 import { AS_SENT } from './as-sent.js';
+import { invokeFilters, invokeRoutes, unwayedRoutes } from './invoke-routes.js';
 import { CLUSTERS, FILTERS, STREAM_PATHS, TYPES, UPLOAD_PATH } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { replyShim } from './reply-shim.js';
@@ -146,7 +147,7 @@ function connectionManager(
     // The route's deadline takes its place; this one is for requests that have no route, such as one with an empty
     // x-forwarded-proto, whatever their client meant by it.
     common_http_protocol_options: { max_stream_duration: seconds(config.limits.deadlineMs) },
-    http_protocol_options: { accept_http_10: false },
+    http_protocol_options: { accept_http_10: false, enable_trailers: true },
     http2_protocol_options: {
       // More than one app's operations at once, so that the filter's own "too busy" is the answer that is met.
       max_concurrent_streams: Math.min(MAX_WINDOW, Math.max(1024, 2 * config.limits.operations)),
@@ -159,10 +160,9 @@ function connectionManager(
         {
           name: 'layotto',
           domains: ['*'],
-          routes: [...passingRoutes(), ...answeredRoutes(config, hold)].map((route) => ({
-            ...route,
-            ...tracing?.route,
-          })),
+          routes: [...invokeRoutes(config), ...passingRoutes(), ...answeredRoutes(config, hold)].map(
+            (route) => ({ ...route, ...tracing?.route }),
+          ),
         },
       ],
     },
@@ -174,7 +174,9 @@ function connectionManager(
         name: FILTERS.reply,
         typed_config: { '@type': TYPES.lua, default_source_code: { inline_string: replyShim(hold) } },
       },
-      { name: FILTERS.router, typed_config: { '@type': TYPES.router } },
+      ...invokeFilters(config),
+      // What Envoy would say of itself to callees and the bridge is nobody's business.
+      { name: FILTERS.router, typed_config: { '@type': TYPES.router, suppress_envoy_headers: true } },
     ],
   };
 }
@@ -194,8 +196,6 @@ function passingRoutes(): EnvoyObject[] {
       'x-envoy-retry-on',
       'x-envoy-retry-grpc-on',
     ],
-    // The router's own; on other routes the reply filter knows by it what came from an upstream.
-    response_headers_to_remove: ['x-envoy-upstream-service-time'],
     route: {
       cluster: CLUSTERS.streams,
       timeout: '0s',
@@ -217,12 +217,21 @@ function withoutReplyFilter(): EnvoyObject {
  * route leaves it out, except in hold mode, where it also holds requests.
  */
 function answeredRoutes(config: RuntimeConfig, hold: boolean): EnvoyObject[] {
-  if (hold) return [answeredRoute(config, { prefix: '/' })];
+  const rest = hold
+    ? [answeredRoute(config, { prefix: '/' })]
+    : [
+        answeredRoute(config, { prefix: '/', grpc: {} }),
+        { ...answeredRoute(config, { prefix: '/' }), ...withoutReplyFilter() },
+      ];
   return [
-    answeredRoute(config, { prefix: '/', grpc: {} }),
-    { ...answeredRoute(config, { prefix: '/' }), ...withoutReplyFilter() },
+    ...answeredServices.map((prefix) => answeredRoute(config, { prefix, grpc: {} })),
+    ...unwayedRoutes().map((route) => ({ ...route, ...withoutReplyFilter() })),
+    ...rest,
   ];
 }
+
+/** How the paths of services begin that the filter answers, whomever their callers' metadata name. */
+const answeredServices = ['/spec.proto.', '/dapr.proto.', '/grpc.'];
 
 /**
  * A route whose calls the filter answers. It is not a direct response because only a route to a cluster has a

@@ -1,4 +1,4 @@
-import { RUNTIME_SLOT, spareSlots } from '../components-bridge/src/config/slots.js';
+import { functionSlots, RUNTIME_SLOT, spareSlots } from '../components-bridge/src/config/slots.js';
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
@@ -22,7 +22,12 @@ export interface SlotModule {
 
 /** Every slot that a pushed module can be in: the runtime's own, the spare ones, and those of outbound listeners. */
 export function slotNames(config: RuntimeConfig): string[] {
-  return [RUNTIME_SLOT, ...spareSlots(config.modules.slots), ...config.outbound.map(({ name }) => name)];
+  return [
+    RUNTIME_SLOT,
+    ...spareSlots(config.modules.slots),
+    ...config.outbound.map(({ name }) => name),
+    ...functionSlots(config.functions?.slots ?? 0),
+  ];
 }
 
 /** The name of a slot's filter, which is the name of its extension config too. */
@@ -38,10 +43,13 @@ export function slotFile(slot: string): string {
 /**
  * A slot's HTTP filter: its config comes from elsewhere, and may be a module or nothing at all, so that a module comes
  * and goes without a change of the listener.
+ *
+ * @param disabled only routes that enable it have it
  */
-export function slotFilter(slot: string, configSource: EnvoyObject): EnvoyObject {
+export function slotFilter(slot: string, configSource: EnvoyObject, disabled = false): EnvoyObject {
   return {
     name: slotFilterName(slot),
+    ...(disabled ? { disabled } : {}),
     config_discovery: {
       config_source: { resource_api_version: 'V3', ...configSource },
       // Until the file is read, and if it cannot be: requests pass.

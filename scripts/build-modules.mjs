@@ -8,7 +8,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { withSection } from './lib/module-section.mjs';
+import { withSection } from '../tools/module-section.mjs';
 import { filesUnder, root, unlessCurrent } from './lib/tree.mjs';
 
 /** Names of all modules. */
@@ -28,13 +28,7 @@ export async function buildModule(name, compileModule = compile) {
   return unlessCurrent({
     stamp: `dist/modules/.${name}.hash`,
     // The lock file stands for the compiler and the packages whose sources are compiled in.
-    inputs: [
-      ...sources,
-      'asconfig.json',
-      'package.json',
-      'package-lock.json',
-      'scripts/lib/module-section.mjs',
-    ],
+    inputs: [...sources, 'asconfig.json', 'package.json', 'package-lock.json', 'tools/module-section.mjs'],
     outputs: [output],
     run: () => compileModule(`assembly/modules/${name}.ts`, output),
   });

@@ -2,68 +2,15 @@
 // once per root context. Policy and component names are here, so they hold
 // before any session exists.
 
+import { Component, Standing } from './component';
 import { FieldReader } from './field-reader';
+import { Invocation } from './invocation';
 import { Policy, readPolicy } from './policy';
 import { Labels } from './labels';
 import { JsonKind } from '../wire/json';
-import { literal, View, viewEquals, viewLen, viewOf, viewPtr, viewToString } from '../wire/view';
+import { literal, View, viewEquals, viewLen, viewToString } from '../wire/view';
 
-/** Where a component stands. */
-export enum Standing {
-  /** The bridge has not said yet, or has not tried it yet. */
-  Starting,
-  Up,
-  Down,
-}
-
-/** A configured component, as far as the filter needs to know it. */
-export class Component {
-  /** Counts from 0 within a configuration. */
-  index: i32 = 0;
-  name: View = 0;
-  /** For example "state.redis". */
-  type: View = 0;
-  version: View = literal('v1');
-  /** The building block it serves, for example "state". */
-  primitive: View = 0;
-  capabilities: Array<View> = [];
-  /** How old an answer kept in Envoy may be, in milliseconds; 0: none are kept. */
-  nearCacheMs: i32 = 0;
-  /** Gives ids in runs, which Envoy hands out by itself. */
-  givesRuns: bool = false;
-  /** Where it stands, as the bridge said last. */
-  standing: Standing = Standing.Starting;
-  private reasonBytes: ArrayBuffer | null = null;
-
-  /** Why it is not up; no bytes if it is, or nothing is known. */
-  get reason(): View {
-    const bytes = this.reasonBytes;
-    return bytes === null ? 0 : viewOf(bytes);
-  }
-
-  /** Keeps a copy. */
-  setReason(reason: View): void {
-    const length = viewLen(reason);
-    if (viewEquals(this.reason, reason)) return;
-    if (length == 0) {
-      this.reasonBytes = null;
-      return;
-    }
-    const bytes = new ArrayBuffer(length);
-    memory.copy(changetype<usize>(bytes), viewPtr(reason), length);
-    this.reasonBytes = bytes;
-  }
-  /** How stale an answer may be that Envoy gives by itself, in milliseconds; 0: it gives none. */
-  answerInEnvoyMs: i32 = 0;
-
-  /** Whether the component has declared a feature, for example "TRANSACTIONAL". */
-  can(capability: View): bool {
-    for (let i = 0; i < this.capabilities.length; i++) {
-      if (viewEquals(this.capabilities[i], capability)) return true;
-    }
-    return false;
-  }
-}
+export { Component, Standing };
 
 const K_VERSION = literal('version');
 const K_CONFIG_VERSION = literal('configVersion');
@@ -86,6 +33,8 @@ const K_HOSTS = literal('hosts');
 const K_TOKENS = literal('tokens');
 const K_COMPONENTS = literal('components');
 const K_POLICY = literal('policy');
+const K_INVOKE = literal('invoke');
+const INVOKE = literal('invoke');
 const K_NAME = literal('name');
 const K_TYPE = literal('type');
 const K_PRIMITIVE = literal('primitive');
@@ -129,11 +78,13 @@ export class Configuration implements Labels {
   components: Array<Component> = [];
   /** Null: everything is allowed. */
   policy: Policy | null = null;
+  readonly invocation: Invocation = new Invocation();
 
   private readonly fields: FieldReader = new FieldReader();
 
   /** The component of this name and primitive, or null. */
   find(primitive: View, name: View): Component | null {
+    if (viewEquals(primitive, INVOKE)) return this.invocation.find(name);
     for (let i = 0; i < this.components.length; i++) {
       const component = this.components[i];
       if (viewEquals(component.primitive, primitive) && viewEquals(component.name, name)) return component;
@@ -142,11 +93,14 @@ export class Configuration implements Labels {
   }
 
   mostLabels(): i32 {
-    return this.components.length;
+    return this.components.length + this.invocation.most;
   }
 
+  /** Of a component or, behind them, of a callee. */
   labelAt(index: i32): View {
-    return this.components[index].name;
+    const components = this.components;
+    if (index < components.length) return components[index].name;
+    return this.invocation.labelAt(index - components.length);
   }
 
   /** Whether any component wants answers kept. */
@@ -190,9 +144,11 @@ export class Configuration implements Labels {
       else if (viewEquals(key, K_HOSTS)) this.hosts = this.fields.texts('hosts');
       else if (viewEquals(key, K_TOKENS)) this.readTokens();
       else if (viewEquals(key, K_COMPONENTS)) this.readComponents();
+      else if (viewEquals(key, K_INVOKE)) this.invocation.read(this.fields);
       else if (viewEquals(key, K_POLICY)) this.policy = readPolicy(this.fields);
       else reader.skip();
     }
+    this.invocation.number(this.components.length);
     const problem = reader.ok ? this.fields.problem : reader.errorText();
     reader.reset(0);
     return problem;

@@ -15,6 +15,7 @@ const K_APPS = literal('apps');
 const K_PRIMITIVES = literal('primitives');
 const K_SECRETS = literal('secrets');
 const K_OTHERS = literal('otherSecrets');
+const K_OTHER_TOPICS = literal('otherTopics');
 const K_OF_STORE = literal('ofStore');
 const K_TOPICS = literal('topics');
 const K_LIMITS = literal('limits');
@@ -46,10 +47,13 @@ export class PolicyRule {
   /** Names of secrets that it is not about, if `hasOthers`: all others it is. */
   others: Array<View> = [];
   hasOthers: bool = false;
-  /** It stands with a secret store: names are taken as they are, and the store's own words deny. */
+  /** It stands with a component: names are taken as they are, and Dapr's words deny. */
   ofStore: bool = false;
   /** Names of topics. */
   topics: Array<View> = [];
+  /** Names of topics that it is not about, if `hasOtherTopics`: all others it is. */
+  otherTopics: Array<View> = [];
+  hasOtherTopics: bool = false;
 }
 
 /** How many calls there may be in a time. */
@@ -126,6 +130,9 @@ function readRule(fields: FieldReader): PolicyRule {
     else if (viewEquals(key, K_OTHERS)) {
       rule.others = fields.texts('policy.rules[].otherSecrets');
       rule.hasOthers = true;
+    } else if (viewEquals(key, K_OTHER_TOPICS)) {
+      rule.otherTopics = fields.texts('policy.rules[].otherTopics');
+      rule.hasOtherTopics = true;
     } else unknown(fields, 'rule', key);
   }
   if (rule.name == 0 && fields.problem.length == 0) fields.problem = 'a rule of "policy" needs "name"';

@@ -1,6 +1,5 @@
 // The Dapr HTTP door: path grammar, metadata in the query, and error bodies.
 
-import { HeaderPairs } from '../host/headers';
 import { ByteWriter } from '../wire/bytes';
 import { jsonString } from '../wire/json-writer';
 import { cleanPath, QueryReader, unescapeQuery } from '../wire/percent';
@@ -9,6 +8,7 @@ import { literal, View, viewEquals, viewLen, viewPtr, viewSlice, viewStartsWith 
 import { Code, httpStatusOf } from './codes';
 import { Door } from './door';
 import { Exchange } from './exchange';
+import { appIdOf, passesAsItIs, passesToApp } from './invocations';
 import { Route, Router, splitPath } from './router';
 import { unservedHttp, unservedText } from './unserved';
 
@@ -18,7 +18,7 @@ const TEXT_PLAIN = literal('text/plain; charset=utf-8');
 const BAD_REQUEST = literal('400 Bad Request');
 const BAD_TOKEN = literal('invalid api token\n');
 const NO_APP_ID = literal('failed getting app id either from the URL path or the header dapr-app-id');
-const ERR_DIRECT_INVOKE = literal('ERR_DIRECT_INVOKE');
+export const ERR_DIRECT_INVOKE = literal('ERR_DIRECT_INVOKE');
 const ERR_API_UNIMPLEMENTED = literal('ERR_API_UNIMPLEMENTED');
 const ERR_MALFORMED_REQUEST = literal('ERR_MALFORMED_REQUEST');
 const ERR_PERMISSION_DENIED = literal('ERR_PERMISSION_DENIED');
@@ -26,12 +26,12 @@ const ERR_TOO_BUSY = literal('ERR_TOO_BUSY');
 const ERR_UNAVAILABLE = literal('ERR_UNAVAILABLE');
 const ERR_DEADLINE_EXCEEDED = literal('ERR_DEADLINE_EXCEEDED');
 const ERROR = literal('ERROR');
-const APP_ID_HEADER = literal('dapr-app-id');
 const METADATA_PREFIX = literal('metadata.');
 const CONSISTENCY = literal('consistency');
 const CONCURRENCY = literal('concurrency');
 const ACTUATOR = literal('actuator');
 const VERSION_PREFIX = literal('v1.0');
+const INVOCATION = 'service invocation';
 
 /** Writes Dapr's plain error body: {"errorCode":…,"message":…} plus, if given, the raw JSON of "details". */
 export function errorBody(w: ByteWriter, errorCode: View, message: View, details: View): void {
@@ -202,12 +202,14 @@ export class DaprHttpDoor extends Door {
   }
 
   route(exchange: Exchange): bool {
+    if (passesAsItIs(this.router, exchange)) return true;
     const clean = exchange.writer();
     cleanPath(exchange.path, clean);
     const segments = splitPath(clean.view());
     const escaped: Array<View> = [];
     if (!exchange.serve(this.router.findHttp(exchange.method, segments, escaped))) {
-      this.refuseUnknown(exchange, segments);
+      if (passesToApp(this.router, exchange, segments)) return true;
+      if (viewLen(exchange.reply.body) == 0) this.refuseUnknown(exchange, segments);
       return false;
     }
     for (let i = 0; i < escaped.length; i++) {
@@ -238,16 +240,14 @@ export class DaprHttpDoor extends Door {
     let missing = '';
     if (segments.length >= 2 && viewStartsWith(segments[0], VERSION_PREFIX))
       missing = unservedHttp(segments[1]);
-    if (missing.length == 0 && this.isInvocation(exchange.headers)) missing = 'service invocation';
+    if (this.router.invoked !== null && exchange.configuration.invocation.served && missing == INVOCATION)
+      missing = '';
+    if (missing.length == 0 && viewLen(appIdOf(exchange)) > 0) missing = INVOCATION;
     if (missing.length == 0) {
       answerError(exchange, 404, ERR_DIRECT_INVOKE, NO_APP_ID);
       return;
     }
     answerError(exchange, 501, ERR_API_UNIMPLEMENTED, unservedText(exchange, missing));
-  }
-
-  private isInvocation(headers: HeaderPairs): bool {
-    return viewLen(headers.get(APP_ID_HEADER)) > 0;
   }
 
   protected get unknown(): Route {

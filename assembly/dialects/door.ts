@@ -18,6 +18,11 @@ export abstract class Door {
     return route === null ? this.unknown : route;
   }
 
+  /** What a call is counted as of which nothing is known. */
+  get noRoute(): Route {
+    return this.unknown;
+  }
+
   /** For calls that were refused before it was known what they call. */
   protected abstract get unknown(): Route;
 

@@ -1,6 +1,7 @@
 // One call, as the doors and the primitives behind them see it.
 
 import { Component, Configuration } from '../config/configuration';
+import { Callee } from '../config/invocation';
 import { HeaderList, HeaderPairs } from '../host/headers';
 import { allocate, HEADROOM, release } from '../host/memory';
 import { Arena } from '../wire/arena';
@@ -8,6 +9,7 @@ import { ByteWriter } from '../wire/bytes';
 import { View, view, viewLen, viewPtr, viewSlice } from '../wire/view';
 import { Background, Listener, Tally } from './background';
 import { Code } from './codes';
+import { Forward } from './forward';
 import { Gate } from './gate';
 import { Handler } from './handler';
 import { Route } from './router';
@@ -33,6 +35,8 @@ export class Reply {
   /** google.rpc.Code of a gRPC answer; negative for plain HTTP. */
   grpcStatus: i32 = NOT_GRPC;
   headers: HeaderList = new HeaderList();
+  /** Behind a gRPC message, beside its status. */
+  trailers: HeaderList = new HeaderList();
   /** HTTP body, gRPC status message, or (`isMessage`) the gRPC message. */
   body: View = 0;
   /** A gRPC answer with a message. It has five writable bytes in front, for the frame prefix. */
@@ -43,6 +47,7 @@ export class Reply {
     this.grpcStatus = NOT_GRPC;
     this.isMessage = false;
     this.headers.clear();
+    this.trailers.clear();
     this.body = 0;
   }
 
@@ -75,6 +80,8 @@ export enum Step {
   Answer,
   /** The operation is filled in: ask the bridge. */
   Ask,
+  /** The request to another app is filled in. */
+  Forward,
 }
 
 /** A call's texts are few and short; a writer that held a longer one gives its memory back. */
@@ -114,6 +121,11 @@ export class Exchange {
   /** What it asks of the component, where that has a name of its own: a secret or a topic. */
   subject: View = 0;
   subjectKnown: bool = false;
+  /** For a call that passes to an app: whom it names, and the path by which Envoy finds the way, if it has another. */
+  passesTo: View = 0;
+  wayThere: View = 0;
+  /** The request that it becomes; null: none. */
+  forward: Forward | null = null;
   /** SPIFFE id of a caller that came with a certificate. */
   caller: View = 0;
   /** It came with a certificate: it is not the app beside this Envoy. */
@@ -168,6 +180,21 @@ export class Exchange {
     if (factory === null) return false;
     this.handler = factory();
     return true;
+  }
+
+  /**
+   * The call passes to an app.
+   *
+   * @param callee null if no app of this name is known
+   * @param way the path by which Envoy finds the way; no bytes: the call's own
+   */
+  pass(route: Route, id: View, callee: Callee | null, way: View): void {
+    this.route = route;
+    this.component = callee;
+    this.componentUnknown = callee === null;
+    this.componentAsked = true;
+    this.passesTo = id;
+    this.wayThere = way;
   }
 
   /** The component that the call names, or null if none of this name is configured, or the call may not have it. */
@@ -313,6 +340,9 @@ export class Exchange {
     this.denied = false;
     this.subject = 0;
     this.subjectKnown = false;
+    this.passesTo = 0;
+    this.wayThere = 0;
+    this.forward = null;
     this.caller = 0;
     this.remote = false;
     this.params.length = 0;

@@ -6,8 +6,12 @@ import { literal, View, viewEquals, viewLen, viewPtr, viewSlice } from '../wire/
 import { clip, Exchange } from './exchange';
 import { Code } from './codes';
 import { Door } from './door';
+import { wayOfPath } from './invocations';
 import { Route, Router } from './router';
 import { unservedGrpc } from './unserved';
+
+const CALLEE_APP_ID = literal('dapr-callee-app-id');
+const APP_ID = literal('dapr-app-id');
 
 const PREFIX_LENGTH: i32 = 5;
 const APPLICATION_GRPC = literal('application/grpc');
@@ -38,11 +42,12 @@ export class GrpcDoor extends Door {
 
   route(exchange: Exchange): bool {
     if (exchange.serve(this.router.findGrpc(exchange.path))) return true;
+    const missing = unservedGrpc(exchange.path);
+    if (missing.length == 0 && this.proxied(exchange)) return true;
     const text = exchange.writer();
     text.text('method ');
     text.raw(clip(exchange.path));
     text.text(' is not implemented by this runtime');
-    const missing = unservedGrpc(exchange.path);
     if (missing.length > 0) {
       text.text(': ');
       text.text(missing);
@@ -50,6 +55,19 @@ export class GrpcDoor extends Door {
     }
     this.refuse(exchange, Code.UNIMPLEMENTED, text.view());
     return false;
+  }
+
+  /** A call of any service that names an app in its metadata, which passes there (Dapr's gRPC proxying). */
+  private proxied(exchange: Exchange): bool {
+    const route = this.router.proxied;
+    const invocation = exchange.configuration.invocation;
+    if (route === null || !invocation.served) return false;
+    let id = exchange.headers.get(CALLEE_APP_ID);
+    if (viewLen(id) == 0) id = exchange.headers.get(APP_ID);
+    if (viewLen(id) == 0) return false;
+    const callee = invocation.find(id);
+    exchange.pass(route, id, callee, wayOfPath(exchange, callee, id));
+    return true;
   }
 
   protected get unknown(): Route {

@@ -20,6 +20,14 @@ export abstract class Handler {
   /** The caller went away before the operation was answered; neither of the others is called any more. */
   onGone(): void {}
 
+  /**
+   * What stands with a component denies the call. @returns whether the reply is filled in; else the door refuses it as
+   * it refuses what the policy denies
+   */
+  onDenied(exchange: Exchange, message: View): bool {
+    return false;
+  }
+
   /** The operation failed or could not be sent. @param code google.rpc.Code @param message what happened, for people */
   onFailure(exchange: Exchange, code: i32, message: View): void {}
 }

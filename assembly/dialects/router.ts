@@ -5,6 +5,8 @@ import { RoomState } from './background';
 import { HandlerFactory } from './handler';
 
 const PARAMETER = literal('{}');
+/** At the end of a pattern: all segments that are left, with the slashes between them. */
+const REST = literal('{*}');
 const SLASH: u8 = 0x2f;
 
 /** What a call that no primitive serves is counted as. */
@@ -99,6 +101,9 @@ export class Router {
   readonly unknownGrpc: Route = new Route(0, 'grpc', UNKNOWN, UNKNOWN, null, null, null);
   readonly unknownHttp: Route = new Route(1, 'dapr_http', UNKNOWN, UNKNOWN, null, null, null);
   readonly unknownJson: Route = new Route(2, 'json', UNKNOWN, UNKNOWN, null, null, null);
+  /** For calls that pass to an app, by HTTP or, whatever their service, by gRPC; null where invocation is not served. */
+  invoked: Route | null = null;
+  proxied: Route | null = null;
   /** Every route but those three. */
   readonly routes: Array<Route> = [];
   private size: i32 = 3;
@@ -129,7 +134,10 @@ export class Router {
     this.grpcEntries.push(new GrpcEntry(literal(path), route));
   }
 
-  /** @param pattern path in which "{}" stands for one segment, for example "/v1.0/state/{}" */
+  /**
+   * @param pattern path in which "{}" stands for one segment, for example "/v1.0/state/{}", and "{*}" at its end for
+   *   one or more. The first that fits counts
+   */
   http(primitive: string, operation: string, method: string, pattern: string, factory: HandlerFactory): void {
     const route = this.add('dapr_http', primitive, operation, factory, null, null);
     this.httpEntries.push(new HttpEntry(literal(method), splitPath(literal(pattern)), route));
@@ -138,6 +146,12 @@ export class Router {
   /** A route behind the JSON door, which finds its way by itself. */
   json(primitive: string, operation: string): Route {
     return this.add('json', primitive, operation, null, null, null);
+  }
+
+  /** From now on calls pass to the apps that they name. */
+  passInvocations(primitive: string): void {
+    this.invoked = this.add('dapr_http', primitive, 'InvokeService', null, null, null);
+    this.proxied = this.add('dapr_grpc', primitive, 'Proxy', null, null, null);
   }
 
   private add(
@@ -168,13 +182,14 @@ export class Router {
     return this.unknownGrpc;
   }
 
-  /** @param parameters gets the segments that stand for "{}", still escaped */
+  /** @param parameters gets what stands for "{}" and "{*}", still escaped */
   findHttp(method: View, segments: Array<View>, parameters: Array<View>): Route {
     for (let i = 0; i < this.httpEntries.length; i++) {
       const entry = this.httpEntries[i];
       if (!matches(entry.segments, segments) || !viewEquals(entry.method, method)) continue;
-      for (let s = 0; s < segments.length; s++) {
+      for (let s = 0; s < entry.segments.length; s++) {
         if (viewEquals(entry.segments[s], PARAMETER)) parameters.push(segments[s]);
+        else if (viewEquals(entry.segments[s], REST)) parameters.push(restOf(segments, s));
       }
       return entry.route;
     }
@@ -186,9 +201,19 @@ function doorOf(path: string): string {
   return path.startsWith(DAPR_SERVICES) ? 'dapr_grpc' : 'layotto_grpc';
 }
 
+/** The segments from one on, which stand one behind the other in the path. */
+function restOf(segments: Array<View>, from: i32): View {
+  const last = segments[segments.length - 1];
+  const start = viewPtr(segments[from]);
+  return view(start, <i32>(viewPtr(last) - start) + viewLen(last));
+}
+
 function matches(pattern: Array<View>, segments: Array<View>): bool {
-  if (pattern.length != segments.length) return false;
+  const last = pattern.length - 1;
+  const open = last >= 0 && viewEquals(pattern[last], REST);
+  if (open ? segments.length < pattern.length : segments.length != pattern.length) return false;
   for (let i = 0; i < pattern.length; i++) {
+    if (open && i == last) return viewLen(restOf(segments, i)) > 0;
     // A parameter is never empty.
     if (
       viewEquals(pattern[i], PARAMETER) ? viewLen(segments[i]) == 0 : !viewEquals(pattern[i], segments[i])

@@ -25,16 +25,10 @@ const DAPR = '/dapr.proto.runtime.v1.Dapr/';
 const GRPC: StaticArray<Unserved> = [
   new Unserved(EXTENSION + 's3.ObjectStorageService/', 'object storage'),
   new Unserved(EXTENSION + 'cryption.CryptionService/', 'encryption'),
-  new Unserved(EXTENSION + 'delay_queue.DelayQueue/', 'the delay queue'),
   new Unserved(EXTENSION + 'email.EmailService/', 'email'),
   new Unserved(EXTENSION + 'phone.PhoneCallService/', 'calling phones'),
   new Unserved(EXTENSION + 'sms.SmsService/', 'sending text messages'),
-  new Unserved(LAYOTTO + 'PublishEvent', 'publishing'),
-  new Unserved(LAYOTTO + 'SubscribeTopicEvents', 'subscribing to topics'),
   new Unserved(LAYOTTO + 'InvokeService', 'service invocation'),
-  new Unserved(DAPR + 'PublishEvent', 'publishing'),
-  new Unserved(DAPR + 'BulkPublishEvent', 'publishing in bulk'),
-  new Unserved(DAPR + 'SubscribeTopicEvents', 'subscribing to topics'),
   new Unserved(DAPR + 'InvokeService', 'service invocation'),
   new Unserved(DAPR + 'QueryState', 'querying state'),
   new Unserved(DAPR + 'InvokeActor', 'actors'),
@@ -65,7 +59,6 @@ const GRPC: StaticArray<Unserved> = [
 /** By the segment after the version in an HTTP path. */
 const HTTP: StaticArray<Unserved> = [
   new Unserved('invoke', 'service invocation'),
-  new Unserved('publish', 'publishing'),
   new Unserved('configuration', 'this configuration call'),
   new Unserved('actors', 'actors'),
   new Unserved('reminders', 'actors'),

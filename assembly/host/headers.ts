@@ -123,6 +123,15 @@ export class HeaderList {
     return this.entries.length >> 1;
   }
 
+  /** Adds each to what the host has. @returns the first status that is not OK */
+  addTo(map: HeaderMap): Status {
+    for (let i = 0; i < this.entries.length; i += 2) {
+      const status = addHeader(map, this.entries[i], this.entries[i + 1]);
+      if (status != Status.Ok) return status;
+    }
+    return Status.Ok;
+  }
+
   /** Forgets the pairs. */
   clear(): void {
     this.entries.length = 0;

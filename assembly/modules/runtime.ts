@@ -9,10 +9,11 @@ import { installConfiguration } from '../primitives/configuration/configuration'
 import { installFile } from '../primitives/file/file';
 import { installHealth } from '../primitives/health/health';
 import { installHello } from '../primitives/hello/hello';
+import { installInvoke } from '../primitives/invoke/invoke';
 import { installLifecycle } from '../primitives/lifecycle/lifecycle';
 import { installLock } from '../primitives/lock/lock';
 import { installMetadata } from '../primitives/metadata/metadata';
-import { installEventStreams } from '../primitives/pubsub/streams';
+import { installPubSub } from '../primitives/pubsub/pubsub';
 import { installSecret } from '../primitives/secret/secret';
 import { installSequencer } from '../primitives/sequencer/sequencer';
 import { installState } from '../primitives/state/state';
@@ -26,10 +27,11 @@ function install(router: Router): void {
   installConfiguration(router);
   installFile(router);
   installHello(router);
+  installInvoke(router);
   installLifecycle(router);
   installLock(router);
   installMetadata(router);
-  installEventStreams(router);
+  installPubSub(router);
   installSecret(router);
   installSequencer(router);
   installHealth(router);

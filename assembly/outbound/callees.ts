@@ -1,7 +1,7 @@
 // Whom plain calls go to, as Envoy's configuration names them.
 
 import { Labels } from '../config/labels';
-import { literal, View, viewEquals, viewLen, viewOf, viewPtr, viewSlice, viewStartsWith } from '../wire/view';
+import { literal, View, viewEquals, viewIndexOf, viewLen, viewOf, viewPtr, viewSlice, viewStartsWith } from '../wire/view';
 
 /** How names of clusters begin: those of the runtime's own configuration, and those of a mesh. */
 const CALLEE = literal('layotto_callee_');
@@ -25,7 +25,11 @@ const LONGEST_NAME: i32 = 255;
 export function calleeOf(cluster: View): View {
   const length = viewLen(cluster);
   if (length == 0) return NONE;
-  if (viewStartsWith(cluster, CALLEE)) return viewSlice(cluster, viewLen(CALLEE), length);
+  if (viewStartsWith(cluster, CALLEE)) {
+    // Behind a bar stands which part of the callee it is.
+    const bar = viewIndexOf(cluster, BAR);
+    return viewSlice(cluster, viewLen(CALLEE), bar < 0 ? length : bar);
+  }
   if (viewStartsWith(cluster, LISTENER)) return viewSlice(cluster, viewLen(LISTENER), length);
   if (viewEquals(cluster, PROXY)) return OTHER;
   if (!viewStartsWith(cluster, MESH)) return cluster;

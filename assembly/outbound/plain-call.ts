@@ -13,13 +13,12 @@ import { grpcStatusIn } from '../envoy-replies';
 import { isGrpc } from '../dialects/grpc';
 import { Code } from '../dialects/codes';
 import { Route } from '../dialects/router';
-import { UNUSUAL_STATUS } from '../metrics/call-metrics';
-import { literal, View, viewByte, viewLen } from '../wire/view';
+import { usualStatus } from '../metrics/http-status';
+import { literal } from '../wire/view';
 import { Outbound } from './outbound';
 
 const STATUS = literal(':status');
 const CONTENT_TYPE = literal('content-type');
-const ZERO: u8 = 0x30;
 
 /** For a caller that went away before its answer; the usual number for it, and never sent. */
 const CLIENT_CLOSED_REQUEST: i32 = 499;
@@ -70,7 +69,7 @@ export class PlainCall extends HttpContext {
 
   onResponseHeaders(count: u32, endOfStream: bool): Action {
     const status = getHeader(HeaderMap.ResponseHeaders, STATUS);
-    this.code = statusOf(status);
+    this.code = usualStatus(status);
     release(status);
     const type = getHeader(HeaderMap.ResponseHeaders, CONTENT_TYPE);
     this.grpc = isGrpc(type);
@@ -97,15 +96,4 @@ export class PlainCall extends HttpContext {
     if (this.started != 0) site.called(this.route, this.callee, this.code, monotonicUs() - this.started);
     site.retire(this);
   }
-}
-
-/** An HTTP status that has a meaning; whoever answers could make metrics of any others. */
-function statusOf(text: View): i32 {
-  if (viewLen(text) != 3) return UNUSUAL_STATUS;
-  let status = 0;
-  for (let i = 0; i < 3; i++) status = status * 10 + <i32>viewByte(text, i) - ZERO;
-  if (status == CLIENT_CLOSED_REQUEST || (status >= 100 && status <= 103)) return status;
-  if ((status >= 200 && status <= 208) || status == 226 || (status >= 300 && status <= 308)) return status;
-  if ((status >= 400 && status <= 431) || status == 451 || (status >= 500 && status <= 511)) return status;
-  return UNUSUAL_STATUS;
 }

@@ -127,10 +127,13 @@ function matches(rule: PolicyRule, subject: Subject): Match {
       if (rule.hasOthers && fitsAny(rule.others, subject.name, rule.ofStore)) return Match.No;
     }
   }
-  if (rule.topics.length > 0) {
+  if (rule.topics.length > 0 || rule.hasOtherTopics) {
     if (!viewEquals(subject.primitive, PUBSUB)) return Match.No;
     if (!subject.nameKnown) match = Match.Maybe;
-    else if (!fitsAny(rule.topics, subject.name, false)) return Match.No;
+    else {
+      if (rule.topics.length > 0 && !fitsAny(rule.topics, subject.name, rule.ofStore)) return Match.No;
+      if (rule.hasOtherTopics && fitsAny(rule.otherTopics, subject.name, rule.ofStore)) return Match.No;
+    }
   }
   return match;
 }

@@ -16,7 +16,7 @@ import { addHeader, removeHeader } from '../host/headers';
 import { logBytes } from '../host/log';
 import { Denials } from '../metrics/denials';
 import { ByteWriter } from '../wire/bytes';
-import { literal, View, viewLen, viewOf } from '../wire/view';
+import { literal, View, viewEquals, viewLen, viewOf } from '../wire/view';
 import { checkAccess } from './access';
 import { identify, ownIdentity } from './identity';
 import { RateLimits } from './rate-limits';
@@ -27,6 +27,7 @@ const CALLER = literal('x-layotto-caller');
 
 const FIRST_ERROR: i32 = 400;
 const DEFAULT = literal('default');
+const PUBSUB = literal('pubsub');
 const DENIED = 'layotto_policy_denials_total;rule=';
 const LIMITED = 'layotto_rate_limit_refusals_total;limit=';
 const RETRY_AFTER = literal('retry-after');
@@ -207,6 +208,9 @@ export class PolicyStage extends Gate {
     const text = exchange.writer();
     this.explain(text, exchange, component);
     logBytes(LogLevel.Debug, text.view());
+    const handler = exchange.handler;
+    const ofComponent = this.rule >= 0 && this.policy!.rules[this.rule].ofStore;
+    if (ofComponent && handler !== null && handler.onDenied(exchange, text.view())) return;
     door.refuse(exchange, Code.PERMISSION_DENIED, text.view());
   }
 
@@ -214,7 +218,14 @@ export class PolicyStage extends Gate {
     const rules = this.policy!.rules;
     const rule = this.rule >= 0 ? rules[this.rule] : null;
     if (rule !== null && rule.ofStore && exchange.subjectKnown) {
-      // The words of Dapr's API for the rules of a secret store.
+      // The words of Dapr's API for the rules that stand with a component.
+      if (viewEquals(exchange.route!.primitiveName, PUBSUB)) {
+        w.text('topic ');
+        w.raw(clip(exchange.subject));
+        w.text(' is not allowed for app id ');
+        w.raw(exchange.remote ? clip(exchange.caller) : this.configuration.appId);
+        return;
+      }
       w.text('access denied by policy to get "');
       w.raw(clip(exchange.subject));
       w.text('" from "');

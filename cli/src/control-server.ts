@@ -2,9 +2,11 @@ import { rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 
-import { parseTrapLimit } from '../../components-bridge/src/config/slots.js';
+import { isFunctionSlot, parseTrapLimit } from '../../components-bridge/src/config/slots.js';
 import { MOST_MODULE_BYTES } from '../../envoy/module-info.js';
 import { UserError, messageOf } from './errors.js';
+import { functionOptions } from './functions.js';
+import type { Functions } from './functions.js';
 import type { ModuleSlots } from './module-slots.js';
 
 /** Name of the socket in the data folder. */
@@ -19,6 +21,8 @@ export class ControlServer {
   constructor(
     private readonly socketPath: string,
     private readonly modules: ModuleSlots,
+    /** Undefined where there are none. */
+    private readonly functions: Functions | undefined,
   ) {
     this.#server = createServer((request, response) => void this.#answer(request, response));
     this.#server.maxConnections = 16;
@@ -60,6 +64,8 @@ export class ControlServer {
     const slot = searchParams.get('slot') ?? '';
     const content = await read(request);
     const asked = `${request.method} ${pathname}`;
+    if (pathname.startsWith('/functions')) return this.#functions(asked, searchParams, content);
+    if (isFunctionSlot(slot)) throw new UserError(`${slot} is a place for a function; use layotto function`);
     if (asked === 'GET /modules') return this.modules.list();
     if (asked === 'POST /modules/rollback') return { said: await this.modules.rollback(slot) };
     if (asked === 'POST /modules/remove') return { said: await this.modules.remove(slot) };
@@ -74,6 +80,18 @@ export class ControlServer {
         configuration: searchParams.has('configured') ? configuration : undefined,
       }),
     };
+  }
+
+  async #functions(asked: string, options: URLSearchParams, content: Buffer): Promise<unknown> {
+    const { functions } = this;
+    if (functions === undefined)
+      throw new UserError('there are no functions here: add functions: { listen: 2045 } to layotto.yaml');
+    const id = options.get('id') ?? '';
+    if (asked === 'GET /functions') return functions.list();
+    if (asked === 'POST /functions/rollback') return { said: await functions.rollback(id) };
+    if (asked === 'POST /functions/remove') return { said: await functions.remove(id) };
+    if (asked !== 'POST /functions/push') return undefined;
+    return { said: await functions.push(content, functionOptions(options)) };
   }
 }
 

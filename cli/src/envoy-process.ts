@@ -28,6 +28,11 @@ export interface EnvoyOptions {
 /** Envoy's log as JSON lines, like the bridge's; `%j` is its message as it stands inside a JSON text. */
 const LOG_FORMAT = '{"time":"%Y-%m-%dT%T.%e%z","level":"%l","logger":"%n","msg":"%j"}';
 
+/** How the statistics begin of a filter whose configuration is discovered. */
+export function filterStats(filter: string): string {
+  return `extension_config_discovery.http_filter.${filter}`;
+}
+
 /** An Envoy of our own: started, asked to finish, and ended. */
 export class EnvoyProcess {
   /** Resolves when it has ended, with what to call that. */
@@ -107,17 +112,17 @@ export class EnvoyProcess {
   /**
    * Gives it another content for a file that it watches, and waits until it says what it made of it.
    *
-   * @param filter the name of the filter that takes its configuration from there
+   * @param stats how the statistics begin that count what it makes of it, see `filterStats`
    * @returns what went wrong; undefined if it was taken over
    */
-  async push(name: string, content: string, filter: string): Promise<string | undefined> {
-    const before = await this.#discoveries(filter);
+  async push(name: string, content: string, stats: string): Promise<string | undefined> {
+    const before = await this.#discoveries(stats);
     if (before === undefined) return 'Envoy does not answer';
     const logged = logSize(this.options.logFile);
     this.write(name, content);
     const end = Date.now() + TAKE_OVER_MS;
     while (this.#running && Date.now() < end) {
-      const now = await this.#discoveries(filter);
+      const now = await this.#discoveries(stats);
       if (now !== undefined && now.refused > before.refused) return this.#refusal(logged);
       if (now !== undefined && now.taken > before.taken) return undefined;
       await new Promise((resolve) => setTimeout(resolve, 25));
@@ -142,16 +147,16 @@ export class EnvoyProcess {
     return `Envoy refused it; ${logFile} says:${lines.map((line) => `\n  ${line}`).join('')}`;
   }
 
-  /** How many configurations of a filter it has taken over, and refused. */
-  async #discoveries(filter: string): Promise<{ taken: number; refused: number } | undefined> {
-    const stats = await this.#admin('GET', '/stats?filter=^extension_config_discovery');
+  /** How many configurations it has taken over, and refused. */
+  async #discoveries(prefix: string): Promise<{ taken: number; refused: number } | undefined> {
+    const pattern = `^${prefix.replaceAll('.', '\\.')}\\.`;
+    const stats = await this.#admin('GET', `/stats?filter=${encodeURIComponent(pattern)}`);
     if (stats === undefined) return undefined;
-    const prefix = `extension_config_discovery.http_filter.${filter}.`;
     const sum = (...names: string[]): number =>
       stats
         .split('\n')
         .map((line) => line.split(': '))
-        .filter(([name]) => names.some((one) => name === prefix + one))
+        .filter(([name]) => names.some((one) => name === `${prefix}.${one}`))
         .reduce((total, [, count]) => total + Number(count), 0);
     return { taken: sum('config_reload'), refused: sum('update_rejected', 'config_fail') };
   }

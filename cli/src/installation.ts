@@ -23,7 +23,7 @@ export interface Installation {
  * @throws UserError if something was not built
  */
 export function findInstallation(): Installation {
-  const root = packageRoot(dirname(fileURLToPath(import.meta.url)));
+  const root = packageFolder();
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
   const module = join(root, 'dist/modules/runtime.wasm');
   const bridge = join(root, 'dist/bridge/main.js');
@@ -31,6 +31,11 @@ export function findInstallation(): Installation {
     if (!existsSync(file)) throw new UserError(`${file} is missing; run "make build" in the project folder`);
   }
   return { root, version, module, bridge };
+}
+
+/** The folder of the package this program belongs to, built or not. */
+export function packageFolder(): string {
+  return packageRoot(dirname(fileURLToPath(import.meta.url)));
 }
 
 /** The folder above `from` whose package.json is the package's, not a workspace's. */

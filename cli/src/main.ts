@@ -4,6 +4,16 @@ import { BUNDLE_OPTIONS, debugBundle } from './debug-bundle.js';
 import { CONFIG_OPTIONS } from './config-options.js';
 import { BOOTSTRAP_OPTIONS, bootstrap } from './envoy.js';
 import { UsageError, UserError } from './errors.js';
+import {
+  FUNCTION_BUILD_OPTIONS,
+  FUNCTION_LIST_OPTIONS,
+  FUNCTION_PUSH_OPTIONS,
+  functionBuild,
+  functionList,
+  functionPush,
+  functionRemove,
+  functionRollback,
+} from './function-commands.js';
 import { MANIFESTS_OPTIONS, manifests } from './manifests.js';
 import {
   MODULE_LIST_OPTIONS,
@@ -135,6 +145,40 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     options: NEW_PRIMITIVE_OPTIONS,
     operands: ['NAME'],
     run: newPrimitive,
+  },
+  'function build': {
+    usage: 'function build [options] FILE.ts',
+    summary: 'compile a function to a module',
+    options: FUNCTION_BUILD_OPTIONS,
+    operands: ['FILE.ts'],
+    run: functionBuild,
+  },
+  'function push': {
+    usage: 'function push [options] --id ID FILE.wasm',
+    summary: 'put a function into a running runtime, while it serves',
+    options: FUNCTION_PUSH_OPTIONS,
+    operands: ['FILE.wasm'],
+    run: functionPush,
+  },
+  'function list': {
+    usage: 'function list [options]',
+    summary: 'print which functions a running runtime has, and had before',
+    options: FUNCTION_LIST_OPTIONS,
+    run: functionList,
+  },
+  'function rollback': {
+    usage: 'function rollback [options] ID',
+    summary: 'have the version of a function serve again that served before',
+    options: RUNNING_OPTIONS,
+    operands: ['ID'],
+    run: functionRollback,
+  },
+  'function remove': {
+    usage: 'function remove [options] ID',
+    summary: 'take a function out of a running runtime',
+    options: RUNNING_OPTIONS,
+    operands: ['ID'],
+    run: functionRemove,
   },
   'primitive build': {
     usage: 'primitive build FOLDER',

@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { request } from 'node:http';
-import { join } from 'node:path';
 
 import { parseTrapLimit, RUNTIME_SLOT } from '../../components-bridge/src/config/slots.js';
-import { CONTROL_SOCKET, MOST_CONFIGURATION_BYTES } from './control-server.js';
+import { ask, tell } from './control-client.js';
+import { MOST_CONFIGURATION_BYTES } from './control-server.js';
 import { UsageError, UserError, messageOf } from './errors.js';
 import { readModuleFile } from './module-file.js';
 import { titleOf } from './module-slots.js';
@@ -12,9 +11,6 @@ import { text } from './options.js';
 import type { Option, Values } from './options.js';
 import { Running, RUNNING_OPTIONS } from './running.js';
 import { aligned } from './table.js';
-
-/** Longer than everything that a push waits for. */
-const ANSWER_MS = 60_000;
 
 export const MODULE_PUSH_OPTIONS: readonly Option[] = [
   ...RUNNING_OPTIONS,
@@ -111,33 +107,4 @@ export function moduleRollback(values: Values, [slot = RUNTIME_SLOT]: readonly s
 /** `layotto module remove SLOT`: takes every pushed module out of a slot. */
 export function moduleRemove(values: Values, [slot = '']: readonly string[]): Promise<number> {
   return tell(Running.find(values), `/modules/remove?${new URLSearchParams({ slot }).toString()}`);
-}
-
-async function tell(running: Running, path: string, body?: Buffer, about = ''): Promise<number> {
-  const { said } = (await ask(running, 'POST', path, body, about)) as { said: string };
-  console.log(said);
-  return 0;
-}
-
-/** @throws UserError with what `layotto run` says against it */
-function ask(running: Running, method: string, path: string, body?: Buffer, about = ''): Promise<unknown> {
-  const socketPath = join(running.dataDir, CONTROL_SOCKET);
-  return new Promise((resolve, reject) => {
-    const lost = (why: string): void =>
-      reject(new UserError(`${about}layotto run in ${running.dataDir} does not answer: ${why}`));
-    const call = request({ socketPath, method, path, timeout: ANSWER_MS, agent: false }, (response) => {
-      let answer = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => (answer += chunk));
-      response.on('error', (error) => lost(error.message));
-      response.on('end', () => {
-        const parsed = JSON.parse(answer) as { error?: string };
-        if (response.statusCode === 200) return resolve(parsed);
-        reject(new UserError(`${about}${parsed.error ?? answer}`));
-      });
-    });
-    call.on('timeout', () => call.destroy(new Error('no answer in time')));
-    call.on('error', (error) => lost(error.message));
-    call.end(body);
-  });
 }

@@ -1,9 +1,11 @@
-import { RUNTIME_SLOT } from '../../components-bridge/src/config/slots.js';
+import { isDeepStrictEqual } from 'node:util';
+
+import { isFunctionSlot, RUNTIME_SLOT } from '../../components-bridge/src/config/slots.js';
 import type { TrapLimit } from '../../components-bridge/src/config/types.js';
 import { bridgeProblems, envoyProblems, ModuleError, readModule } from '../../envoy/module-info.js';
 import type { BridgeOffer, ModuleInfo } from '../../envoy/module-info.js';
 import { UserError } from './errors.js';
-import type { ModuleStore, Pushed } from './module-store.js';
+import type { FunctionSettings, ModuleStore, Pushed } from './module-store.js';
 
 /** How often traps are looked for. */
 const WATCH_MS = 1_000;
@@ -48,6 +50,8 @@ export interface PushOptions {
   configuration?: string | undefined;
   rootId?: string | undefined;
   rollbackOnTrap?: TrapLimit | undefined;
+  /** In a slot for functions only, and there always. */
+  function?: FunctionSettings | undefined;
 }
 
 /** How a module is called: its name and version, or its checksum. */
@@ -85,8 +89,10 @@ export class ModuleSlots {
     clearInterval(this.#timer);
   }
 
-  list(): SlotView[] {
-    return this.parts.slots.map((slot) => {
+  /** @param functions those for functions; else all others */
+  list(functions = false): SlotView[] {
+    const slots = this.parts.slots.filter((slot) => isFunctionSlot(slot) === functions);
+    return slots.map((slot) => {
       const note = this.parts.store.note(slot);
       return {
         slot,
@@ -116,13 +122,15 @@ export class ModuleSlots {
         ...(section && { name: section.name, version: section.version }),
         ...(options.configuration !== undefined && { configuration: options.configuration }),
         ...(options.rootId !== undefined && { rootId: options.rootId }),
+        ...(options.function && { function: options.function }),
         ...(options.rollbackOnTrap && { rollbackOnTrap: options.rollbackOnTrap }),
       };
       const last = before.at(-1);
       if (
         last?.sha256 === sha256 &&
         last.configuration === pushed.configuration &&
-        last.rootId === pushed.rootId
+        last.rootId === pushed.rootId &&
+        isDeepStrictEqual(last.function, pushed.function)
       ) {
         store.set(slot, [...before.slice(0, -1), { ...pushed, at: last.at }]);
         return `${slot}: ${titleOf(pushed)} serves already`;
@@ -163,8 +171,8 @@ export class ModuleSlots {
   }
 
   #expectSlot(slot: string): void {
-    const { slots } = this.parts;
-    if (slots.includes(slot)) return;
+    if (this.parts.slots.includes(slot)) return;
+    const slots = this.parts.slots.filter((name) => !isFunctionSlot(name));
     throw new UserError(
       `there is no slot ${slot}; there are ${slots.join(', ')}. More come with modules.slots and outbound in layotto.yaml`,
     );
@@ -182,6 +190,11 @@ export class ModuleSlots {
     const problems = envoyProblems(info);
     if (info.sectionProblem !== undefined)
       problems.push(`its section layotto.module cannot be read: ${info.sectionProblem}`);
+    const isFunction = info.section?.function === true;
+    if (isFunctionSlot(slot) && !isFunction && problems.length === 0)
+      problems.push('it is no function; layotto function build makes one of a source');
+    if (!isFunctionSlot(slot) && isFunction)
+      problems.push('it is a function; push it with layotto function push');
     if (slot === RUNTIME_SLOT && info.section === undefined && problems.length === 0) {
       problems.push(
         'it has no section layotto.module, so it is no runtime; push it into another slot with --name',

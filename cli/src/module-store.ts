@@ -17,12 +17,25 @@ const pushedSchema = z.object({
   /** The plugin configuration it was pushed with, if any. */
   configuration: z.string().optional(),
   rootId: z.string().optional(),
+  /** Which function it is, in a slot for functions. */
+  function: z
+    .object({
+      id: z.string(),
+      path: z.string().optional(),
+      bodyBytes: z.number(),
+      inFlight: z.number(),
+      deadlineMs: z.number(),
+    })
+    .optional(),
   /** When it is rolled back by itself. */
   rollbackOnTrap: z.object({ traps: z.number(), withinMs: z.number() }).optional(),
 });
 
 /** A module that was pushed into a slot. */
 export type Pushed = z.infer<typeof pushedSchema>;
+
+/** By what a function is called, and its limits. */
+export type FunctionSettings = NonNullable<Pushed['function']>;
 
 const slotSchema = z.object({
   /** Oldest first; the last one serves. Before the first one there is what the slot has by itself. */

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 
 import { catalog } from '../../components-bridge/src/catalog.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
-import { RUNTIME_SLOT } from '../../components-bridge/src/config/slots.js';
+import { functionSlots, isFunctionSlot, RUNTIME_SLOT } from '../../components-bridge/src/config/slots.js';
 import { OUTBOUND_FILE, renderBootstrap } from '../../envoy/bootstrap.js';
 import type { RenderedBootstrap } from '../../envoy/bootstrap.js';
+import { FUNCTIONS_FILE, FUNCTIONS_STATS } from '../../envoy/functions-listener.js';
 import { FILTERS } from '../../envoy/names.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
 import type { BridgeOffer } from '../../envoy/module-info.js';
@@ -16,7 +17,8 @@ import type { SlotModule } from '../../envoy/slots.js';
 import type { BridgeMessage } from './bridge-child.js';
 import { BridgeProcess } from './bridge-process.js';
 import { CONTROL_SOCKET, ControlServer } from './control-server.js';
-import { EnvoyProcess } from './envoy-process.js';
+import { EnvoyProcess, filterStats } from './envoy-process.js';
+import { Functions } from './functions.js';
 import type { UserError } from './errors.js';
 import { moduleHash } from './installation.js';
 import type { Installation } from './installation.js';
@@ -32,6 +34,8 @@ import { askSocket } from './socket-http.js';
 const START_LIMIT_MS = 30_000;
 /** How long the filters of a module that Envoy has taken over may take to connect. */
 const CONNECTED_MS = 5_000;
+/** Envoy's threads take routes over one after the other; until then they may still send calls by the old ones. */
+const THREADS_MS = 200;
 /** How long each process may take to end before it is killed. */
 export const GRACE_MS = 5_000;
 
@@ -49,6 +53,8 @@ export class Runtime {
   /** Under a name of its own, so that a build in the meantime does not change what this Envoy reads. */
   readonly #module: string;
   readonly #capabilities: readonly string[];
+  /** What pushed modules may use, by checksum. */
+  readonly #needs = new Map<string, string[]>();
   /** What each slot's filter was given last, by file. */
   #filters: Record<string, string> = {};
   #sessions = 0;
@@ -143,7 +149,11 @@ export class Runtime {
     });
     this.#modules = modules;
     modules.begin();
-    this.#control = new ControlServer(join(dataDir, CONTROL_SOCKET), modules);
+    const functions =
+      this.config.functions === undefined
+        ? undefined
+        : new Functions(modules, functionSlots(this.config.functions.slots), this.config.limits);
+    this.#control = new ControlServer(join(dataDir, CONTROL_SOCKET), modules, functions);
     await this.#control.start();
   }
 
@@ -234,6 +244,10 @@ export class Runtime {
           return pushed === undefined ? [] : [[slot, this.#slotModule(config, slot, pushed, options)]];
         }),
       ),
+      functions: functionSlots(config.functions?.slots ?? 0).flatMap((slot) => {
+        const settings = this.#store.history(slot).at(-1)?.function;
+        return settings === undefined ? [] : [{ ...settings, slot }];
+      }),
       envoyVersion: this.envoyTool.version,
       adminSocket: this.#adminSocket,
       extensionDir: folder,
@@ -242,6 +256,7 @@ export class Runtime {
 
   /** A module of a slot beside the runtime's. One that says what it is gets what the runtime gets. */
   #slotModule(config: RuntimeConfig, slot: string, pushed: Pushed, options: PluginOptions): SlotModule {
+    if (pushed.function !== undefined) return this.#functionModule(config, slot, pushed, options);
     const own = pushed.name !== undefined;
     const configured = { ...options, version: this.#versionOf(slot) };
     const configuration = own
@@ -257,10 +272,29 @@ export class Runtime {
     };
   }
 
+  /** A function gets what the runtime gets, and its own settings. */
+  #functionModule(config: RuntimeConfig, slot: string, pushed: Pushed, options: PluginOptions): SlotModule {
+    const plugin = pluginConfiguration(config, { ...options, version: this.#versionOf(slot) });
+    const { moduleFile, capabilities } = this.#stored(pushed);
+    const { path: _path, ...settings } = pushed.function ?? {};
+    return {
+      file: moduleFile,
+      capabilities,
+      configuration: JSON.stringify({ ...plugin, function: settings }),
+      rootId: 'function',
+      seesBodies: true,
+    };
+  }
+
   /** Where a pushed module stands, and what it may use: what it needs. */
   #stored({ sha256 }: Pushed): { moduleFile: string; capabilities: string[] } {
     const moduleFile = this.#store.pathOf(sha256);
-    return { moduleFile, capabilities: moduleCapabilities(readModuleFile(moduleFile).info) };
+    let capabilities = this.#needs.get(sha256);
+    if (capabilities === undefined) {
+      capabilities = moduleCapabilities(readModuleFile(moduleFile).info);
+      this.#needs.set(sha256, capabilities);
+    }
+    return { moduleFile, capabilities };
   }
 
   /** What a slot's filter greets the bridge with: one build of a module is told from another. */
@@ -277,25 +311,35 @@ export class Runtime {
       const failure = await this.#deliver(envoy, config, slot);
       if (failure !== undefined) failures.push(failure);
     }
-    const failure = await this.#deliverFile(envoy, config, OUTBOUND_FILE, FILTERS.outbound);
+    const failure = await this.#deliverFile(envoy, config, OUTBOUND_FILE, filterStats(FILTERS.outbound));
     if (failure !== undefined) failures.push(failure);
     return failures.length === 0 ? undefined : failures.join('; ');
   }
 
   /** The only one who writes what Envoy watches, while it runs. */
-  #deliver(envoy: EnvoyProcess, config: RuntimeConfig, slot: string): Promise<string | undefined> {
-    return this.#deliverFile(envoy, config, slotFile(slot), slotFilterName(slot));
+  async #deliver(envoy: EnvoyProcess, config: RuntimeConfig, slot: string): Promise<string | undefined> {
+    const module = (): Promise<string | undefined> =>
+      this.#deliverFile(envoy, config, slotFile(slot), filterStats(slotFilterName(slot)));
+    if (!isFunctionSlot(slot)) return module();
+    const routes = (): Promise<string | undefined> =>
+      this.#deliverFile(envoy, config, FUNCTIONS_FILE, FUNCTIONS_STATS);
+    // A route leads to a function only while that is there.
+    if (this.#store.history(slot).length > 0) return (await module()) ?? routes();
+    const failure = await routes();
+    if (failure !== undefined) return failure;
+    await new Promise((resolve) => setTimeout(resolve, THREADS_MS));
+    return module();
   }
 
   async #deliverFile(
     envoy: EnvoyProcess,
     config: RuntimeConfig,
     file: string,
-    filter: string,
+    stats: string,
   ): Promise<string | undefined> {
     const text = this.#render(config).extensionConfigs[file];
     if (text === undefined || text === this.#filters[file]) return undefined;
-    const failure = await envoy.push(file, text, filter);
+    const failure = await envoy.push(file, text, stats);
     if (failure === undefined) this.#filters = { ...this.#filters, [file]: text };
     return failure;
   }
@@ -310,6 +354,8 @@ export class Runtime {
   /** Whether every thread's filter of a slot has its links to the bridge, which is waited for. */
   async #connected(slot: string): Promise<boolean> {
     const pushed = this.#store.history(slot).at(-1);
+    // A function connects when it asks for something first.
+    if (isFunctionSlot(slot)) return true;
     const alone = slot !== RUNTIME_SLOT && (pushed?.name === undefined || pushed.configuration !== undefined);
     if (alone) return true;
     const end = Date.now() + CONNECTED_MS;

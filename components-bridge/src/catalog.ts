@@ -149,6 +149,14 @@ export const catalog: readonly ComponentType[] = [
     load: () => import('./components/embedded/pubsub.js'),
   },
   {
+    type: 'pubsub.redis',
+    aliases: ['redis'],
+    primitive: 'pubsub',
+    capabilities: [],
+    metadata: redis.pubsubMetadataSchema,
+    load: () => import('./components/redis/pubsub.js'),
+  },
+  {
     type: 'pubsub.jetstream',
     aliases: ['jetstream', 'nats'],
     primitive: 'pubsub',

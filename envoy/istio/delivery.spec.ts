@@ -29,7 +29,7 @@ it.each(['envoyfilter', 'trafficextension', 'wasmplugin'] as const)(
 
 it('names what is for a standalone Envoy only', () => {
   const listen = { ...plain.listen, proxy: { host: '127.0.0.1', port: 3128 } };
-  const callees = { inventory: [{ host: '127.0.0.1', port: 8081 }] };
+  const callees = { inventory: { to: [{ host: '127.0.0.1', port: 8081 }] } };
   const gaps = deliveryGaps({ ...plain, listen, callees }, 'envoyfilter');
   expect(gaps.map(({ door }) => door)).toEqual([
     'the proxy for plain calls on 127.0.0.1:3128',

@@ -12,6 +12,7 @@ export const BACKENDS = {
   localfile: 'JSON file',
   localstorage: 'local folder',
   mounted: 'mounted folder',
+  nats: 'NATS JetStream',
   redis: 'Redis, Valkey',
 } as const;
 

@@ -15,6 +15,8 @@ export interface PubSubBackend {
   readonly persisted: boolean;
   /** Whether one subscriber at a time gets the messages of a topic in their order. By default it does. */
   readonly ordered?: boolean;
+  /** Whether its lag is only about right, unless it is 0. */
+  readonly estimates?: boolean;
   /** The server is killed and started again, with what it had acknowledged. Left out where there is no server. */
   restart?(): Promise<void>;
   stop(): Promise<void>;
@@ -22,6 +24,9 @@ export interface PubSubBackend {
 
 /** limits.message as it comes. */
 const LARGEST = 4 * 1024 * 1024;
+
+/** What a message is if nobody says what it is. */
+const USUAL_TYPE = 'application/cloudevents+json';
 
 /** What every broker must do, whatever it is made of. A new broker is one call of this. */
 export function pubsubConformance(subject: Subject, start: () => Promise<PubSubBackend>): void {
@@ -87,13 +92,14 @@ export function pubsubConformance(subject: Subject, start: () => Promise<PubSubB
       const kinds = [
         outgoing('', { data: bytes, contentType: 'application/octet-stream' }),
         outgoing('', { contentType: 'text/plain;charset=utf-8' }),
-        outgoing('{"a":1}', { contentType: 'application/json' }),
+        outgoing('{"a":1}', { contentType: 'application/json', metadata: { rawPayload: 'true' } }),
+        outgoing('{"specversion":"1.0"}'),
       ];
       await client.publishAll(topic, kinds);
-      await taker.has(3);
+      await taker.has(4);
       const got = taker.messages.map(({ data, contentType }) => [
         Buffer.from(data).toString('hex'),
-        contentType,
+        contentType ?? USUAL_TYPE,
       ]);
       expect(got).toEqual(
         kinds.map(({ data, contentType }) => [Buffer.from(data).toString('hex'), contentType]),
@@ -240,9 +246,13 @@ export function pubsubConformance(subject: Subject, start: () => Promise<PubSubB
       expect(await lag()).toBe(0);
       await client.publish(topic, '1', '2', '3', '4', '5');
       await taker.has(2);
-      await eventually('all wait', async () => (await lag()) === 5);
+      const waits = (count: number) => async (): Promise<boolean> => {
+        const waiting = (await lag()) ?? 0;
+        return backend.estimates === true ? waiting > 0 && waiting <= 5 : waiting === count;
+      };
+      await eventually('all wait', waits(5));
       held.shift()?.('ack');
-      await eventually('one is done', async () => (await lag()) === 4);
+      await eventually('one is done', waits(4));
       await eventually('all are done', async () => {
         for (const letGo of held.splice(0)) letGo('ack');
         return (await lag()) === 0;

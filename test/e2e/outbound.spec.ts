@@ -103,7 +103,7 @@ describe('plain calls', () => {
       ],
       limits: [limit('few-puts', { primitives: ['http'], operations: ['PUT'], perHour: 60, burst: 2 })],
     };
-    const here = [{ host: '127.0.0.1', port: callee.port }];
+    const here = { to: [{ host: '127.0.0.1', port: callee.port }] };
     runtime = await Runtime.start({
       concurrency: 2,
       metrics: true,
@@ -111,7 +111,7 @@ describe('plain calls', () => {
       callees: {
         inventory: here,
         forbidden: here,
-        away: [{ host: '127.0.0.1', port: away }],
+        away: { to: [{ host: '127.0.0.1', port: away }] },
       },
     });
     port = runtime.config.listen.proxy?.port ?? 0;
@@ -339,7 +339,7 @@ describe('one limit for plain calls and runtime calls', () => {
     const callee = await Callee.start();
     const runtime = await Runtime.start({
       concurrency: 2,
-      callees: { inventory: [{ host: '127.0.0.1', port: callee.port }] },
+      callees: { inventory: { to: [{ host: '127.0.0.1', port: callee.port }] } },
       waitForComponents: false,
       policy: {
         default: 'allow',
@@ -371,10 +371,12 @@ describe('a callee with several addresses', () => {
       concurrency: 2,
       waitForComponents: false,
       callees: {
-        inventory: [
-          { host: '127.0.0.1', port: callee.port },
-          { host: '127.0.0.1', port: await freePort() },
-        ],
+        inventory: {
+          to: [
+            { host: '127.0.0.1', port: callee.port },
+            { host: '127.0.0.1', port: await freePort() },
+          ],
+        },
       },
     });
     try {

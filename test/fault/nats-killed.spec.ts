@@ -1,8 +1,7 @@
 import { BrokerError } from '../../components-bridge/src/primitives/pubsub/broker.js';
 import { startNats } from '../support/nats-server.js';
 import type { NatsServer } from '../support/nats-server.js';
-import { Inbox, openBroker } from '../support/opened-broker.js';
-import type { OpenedBroker } from '../support/opened-broker.js';
+import { BrokerClient, outgoing } from '../conformance/pubsub-client.js';
 import { eventually, sleep } from '../support/wait.js';
 
 const EVENTS = 5_000;
@@ -12,15 +11,15 @@ const BATCH = 20;
 const KILLED_AT = 2_000;
 
 let nats: NatsServer;
-let opened: OpenedBroker;
+let client: BrokerClient;
 
 beforeAll(async () => {
   nats = await startNats();
-  opened = await openBroker('pubsub.jetstream', { natsURL: nats.url, ackWait: '2s' });
+  client = await BrokerClient.open('pubsub.jetstream', { natsURL: nats.url, ackWait: '2s' });
 });
 
 afterAll(async () => {
-  await opened.close();
+  await client.close();
   await nats.stop();
 });
 
@@ -28,13 +27,9 @@ afterAll(async () => {
 async function publishAll(acknowledged: Set<string>, failures: string[]): Promise<void> {
   for (let first = 0; first < EVENTS; first += BATCH) {
     const numbers = Array.from({ length: BATCH }, (_, index) => String(first + index));
-    const messages = numbers.map((text) => ({
-      data: Buffer.from(text),
-      contentType: 'text/plain',
-      metadata: {},
-    }));
+    const messages = numbers.map((text) => outgoing(text));
     const failed = (error: BrokerError) => numbers.map(() => error);
-    const outcomes = await opened.broker.publish('numbers', messages).catch(failed);
+    const outcomes = await client.broker.publish('numbers', messages).catch(failed);
     for (const [index, outcome] of outcomes.entries()) {
       if (outcome instanceof BrokerError) failures.push(outcome.kind);
       else acknowledged.add(numbers[index] ?? '');
@@ -45,14 +40,7 @@ async function publishAll(acknowledged: Set<string>, failures: string[]): Promis
 }
 
 test('every event that was acknowledged arrives although NATS is killed and restarted', async () => {
-  const inbox = new Inbox();
-  const { receive } = inbox;
-  const subscription = await opened.broker.subscribe({
-    topic: 'numbers',
-    metadata: {},
-    concurrency: 50,
-    receive,
-  });
+  const taker = await client.subscribe('numbers', { concurrency: 50 });
   const acknowledged = new Set<string>();
   const failures: string[] = [];
   const publishing = publishAll(acknowledged, failures);
@@ -64,7 +52,7 @@ test('every event that was acknowledged arrives although NATS is killed and rest
   await eventually(
     'everything acknowledged has arrived',
     () => {
-      const arrived = new Set(inbox.texts);
+      const arrived = new Set(taker.texts);
       const missing = [...acknowledged].filter((number) => !arrived.has(number));
       if (missing.length > 0) throw new Error(`${missing.length} missing, such as ${missing[0]}`);
       return true;
@@ -75,11 +63,13 @@ test('every event that was acknowledged arrives although NATS is killed and rest
   expect(failures.length).toBeGreaterThan(0);
   expect(new Set(failures)).toEqual(new Set(['unavailable']));
   expect(acknowledged.has(String(EVENTS - 1))).toBe(true);
-  expect(opened.reports.at(-1)).toBe('ready');
-  await eventually('nothing is left', async () => (await subscription.lag?.()) === 0, { timeoutMs: 30_000 });
-  const duplicates = inbox.messages.length - new Set(inbox.texts).size;
+  expect(client.reports.at(-1)).toBe('ready');
+  await eventually('nothing is left', async () => (await taker.subscription.lag?.()) === 0, {
+    timeoutMs: 30_000,
+  });
+  const duplicates = taker.messages.length - new Set(taker.texts).size;
   console.log(
-    `${acknowledged.size} acknowledged, ${inbox.messages.length} delivered, ${duplicates} of them again`,
+    `${acknowledged.size} acknowledged, ${taker.messages.length} delivered, ${duplicates} of them again`,
   );
-  await subscription.close();
+  await taker.close();
 });

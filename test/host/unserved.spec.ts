@@ -15,7 +15,6 @@ describe('calls that no primitive serves', () => {
     [`${EXTENSION}.sms.SmsService/SendSmsWithTemplate`, 'sending text messages'],
     [`${LAYOTTO}/PublishEvent`, 'publishing'],
     [`${LAYOTTO}/InvokeService`, 'service invocation'],
-    [`${DAPR}/SubscribeTopicEventsAlpha1`, 'subscribing to topics'],
     [`${DAPR}/GetActorState`, 'actors'],
     [`${DAPR}/StartWorkflowBeta1`, 'workflows'],
     [`${DAPR}/DeleteJob`, 'jobs'],

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -23,6 +23,8 @@ export interface NatsServer {
 export interface NatsServerOptions {
   /** Further arguments. */
   args?: readonly string[];
+  /** Of its configuration file. */
+  config?: string;
   /** With JetStream, as by default. */
   jetStream?: boolean;
 }
@@ -41,12 +43,17 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
   }
 }
 
-async function tryNats({ args = [], jetStream = true }: NatsServerOptions): Promise<NatsServer> {
+async function tryNats({ args = [], config, jetStream = true }: NatsServerOptions): Promise<NatsServer> {
   const { path } = await natsServer({ log: () => undefined });
   const dir = await mkdtemp(join(tmpdir(), 'nats-'));
   const [port = 0, monitor = 0] = await freePorts(2);
   const flags = ['-a', '127.0.0.1', '-p', String(port), '-m', String(monitor)];
   if (jetStream) flags.push('-js', '-sd', dir);
+  if (config !== undefined) {
+    const file = join(dir, 'server.conf');
+    await writeFile(file, config);
+    flags.push('-c', file);
+  }
   const launch = async (): Promise<Child> => {
     const child = new Child('nats-server', path, [...flags, ...args]);
     const health = `http://127.0.0.1:${monitor}/healthz`;

@@ -19,6 +19,7 @@ import { FileService } from '../../components-bridge/src/primitives/file/service
 import { HelloService } from '../../components-bridge/src/primitives/hello/service.js';
 import { LifecycleService } from '../../components-bridge/src/primitives/lifecycle/service.js';
 import { LockService } from '../../components-bridge/src/primitives/lock/service.js';
+import { PubSubService } from '../../components-bridge/src/primitives/pubsub/service.js';
 import { ComponentRegistry } from '../../components-bridge/src/primitives/registry.js';
 import { SecretReferences } from '../../components-bridge/src/primitives/secret/references.js';
 import { SecretService } from '../../components-bridge/src/primitives/secret/service.js';
@@ -92,13 +93,15 @@ export class Rooms {
       watches: this.watches,
       live: this.live,
     });
+    const policy = new Policy({ components: configs });
     const services: Service[] = [
       new BindingService(asked),
       this.#configuration,
       new FileService(asked),
       new HelloService(asked),
       new LockService({ ...asked, ...OWNER }),
-      new SecretService({ ...asked, policy: new Policy({ components: configs }) }),
+      new PubSubService({ ...asked, policy, appId: 'app' }),
+      new SecretService({ ...asked, policy }),
       new SequencerService({ ...asked, ...OWNER }),
       new LifecycleService(lifecycle),
     ];

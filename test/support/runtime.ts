@@ -37,14 +37,22 @@ export interface RuntimeOptions {
   appId?: string;
   /** Where the app listens on 127.0.0.1; by default nowhere. */
   appPort?: number;
+  /** What it speaks; default http. */
+  appProtocol?: 'http' | 'grpc';
+  /** What it knows the runtime by. */
+  appToken?: string;
+  subscriptions?: NonNullable<RuntimeConfig['subscriptions']>;
   apiToken?: string;
   hold?: boolean;
   /** Also listen on a Unix socket. */
   unixSocket?: boolean;
   /** Also serve the actuator, on a port of 127.0.0.1. */
   actuator?: boolean;
-  /** Also listen for plain calls to others, with these callees by name. */
+  /** Also listen for plain calls to others, with these callees by name; they can be invoked, too. */
   callees?: NonNullable<RuntimeConfig['callees']>;
+  invoke?: RuntimeConfig['invoke'];
+  /** Also let others reach the app, on a port of 127.0.0.1; needs `appPort`. */
+  inbound?: boolean;
   hosts?: string[];
   limits?: Partial<RuntimeConfig['limits']>;
   lifecycle?: Partial<RuntimeConfig['lifecycle']>;
@@ -318,10 +326,13 @@ export class Runtime {
 
   private spawnBridge(...args: string[]): Child {
     const config = join(this.config.dataDir, 'config.json');
-    const { bridgeArgs = [], apiToken } = this.options;
+    const { bridgeArgs = [], apiToken, appToken } = this.options;
     const listen = this.bridgePort === 0 ? [] : ['--listen', String(this.bridgePort)];
     return new Child('bridge', process.execPath, [bridgeMain, config, ...args, ...listen, ...bridgeArgs], {
-      env: apiToken === undefined ? {} : { DAPR_API_TOKEN: apiToken },
+      env: {
+        ...(apiToken === undefined ? {} : { DAPR_API_TOKEN: apiToken }),
+        ...(appToken === undefined ? {} : { APP_API_TOKEN: appToken }),
+      },
     });
   }
 
@@ -353,13 +364,14 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
   const dataDir = await mkdtemp(join(tmpdir(), 'layotto-'));
   return {
     source: 'test',
-    app: { id: options.appId ?? 'app', port: options.appPort ?? 0, protocol: 'http' },
+    app: { id: options.appId ?? 'app', port: options.appPort ?? 0, protocol: options.appProtocol ?? 'http' },
     listen: {
       host: '127.0.0.1',
       port: await freePort(),
       hosts: options.hosts ?? [],
       ...(options.actuator === true ? { actuator: { host: '127.0.0.1', port: await freePort() } } : {}),
       ...(options.callees === undefined ? {} : { proxy: { host: '127.0.0.1', port: await freePort() } }),
+      ...(options.inbound === true ? { inbound: { host: '127.0.0.1', port: await freePort() } } : {}),
       ...(options.unixSocket === true ? { unixSocket: join(dataDir, 'runtime.sock') } : {}),
     },
     dataDir,
@@ -380,8 +392,10 @@ async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
     outbound: [],
     lifecycle: { apply: true, ...options.lifecycle },
     ...(options.callees === undefined ? {} : { callees: options.callees }),
+    ...(options.invoke === undefined ? {} : { invoke: options.invoke }),
     ...(options.policy === undefined ? {} : { policy: options.policy }),
     ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
+    ...(options.subscriptions === undefined ? {} : { subscriptions: options.subscriptions }),
     components: (options.components ?? [EMBEDDED]).map((component) => ({
       version: 'v1',
       primitive: catalog.find(({ type }) => type === component.type)?.primitive ?? '',

@@ -5,6 +5,7 @@ import type { Findings } from './problems.js';
 import { issueText, keysOf } from './schema.js';
 import { checkSecretRef } from './secret-refs.js';
 import { hint, nearest } from './suggest.js';
+import { takeTopicScopes } from './topic-scopes.js';
 import type { CatalogEntry, ComponentConfig, SecretRef } from './types.js';
 
 /** Metadata whose value must not appear in a message. */
@@ -53,7 +54,8 @@ export function checkComponents(
     } else {
       seen.set(id, draft);
     }
-    const { metadata, secretRefs } = checkMetadata(draft, entry, findings);
+    const ofTopics = entry.primitive === 'pubsub' ? takeTopicScopes(draft, findings) : undefined;
+    const { metadata, secretRefs } = checkMetadata({ ...draft, ...ofTopics }, entry, findings);
     const { access } = draft;
     if (access !== undefined && entry.primitive !== 'secret') {
       const message = `only secret stores have rules of access, and ${entry.type} is none; remove them`;
@@ -68,6 +70,7 @@ export function checkComponents(
       metadata,
       ...(secretRefs.length === 0 ? {} : { secretRefs }),
       ...(access === undefined ? {} : { access }),
+      ...(ofTopics?.scopes === undefined ? {} : { topicScopes: ofTopics.scopes }),
       ...(own === undefined ? {} : { own: own.own }),
       origin: { file: draft.file, line: draft.line },
     });

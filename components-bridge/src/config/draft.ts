@@ -58,10 +58,12 @@ export interface Draft {
   limits: Partial<RuntimeConfig['limits']>;
   envoy: Partial<RuntimeConfig['envoy']>;
   modules: Partial<RuntimeConfig['modules']>;
+  functions?: NonNullable<RuntimeConfig['functions']>;
   outbound?: RuntimeConfig['outbound'] | undefined;
   lifecycle: Partial<RuntimeConfig['lifecycle']>;
   tracing: Partial<NonNullable<RuntimeConfig['tracing']>>;
   callees?: NonNullable<RuntimeConfig['callees']>;
+  invoke?: NonNullable<RuntimeConfig['invoke']>;
   policy?: PolicyConfig;
   mesh?: MeshNames;
   /** Undefined if the file does not mention components at all. */

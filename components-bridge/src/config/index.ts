@@ -223,6 +223,7 @@ function assemble(
   if (draft.listen.unixSocket !== undefined) listen.unixSocket = draft.listen.unixSocket;
   if (draft.listen.actuator !== undefined) listen.actuator = draft.listen.actuator;
   if (draft.listen.proxy !== undefined) listen.proxy = draft.listen.proxy;
+  if (draft.listen.inbound !== undefined) listen.inbound = draft.listen.inbound;
   const { otlp, sampling = DEFAULTS.tracing.sampling } = draft.tracing;
   return {
     source: sources.length === 0 ? EMBEDDED : sources.join(' and '),
@@ -254,23 +255,26 @@ function assemble(
       slots: draft.modules.slots ?? DEFAULTS.modules.slots,
       ...(draft.modules.rollbackOnTrap && { rollbackOnTrap: draft.modules.rollbackOnTrap }),
     },
+    ...(draft.functions === undefined ? {} : { functions: draft.functions }),
     outbound: draft.outbound ?? [],
-    // Who may change components may read whatever they can reach, so rules of access forbid it unless told otherwise.
+    // Who may change components may reach whatever they can, so rules of access forbid it unless told otherwise.
     lifecycle: {
-      apply: draft.lifecycle.apply ?? !guardsSecrets(draft, components),
+      apply: draft.lifecycle.apply ?? !guards(draft, components),
     },
     ...(otlp === undefined ? {} : { tracing: { otlp, sampling } }),
     ...(draft.callees === undefined ? {} : { callees: draft.callees }),
+    ...(draft.invoke === undefined ? {} : { invoke: draft.invoke }),
     ...(draft.policy === undefined ? {} : { policy: draft.policy }),
     ...(draft.mesh === undefined ? {} : { mesh: draft.mesh }),
     components,
   };
 }
 
-/** Whether the app may not have every secret. */
-function guardsSecrets({ policy }: Draft, components: RuntimeConfig['components']): boolean {
-  if (components.some(({ access }) => access !== undefined)) return true;
-  return policy?.rules.some(({ secrets }) => secrets.length > 0) ?? false;
+/** Whether the app may not have every secret, or not use every topic. */
+function guards({ policy }: Draft, components: RuntimeConfig['components']): boolean {
+  if (components.some(({ access, topicScopes }) => access !== undefined || topicScopes !== undefined))
+    return true;
+  return policy?.rules.some(({ secrets, topics }) => secrets.length > 0 || topics.length > 0) ?? false;
 }
 
 /** Checks what only the whole shows: paths that became too long, ports taken twice, limits that contradict. */
@@ -314,23 +318,28 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
     if (config.outbound.findIndex((other) => other.name === name) !== i)
       problem(['outbound', `${i}`, 'name'], `expected a name of its own, found ${name} a second time`);
   });
-  const { proxy } = config.listen;
-  if (proxy !== undefined) {
-    const users = new Map<number | undefined, string>([
-      [port, 'listen.port'],
-      [config.envoy.metricsPort, 'envoy.metricsPort'],
-      [actuator?.port, 'listen.actuator'],
-      [config.app.port, 'app.port'],
-      ...config.outbound.map(({ name, listen }) => [listen.port, `outbound ${name}`] as const),
-    ]);
-    const user = users.get(proxy.port);
+  const users = new Map<number | undefined, string>([
+    [port, 'listen.port'],
+    [config.envoy.metricsPort, 'envoy.metricsPort'],
+    [actuator?.port, 'listen.actuator'],
+    [config.app.port, 'app.port'],
+    ...config.outbound.map(({ name, listen }) => [listen.port, `outbound ${name}`] as const),
+  ]);
+  const further = [
+    { path: ['listen', 'proxy'], listener: config.listen.proxy },
+    { path: ['listen', 'inbound'], listener: config.listen.inbound },
+    { path: ['functions', 'listen'], listener: config.functions?.listen },
+  ];
+  for (const { path, listener } of further) {
+    if (listener === undefined) continue;
+    const user = users.get(listener.port);
     if (user !== undefined)
-      problem(['listen', 'proxy'], `expected a port of its own, found ${proxy.port}, which ${user} uses`);
-  } else if (config.callees !== undefined) {
-    problem(
-      ['callees'],
-      'expected listen.proxy, the address through which the app calls them, because there are callees; found nothing',
-    );
+      problem(path, `expected a port of its own, found ${listener.port}, which ${user} uses`);
+    users.set(listener.port, path.join('.'));
+  }
+  if (config.listen.inbound !== undefined && config.app.port === 0) {
+    const message = "nobody is served there without app.port (or --app-port), the app's own port";
+    findings.notice(file, draft.lineOf(['listen', 'inbound']), 'listen.inbound', message);
   }
   if (config.envoy.metricsPort === port) {
     problem(

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 
 import { isDnsLabel } from './kubernetes.js';
-import type { CalleeAddress, ListenAddress } from './types.js';
+import type { ListenAddress } from './types.js';
 
 /** Bytes of a Unix socket path that Linux takes: 108 with the closing zero. macOS takes 103. */
 export const MAX_SOCKET_PATH = 107;
@@ -70,38 +70,6 @@ export function asLoopbackAddress(value: unknown): ListenAddress | undefined {
 /** Whether an IP address is this machine's own. */
 export function isLoopback(host: string): boolean {
   return host === '::1' || host.startsWith('127.');
-}
-
-/** The most callees, and the most addresses of one. */
-const MOST_CALLEES = 200;
-const MOST_ADDRESSES = 100;
-
-/** Callees by their names, each an address or a list of them; undefined if something of it is none. */
-export function asCallees(value: unknown): Record<string, CalleeAddress[]> | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  const entries = Object.entries(value);
-  const callees = new Map<string, CalleeAddress[]>();
-  for (const [written, addresses] of entries) {
-    const name = asHostName(written);
-    const list: unknown[] = [addresses].flat();
-    const found = list.map(asCalleeAddress);
-    if (name === undefined || callees.has(name) || RESERVED.includes(name)) return undefined;
-    if (found.length === 0 || found.length > MOST_ADDRESSES) return undefined;
-    if (!found.every((address) => address !== undefined)) return undefined;
-    callees.set(name, found);
-  }
-  return callees.size > 0 && callees.size <= MOST_CALLEES ? Object.fromEntries(callees) : undefined;
-}
-
-/** What metrics call those without a name of their own, and calls that lead nowhere. */
-const RESERVED = ['other', 'none', 'localhost'];
-
-function asCalleeAddress(value: unknown): CalleeAddress | undefined {
-  const match = typeof value === 'string' ? /^(.+):(\d{1,5})$/.exec(value) : null;
-  const port = asPort(match?.[2], 1);
-  const written = (match?.[1] ?? '').replace(/^\[(.*)\]$/, '$1');
-  const host = isIP(written) === 0 ? asHostName(written) : written;
-  return host === undefined || port === undefined ? undefined : { host, port };
 }
 
 /** A host name as it stands in a Host header, without port; in lower case. */

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import * as z from 'zod';
 
 import { NATIVE_ACCESS, readAccess } from './access.js';
+import { readCallees } from './callees.js';
 import { isRecord } from './document.js';
 import type { ConfigDocument } from './document.js';
 import { emptyDraft } from './draft.js';
@@ -11,7 +12,6 @@ import { isDnsLabel, isDnsSubdomain, isLabelKey, isLabelValue, LABEL_FORM } from
 import {
   appIdProblem,
   asAppIds,
-  asCallees,
   asCollector,
   asCount,
   asHostName,
@@ -23,13 +23,14 @@ import {
   asShare,
   componentNameProblem,
 } from './limits.js';
+import { asInvokePattern } from './invoke.js';
 import { isPath, OwnPrimitiveError, readOwnPrimitive } from './own-primitive.js';
 import { readPolicy } from './policy.js';
 import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
 import { checkDocument, field, valueAt } from './schema.js';
 import { isNativeSecretRef, readNativeSecretRef } from './secret-refs.js';
-import { asTarget, isSlotName, parseTrapLimit } from './slots.js';
+import { asTarget, isFunctionSlot, isSlotName, parseTrapLimit } from './slots.js';
 import { parseBytes, parseDuration } from './units.js';
 
 const text = field('text (quote it if it looks like a number)', (value) =>
@@ -69,6 +70,9 @@ const listen = z.strictObject({
     asListenAddress(value),
   ),
   proxy: field('a port, or an address of loopback and a port such as 127.0.0.1:15001', asLoopbackAddress),
+  inbound: field('a port, or an IP address and a port such as 0.0.0.0:34905', (value) =>
+    asListenAddress(value),
+  ),
   hosts: field('a list of host names without ports, such as [runtime.local]', (value) => {
     if (!Array.isArray(value)) return undefined;
     const names = value.map(asHostName);
@@ -77,6 +81,8 @@ const listen = z.strictObject({
 });
 
 const MIB = 1024 * 1024;
+/** Places for functions, unless the file says otherwise. */
+const FUNCTION_SLOTS = 8;
 
 const limits = z.strictObject({
   message: bytes(1024, 64 * MIB, 'from 1KiB to 64MiB'),
@@ -102,11 +108,27 @@ const modules = z.strictObject({
   rollbackOnTrap: field('a number of traps and a time, such as "3 in 60s"', parseTrapLimit),
 });
 
+const functionFields = z.strictObject({
+  listen: field('a port, or an IP address and a port such as 127.0.0.1:2045', (value) =>
+    asListenAddress(value),
+  ),
+  slots: count(1, 64),
+});
+
+const functions = functionFields.transform(({ listen, slots }, context) => {
+  if (listen !== undefined) return { listen, slots: slots ?? FUNCTION_SLOTS };
+  context.issues.push({ code: 'custom', message: 'expected listen, the port of functions', input: listen });
+  return undefined;
+});
+
 const outboundFields = z.strictObject({
   name: field(
     'a name of small letters, digits and dashes that begins with a letter, such as orders',
     (value) =>
-      typeof value === 'string' && /^[a-z][a-z0-9-]{0,62}$/.test(value) && !isSlotName(value)
+      typeof value === 'string' &&
+      /^[a-z][a-z0-9-]{0,62}$/.test(value) &&
+      !isSlotName(value) &&
+      !isFunctionSlot(value)
         ? value
         : undefined,
   ),
@@ -138,10 +160,13 @@ const tracing = z.strictObject({
   sampling: field('a number from 0 (no new traces) to 1 (all)', asShare),
 });
 
-const callees = field(
-  'a map of 1 to 200 host names to addresses, or lists of them, such as { inventory: "127.0.0.1:8081" }; not other, none or localhost',
-  asCallees,
-);
+const invoke = z.strictObject({
+  pattern: field(
+    'a cluster such as outbound|{port}||{app}.{namespace}.svc.cluster.local, or a host and port such as {app}.internal:8080, with {app} in it',
+    asInvokePattern,
+  ),
+  port: field('a port from 1 to 65535', (value) => asPort(value, 1)),
+});
 
 const name = (what: string, fine: (value: string) => boolean) =>
   field(`${what}: lower-case letters, digits and "-"`, (value) =>
@@ -187,10 +212,13 @@ const nativeSchema = z.strictObject({
   limits: limits.nullish(),
   envoy: envoy.nullish(),
   modules: modules.nullish(),
+  functions: functions.nullish(),
   outbound: z.array(outbound).max(64).nullish(),
   lifecycle: lifecycle.nullish(),
   tracing: tracing.nullish(),
-  callees,
+  // Read by itself, because that says more of what is wrong with it.
+  callees: z.unknown().optional(),
+  invoke: invoke.nullish(),
   // Read by itself, because that says more of what is wrong with it.
   policy: z.unknown().optional(),
   mesh: mesh.nullish(),
@@ -219,6 +247,8 @@ export function readNative(
   const own = components?.flatMap((component) => component.own ?? []) ?? [];
   const policy = readPolicy(document, findings, operationsOf(own));
   if (policy !== undefined) draft.policy = policy;
+  const callees = readCallees(document, findings);
+  if (callees !== undefined) draft.callees = callees;
   if (found === undefined) {
     // The scopes of Dapr's files are checked against the id even if something else is wrong here.
     const id = document.textOf(['app', 'id']);
@@ -238,10 +268,11 @@ export function readNative(
   };
   draft.envoy = { ...found.envoy };
   draft.modules = { ...found.modules };
+  if (found.functions) draft.functions = found.functions;
   draft.outbound = found.outbound?.flatMap((one) => one ?? []);
   draft.lifecycle = { ...found.lifecycle };
   draft.tracing = { ...found.tracing };
-  if (found.callees !== undefined) draft.callees = found.callees;
+  if (found.invoke) draft.invoke = { ...found.invoke };
   if (found.mesh) draft.mesh = { ...found.mesh };
   const socket = found.listen?.unixSocket;
   if (socket !== undefined) draft.listen.unixSocket = resolve(folder, socket);

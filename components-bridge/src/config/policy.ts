@@ -267,7 +267,7 @@ class PolicyReader {
 
   /** An operation must be one of the primitives that are named beside it. */
   #checkNames({ primitives, operations, secrets, topics }: Conditions, path: Path): void {
-    const known = [...Object.keys(this.operations), ...LATER];
+    const known = Object.keys(this.operations);
     for (const [index, primitive] of primitives.entries()) {
       if (known.includes(primitive)) continue;
       const message = `there is no primitive ${describe(primitive)}; ${hint(primitive, known)}`;
@@ -325,12 +325,14 @@ class PolicyReader {
   }
 }
 
-/** Primitives that rules may name although nothing serves them yet. */
-const LATER = ['pubsub'];
-
 /** Says of components that rules or limits name and nobody has configured. */
 export function noticeUnknownComponents(
-  { components, callees = {}, outbound }: Pick<RuntimeConfig, 'components' | 'callees' | 'outbound'>,
+  {
+    components,
+    callees = {},
+    invoke,
+    outbound,
+  }: Pick<RuntimeConfig, 'components' | 'callees' | 'invoke' | 'outbound'>,
   policy: PolicyConfig,
   notice: (path: string[], message: string) => void,
 ): void {
@@ -338,6 +340,7 @@ export function noticeUnknownComponents(
   const known = [
     ...components.map(({ primitive, name }) => ({ primitive, name })),
     ...called.map((name) => ({ primitive: 'http', name })),
+    ...Object.keys(callees).map((name) => ({ primitive: 'invoke', name })),
   ];
   const look = (of: Pick<Conditions, 'primitives' | 'components'>, what: string, path: string[]): void => {
     const about = known.filter(
@@ -345,8 +348,9 @@ export function noticeUnknownComponents(
     );
     const names = [...new Set(about.map(({ name }) => name))];
     for (const name of of.components) {
-      // In a mesh callees have the names that it knows them by.
+      // In a mesh callees have the names that it knows them by; a pattern finds apps that are not named here.
       const ofMesh = of.primitives.includes('http') && name.includes('.');
+      if (of.primitives.includes('invoke') && invoke?.pattern !== undefined) continue;
       if (name.endsWith('*') || names.includes(name) || ofMesh) continue;
       notice([...path, 'components'], `${what} names ${JSON.stringify(name)}; ${hint(name, names)}`);
     }

@@ -2,7 +2,13 @@ import type { Environment } from '@marcbachmann/cel-js';
 
 /** Bounds of one expression: how it is written, and how large it is when it is read. */
 const LONGEST_RULE = 4_096;
-const LIMITS = { maxAstNodes: 1_000, maxDepth: 50, maxListElements: 200, maxMapEntries: 50, maxCallArguments: 16 };
+const LIMITS = {
+  maxAstNodes: 1_000,
+  maxDepth: 50,
+  maxListElements: 200,
+  maxMapEntries: 50,
+  maxCallArguments: 16,
+};
 
 /** Whether an event fits a rule. Never throws: what an event does not have fits nothing. */
 export type Fits = (event: Record<string, unknown>) => boolean;

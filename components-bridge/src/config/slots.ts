@@ -9,6 +9,16 @@ export function spareSlots(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `slot-${i + 1}`);
 }
 
+/** Names of the slots for functions. */
+export function functionSlots(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `function-${i + 1}`);
+}
+
+/** Whether a name is taken by the slots for functions, however many there are. */
+export function isFunctionSlot(name: string): boolean {
+  return /^function-\d+$/.test(name);
+}
+
 /** Whether a name is taken by the slots of the runtime's listener, however many there are. */
 export function isSlotName(name: string): boolean {
   return name === RUNTIME_SLOT || /^slot-\d+$/.test(name);

@@ -20,7 +20,8 @@ export interface RuntimeConfig {
   app: { id: string; port: number; protocol: 'http' | 'grpc'; namespace?: string; group?: number };
   /**
    * Where the runtime listens. `hosts` are the names allowed in Host beside localhost and IP addresses; `actuator` is
-   * an address that has the actuator's routes only; `proxy` is one on loopback through which the app calls others.
+   * an address that has the actuator's routes only; `proxy` is one on loopback through which the app calls others;
+   * at `inbound` others reach the app.
    */
   listen: {
     host: string;
@@ -28,6 +29,7 @@ export interface RuntimeConfig {
     unixSocket?: string;
     actuator?: ListenAddress;
     proxy?: ListenAddress;
+    inbound?: ListenAddress;
     hosts: string[];
   };
   /** Absolute folder of data, sockets and generated files. */
@@ -50,14 +52,21 @@ export interface RuntimeConfig {
    * and traps `traps` times within `withinMs` is rolled back; undefined: none is unless its push says so.
    */
   modules: { slots: number; rollbackOnTrap?: TrapLimit };
+  /**
+   * Where functions are called, and how many there may be; absent: there are none. `triggers` are what calls them beside
+   * their callers.
+   */
+  functions?: FunctionsConfig;
   /** Listeners for the app's own calls, each with a place for one module that sees them. */
   outbound: OutboundConfig[];
   /** Whether the app may give components new settings by ApplyConfiguration. */
   lifecycle: { apply: boolean };
   /** Where spans go: a collector's base address (OTLP over HTTP), and which part of new traces is recorded. */
   tracing?: { otlp: string; sampling: number };
-  /** Whom the app calls through {@link RuntimeConfig.listen}.proxy by a name of their own. */
-  callees?: Record<string, CalleeAddress[]>;
+  /** Whom the app calls by a name of their own: by service invocation, and through {@link RuntimeConfig.listen}.proxy. */
+  callees?: Record<string, CalleeConfig>;
+  /** Service invocation beyond the callees; absent: the defaults. */
+  invoke?: InvokeConfig;
   /** What the app may do; absent: everything. */
   policy?: PolicyConfig;
   /** What resources for a mesh are called, and which pods they are for. The runtime itself does not heed it. */
@@ -94,6 +103,12 @@ export interface TrapLimit {
   withinMs: number;
 }
 
+/** Functions: small modules behind a listener of their own. */
+export interface FunctionsConfig {
+  listen: ListenAddress;
+  slots: number;
+}
+
 /** A listener for the app's calls to one other service. */
 export interface OutboundConfig {
   /** Also the name of its module's place. */
@@ -116,6 +131,56 @@ export interface MeshNames {
 export interface ListenAddress {
   host: string;
   port: number;
+}
+
+/** Somebody whom the app calls. */
+export interface CalleeConfig {
+  /** Where its instances are. Empty if routes share out every call by weight. */
+  to: CalleeAddress[];
+  /**
+   * `http` (default): HTTP/1.1, and HTTP/2 for gRPC calls. `http2`: HTTP/2 for all. `grpc`: HTTP/2 for all, and
+   * `InvokeService` reaches it as the method OnInvoke of Dapr's AppCallback.
+   */
+  protocol?: 'http' | 'http2' | 'grpc';
+  /** How long an invocation may take; absent: as long as its caller likes. */
+  timeoutMs?: number;
+  /** How often an invocation by an idempotent method is repeated elsewhere; absent: 2. */
+  retries?: number;
+  /** Where some calls go instead: the first whose headers fit, else shared out by weight. */
+  routes?: CalleeRoute[];
+  /** Who gets a copy. */
+  mirror?: CalleeMirror;
+}
+
+/** A way to a callee, for calls with these headers or for a share of them. */
+export interface CalleeRoute {
+  /** Lower-case names, and what they must say. */
+  headers?: Record<string, string>;
+  weight?: number;
+  to: CalleeAddress[];
+}
+
+/** Who gets a copy of so many of a hundred calls; its answers are dropped. */
+export interface CalleeMirror {
+  to: CalleeAddress[];
+  percent: number;
+}
+
+/** Service invocation. */
+export interface InvokeConfig {
+  /** Where apps are that are no callees. */
+  pattern?: InvokePattern;
+  /** What stands for `{port}` in it; absent: 80. */
+  port?: number;
+  /** The protocol that Layotto's configuration names for `InvokeService`; absent: http, which alone is served. */
+  channel?: 'dubbo' | 'bolt';
+}
+
+/** With `{app}`, and perhaps `{namespace}` and `{port}`, to be filled in. */
+export interface InvokePattern {
+  /** The name of one of Envoy's clusters, or a host name with a port. */
+  kind: 'cluster' | 'dns';
+  text: string;
 }
 
 /** One address of a callee; `host` is an IP address or a name that DNS knows. */
@@ -144,6 +209,8 @@ export interface ComponentConfig {
   secretRefs?: SecretRef[];
   /** Which of its secrets the app may have, if it is a secret store; absent: all. */
   access?: SecretAccess;
+  /** Which topics apps may use, if it is a message broker; absent: all. */
+  topicScopes?: TopicScopes;
   /** Its bridge half, if its primitive is none of the runtime's own. */
   own?: OwnPrimitive;
   /** Where it was written. `line` counts from 1; 0 where there is no file. */
@@ -181,6 +248,18 @@ export interface SecretAccess {
   default: 'allow' | 'deny';
   allowed: string[];
   denied: string[];
+}
+
+/** Which topics of a broker apps may use, as Dapr's metadata says it. An app that a map does not name is not bound by it. */
+export interface TopicScopes {
+  /** The only topics there are; empty: any. */
+  allowed: string[];
+  /** Topics that only apps may use whose scopes name them. */
+  protected: string[];
+  /** Topics that an app may publish to, by app id. */
+  publishing: Record<string, string[]>;
+  /** The same for subscribing. */
+  subscription: Record<string, string[]>;
 }
 
 /**

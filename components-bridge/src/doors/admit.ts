@@ -68,7 +68,7 @@ export class Gate {
    * Whether the app may call a method.
    *
    * @param component undefined: not known yet; empty: none
-   * @param name of the secret that is asked for, if it is one
+   * @param name of the secret or topic that is asked for, if it is one
    */
   admit(method: Method, component?: string, name?: string): Refused | undefined {
     const subject = { primitive: method.primitive, operation: operationOf(method), component, name };
@@ -97,7 +97,9 @@ export class Gate {
 }
 
 function refusalOf(denial: Denial | undefined): Refused | undefined {
-  return denial === undefined ? undefined : { code: Code.PERMISSION_DENIED, message: denial.message };
+  if (denial === undefined) return undefined;
+  const refused = { code: Code.PERMISSION_DENIED, message: denial.message };
+  return denial.ofComponent ? { ...refused, ofComponent: true } : refused;
 }
 
 function digest(token: string): Buffer {

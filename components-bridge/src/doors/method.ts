@@ -1,3 +1,5 @@
+import type { IncomingHttpHeaders } from 'node:http2';
+
 import { fromBinary } from '@bufbuild/protobuf';
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 
@@ -17,10 +19,11 @@ export interface Behind {
   can(component: ComponentConfig, capability: string): boolean;
 }
 
-/** An answer: a message, and headers before it. */
+/** An answer: a message, headers before it, and trailers beside its status. */
 export interface Answer {
   message: Uint8Array;
   headers?: Readonly<Record<string, string>>;
+  trailers?: Readonly<Record<string, string>>;
 }
 
 /** Why an operation failed. */
@@ -49,15 +52,15 @@ export interface UnaryMethod {
   /** As callers know it: `/package.Service/Method`. */
   path: string;
   primitive: string;
-  /** Checks a request. Nothing is kept from one to the next. */
-  start(payload: Uint8Array, behind: Behind, admit: Admit): Step;
+  /** Checks a request. Nothing is kept from one to the next. @param head the call's headers */
+  start(payload: Uint8Array, behind: Behind, admit: Admit, head: IncomingHttpHeaders): Step;
 }
 
 /**
  * Asks whether a call may be about this; every method asks before it looks whether there is such a component.
  *
  * @param component empty: none
- * @param name of the secret that is asked for, if it is one
+ * @param name of the secret or topic that is asked for, if it is one
  */
 export type Admit = (component: string, name?: string) => Refused | undefined;
 
@@ -89,25 +92,29 @@ export interface Forwarded<Desc extends DescMessage> {
   malformed: Refused;
   /** Name of the component that the request is about; undefined if it names none. */
   component(request: MessageShape<Desc>): string | undefined;
-  /** Name of the secret that it asks for, if it asks for one. */
+  /** Name of the secret or topic that it asks for, if it asks for one. */
   subject?(request: MessageShape<Desc>): string | undefined;
+  /** How it is told that what stands with the component denies it; by default as what the policy denies. */
+  denied?(refused: Refused, request: MessageShape<Desc>): Refused;
   /** The first thing wrong with a request, or an answer that needs no operation. */
   check(request: MessageShape<Desc>, behind: Behind): Refused | Answer | undefined;
   /** The operation's message; by default the caller's own bytes, which are the same. */
-  build?(request: MessageShape<Desc>): Uint8Array;
+  build?(request: MessageShape<Desc>, payload: Uint8Array, head: IncomingHttpHeaders): Uint8Array;
   /** The answer to an operation's message; by default that message. */
-  answer?(payload: Uint8Array, request: MessageShape<Desc>, behind: Behind): Answer;
+  answer?(payload: Uint8Array, request: MessageShape<Desc>, behind: Behind): Answer | Refused;
   failed(failure: Failure, request: MessageShape<Desc>): Refused;
 }
 
 /** A method that is checked, and performed by the bridge's operation. */
 export function forwarded<Desc extends DescMessage>(of: Forwarded<Desc>): UnaryMethod {
-  const start = (payload: Uint8Array, behind: Behind, admit: Admit): Step => {
+  const start = (payload: Uint8Array, behind: Behind, admit: Admit, head: IncomingHttpHeaders): Step => {
     const request = read(of.request, payload);
     if (request === undefined) return { refused: of.malformed };
     const component = of.component(request);
     const denied = component === undefined ? undefined : admit(component, of.subject?.(request));
-    if (denied !== undefined) return { refused: denied };
+    if (denied !== undefined) {
+      return { refused: denied.ofComponent === true ? (of.denied?.(denied, request) ?? denied) : denied };
+    }
     const first = of.check(request, behind);
     if (first !== undefined) return 'code' in first ? { refused: first } : { answer: first };
     // What is wrong with a request that names no component, it is told first.
@@ -115,7 +122,7 @@ export function forwarded<Desc extends DescMessage>(of: Forwarded<Desc>): UnaryM
     if (refused !== undefined) return { refused };
     return {
       operation: of.operation,
-      payload: of.build?.(request) ?? payload,
+      payload: of.build?.(request, payload, head) ?? payload,
       onResult: (result) => answered(of, result, request, behind),
       onFailure: (failure) => of.failed(failure, request),
     };

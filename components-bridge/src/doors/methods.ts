@@ -8,6 +8,7 @@ import { lockMethods } from './lock.js';
 import { metadataMethods } from './metadata.js';
 import type { RuntimeFacts } from './metadata.js';
 import type { Method } from './method.js';
+import { pubsubMethods } from './pubsub.js';
 import { secretMethods } from './secret.js';
 import { sequencerMethods } from './sequencer.js';
 import { stateMethods } from './state.js';
@@ -22,6 +23,7 @@ export function doorMethods(facts: RuntimeFacts): ReadonlyMap<string, Method> {
     ...lifecycleMethods(),
     ...lockMethods(),
     ...metadataMethods(facts),
+    ...pubsubMethods(),
     ...secretMethods(),
     ...sequencerMethods(),
     ...stateMethods(),

@@ -22,6 +22,8 @@ export interface Refused {
   details?: Uint8Array;
   /** Further headers. */
   headers?: Readonly<Record<string, string>>;
+  /** What stands with the component denies it, in words of its own. */
+  ofComponent?: true;
 }
 
 /** One API's way to refuse a call. */

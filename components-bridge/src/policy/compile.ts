@@ -1,3 +1,5 @@
+import { rulesOfTopics } from './topics.js';
+import type { TopicScopes } from './topics.js';
 import type {
   CompiledLimit,
   CompiledPolicy,
@@ -21,19 +23,27 @@ export interface StoreAccess {
 /** What of a configuration the policy is made of. */
 export interface PolicySource {
   policy?: PolicyConfig | undefined;
-  components: readonly { name: string; primitive: string; access?: StoreAccess | undefined }[];
+  components: readonly {
+    name: string;
+    primitive: string;
+    access?: StoreAccess | undefined;
+    topicScopes?: TopicScopes | undefined;
+  }[];
+  /** The app that the runtime serves; what is said of topics is said of apps. */
+  app?: { id: string };
 }
 
 /**
  * Puts everything that is said of who may do what into one form: the policy's rules, those that deny first because
- * they count whatever another rule allows, and the rules that stand with secret stores.
+ * they count whatever another rule allows, and the rules that stand with components.
  *
  * @returns undefined if everything is allowed
  */
-export function compilePolicy({ policy, components }: PolicySource): CompiledPolicy | undefined {
-  const ofStores = components.flatMap(({ name, access }) =>
-    access === undefined ? [] : ruleOfStore(name, access),
-  );
+export function compilePolicy({ policy, components, app }: PolicySource): CompiledPolicy | undefined {
+  const ofStores = components.flatMap(({ name, access, topicScopes }) => [
+    ...(access === undefined ? [] : ruleOfStore(name, access)),
+    ...(topicScopes === undefined ? [] : rulesOfTopics(name, topicScopes, app?.id ?? '')),
+  ]);
   if (policy === undefined && ofStores.length === 0) return undefined;
   const rules = policy?.rules ?? [];
   const denies = policy?.default === 'deny';

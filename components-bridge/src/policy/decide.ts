@@ -46,7 +46,7 @@ function isFor({ apps = [] }: CompiledRule, { app, spiffe }: Caller): boolean {
 }
 
 function matches(rule: CompiledRule, { primitive, component, name }: Subject): number {
-  const { components = [], secrets = [], otherSecrets, topics = [] } = rule;
+  const { components = [], secrets = [], otherSecrets, topics = [], otherTopics } = rule;
   const exact = rule.ofStore === true;
   let match = YES;
   if (components.length > 0) {
@@ -59,10 +59,11 @@ function matches(rule: CompiledRule, { primitive, component, name }: Subject): n
     else if (secrets.length > 0 && !fitsAny(secrets, name, exact)) return NO;
     else if (otherSecrets !== undefined && fitsAny(otherSecrets, name, exact)) return NO;
   }
-  if (topics.length > 0) {
+  if (topics.length > 0 || otherTopics !== undefined) {
     if (primitive !== 'pubsub') return NO;
     if (name === undefined) match = MAYBE;
-    else if (!fitsAny(topics, name)) return NO;
+    else if (topics.length > 0 && !fitsAny(topics, name, exact)) return NO;
+    else if (otherTopics !== undefined && fitsAny(otherTopics, name, exact)) return NO;
   }
   return match;
 }

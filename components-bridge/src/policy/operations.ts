@@ -13,13 +13,18 @@ export const OPERATIONS: Readonly<Record<string, readonly string[]>> = {
     'UnsubscribeConfiguration',
   ],
   file: ['DelFile', 'GetFile', 'GetFileMeta', 'ListFile', 'PutFile'],
+  // Of functions: calls of them, and what they call beside the primitives.
+  function: ['AskFunction', 'AskRuntime', 'CallFunction'],
   health: ['Healthz', 'OutboundHealthz'],
   hello: ['SayHello'],
   // Calls of the app that are not for the runtime, by method.
   http: ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'other'],
+  // `Proxy`: gRPC calls of any service, to the app that their metadata names.
+  invoke: ['InvokeService', 'Proxy'],
   lifecycle: ['ApplyConfiguration'],
   lock: ['LockKeepAlive', 'TryLock', 'Unlock'],
   metadata: ['GetMetadata', 'GetOpenApi', 'SetMetadata'],
+  pubsub: ['BulkPublishEvent', 'PublishDelayMessage', 'PublishEvent'],
   secret: ['GetBulkSecret', 'GetSecret'],
   sequencer: ['GetNextId'],
   state: [

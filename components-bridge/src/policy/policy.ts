@@ -10,6 +10,8 @@ export interface Denial {
   rule: string;
   /** For people. */
   message: string;
+  /** The rule stands with the component, and denies in words of its own. */
+  ofComponent: boolean;
 }
 
 /** The policy that holds now, as whoever serves calls in this process asks it. */
@@ -52,11 +54,12 @@ export class Policy {
     if (found === ALLOWED) return undefined;
     const rule = compiled.rules[found];
     const name = rule?.name ?? 'default';
+    const ofComponent = rule?.ofStore === true && subject.name !== undefined;
     const message =
       rule?.ofStore === true && subject.name !== undefined
-        ? wordsOfStore(subject.component ?? '', subject.name)
+        ? wordsOfStore(caller, subject, subject.name)
         : explain(caller, subject, rule?.name);
-    return { rule: name, message };
+    return { rule: name, message, ofComponent };
   }
 
   /** The same for a call that is refused if it is denied: it is counted. */
@@ -68,8 +71,10 @@ export class Policy {
 }
 
 /** The words of Dapr's API. */
-function wordsOfStore(store: string, secret: string): string {
-  return `access denied by policy to get ${JSON.stringify(clip(secret))} from ${JSON.stringify(clip(store))}`;
+function wordsOfStore({ app, spiffe }: Caller, { primitive, component = '' }: Subject, name: string): string {
+  if (primitive === 'pubsub')
+    return `topic ${clip(name)} is not allowed for app id ${clip(app === '' ? spiffe : app)}`;
+  return `access denied by policy to get ${JSON.stringify(clip(name))} from ${JSON.stringify(clip(component))}`;
 }
 
 function explain({ app, spiffe }: Caller, subject: Subject, rule: string | undefined): string {

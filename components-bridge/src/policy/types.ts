@@ -74,7 +74,9 @@ export interface CompiledRule extends Partial<Conditions> {
   apps?: string[];
   /** Secrets that the rule is not about: it is about all others. */
   otherSecrets?: string[];
-  /** It stands with a secret store: names of secrets are taken as they are, and the store's own words deny. */
+  /** Topics that the rule is not about: it is about all others. */
+  otherTopics?: string[];
+  /** It stands with a component: names of secrets and topics are taken as they are, and Dapr's words deny. */
   ofStore?: true;
 }
 

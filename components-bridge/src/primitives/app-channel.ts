@@ -1,5 +1,10 @@
 import { connect, constants } from 'node:http2';
-import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+import type {
+  ClientHttp2Session,
+  ClientHttp2Stream,
+  IncomingHttpHeaders,
+  OutgoingHttpHeaders,
+} from 'node:http2';
 import { connect as dial } from 'node:net';
 
 import { Code, reasonOf } from './errors.js';
@@ -76,8 +81,8 @@ export class AppStatus extends Error {
   override name = 'AppStatus';
 
   constructor(
-    /** A google.rpc.Code; whatever number the app has sent. */
-    readonly code: number,
+    /** Whatever number the app has sent. */
+    readonly code: Code,
     message: string,
   ) {
     super(message);
@@ -126,7 +131,11 @@ export class AppChannel {
     framed.writeUInt32BE(message.length, 1);
     framed.set(message, FRAME_HEAD);
     const more = { 'content-type': 'application/grpc', te: 'trailers', 'grpc-timeout': `${timeoutMs}m` };
-    const { status, headers, trailers, body } = await this.#request({ ...call, method: 'POST' }, framed, more);
+    const { status, headers, trailers, body } = await this.#request(
+      { ...call, method: 'POST' },
+      framed,
+      more,
+    );
     const said = trailers['grpc-status'] ?? headers['grpc-status'];
     if (said === undefined) {
       const message = `the app answers a gRPC call with HTTP status ${status} and no gRPC status`;
@@ -148,11 +157,7 @@ export class AppChannel {
     this.#session?.destroy();
   }
 
-  #request(
-    call: AppCall & { method: string },
-    body: Uint8Array,
-    more: OutgoingHttpHeaders,
-  ): Promise<Raw> {
+  #request(call: AppCall & { method: string }, body: Uint8Array, more: OutgoingHttpHeaders): Promise<Raw> {
     if (this.#closed) return Promise.reject(new AppError('away', 'the bridge is shutting down'));
     const { token, messageBytes } = this.options;
     let stream: ClientHttp2Stream;
@@ -223,7 +228,7 @@ function answered(stream: ClientHttp2Stream, body: Uint8Array, call: AppCall, mo
       if (size > most) fail(new AppError('broken', `an answer of more than ${most} bytes`));
       else chunks.push(chunk);
     });
-    stream.on('error', (error) => fail(new AppError(failureOf(error, headers), reasonOf(error))));
+    stream.on('error', (error: Error) => fail(new AppError(failureOf(error, headers), reasonOf(error))));
     stream.on('close', () => {
       over();
       if (headers === undefined || stream.rstCode !== constants.NGHTTP2_NO_ERROR) {
@@ -241,14 +246,18 @@ function answered(stream: ClientHttp2Stream, body: Uint8Array, call: AppCall, mo
 }
 
 /** A connection that was never made has carried nothing. */
-function failureOf(error: NodeJS.ErrnoException, headers: IncomingHttpHeaders | undefined): 'away' | 'broken' {
-  const { code = '' } = error;
-  return headers === undefined && ['ENOENT', 'ECONNREFUSED', 'EACCES'].includes(code) ? 'away' : 'broken';
+function failureOf(error: Error, headers: IncomingHttpHeaders | undefined): 'away' | 'broken' {
+  // A session that fails tells its streams of it as a cause.
+  const causes: unknown[] = [error, error.cause];
+  const codes = causes.map((one) => (one as NodeJS.ErrnoException | undefined)?.code ?? '');
+  const never = codes.some((code) => ['ENOENT', 'ECONNREFUSED', 'EACCES'].includes(code));
+  return headers === undefined && never ? 'away' : 'broken';
 }
 
 function envoysOwn(flags: string, text: string, { timeoutMs }: AppCall): AppError {
   const all = flags.split(',');
-  if (all.some((flag) => TIMED_OUT.has(flag))) return new AppError('late', `no answer within ${timeoutMs} ms`);
+  if (all.some((flag) => TIMED_OUT.has(flag)))
+    return new AppError('late', `no answer within ${timeoutMs} ms`);
   const kind = all.some((flag) => NOT_REACHED.has(flag)) ? 'away' : 'broken';
   return new AppError(kind, text === '' ? `Envoy could not reach it (${flags})` : text);
 }

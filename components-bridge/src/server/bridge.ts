@@ -61,6 +61,7 @@ export class Bridge {
   readonly #history = new ComponentHistory();
   readonly #policy: Policy;
   readonly #names: Pick<BridgeState, 'version' | 'configVersion'>;
+  #loaded: Promise<void> = Promise.resolve();
   #renewals: NodeJS.Timeout | undefined;
   #telling = false;
   /** The configuration that was asked for last. */
@@ -169,7 +170,7 @@ export class Bridge {
     await this.#listen(false);
     this.#startComponents();
     this.#services.events.start();
-    const tried = this.#registry.firstTries(FIRST_TRIES_MS);
+    const tried = this.firstTries(FIRST_TRIES_MS);
     void tried.then(() => this.#sessions.greet());
     for (const admin of this.#admins) void admin.start();
     if (this.options.listen === undefined) return;
@@ -190,7 +191,7 @@ export class Bridge {
   async takeOver(): Promise<void> {
     const { log } = this.options;
     this.#startComponents();
-    await this.#registry.allReady(TAKE_OVER_MS);
+    await Promise.all([this.#registry.allReady(TAKE_OVER_MS), this.#loaded]);
     const predecessor = await Predecessor.find(this.socketPath);
     try {
       this.#sessions.greet();
@@ -235,9 +236,9 @@ export class Bridge {
     await this.#doors.start(replace);
   }
 
-  /** Resolves when each component was tried once to be opened; after `limitMs` at the latest. */
-  firstTries(limitMs: number): Promise<void> {
-    return this.#registry.firstTries(limitMs);
+  /** Resolves when each component was tried once to be opened, `limitMs` at most, and the services have been loaded. */
+  async firstTries(limitMs: number): Promise<void> {
+    await Promise.all([this.#registry.firstTries(limitMs), this.#loaded]);
   }
 
   /** Listens for streams first: filters send them from their first session on. */
@@ -323,6 +324,10 @@ export class Bridge {
 
   #startComponents(): void {
     this.#registry.start();
+    const primitives = this.#config.components.map(({ primitive }) => primitive);
+    this.#loaded = this.#services.load(primitives).catch((error: unknown) => {
+      this.options.log.error({ err: error }, 'a service cannot be loaded; its calls try again');
+    });
     let renewing = false;
     this.#renewals = setInterval(() => {
       if (renewing) return;

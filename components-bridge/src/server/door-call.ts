@@ -104,9 +104,9 @@ export class DoorCall {
       return;
     }
     const { gate, behind } = this.site;
-    const step = this.method.start(message, behind, (component, name) =>
-      gate.admit(this.method, component, name),
-    );
+    const admit = (component: string, name?: string): Refused | undefined =>
+      gate.admit(this.method, component, name);
+    const step = this.method.start(message, behind, admit, this.headers);
     if ('refused' in step) this.#refuse(step.refused);
     else if ('answer' in step) this.#answer(step.answer);
     else void this.#ask(step);
@@ -143,7 +143,7 @@ export class DoorCall {
     else this.#answer(outcome, step);
   }
 
-  #answer({ message, headers }: Answer, step?: Extract<Step, { operation: string }>): void {
+  #answer({ message, headers, trailers }: Answer, step?: Extract<Step, { operation: string }>): void {
     if (this.#over) return;
     if (!this.site.budget.take(message.length)) {
       this.#refuse(step?.onFailure(BUSY) ?? BUSY);
@@ -153,7 +153,7 @@ export class DoorCall {
     this.#held += message.length;
     this.#finished(0);
     if (isGone(this.http2)) return;
-    open(this.http2, () => undefined, headers);
+    open(this.http2, () => undefined, headers, trailers);
     this.http2.end(framed(message));
   }
 

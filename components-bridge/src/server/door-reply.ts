@@ -74,16 +74,17 @@ export function isGone(http2: ServerHttp2Stream): boolean {
   return http2.destroyed || http2.closed;
 }
 
-/** Opens an answer that has messages; `end` of the stream is then followed by `status`. */
+/** Opens an answer that has messages; `end` of the stream is then followed by `status`, and what stands beside it. */
 export function open(
   http2: ServerHttp2Stream,
   status: () => Refused | undefined,
   headers: Readonly<Record<string, string>> = {},
+  beside: Readonly<Record<string, string>> = {},
 ): void {
   http2.respond({ ...HEAD, ...bytesOf(headers) }, { waitForTrailers: true });
   http2.on('wantTrailers', () => {
     if (isGone(http2)) return;
-    http2.sendTrailers(trailers(status()));
+    http2.sendTrailers({ ...trailers(status()), ...bytesOf(beside) });
     finish(http2);
   });
 }

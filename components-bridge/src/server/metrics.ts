@@ -180,7 +180,11 @@ function writeBackends(to: Exposition, sources: Sources): void {
 
 function writeEvents(to: Exposition, sources: Sources): void {
   const deliveries = 'layotto_bridge_pubsub_deliveries_total';
-  to.family(deliveries, 'counter', 'Events that were delivered, by what became of them and at which attempt.');
+  to.family(
+    deliveries,
+    'counter',
+    'Events that were delivered, by what became of them and at which attempt.',
+  );
   for (const { labels, state } of sources) {
     for (const { component, topic, status, attempt, count } of state.deliveries)
       to.sample(deliveries, count, { ...labels, component, topic, status, attempt });

@@ -4,25 +4,21 @@ import type { RuntimeConfig } from '../config/types.js';
 import type { Policy } from '../policy/policy.js';
 import { ActuatorService } from '../primitives/actuator/service.js';
 import type { Backends } from '../primitives/backends.js';
-import { BindingService } from '../primitives/binding/service.js';
 import type { ComponentType } from '../primitives/component.js';
 import { ExternalServices } from '../primitives/external/service.js';
 import { LiveAnswers } from '../primitives/configuration/live.js';
 import { ConfigurationService } from '../primitives/configuration/service.js';
 import { Watches } from '../primitives/configuration/watches.js';
-import { FileService } from '../primitives/file/service.js';
 import type { Service } from '../primitives/handler.js';
-import { HelloService } from '../primitives/hello/service.js';
 import { JsonService } from '../primitives/json/service.js';
+import type { LazyService } from '../primitives/lazy-service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
-import { LockService } from '../primitives/lock/service.js';
+import { PubSubService } from '../primitives/pubsub/service.js';
 import type { ComponentRegistry } from '../primitives/registry.js';
-import { SecretService } from '../primitives/secret/service.js';
-import { SequencerService } from '../primitives/sequencer/service.js';
-import { StateService } from '../primitives/state/service.js';
 import { AppEvents } from './app-events.js';
 import type { AppEventsOptions } from './app-events.js';
 import { FilterLogLevel } from './filter-level.js';
+import { primitiveServices } from './primitive-services.js';
 
 export interface ServicesOptions {
   /** As the bridge was started with it. */
@@ -53,8 +49,10 @@ export class Services {
   readonly events: AppEvents;
   /** The log level that filters are told. */
   readonly filters: FilterLogLevel;
+  readonly pubsub: PubSubService;
   readonly #watches: Watches;
   readonly #configuration: ConfigurationService;
+  readonly #lazy: ReadonlyMap<string, LazyService>;
 
   constructor(options: ServicesOptions) {
     const { config, owner, registry, catalog, backends, policy, log, mayApply, push } = options;
@@ -75,19 +73,28 @@ export class Services {
       watches,
       live: this.live,
     });
+    this.pubsub = new PubSubService({ ...asked, policy, appId: owner.appId });
+    this.#lazy = primitiveServices({ ...asked, ...owner, policy });
     const services: Service[] = [
       new ActuatorService({ registry, log, filters: this.filters }),
-      new BindingService(asked),
       this.#configuration,
-      new FileService(asked),
-      new HelloService(asked),
       new LifecycleService({ registry, catalog, mayApply }),
-      new LockService({ ...asked, ...owner }),
-      new SecretService({ ...asked, policy }),
-      new SequencerService({ ...asked, ...owner }),
-      new StateService({ ...asked, ...owner }),
+      this.pubsub,
+      ...this.#lazy.values(),
     ];
     this.all = [...services, this.events.service, new JsonService({ services, messageBytes })];
+  }
+
+  /**
+   * Loads what calls of these primitives will need. Of others it is loaded by their first call, which then takes some
+   * milliseconds longer.
+   */
+  async load(primitives: Iterable<string>): Promise<void> {
+    const wanted = new Set(primitives);
+    const loads = [...this.#lazy]
+      .filter(([primitive]) => wanted.has(primitive))
+      .map(([, service]) => service.load());
+    await Promise.all(loads);
   }
 
   /** Ends what goes on between calls. */

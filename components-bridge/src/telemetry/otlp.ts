@@ -169,7 +169,16 @@ export class SpanExporter {
     return { resourceSpans: [{ resource, scopeSpans: [{ scope, spans: written }] }] };
   }
 
-  #span({ trace, name, from, to, attributes, error, spanId = newSpanId(), kind = SpanKind.CLIENT }: Span): unknown {
+  #span({
+    trace,
+    name,
+    from,
+    to,
+    attributes,
+    error,
+    spanId = newSpanId(),
+    kind = SpanKind.CLIENT,
+  }: Span): unknown {
     return {
       traceId: trace.traceId,
       spanId,

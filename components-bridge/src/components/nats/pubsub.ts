@@ -21,6 +21,9 @@ import { Streams, checkTopic } from './streams.js';
 import type { StreamFacts } from './streams.js';
 import { PullSubscription } from './subscription.js';
 
+/** What is kept free for a message's headers. */
+const HEADER_BYTES = 512;
+
 export async function open(context: ComponentContext): Promise<JetStreamBroker> {
   const metadata = metadataSchema.parse(context.metadata);
   return new JetStreamBroker(await NatsLink.open(metadata, context), metadata, context);
@@ -46,11 +49,14 @@ export class JetStreamBroker implements Broker {
   async publish(topic: string, messages: readonly OutgoingMessage[]): Promise<(Published | BrokerError)[]> {
     checkTopic(topic);
     const stream = await this.link.call(() => this.#streams.of(topic));
-    // Sent one after the other on one connection, which keeps their order; the answers are awaited together.
+    // Sent one after the other on one connection, which keeps their order; the answers are awaited together. After one
+    // that cannot be sent none is: it would come before it.
+    let refused: BrokerError | undefined;
     const outcomes = await Promise.all(
-      messages.map((message) =>
-        this.#publish(topic, stream, message).catch((error: unknown) => brokerError(error)),
-      ),
+      messages.map(async (message) => {
+        refused ??= this.#refusal(message);
+        return refused ?? this.#publish(topic, stream, message).catch(brokerError);
+      }),
     );
     const [first] = outcomes;
     if (first instanceof BrokerError && outcomes.every((outcome) => outcome instanceof BrokerError))
@@ -70,13 +76,16 @@ export class JetStreamBroker implements Broker {
     return this.link.close();
   }
 
+  /** Why the server would not take a message. */
+  #refusal({ data }: OutgoingMessage): BrokerError | undefined {
+    const limit = this.link.connection.info?.max_payload ?? Infinity;
+    // Headers count, too: content type, id and time to live.
+    if (data.length + HEADER_BYTES <= limit) return undefined;
+    const reason = `the message has ${data.length} bytes; the server's max_payload is ${limit} with ${HEADER_BYTES} for headers`;
+    return new BrokerError('invalid', reason);
+  }
+
   async #publish(topic: string, stream: StreamFacts, message: OutgoingMessage): Promise<Published> {
-    const limit = this.link.connection.info?.max_payload;
-    if (limit !== undefined && message.data.length > limit)
-      throw new BrokerError(
-        'invalid',
-        `the message has ${message.data.length} bytes; the server takes ${limit}`,
-      );
     try {
       return await this.#send(topic, stream, message);
     } catch (error) {
@@ -103,7 +112,7 @@ function optionsOf(
   { data, contentType, expiresAt }: OutgoingMessage,
 ): Partial<JetStreamPublishOptions> {
   const own = headers();
-  own.set(CONTENT_TYPE, contentType.replace(/[\r\n]/g, ' '));
+  own.set(CONTENT_TYPE, contentType.replace(/[\r\n]/g, ' ').slice(0, HEADER_BYTES / 2));
   const msgID = deduplicationId(topic, data, contentType);
   // The server counts whole seconds.
   const seconds =

@@ -4,6 +4,7 @@ import type { ComponentContext } from '../../primitives/component.js';
 import { reasonOf } from '../../primitives/errors.js';
 import type { RedisConnection } from './connection.js';
 import { answerCode, RedisUnavailable } from './failure.js';
+import type { RedisLink } from './link.js';
 import { RedisNode } from './node.js';
 import type { Command } from './node.js';
 import { serverOptions } from './options.js';
@@ -94,6 +95,17 @@ export class RedisCluster implements RedisConnection {
   together(keys: readonly string[]): boolean {
     const slot = slotOf(keys[0] ?? '');
     return keys.every((key) => slotOf(key) === slot);
+  }
+
+  apart(key: string, waitMs: number): RedisLink {
+    const slot = slotOf(key);
+    const member = this.#slots[slot];
+    if (member === undefined) throw new RedisUnavailable(`no node of the cluster serves slot ${slot}`);
+    return member.node.apart(waitMs);
+  }
+
+  remote(key: string): string | undefined {
+    return this.#slots[slotOf(key)]?.node.remote;
   }
 
   /** A node that hangs is found here, and lost: a cluster of which a part is away is served, so it is no failure. */

@@ -1,5 +1,6 @@
 import type { BackendPlace, ComponentContext } from '../../primitives/component.js';
 import { RedisCluster } from './cluster.js';
+import type { RedisLink } from './link.js';
 import type { RedisConnectionMetadata } from './metadata.js';
 import { RedisNode } from './node.js';
 import type { Command } from './node.js';
@@ -32,6 +33,15 @@ export interface RedisConnection {
   ): Promise<Result>;
   /** Whether one operation may use all of these keys. */
   together(keys: readonly string[]): boolean;
+  /**
+   * A connection of its own to the server that has the key now, for commands that wait there. Not connected yet.
+   *
+   * @param waitMs how long such a command waits at most
+   * @throws RedisUnavailable if no server has the key
+   */
+  apart(key: string, waitMs: number): RedisLink;
+  /** `host:port` of the server that has the key now; undefined without a connection to it. */
+  remote(key: string): string | undefined;
   /** Asks for a sign of life, of a cluster every node that has slots. @throws RedisUnavailable if nothing is served */
   ping(): Promise<void>;
   close(): void;
@@ -116,6 +126,14 @@ class SingleConnection implements RedisConnection {
 
   together(): boolean {
     return true;
+  }
+
+  apart(_key: string, waitMs: number): RedisLink {
+    return this.#node.apart(waitMs);
+  }
+
+  remote(): string | undefined {
+    return this.#node.remote;
   }
 
   ping(): Promise<void> {

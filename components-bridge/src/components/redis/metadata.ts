@@ -78,6 +78,25 @@ export const clusterLockMetadataSchema = z
   })
   .superRefine((metadata, context) => refuseContradictions({ ...metadata, redisType: 'cluster' }, context));
 
+/** Metadata of `pubsub.redis`. */
+export const pubsubMetadataSchema = z
+  .strictObject({
+    ...connectionShape,
+    consumerID: text('a name').optional().describe('Consumer group and consumer. Default: the app id.'),
+    processingTimeout: duration().describe(
+      'How long a message waits that nobody works on any more, or that is to be retried. 0: for ever. Default 15s.',
+    ),
+    redeliverInterval: duration().describe('How often such messages are looked for. 0: never. Default 5s.'),
+    queueDepth: whole(1, 100_000).describe('Messages that are read ahead, at most. Default 100.'),
+    concurrency: whole(1, 100_000).describe(
+      'Deliveries of a subscription at the same time, at most. Default: what the subscription says.',
+    ),
+    maxLenApprox: whole(1, 999_999_999).describe(
+      'About how many messages a stream keeps, whether they were delivered or not. Default: all.',
+    ),
+  })
+  .superRefine(refuseContradictions);
+
 /** Metadata of `sequencer.redis`. */
 export const sequencerMetadataSchema = z
   .strictObject({ ...connectionShape, ...sequencerShape, ...segmentShape })
@@ -95,6 +114,7 @@ export const configurationMetadataSchema = z
     context.addIssue({ code: 'custom', path: ['redisType'], message });
   });
 
+export type RedisPubSubMetadata = z.output<typeof pubsubMetadataSchema>;
 export type RedisStateMetadata = z.output<typeof metadataSchema>;
 export type RedisConnectionMetadata = Pick<RedisStateMetadata, keyof typeof connectionShape>;
 

@@ -15,6 +15,7 @@ export type Command<Result> = (next: () => Redis) => Promise<Result>;
 export class RedisNode {
   readonly #link: RedisLink;
   readonly #strong: StrongWrites;
+  readonly #apart: (waitMs: number) => RedisLink;
 
   /**
    * @param options of its connections
@@ -35,6 +36,7 @@ export class RedisNode {
       onInvalid: events.onInvalid,
       ...(events.log === undefined ? {} : { log: events.log }),
     });
+    this.#apart = (waitMs) => new RedisLink({ ...options, socketTimeout: readTimeoutMs + waitMs }, address);
     // An answer to WAIT may take its time limit longer.
     const strongOptions = { ...options, socketTimeout: readTimeoutMs + strong.timeoutMs };
     this.#strong = new StrongWrites(
@@ -83,6 +85,16 @@ export class RedisNode {
     asking = false,
   ): Promise<Result> {
     return this.#strong.run((link) => perform(link, command, asking), wrote);
+  }
+
+  /** See RedisConnection.apart. */
+  apart(waitMs: number): RedisLink {
+    return this.#apart(waitMs);
+  }
+
+  /** See RedisConnection.remote. */
+  get remote(): string | undefined {
+    return this.#link.remote;
   }
 
   /** Asks for a sign of life. @throws RedisUnavailable, or what the server answered */

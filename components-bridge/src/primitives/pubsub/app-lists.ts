@@ -36,7 +36,8 @@ export interface Answer {
 
 /** Asks the app what it subscribes to, in every API that it may have. Never throws. */
 export async function askApp(channel: AppChannel): Promise<Answer> {
-  const asked = channel.app.protocol === 'http' ? [askHttp(channel)] : [askLayotto(channel), askDapr(channel)];
+  const asked =
+    channel.app.protocol === 'http' ? [askHttp(channel)] : [askLayotto(channel), askDapr(channel)];
   const answers = await Promise.all(asked);
   const problems = answers.flatMap((answer) => answer.problems);
   const here = answers.every((answer) => answer.here);
@@ -136,7 +137,12 @@ function readList(value: unknown): { listed: Listed[]; problems: string[] } {
         rules: rules.map(({ match, path }) => ({ match, path: path.startsWith('/') ? path : `/${path}` })),
         deadLetterTopic: textIn(one['deadLetterTopic']),
         ...(bulk['enabled'] === true
-          ? { bulk: { maxMessages: numberIn(bulk['maxMessagesCount']), maxAwaitMs: numberIn(bulk['maxAwaitDurationMs']) } }
+          ? {
+              bulk: {
+                maxMessages: numberIn(bulk['maxMessagesCount']),
+                maxAwaitMs: numberIn(bulk['maxAwaitDurationMs']),
+              },
+            }
           : {}),
       },
     ];

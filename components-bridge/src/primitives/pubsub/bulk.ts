@@ -6,7 +6,14 @@ import { AppStatus } from '../app-channel.js';
 import type { AppChannel } from '../app-channel.js';
 import { Code } from '../errors.js';
 import type { Broker, IncomingMessage, Outcome } from './broker.js';
-import { DELIVERY_MS, extensionsOf, verdictNamed, verdictOf, verdictOfError, verdictOfStatus } from './callbacks.js';
+import {
+  DELIVERY_MS,
+  extensionsOf,
+  verdictNamed,
+  verdictOf,
+  verdictOfError,
+  verdictOfStatus,
+} from './callbacks.js';
 import type { Sent, Verdict } from './callbacks.js';
 import type { Deliveries } from './delivery.js';
 import type { Bulk, Subscription } from './subscription.js';
@@ -178,7 +185,9 @@ function bulkJson(topic: string, pubsubName: string, entries: readonly Entry[]):
     const { metadata } = message;
     const raw = event.wrapped;
     const contentType = raw ? event.dataContentType : 'application/cloudevents+json';
-    const text = raw ? JSON.stringify(Buffer.from(event.data).toString('base64')) : Buffer.from(event.envelope).toString();
+    const text = raw
+      ? JSON.stringify(Buffer.from(event.data).toString('base64'))
+      : Buffer.from(event.envelope).toString();
     return `{"entryId":"${entryId}","event":${text},"metadata":${JSON.stringify(metadata)},"contentType":${JSON.stringify(contentType)}}`;
   });
   return `${head.slice(0, -1)},"entries":[${written.join(',')}]}`;
@@ -186,7 +195,15 @@ function bulkJson(topic: string, pubsubName: string, entries: readonly Entry[]):
 
 function grpcEntry({ entryId, sent: { event, message } }: Entry): dapr.TopicEventBulkRequestEntry {
   const { id, source, type, specVersion, dataContentType, data } = event;
-  const cloudEvent = { id, source, type, specVersion, dataContentType, data, extensions: extensionsOf(event) };
+  const cloudEvent = {
+    id,
+    source,
+    type,
+    specVersion,
+    dataContentType,
+    data,
+    extensions: extensionsOf(event),
+  };
   return create(dapr.TopicEventBulkRequestEntrySchema, {
     ...{ entryId, metadata: { ...message.metadata } },
     ...(event.wrapped

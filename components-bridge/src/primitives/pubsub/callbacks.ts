@@ -58,7 +58,10 @@ export function verdictNamed(status: string): Verdict {
   if (status === '' || status === 'SUCCESS') return SUCCESS;
   if (status === 'RETRY') return { status: 'retry' };
   if (status === 'DROP') return { status: 'drop' };
-  return { status: 'retry', why: `the app answers with the unknown status ${JSON.stringify(status.slice(0, 50))}` };
+  return {
+    status: 'retry',
+    why: `the app answers with the unknown status ${JSON.stringify(status.slice(0, 50))}`,
+  };
 }
 
 /** What a gRPC error of the app means, or an answer that is none. @throws AppError */
@@ -75,7 +78,10 @@ export function verdictOfStatus(status: number): Verdict | undefined {
   return { status: status === 404 ? 'drop' : 'retry', why: `the app answers with status ${status}` };
 }
 
-async function tellOverHttp(channel: AppChannel, { message, event, path, traceparent }: Sent): Promise<Verdict> {
+async function tellOverHttp(
+  channel: AppChannel,
+  { message, event, path, traceparent }: Sent,
+): Promise<Verdict> {
   const headers = { ...headersOf(message.metadata), 'content-type': 'application/cloudevents+json' };
   const call: AppCall = { path, headers, body: event.envelope, timeoutMs: DELIVERY_MS, traceparent };
   const { status, body } = await channel.http(call);
@@ -104,7 +110,10 @@ function headersOf(metadata: Readonly<Record<string, string>>): Record<string, s
   return headers;
 }
 
-async function tellLayotto(channel: AppChannel, { subscription, message, event, traceparent }: Sent): Promise<Verdict> {
+async function tellLayotto(
+  channel: AppChannel,
+  { subscription, message, event, traceparent }: Sent,
+): Promise<Verdict> {
   const body = toBinary(layotto.TopicEventRequestSchema, layottoEvent(subscription, message, event));
   const path = '/spec.proto.runtime.v1.AppCallback/OnTopicEvent';
   try {
@@ -115,7 +124,10 @@ async function tellLayotto(channel: AppChannel, { subscription, message, event, 
   }
 }
 
-async function tellDapr(channel: AppChannel, { subscription, event, path: route, traceparent }: Sent): Promise<Verdict> {
+async function tellDapr(
+  channel: AppChannel,
+  { subscription, event, path: route, traceparent }: Sent,
+): Promise<Verdict> {
   const body = toBinary(dapr.TopicEventRequestSchema, daprEvent(subscription, event, route));
   const path = '/dapr.proto.runtime.v1.AppCallback/OnTopicEvent';
   try {

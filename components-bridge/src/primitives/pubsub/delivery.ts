@@ -100,7 +100,8 @@ export class Deliveries {
         presence.set(true);
         return answer;
       } catch (error) {
-        if (!(error instanceof AppError)) log.error({ err: error, topic }, 'a delivery failed in a way that is a bug');
+        if (!(error instanceof AppError))
+          log.error({ err: error, topic }, 'a delivery failed in a way that is a bug');
         if (!(error instanceof AppError) || error.kind !== 'away')
           return { status: 'retry', why: reasonOf(error), broken: true };
         presence.set(false);
@@ -134,7 +135,12 @@ export class Deliveries {
       return 'ack';
     }
     const { topic, pubsubName, deadLetterTopic, maxDeliveries } = subscription;
-    const log = this.options.log.child({ component: pubsubName, topic, event: message.id, attempt: message.attempt });
+    const log = this.options.log.child({
+      component: pubsubName,
+      topic,
+      event: message.id,
+      attempt: message.attempt,
+    });
     const last = maxDeliveries ?? (deadLetterTopic === '' ? Infinity : broken ? MOST_BROKEN : 1);
     if (status === 'retry' && message.attempt < last) {
       this.#count(subscription, 'retry', message);
@@ -150,7 +156,10 @@ export class Deliveries {
       await deadLetter(broker, deadLetterTopic, message);
     } catch (error) {
       this.#count(subscription, 'retry', message);
-      log.warn({ deadLetterTopic, reason: reasonOf(error) }, 'an event cannot be put on its dead letter topic');
+      log.warn(
+        { deadLetterTopic, reason: reasonOf(error) },
+        'an event cannot be put on its dead letter topic',
+      );
       return 'retry';
     }
     this.#count(subscription, 'dead_letter', message);
@@ -195,7 +204,10 @@ export class Deliveries {
   }
 }
 
-const NO_ROUTE: Verdict = { status: 'drop', why: 'no rule of the subscription fits, and it has no default route' };
+const NO_ROUTE: Verdict = {
+  status: 'drop',
+  why: 'no rule of the subscription fits, and it has no default route',
+};
 
 /** The path of the first rule that an event fits; undefined if there is none. */
 function routeOf({ rules, fits }: Subscription, { envelope }: OpenedEvent): string | undefined {

@@ -92,7 +92,9 @@ export class Feed {
     let pause = FIRST_PAUSE_MS;
     while (this.#again) {
       this.#again = false;
-      const slot = this.#active ? this.options.registry.find('pubsub', this.options.subscription.pubsubName) : undefined;
+      const slot = this.#active
+        ? this.options.registry.find('pubsub', this.options.subscription.pubsubName)
+        : undefined;
       if (slot === undefined) this.#end();
       // While a component is down its broker connects again by itself.
       const broker = slot?.instance as Broker | undefined;

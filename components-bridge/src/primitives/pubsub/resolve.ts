@@ -30,7 +30,8 @@ export async function resolveSubscriptions(
   const problems: string[] = [];
   const add = (name: string, found: Subscription | string): void => {
     if (typeof found === 'string') problems.push(`${name} is left out: ${found}`);
-    else if (subscriptions.has(idOf(found))) problems.push(`${name} is left out: there is one for this topic already`);
+    else if (subscriptions.has(idOf(found)))
+      problems.push(`${name} is left out: there is one for this topic already`);
     else subscriptions.set(idOf(found), found);
   };
   for (const one of declared)
@@ -62,7 +63,10 @@ async function listedOne(one: Listed, problems: string[], name: string): Promise
   };
 }
 
-async function declaredOne(one: SubscriptionConfig, protocol: 'http' | 'grpc'): Promise<Subscription | string> {
+async function declaredOne(
+  one: SubscriptionConfig,
+  protocol: 'http' | 'grpc',
+): Promise<Subscription | string> {
   const { pubsubName, topic, metadata, rules, bulk } = one;
   const fits = await readRules(rules);
   if (typeof fits === 'string') return fits;

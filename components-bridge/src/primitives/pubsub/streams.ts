@@ -46,7 +46,12 @@ export class EventStreams {
     const { registry, log } = this.options;
     const subscription = subscriptionOf(await initialOf(stream), callback);
     const { pubsubName, topic } = subscription;
-    stream.admit({ primitive: 'pubsub', operation: 'SubscribeTopicEvents', component: pubsubName, name: topic });
+    stream.admit({
+      primitive: 'pubsub',
+      operation: 'SubscribeTopicEvents',
+      component: pubsubName,
+      name: topic,
+    });
     this.#check(subscription);
     const events = new EventStream(stream, subscription);
     const feed = new Feed({
@@ -95,7 +100,9 @@ export class EventStreams {
     }
     const refused = this.options.refusal?.(pubsubName, topic);
     if (refused !== undefined) throw new OperationError(Code.PERMISSION_DENIED, refused);
-    const same = [...this.#open].some((other) => other.callback === callback && idOf(other) === idOf(subscription));
+    const same = [...this.#open].some(
+      (other) => other.callback === callback && idOf(other) === idOf(subscription),
+    );
     if (layotto && same) {
       const text = `already subscribed to pubsub ${JSON.stringify(pubsubName)} topic ${JSON.stringify(topic)}`;
       throw new OperationError(Code.UNKNOWN, text);
@@ -114,7 +121,8 @@ async function initialOf(stream: MessageStream): Promise<layotto.SubscribeTopicE
     payload === undefined
       ? { request: { case: undefined } }
       : decode(layotto.SubscribeTopicEventsRequestSchema, payload);
-  if (request.case !== 'initialRequest') throw new OperationError(Code.UNKNOWN, 'initial request is required');
+  if (request.case !== 'initialRequest')
+    throw new OperationError(Code.UNKNOWN, 'initial request is required');
   if (request.value.pubsubName === '') throw new OperationError(Code.UNKNOWN, 'pubsubName is required');
   if (request.value.topic === '') throw new OperationError(Code.UNKNOWN, 'topic is required');
   return request.value;

@@ -67,7 +67,9 @@ export function settingsOf(metadata: Readonly<Record<string, string>>): {
     if (text === '') return undefined;
     const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
     if (value >= 1 && value <= most) return value;
-    problems.push(`metadata ${key}: expected a whole number from 1 to ${most}, found ${JSON.stringify(text.slice(0, 100))}`);
+    problems.push(
+      `metadata ${key}: expected a whole number from 1 to ${most}, found ${JSON.stringify(text.slice(0, 100))}`,
+    );
     return undefined;
   };
   const settings = {

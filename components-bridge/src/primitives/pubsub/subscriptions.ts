@@ -208,7 +208,12 @@ export class Subscriptions {
     const what = `topic ${JSON.stringify(topic)} of pubsub ${JSON.stringify(pubsubName)}`;
     if (registry.find('pubsub', pubsubName) === undefined)
       return `${what} is left out: pubsub ${pubsubName} is not configured`;
-    const subject = { primitive: 'pubsub', operation: 'SubscribeTopicEvents', component: pubsubName, name: topic };
+    const subject = {
+      primitive: 'pubsub',
+      operation: 'SubscribeTopicEvents',
+      component: pubsubName,
+      name: topic,
+    };
     const denial = policy.denialOf({ app: appId, spiffe: '' }, subject, true);
     if (denial !== undefined) return `${what} is left out: ${denial.message}`;
     const refused = refusal?.(pubsubName, topic);
@@ -229,7 +234,12 @@ export class Subscriptions {
     const bulk =
       wanted === undefined
         ? undefined
-        : new BulkDelivery({ subscription: { ...subscription, bulk: wanted }, deliveries, channel, messageBytes });
+        : new BulkDelivery({
+            subscription: { ...subscription, bulk: wanted },
+            deliveries,
+            channel,
+            messageBytes,
+          });
     const send: Send = (sent) => deliveries.attempt(subscription, () => tell(channel, sent));
     const deliver = (broker: Broker, message: IncomingMessage): Promise<Outcome> =>
       deliveries.deliver(subscription, broker, message, send);

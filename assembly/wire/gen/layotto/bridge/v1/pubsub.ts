@@ -377,6 +377,8 @@ export class BulkPublishEventResponse {
   /** Those that were not published; every other entry was. */
   failedEntries: Array<FailedEntry> = [];
   publishedEntries: Array<PublishedEntry> = [];
+  /** Why the broker took none, as google.rpc.Code; 0 if it took any, or was asked for none. */
+  code: i32 = 0;
   /** What `byteSize` found last. */
   encodedSize: i32 = 0;
 
@@ -384,6 +386,7 @@ export class BulkPublishEventResponse {
   reset(): void {
     this.failedEntries.length = 0;
     this.publishedEntries.length = 0;
+    this.code = 0;
   }
 
   /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
@@ -420,6 +423,9 @@ export class BulkPublishEventResponse {
           r.leave(outer);
           break;
         }
+        case 24:
+          this.code = <i32>r.varint();
+          break;
         default:
           r.skip();
       }
@@ -438,6 +444,7 @@ export class BulkPublishEventResponse {
     let size = 0;
     for (let i = 0, n = this.failedEntries.length; i < n; i++) size += 1 + delimitedSize(unchecked(this.failedEntries[i]).byteSize());
     for (let i = 0, n = this.publishedEntries.length; i < n; i++) size += 1 + delimitedSize(unchecked(this.publishedEntries[i]).byteSize());
+    if (this.code != 0) size += 1 + varintSize(<u64>(<i64>this.code));
     this.encodedSize = size;
     return size;
   }
@@ -455,6 +462,10 @@ export class BulkPublishEventResponse {
       w.u8(18);
       w.varint(value.encodedSize);
       value.write(w);
+    }
+    if (this.code != 0) {
+      w.u8(24);
+      w.varint(<u64>(<i64>this.code));
     }
   }
 }

@@ -26,6 +26,7 @@ export function withSection(wasm, name, version) {
     schema: 1,
     name,
     version,
+    ...(words('function').length > 0 ? { function: true } : {}),
     protocol: Number(words('protocol')[0][0]),
     primitives: [...doors.keys()].sort().map((primitive) => ({
       name: primitive,

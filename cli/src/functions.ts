@@ -1,0 +1,150 @@
+import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
+import { parseTrapLimit } from '../../components-bridge/src/config/slots.js';
+import type { TrapLimit } from '../../components-bridge/src/config/types.js';
+import { UserError } from './errors.js';
+import { titleOf } from './module-slots.js';
+import type { ModuleSlots, SlotView } from './module-slots.js';
+import type { FunctionSettings } from './module-store.js';
+
+const MIB = 1024 * 1024;
+/** Limits of a function that was pushed without saying other ones. */
+const BODY_BYTES = MIB;
+const IN_FLIGHT = 100;
+/** What can stand in a header and in a line of text. */
+const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const PATH = /^\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,255}$/;
+
+/** A push of a function. What is left out stays as it was, or takes its default. */
+export interface FunctionOptions {
+  id: string;
+  /** Empty: no path any more. */
+  path?: string | undefined;
+  bodyBytes?: number | undefined;
+  inFlight?: number | undefined;
+  deadlineMs?: number | undefined;
+  rollbackOnTrap?: TrapLimit | undefined;
+}
+
+/** A function, as `layotto function list` shows it. */
+export interface FunctionView extends Omit<SlotView, 'history'> {
+  settings: FunctionSettings;
+  /** Oldest first; the last one serves. */
+  history: readonly string[];
+  /** When the last one was pushed. */
+  at: string;
+}
+
+/** Reads what the command has sent. */
+export function functionOptions(options: URLSearchParams): FunctionOptions {
+  const number = (name: string): number | undefined => {
+    const value = options.get(name);
+    return value === null ? undefined : Number(value);
+  };
+  return {
+    id: options.get('id') ?? '',
+    path: options.get('path') ?? undefined,
+    bodyBytes: number('bodyBytes'),
+    inFlight: number('inFlight'),
+    deadlineMs: number('deadlineMs'),
+    rollbackOnTrap: parseTrapLimit(options.get('rollbackOnTrap')),
+  };
+}
+
+/** The functions of a running runtime: modules in slots of their own, by ids. */
+export class Functions {
+  constructor(
+    private readonly modules: ModuleSlots,
+    private readonly slots: readonly string[],
+    private readonly limits: RuntimeConfig['limits'],
+  ) {}
+
+  list(): FunctionView[] {
+    return this.modules.list(true).flatMap(({ history, ...view }) => {
+      const last = history.at(-1);
+      if (last?.function === undefined) return [];
+      return [{ ...view, settings: last.function, history: history.map(titleOf), at: last.at }];
+    });
+  }
+
+  /**
+   * Puts a function where its callers find it, or another version of it in its place.
+   *
+   * @returns what to tell the person
+   * @throws UserError if it is refused; then everything stays as it is
+   */
+  async push(wasm: Uint8Array, options: FunctionOptions): Promise<string> {
+    const known = this.list();
+    const same = known.find(({ settings }) => settings.id === options.id);
+    const settings = this.#settings(options, same?.settings);
+    this.#check(settings, known);
+    const slot = same?.slot ?? this.slots.find((name) => !known.some((one) => one.slot === name));
+    if (slot === undefined)
+      throw new UserError(
+        `all ${this.slots.length} places for functions are taken; take one out with layotto function remove, or raise functions.slots in layotto.yaml`,
+      );
+    const said = await this.modules.push(slot, wasm, {
+      function: settings,
+      rollbackOnTrap: options.rollbackOnTrap,
+    });
+    return named(settings.id, said);
+  }
+
+  /** The version before serves again, with the settings that it had. */
+  async rollback(id: string): Promise<string> {
+    const { slot, history } = this.#find(id);
+    if (history.length < 2)
+      throw new UserError(
+        `function ${id}: there is nothing before what serves; layotto function remove takes it out`,
+      );
+    return named(id, await this.modules.rollback(slot));
+  }
+
+  async remove(id: string): Promise<string> {
+    await this.modules.remove(this.#find(id).slot);
+    return `function ${id}: removed`;
+  }
+
+  #find(id: string): FunctionView {
+    const found = this.list().find(({ settings }) => settings.id === id);
+    if (found !== undefined) return found;
+    const ids = this.list().map(({ settings }) => settings.id);
+    throw new UserError(
+      `there is no function ${id}; ${ids.length === 0 ? 'there are none' : `there are ${ids.join(', ')}`}`,
+    );
+  }
+
+  #settings(options: FunctionOptions, before: FunctionSettings | undefined): FunctionSettings {
+    const { messageBytes, deadlineMs } = this.limits;
+    const path = options.path ?? before?.path ?? '';
+    return {
+      id: options.id,
+      ...(path === '' ? {} : { path }),
+      bodyBytes: options.bodyBytes ?? before?.bodyBytes ?? Math.min(BODY_BYTES, messageBytes),
+      inFlight: options.inFlight ?? before?.inFlight ?? IN_FLIGHT,
+      deadlineMs: options.deadlineMs ?? before?.deadlineMs ?? deadlineMs,
+    };
+  }
+
+  #check({ id, path, bodyBytes }: FunctionSettings, known: readonly FunctionView[]): void {
+    if (!ID.test(id))
+      throw new UserError(
+        `a function's id has 1 to 64 letters, digits, ".", "_" and "-", and begins with a letter or digit; found '${id}'`,
+      );
+    if (path !== undefined && (!PATH.test(path) || (path !== '/' && path.endsWith('/'))))
+      throw new UserError(
+        `a function's path begins with "/", has no query, and does not end in "/"; found '${path}'`,
+      );
+    const other = known.find(({ settings }) => settings.id !== id && settings.path === path);
+    if (path !== undefined && other !== undefined)
+      throw new UserError(`the path ${path} is that of function ${other.settings.id}; choose another one`);
+    if (bodyBytes > this.limits.messageBytes)
+      throw new UserError(
+        `a body has at most ${this.limits.messageBytes} bytes here; raise limits.message in layotto.yaml`,
+      );
+  }
+}
+
+/** What was said of a slot, of the function in it. */
+function named(id: string, said: string): string {
+  return said.replace(/^function-\d+/, `function ${id}`);
+}

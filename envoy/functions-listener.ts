@@ -1,0 +1,144 @@
+import type { FunctionsConfig, RuntimeConfig } from '../components-bridge/src/config/types.js';
+import { AS_SENT } from './as-sent.js';
+import { CLUSTERS, FILTERS, TYPES } from './names.js';
+import type { EnvoyObject } from './names.js';
+import { seconds } from './runtime-listener.js';
+import { slotFilterName } from './slots.js';
+
+/** Listener, statistics and routes. */
+const NAME = 'layotto_functions';
+/** File of the routes, which Envoy watches: a function comes and goes without a change of the listener. */
+export const FUNCTIONS_FILE = 'functions.rds.yaml';
+/** The statistics that say what Envoy made of that file. */
+export const FUNCTIONS_STATS = `http.${NAME}.rds.${NAME}`;
+
+const MIB = 1024 * 1024;
+
+/** A function, as far as its callers see it. */
+export interface FunctionRoute {
+  id: string;
+  slot: string;
+  /** Calls to this path, and to those below it, are its, too. */
+  path?: string;
+  deadlineMs: number;
+}
+
+/**
+ * The listener that functions are called at. Its filters are the places for functions, and each call goes through the
+ * one that its route enables.
+ *
+ * @param parts the places' filters, and where the routes come from
+ */
+export function functionsListener(
+  config: RuntimeConfig,
+  { listen }: FunctionsConfig,
+  parts: { slots: readonly EnvoyObject[]; routes: EnvoyObject },
+): EnvoyObject {
+  const largest = config.limits.messageBytes + MIB;
+  return {
+    name: NAME,
+    address: { socket_address: { address: listen.host, port_value: listen.port } },
+    // Above the longest body of any function, so that its own refusal is the one that is met.
+    per_connection_buffer_limit_bytes: largest,
+    filter_chains: [
+      {
+        filters: [
+          {
+            name: 'envoy.filters.network.http_connection_manager',
+            typed_config: {
+              '@type': TYPES.httpConnectionManager,
+              stat_prefix: NAME,
+              codec_type: 'AUTO',
+              ...AS_SENT,
+              max_request_headers_kb: 64,
+              request_headers_timeout: '10s',
+              stream_idle_timeout: '300s',
+              common_http_protocol_options: { max_stream_duration: seconds(config.limits.deadlineMs) },
+              http2_protocol_options: { initial_stream_window_size: largest, max_concurrent_streams: 1024 },
+              rds: {
+                route_config_name: NAME,
+                config_source: { resource_api_version: 'V3', ...parts.routes },
+              },
+              http_filters: [
+                ...parts.slots,
+                { name: FILTERS.router, typed_config: { '@type': TYPES.router } },
+              ],
+            },
+          },
+        ],
+      },
+    ],
+  };
+}
+
+const NOBODY =
+  'no function has this id or path: name one in the header "id"; "layotto function list" prints those there are\n';
+
+/** The routes of {@link functionsListener}: by the header `id`, then by path, the longest first. */
+export function functionRoutes(functions: readonly FunctionRoute[]): EnvoyObject {
+  const byPath = functions
+    .filter(({ path }) => path !== undefined)
+    .sort((one, other) => (other.path ?? '').length - (one.path ?? '').length);
+  const routes = [
+    ...functions.map((one) =>
+      route(one, { prefix: '/', headers: [{ name: 'id', string_match: { exact: one.id } }] }),
+    ),
+    ...byPath.map((one) =>
+      route(one, one.path === '/' ? { prefix: '/' } : { path_separated_prefix: one.path }),
+    ),
+    {
+      match: { prefix: '/' },
+      direct_response: { status: 404, body: { inline_string: NOBODY } },
+    },
+  ];
+  return {
+    '@type': TYPES.routes,
+    name: NAME,
+    virtual_hosts: [{ name: 'functions', domains: ['*'], routes }],
+  };
+}
+
+/** A call leads to no cluster with an endpoint: the function answers. Its deadline holds if the function is dead, too. */
+function route({ slot, deadlineMs }: FunctionRoute, match: EnvoyObject): EnvoyObject {
+  return {
+    match,
+    route: {
+      cluster: CLUSTERS.none,
+      timeout: '0s',
+      max_stream_duration: { max_stream_duration: seconds(deadlineMs) },
+    },
+    typed_per_filter_config: {
+      [slotFilterName(slot)]: { '@type': TYPES.filterConfig, config: {} },
+    },
+  };
+}
+
+/** The clusters that functions name: this listener, and the runtime's. */
+export function functionsClusters({ listen }: RuntimeConfig, functions: FunctionsConfig): EnvoyObject[] {
+  return [cluster(CLUSTERS.functions, functions.listen), cluster(CLUSTERS.self, listen)];
+}
+
+function cluster(name: string, { host, port }: { host: string; port: number }): EnvoyObject {
+  // An address that takes calls from everywhere takes them from here.
+  const address = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  const socket_address = { address, port_value: port };
+  return {
+    name,
+    type: 'STATIC',
+    connect_timeout: '1s',
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address } } }] }],
+    },
+    circuit_breakers: {
+      thresholds: [{ max_connections: 1024, max_pending_requests: 4096, max_requests: 4096, max_retries: 0 }],
+    },
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': TYPES.upstreamHttp,
+        common_http_protocol_options: { idle_timeout: '60s' },
+        explicit_http_config: { http2_protocol_options: {} },
+      },
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import type { ListenAddress, RuntimeConfig } from '../components-bridge/src/config/types.js';
+import { AS_SENT } from './as-sent.js';
+import { FAILED, LOST, NOT_SENT, NOT_SENT_YET } from './callees.js';
+import { CLUSTERS, FILTERS, TYPES } from './names.js';
+import type { EnvoyObject } from './names.js';
+import { tracingParts } from './tracing.js';
+
+/** Listener, statistics and routes. */
+const NAME = 'layotto_inbound';
+
+/** By Envoy's response flags: the call did not get as far as the app, or the app went away with it. */
+const UNANSWERED = [
+  { flags: ['UF', 'UH', 'UO'], value: NOT_SENT },
+  { flags: ['UC', 'UR', 'LR', 'UPE'], value: LOST },
+];
+
+/**
+ * The listener through which others reach the app: calls pass as they are, and streams last as long as they like. Of
+ * its own answers Envoy says whether the app can have seen the call, so that the caller's Envoy knows what to repeat.
+ */
+export function inboundListener(config: RuntimeConfig, { host, port }: ListenAddress): EnvoyObject {
+  const tracing = tracingParts(config);
+  return {
+    name: NAME,
+    address: { socket_address: { address: host, port_value: port } },
+    filter_chains: [
+      {
+        filters: [
+          {
+            name: 'envoy.filters.network.http_connection_manager',
+            typed_config: {
+              '@type': TYPES.httpConnectionManager,
+              stat_prefix: NAME,
+              codec_type: 'AUTO',
+              ...AS_SENT,
+              ...tracing?.manager,
+              max_request_headers_kb: 64,
+              request_headers_timeout: '10s',
+              stream_idle_timeout: '0s',
+              http_protocol_options: { enable_trailers: true },
+              local_reply_config: {
+                mappers: UNANSWERED.map(({ flags, value }) => ({
+                  filter: { response_flag_filter: { flags } },
+                  headers_to_add: [
+                    { header: { key: FAILED, value }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
+                  ],
+                })),
+              },
+              route_config: {
+                name: NAME,
+                virtual_hosts: [
+                  {
+                    name: 'app',
+                    domains: ['*'],
+                    routes: [
+                      {
+                        match: { prefix: '/' },
+                        ...tracing?.route,
+                        response_headers_to_remove: [FAILED, 'x-envoy-upstream-service-time'],
+                        route: {
+                          cluster: CLUSTERS.app,
+                          timeout: '0s',
+                          max_stream_duration: { max_stream_duration: '0s', grpc_timeout_header_max: '0s' },
+                          retry_policy: { retry_on: NOT_SENT_YET.retry_on, num_retries: 1 },
+                        },
+                      },
+                    ],
+                  },
+                ],
+              },
+              http_filters: [{ name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
+            },
+          },
+        ],
+      },
+    ],
+  };
+}

@@ -1,0 +1,193 @@
+import { isIP } from 'node:net';
+
+import type { CalleeConfig, RuntimeConfig } from '../components-bridge/src/config/types.js';
+import {
+  BREAKERS,
+  calleeClusters,
+  calleeRoutes,
+  idempotent,
+  notSentYet,
+  upstreamProtocol,
+} from './callees.js';
+import { CLUSTERS, FILTERS, TYPES } from './names.js';
+import type { EnvoyObject } from './names.js';
+
+/** Where invocations are routed, whatever they came as: this, the callee's name, and `/method` before the path. */
+export const INVOKE_PREFIX = '/v1.0/invoke/';
+/** Names the cluster of an app that a pattern finds. Only the filter sets it. */
+export const CLUSTER_HEADER = 'x-layotto-cluster';
+
+/** What is kept of a call so that it can be repeated or copied; longer ones are sent once. */
+const KEPT_BYTES = 1024 * 1024;
+const RETRIES = 2;
+
+/** Methods after which RFC 9110 allows to repeat a call (9.2.2). */
+const IDEMPOTENT = {
+  name: ':method',
+  string_match: { safe_regex: { regex: 'GET|PUT|DELETE|HEAD|OPTIONS' } },
+};
+
+/** Addresses of names that a pattern makes: bounded, because whoever calls chooses the names. */
+const DNS_CACHE = {
+  name: 'layotto_invoke',
+  dns_lookup_family: 'V4_PREFERRED',
+  max_hosts: 1024,
+  host_ttl: '60s',
+};
+
+/**
+ * A call may last, and be silent, as long as its caller likes. A callee's own timeout comes from the filter, in a
+ * header: beside a longest duration Envoy heeds none of the route.
+ */
+const LASTING = {
+  timeout: '0s',
+  idle_timeout: '0s',
+  max_stream_duration: { max_stream_duration: '0s', grpc_timeout_header_max: '0s' },
+};
+
+type Invoking = Pick<RuntimeConfig, 'app' | 'callees' | 'invoke'>;
+
+/**
+ * The routes of service invocation. The filter lets a call through to them, and makes it one that they match: what
+ * they add and take away costs the filter nothing.
+ */
+export function invokeRoutes(config: Invoking): EnvoyObject[] {
+  const { callees = {} } = config;
+  return [
+    ...Object.entries(callees).flatMap(([name, callee]) => routesTo(config, name, callee)),
+    ...patternRoutes(config),
+  ];
+}
+
+function routesTo(config: Invoking, name: string, callee: CalleeConfig): EnvoyObject[] {
+  const match = { prefix: `${INVOKE_PREFIX}${name}/method/` };
+  const addresses = [...callee.to, ...(callee.routes ?? []).flatMap(({ to }) => to)];
+  const common = {
+    prefix_rewrite: '/',
+    // Whoever serves several names can tell them apart.
+    ...(addresses.every(({ host }) => isIP(host) !== 0)
+      ? { host_rewrite_literal: name }
+      : { auto_host_rewrite: true }),
+    ...LASTING,
+  };
+  const route = passing(config, [stamp('dapr-callee-app-id', name)]);
+  const repeated = { ...common, retry_policy: idempotent(callee.retries ?? RETRIES) };
+  const once = { ...common, retry_policy: notSentYet() };
+  return [
+    ...calleeRoutes(name, callee, { match: { ...match, grpc: {} }, route, action: once }),
+    ...calleeRoutes(name, callee, {
+      match: { ...match, headers: [IDEMPOTENT] },
+      route,
+      action: repeated,
+      http1: true,
+    }),
+    ...calleeRoutes(name, callee, { match, route, action: once, http1: true }),
+  ];
+}
+
+/** The routes to apps that no entry of the configuration is about. */
+function patternRoutes(config: Invoking): EnvoyObject[] {
+  const pattern = config.invoke?.pattern;
+  if (pattern === undefined) return [];
+  const headers = [{ name: CLUSTER_HEADER, present_match: true }];
+  const action = {
+    cluster_header: CLUSTER_HEADER,
+    regex_rewrite: {
+      pattern: { regex: `^${INVOKE_PREFIX.replace('.', '\\.')}[^/]+/method` },
+      substitution: '',
+    },
+    ...LASTING,
+  };
+  const route = passing(config, []);
+  const match = { prefix: INVOKE_PREFIX };
+  return [
+    {
+      match: { ...match, grpc: {}, headers },
+      ...route,
+      route: { ...action, retry_policy: notSentYet() },
+    },
+    {
+      match: { ...match, headers: [...headers, IDEMPOTENT] },
+      ...route,
+      route: { ...action, retry_policy: ofMesh(idempotent(RETRIES)) },
+    },
+    { match: { ...match, headers }, ...route, route: { ...action, retry_policy: notSentYet() } },
+  ];
+}
+
+/**
+ * Where invocations begin whose way the filter has to find: by a header, by a path that is not yet as a route has it, by
+ * the metadata of gRPC. Envoy keeps these routes' deadlines, of which there are none, when the way is found.
+ */
+export function unwayedRoutes(): EnvoyObject[] {
+  const present = (name: string): EnvoyObject => ({ name, present_match: true });
+  const elsewhere = { name: ':path', string_match: { prefix: '/v1.0' }, invert_match: true };
+  const basic = { name: 'authorization', string_match: { prefix: 'Basic ', ignore_case: true } };
+  return [
+    { prefix: '/', grpc: {}, headers: [present('dapr-app-id')] },
+    { prefix: '/', grpc: {}, headers: [present('dapr-callee-app-id')] },
+    { prefix: INVOKE_PREFIX },
+    { prefix: '/', headers: [present('dapr-app-id'), elsewhere] },
+    { prefix: '/', headers: [basic, elsewhere] },
+  ].map((match) => ({ match, route: { cluster: CLUSTERS.none, ...LASTING } }));
+}
+
+/** The sidecars of a mesh mark no answers of their own. */
+function ofMesh(policy: EnvoyObject): EnvoyObject {
+  return { ...policy, retry_on: `${String(policy['retry_on'])},gateway-error` };
+}
+
+/** What all of these routes have in common. @param stamps further headers for the callee */
+function passing({ app }: Invoking, stamps: readonly EnvoyObject[]): EnvoyObject {
+  return {
+    request_headers_to_remove: ['dapr-api-token', CLUSTER_HEADER],
+    // A caller cannot say that it is another.
+    request_headers_to_add: [
+      stamp('dapr-caller-app-id', app.id),
+      stamp('dapr-caller-namespace', app.namespace ?? 'default'),
+      ...stamps,
+    ],
+    request_body_buffer_limit: KEPT_BYTES,
+    typed_per_filter_config: { [FILTERS.reply]: { '@type': TYPES.filterConfig, disabled: true } },
+  };
+}
+
+/** `%` begins a substitution. */
+function stamp(key: string, text: string): EnvoyObject {
+  const value = text.replaceAll('%', '%%');
+  return { header: { key, value }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' };
+}
+
+/** HTTP filters between the runtime's and the router, where a pattern makes names for DNS. */
+export function invokeFilters({ invoke }: Invoking): EnvoyObject[] {
+  if (invoke?.pattern?.kind !== 'dns') return [];
+  const typed_config = { '@type': TYPES.forwardFilter, dns_cache_config: DNS_CACHE };
+  return [{ name: FILTERS.forward, typed_config }];
+}
+
+/** The clusters that the routes lead to. */
+export function invokeClusters({ callees = {}, invoke }: Invoking): EnvoyObject[] {
+  return [
+    ...Object.entries(callees).flatMap(([name, callee]) => calleeClusters(name, callee)),
+    ...(invoke?.pattern?.kind === 'dns'
+      ? [dnsCluster(CLUSTERS.invoke, 'as-called'), dnsCluster(`${CLUSTERS.invoke}|http`, 'http1')]
+      : []),
+  ];
+}
+
+function dnsCluster(name: string, protocol: 'as-called' | 'http1'): EnvoyObject {
+  return {
+    name,
+    connect_timeout: '5s',
+    lb_policy: 'CLUSTER_PROVIDED',
+    cluster_type: {
+      name: 'envoy.clusters.dynamic_forward_proxy',
+      typed_config: { '@type': TYPES.forwardCluster, dns_cache_config: DNS_CACHE },
+    },
+    circuit_breakers: BREAKERS,
+    // Calls are in plain text; Envoy insists on this for those that would not be.
+    ...upstreamProtocol(protocol, {
+      upstream_http_protocol_options: { auto_sni: true, auto_san_validation: true },
+    }),
+  };
+}

@@ -1,0 +1,313 @@
+import { request } from 'node:http';
+
+import type { PolicyConfig } from '../../components-bridge/src/policy/types.js';
+import { http1 } from '../support/http1.js';
+import { grpcFrame } from '../support/grpc-raw.js';
+import { InvokedApp, InvokedGrpcApp } from '../support/invoked-app.js';
+import { freePort } from '../support/ports.js';
+import { Runtime } from '../support/runtime.js';
+import { eventually } from '../support/wait.js';
+
+const MIB = 1024 * 1024;
+const none = { apps: [], primitives: ['invoke'], operations: [], components: [], secrets: [], topics: [] };
+
+const policy: PolicyConfig = {
+  default: 'allow',
+  trustDomain: 'cluster.local',
+  rules: [{ ...none, name: 'not-there', effect: 'deny', components: ['forbidden'] }],
+  limits: [
+    {
+      name: 'few',
+      apps: [],
+      primitives: ['invoke'],
+      operations: [],
+      components: ['limited'],
+      per: [],
+      perHour: 60,
+      burst: 2,
+    },
+  ],
+};
+
+describe('service invocation over HTTP', () => {
+  let app: InvokedApp;
+  let grpcApp: InvokedGrpcApp;
+  let callee: Runtime;
+  let runtime: Runtime;
+
+  beforeAll(async () => {
+    app = await InvokedApp.start('orders');
+    grpcApp = await InvokedGrpcApp.start();
+    const bare = { bridge: 'none', waitForComponents: false } as const;
+    callee = await Runtime.start({ ...bare, appId: 'orders', appPort: app.port, inbound: true });
+    const to = [{ host: '127.0.0.1', port: callee.config.listen.inbound?.port ?? 0 }];
+    const direct = [{ host: '127.0.0.1', port: app.port }];
+    runtime = await Runtime.start({
+      ...bare,
+      appId: 'shop',
+      metrics: true,
+      policy,
+      limits: { deadlineMs: 1000 },
+      callees: {
+        orders: { to },
+        direct: { to: direct },
+        short: { to, timeoutMs: 300 },
+        away: { to: [{ host: '127.0.0.1', port: await freePort() }] },
+        forbidden: { to },
+        limited: { to },
+        speaks: { to: [{ host: '127.0.0.1', port: grpcApp.port }] },
+      },
+    });
+  });
+
+  afterAll(async () => {
+    await Promise.all([runtime?.stop(), callee?.stop()]);
+    await app?.kill();
+    await grpcApp?.stop();
+  });
+
+  test('by path: method, path, query, headers, body and status survive', async () => {
+    const answer = await http1(runtime.target, 'PUT', '/v1.0/invoke/orders/method/a%2Fb/c?x=1&y=%20', {
+      headers: { 'content-type': 'text/plain', 'x-mine': 'm', 'dapr-caller-app-id': 'forged' },
+      body: 'hello',
+    });
+    expect(answer.status).toBe(200);
+    expect(JSON.parse(answer.body)).toEqual({
+      app: 'orders',
+      method: 'PUT',
+      url: '/a%2Fb/c?x=1&y=%20',
+      body: 'hello',
+    });
+    expect(answer.headers['x-app']).toBe('orders');
+    expect(Object.keys(answer.headers).filter((name) => name.startsWith('x-envoy'))).toEqual([]);
+    const { headers } = app.last;
+    expect(headers).toMatchObject({
+      'x-mine': 'm',
+      'dapr-caller-app-id': 'shop',
+      'dapr-callee-app-id': 'orders',
+      'dapr-caller-namespace': 'default',
+      host: 'orders',
+    });
+    expect(Object.keys(headers).filter((name) => /^x-(envoy|layotto|request)/.test(name))).toEqual([]);
+    for (const status of [204, 304, 404, 418, 500, 503]) {
+      const said = await http1(runtime.target, 'GET', `/v1.0/invoke/orders/method/status/${status}`);
+      expect([said.status, said.headers['x-app']]).toEqual([status, 'orders']);
+    }
+  });
+
+  test.each([
+    ['the header dapr-app-id', { 'dapr-app-id': 'orders' }, '/some/path?q=1', '/some/path?q=1'],
+    [
+      'basic authentication',
+      { authorization: `Basic ${Buffer.from('dapr-app-id:orders').toString('base64')}` },
+      '/other',
+      '/other',
+    ],
+    ['a path that has to be cleaned', {}, '//v1.0/invoke/orders/./method/x//y?z', '/x/y?z'],
+    ['an id with its namespace', {}, '/v1.0/invoke/orders.default/method/ns', '/ns'],
+    ['an id in other letters', {}, '/v1.0/invoke/ORDERS/method/caps', '/caps'],
+  ])('by %s', async (_what, headers, path, url) => {
+    const { status, body } = await http1(runtime.target, 'GET', path, {
+      headers: headers as Record<string, string>,
+    });
+    expect(status).toBe(200);
+    expect(JSON.parse(body)).toMatchObject({ app: 'orders', url });
+  });
+
+  test('bodies of any size and trailers pass both ways with nothing held back', async () => {
+    const piece = Buffer.alloc(MIB, 0x61);
+    const call = request({
+      host: '127.0.0.1',
+      port: runtime.port,
+      method: 'POST',
+      path: '/v1.0/invoke/orders/method/echo',
+      headers: { 'transfer-encoding': 'chunked', trailer: 'x-end' },
+    });
+    const answered = new Promise<{ bytes: number; trailers: NodeJS.Dict<string> }>((resolve, reject) => {
+      call.on('error', reject);
+      call.on('response', (response) => {
+        let bytes = 0;
+        response.on('data', (chunk: Buffer) => {
+          bytes += chunk.length;
+          // The rest is sent when the first piece has come back: nobody waits for the whole.
+          if (bytes === MIB) {
+            let left = 31;
+            const more = (): void => {
+              while (left > 0) {
+                left--;
+                if (!call.write(piece)) return void call.once('drain', more);
+              }
+              call.addTrailers({ 'x-end': 'yes' });
+              call.end();
+            };
+            more();
+          }
+        });
+        response.on('end', () => resolve({ bytes, trailers: response.trailers }));
+      });
+    });
+    call.write(piece);
+    expect(await answered).toEqual({ bytes: 32 * MIB, trailers: { 'x-sum': String(32 * MIB) } });
+    expect(app.last.trailers).toEqual({ 'x-end': 'yes' });
+  });
+
+  test("streams last beyond the runtime's own deadline", async () => {
+    const events: string[] = [];
+    const call = request({
+      host: '127.0.0.1',
+      port: runtime.port,
+      path: '/v1.0/invoke/orders/method/events',
+    });
+    const over = new Promise<void>((resolve, reject) => {
+      call.on('error', reject);
+      call.on('response', (response) => {
+        response.on('data', (chunk: Buffer) => events.push(chunk.toString()));
+        response.on('end', () => resolve());
+        response.on('error', reject);
+      });
+    });
+    call.end();
+    await eventually('the app has it', () => app.waiting.length === 1);
+    app.waiting[0]?.write('data: 1\n\n');
+    await eventually('the first event is here', () => events.length === 1);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    app.waiting[0]?.end('data: 2\n\n');
+    await over;
+    app.waiting.length = 0;
+    expect(events.join('')).toBe('data: 1\n\ndata: 2\n\n');
+  });
+
+  const direct = (message: string) => ({ errorCode: 'ERR_DIRECT_INVOKE', message });
+
+  test('who names no app, nobody, or somebody that is not there is told so', async () => {
+    const call = async (path: string, headers: Record<string, string> = {}) => {
+      const { status, body } = await http1(runtime.target, 'POST', path, { headers, body: 'x' });
+      return [status, JSON.parse(body)];
+    };
+    const noId = direct('failed getting app id either from the URL path or the header dapr-app-id');
+    expect(await call('/nothing')).toEqual([404, noId]);
+    expect(await call('/v1.0/invoke/orders')).toEqual([404, noId]);
+    const unknown = direct("failed to invoke, id: nobody, err: couldn't find service: nobody");
+    expect(await call('/v1.0/invoke/nobody/method/x')).toEqual([500, unknown]);
+    expect(await call('/x', { 'dapr-app-id': 'nobody' })).toEqual([500, unknown]);
+    const [status, away] = await call('/v1.0/invoke/away/method/x');
+    expect(status).toBe(500);
+    expect(away).toEqual(
+      direct(expect.stringMatching(/^failed to invoke, id: away, err: upstream connect error/)),
+    );
+    const [late, timeout] = await call('/v1.0/invoke/short/method/wait');
+    expect([late, timeout]).toEqual([
+      500,
+      direct(expect.stringMatching(/^failed to invoke, id: short, err: .*timeout/)),
+    ]);
+    app.waiting.length = 0;
+    // Its own Envoy is there, the app is gone with the call in its hands.
+    const [lost, gone] = await call('/v1.0/invoke/orders/method/hang-up');
+    expect([lost, gone]).toEqual([
+      500,
+      direct(expect.stringMatching(/^failed to invoke, id: orders, err: /)),
+    ]);
+  });
+
+  test('the policy and its limits are asked', async () => {
+    const denied = await http1(runtime.target, 'GET', '/v1.0/invoke/forbidden/method/x');
+    expect([denied.status, JSON.parse(denied.body)]).toEqual([
+      403,
+      {
+        errorCode: 'ERR_PERMISSION_DENIED',
+        message:
+          'app "shop" may not call invoke InvokeService of component "forbidden": denied by the policy, rule "not-there"',
+      },
+    ]);
+    const statuses = [];
+    for (let i = 0; i < 3; i++)
+      statuses.push((await http1(runtime.target, 'GET', '/v1.0/invoke/limited/method/x')).status);
+    expect(statuses).toEqual([200, 200, 429]);
+  });
+
+  test('by gRPC, whatever the service: messages, streams, headers, trailers and statuses survive', async () => {
+    const client = await runtime.connect();
+    const path = '/shop.Catalog/Get';
+    const headers = { 'dapr-app-id': 'speaks', 'x-mine': 'm', 'grpc-timeout': '5S' };
+    const answer = await client.send({ path, headers, body: [grpcFrame(Buffer.from('hello'))] });
+    expect(answer).toMatchObject({ grpcStatus: 0, headers: { 'x-head': 'h' }, trailers: { 'x-tail': 't' } });
+    expect(answer.messages.map(String)).toEqual(['hello']);
+    expect(grpcApp.calls.at(-1)).toMatchObject({
+      path,
+      headers: { 'x-mine': 'm', 'dapr-caller-app-id': 'shop', 'dapr-callee-app-id': 'speaks' },
+    });
+    const failed = await client.send({
+      path: '/shop.Catalog/Fail',
+      headers: { 'dapr-callee-app-id': 'speaks', 'dapr-app-id': 'nobody' },
+      body: [grpcFrame(Buffer.alloc(0))],
+    });
+    expect(failed).toMatchObject({ grpcStatus: 5, grpcMessage: 'no such thing' });
+    // A stream of more than any message may be, longer than any call may take.
+    const sent = Array.from({ length: 24 }, () => grpcFrame(Buffer.alloc(MIB, 1)));
+    const chat = client.start({
+      path: '/shop.Catalog/Chat',
+      headers: { 'dapr-app-id': 'speaks' },
+      body: [...sent.slice(0, 12), 1500, ...sent.slice(12)],
+    });
+    const streamed = await chat.answer;
+    expect([streamed.grpcStatus, streamed.messages.length]).toEqual([0, 24]);
+    const late = await client.send({
+      path: '/shop.Catalog/Never',
+      headers: { 'dapr-app-id': 'speaks', 'grpc-timeout': '300m' },
+    });
+    expect(late.grpcStatus).toBe(4);
+    const away = await client.send({
+      path,
+      headers: { 'dapr-app-id': 'away' },
+      body: [grpcFrame(Buffer.alloc(0))],
+    });
+    expect(away).toMatchObject({
+      grpcStatus: 14,
+      grpcMessage: expect.stringMatching(/^failed to invoke, id: away, err: upstream connect error/),
+    });
+    const unknown = await client.send({ path, headers: { 'dapr-app-id': 'nobody' } });
+    expect(unknown).toMatchObject({
+      grpcStatus: 13,
+      grpcMessage: "failed to invoke, id: nobody, err: couldn't find service: nobody",
+    });
+    expect(await client.send({ path })).toMatchObject({
+      grpcStatus: 12,
+      grpcMessage: 'method /shop.Catalog/Get is not implemented by this runtime',
+    });
+  });
+
+  test('what is served here is not passed on', async () => {
+    const { status } = await http1(runtime.target, 'GET', '/v1.0/healthz', {
+      headers: { 'dapr-app-id': 'orders' },
+    });
+    expect(status).not.toBe(200);
+    const client = await runtime.connect();
+    const hello = await client.send({
+      path: '/spec.proto.runtime.v1.Runtime/SayHello',
+      headers: { 'dapr-app-id': 'speaks' },
+      body: [grpcFrame(Buffer.alloc(0))],
+    });
+    expect(hello.grpcMessage).toBe('no instance found');
+  });
+
+  test('every call is counted, by callee and code', async () => {
+    await eventually('all of them', async () => {
+      const { body } = await http1({ port: runtime.config.envoy.metricsPort }, 'GET', '/metrics');
+      const of = (component: string, door: string, operation: string, code: string): number =>
+        Number(
+          new RegExp(
+            `^layotto_operations_total\\{(?=[^}]*component="${component}")(?=[^}]*door="${door}")(?=[^}]*operation="${operation}")(?=[^}]*primitive="invoke")(?=[^}]*code="${code}")[^}]*\\} (\\d+)$`,
+            'm',
+          ).exec(body)?.[1] ?? 0,
+        );
+      expect(of('limited', 'dapr_http', 'InvokeService', '200')).toBe(2);
+      expect(of('limited', 'dapr_http', 'InvokeService', '429')).toBe(1);
+      expect(of('forbidden', 'dapr_http', 'InvokeService', '403')).toBe(1);
+      expect(of('away', 'dapr_http', 'InvokeService', '500')).toBe(1);
+      expect(of('away', 'dapr_grpc', 'Proxy', 'UNAVAILABLE')).toBe(1);
+      expect(of('speaks', 'dapr_grpc', 'Proxy', 'OK')).toBe(2);
+      expect(of('unknown', 'dapr_http', 'InvokeService', '500')).toBe(2);
+      return true;
+    });
+  });
+});

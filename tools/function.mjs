@@ -1,0 +1,78 @@
+/** Compiles a function, which is written with assembly/function, to a module. */
+import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { withSection } from './module-section.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+/** What a function imports `layotto/…` from: a folder that there is not, so that the package may be called anything. */
+const LIBRARY = join(root, '.library');
+/** Compiled in the function's place: it exports what Envoy calls. */
+const ENTRY = 'layotto-function-entry.ts';
+
+/** Says in one text why a function was not built. */
+export class FunctionError extends Error {}
+
+/**
+ * @param {string} file the function's source, which calls `serve` once
+ * @returns {Promise<Buffer>} the module, with its section
+ */
+export async function buildFunction(file) {
+  const path = resolve(file);
+  const folder = dirname(path);
+  const name = basename(path).replace(/\.ts$/, '');
+  const asc = await compiler();
+  let wasm;
+  const { error, stderr } = await asc.main(
+    [
+      ENTRY,
+      '--baseDir',
+      folder,
+      '--outFile',
+      'function.wasm',
+      '--path',
+      LIBRARY,
+      '--use',
+      'abort=~lib/layotto/host/log/abort',
+      '--optimizeLevel',
+      '3',
+      '--shrinkLevel',
+      '1',
+      '--noAssert',
+      '--runtime',
+      'incremental',
+    ],
+    {
+      readFile: (wanted, base) => source(resolve(base, wanted), join(folder, ENTRY), name),
+      writeFile: (_, content) => void (wasm = content),
+      listFiles: () => [],
+    },
+  );
+  if (error || wasm === undefined) throw new FunctionError(`${stderr.toString()}${error?.message ?? ''}`.trim());
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  return withSection(wasm, name, version);
+}
+
+async function compiler() {
+  try {
+    return (await import('assemblyscript/asc')).default;
+  } catch {
+    throw new FunctionError(
+      'the AssemblyScript compiler is missing; run: npm install assemblyscript @solo-io/proxy-runtime as-wasi',
+    );
+  }
+}
+
+/** A file for the compiler; null if there is none. */
+async function source(path, entry, name) {
+  if (path === entry) return `import './${name}';\nexport * from 'layotto/function/exports';\n`;
+  const library = join(LIBRARY, 'layotto');
+  const real = path.startsWith(library) ? join(root, 'assembly', path.slice(library.length)) : path;
+  try {
+    return await readFile(real, 'utf8');
+  } catch {
+    return null;
+  }
+}

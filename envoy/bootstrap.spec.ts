@@ -120,7 +120,10 @@ describe('the bootstrap', () => {
       idle_timeout: '0s',
       max_stream_duration: { max_stream_duration: '0s', grpc_timeout_header_max: '0s' },
     };
-    expect(manager(config)).toMatchObject({
+    const answered = (prefix: string): object => ({ match: { prefix, grpc: {} }, route });
+    const waits = { ...passed, cluster: 'layotto_none' };
+    const found = manager(config);
+    expect(found).toMatchObject({
       normalize_path: false,
       merge_slashes: false,
       path_with_escaped_slashes_action: 'KEEP_UNCHANGED',
@@ -139,7 +142,10 @@ describe('the bootstrap', () => {
                 route: path === UPLOAD_PATH ? { ...passed, idle_timeout: '300s' } : passed,
                 typed_per_filter_config: reply,
               })),
-              { match: { prefix: '/', grpc: {} }, route },
+              ...['/spec.proto.', '/dapr.proto.', '/grpc.'].map(answered),
+              // What may turn out to be an invocation has no deadline of the runtime's.
+              ...Array.from({ length: 5 }, () => ({ route: waits, typed_per_filter_config: reply })),
+              answered('/'),
               { match: { prefix: '/' }, route, typed_per_filter_config: reply },
             ],
           },

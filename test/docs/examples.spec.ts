@@ -30,6 +30,7 @@ describe.each([
   'configuration-apollo',
   'file',
   'host-filter',
+  'invoke',
   'istio',
   'lock-redis',
   'reloadable-sdk',

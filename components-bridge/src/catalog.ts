@@ -6,6 +6,7 @@ import * as embedded from './components/embedded/metadata.js';
 import * as etcd from './components/etcd/metadata.js';
 import * as helloworld from './components/helloworld/metadata.js';
 import * as http from './components/http/metadata.js';
+import * as kafka from './components/kafka/metadata.js';
 import * as local from './components/local/metadata.js';
 import * as localenv from './components/localenv/metadata.js';
 import * as localfile from './components/localfile/metadata.js';
@@ -164,6 +165,14 @@ export const catalog: readonly ComponentType[] = [
     capabilities: [],
     metadata: nats.metadataSchema,
     load: delaying(() => import('./components/nats/pubsub.js')),
+  },
+  {
+    type: 'pubsub.kafka',
+    aliases: ['kafka'],
+    primitive: 'pubsub',
+    capabilities: [],
+    metadata: kafka.metadataSchema,
+    load: () => import('./components/kafka/pubsub.js'),
   },
   {
     type: 'sequencer.embedded',

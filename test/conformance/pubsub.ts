@@ -229,7 +229,8 @@ export function pubsubConformance(subject: Subject, start: () => Promise<PubSubB
       await taker.close();
       expect(taker.messages).toHaveLength(1);
       const next = await client.subscribe(topic);
-      expect((await next.has(2, 30_000)).sort()).toEqual(['2', '3']);
+      const others = ['1', '2', '3'].filter((text) => text !== taker.texts[0]);
+      expect((await next.has(2, 30_000)).sort()).toEqual(others);
     });
 
     it('says how many messages a group has not acknowledged', async () => {

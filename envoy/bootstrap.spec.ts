@@ -41,6 +41,7 @@ describe('the bootstrap', () => {
     expect([...files].sort()).toEqual([
       '"path":"/var/lib/layotto/app.sock"',
       '"path":"/var/lib/layotto/bridge-admin.sock"',
+      '"path":"/var/lib/layotto/deliveries.sock"',
       '"path":"/var/lib/layotto/envoy"',
       '"path":"/var/lib/layotto/envoy-admin.sock"',
       '"path":"/var/lib/layotto/envoy/runtime.ecds.yaml"',
@@ -58,11 +59,12 @@ describe('the bootstrap', () => {
     ]);
   });
 
-  it('listens on TCP only, and without metrics and actuator, if that is what is configured', () => {
+  it('listens on TCP only, and without metrics, actuator and app, if that is what is configured', () => {
     const { unixSocket, actuator, ...listen } = SAMPLE_CONFIG.listen;
     expect([unixSocket, actuator]).not.toContain(undefined);
     const config = {
       ...SAMPLE_CONFIG,
+      app: { ...SAMPLE_CONFIG.app, port: 0 },
       listen: { ...listen, host: '0.0.0.0' },
       envoy: { concurrency: 2, metricsPort: 0 },
     };
@@ -118,7 +120,10 @@ describe('the bootstrap', () => {
       idle_timeout: '0s',
       max_stream_duration: { max_stream_duration: '0s', grpc_timeout_header_max: '0s' },
     };
-    expect(manager(config)).toMatchObject({
+    const answered = (prefix: string): object => ({ match: { prefix, grpc: {} }, route });
+    const waits = { ...passed, cluster: 'layotto_none' };
+    const found = manager(config);
+    expect(found).toMatchObject({
       normalize_path: false,
       merge_slashes: false,
       path_with_escaped_slashes_action: 'KEEP_UNCHANGED',
@@ -137,7 +142,10 @@ describe('the bootstrap', () => {
                 route: path === UPLOAD_PATH ? { ...passed, idle_timeout: '300s' } : passed,
                 typed_per_filter_config: reply,
               })),
-              { match: { prefix: '/', grpc: {} }, route },
+              ...['/spec.proto.', '/dapr.proto.', '/grpc.'].map(answered),
+              // What may turn out to be an invocation has no deadline of the runtime's.
+              ...Array.from({ length: 5 }, () => ({ route: waits, typed_per_filter_config: reply })),
+              answered('/'),
               { match: { prefix: '/' }, route, typed_per_filter_config: reply },
             ],
           },

@@ -34,7 +34,25 @@ describe('the plugin configuration', () => {
           capabilities: ['ETAG', 'TRANSACTIONAL', 'TTL'],
         },
       ],
+      invoke: { callees: [], namespace: 'default' },
     });
+  });
+
+  it('says whom the app may invoke, and nothing of where they are', () => {
+    const to = [{ host: '10.0.0.1', port: 80 }];
+    const config = {
+      ...SAMPLE_CONFIG,
+      app: { ...SAMPLE_CONFIG.app, namespace: 'shops' },
+      callees: { orders: { to }, quick: { to, timeoutMs: 500 }, speaks: { to, protocol: 'grpc' as const } },
+      invoke: { pattern: { kind: 'dns' as const, text: '{app}.{namespace}:{port}' }, port: 8080 },
+    };
+    const { invoke } = pluginConfiguration(config, options);
+    expect(invoke).toEqual({
+      callees: [{ name: 'orders' }, { name: 'quick', timeoutMs: 500 }, { name: 'speaks', grpc: true }],
+      namespace: 'shops',
+      pattern: { text: '{app}.{namespace}:8080', dns: true },
+    });
+    expect(JSON.stringify(invoke)).not.toContain('10.0.0.1');
   });
 
   it('shows tokens only as their SHA-256', () => {

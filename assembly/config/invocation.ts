@@ -245,7 +245,8 @@ function isAppId(id: View): bool {
     const c = viewByte(id, i);
     if (c == DOT) {
       if (i == 0 || i == length - 1 || ++dots > 1) return false;
-    } else if (!((c >= 0x61 && c <= 0x7a) || (c >= 0x30 && c <= 0x39) || c == 0x2d || c == 0x5f)) return false;
+    } else if (!((c >= 0x61 && c <= 0x7a) || (c >= 0x30 && c <= 0x39) || c == 0x2d || c == 0x5f))
+      return false;
   }
   return true;
 }

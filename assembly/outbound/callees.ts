@@ -1,7 +1,17 @@
 // Whom plain calls go to, as Envoy's configuration names them.
 
 import { Labels } from '../config/labels';
-import { literal, View, viewEquals, viewIndexOf, viewLen, viewOf, viewPtr, viewSlice, viewStartsWith } from '../wire/view';
+import {
+  literal,
+  View,
+  viewEquals,
+  viewIndexOf,
+  viewLen,
+  viewOf,
+  viewPtr,
+  viewSlice,
+  viewStartsWith,
+} from '../wire/view';
 
 /** How names of clusters begin: those of the runtime's own configuration, and those of a mesh. */
 const CALLEE = literal('layotto_callee_');

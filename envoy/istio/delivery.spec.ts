@@ -33,7 +33,7 @@ it('names what is for a standalone Envoy only', () => {
   const gaps = deliveryGaps({ ...plain, listen, callees }, 'envoyfilter');
   expect(gaps.map(({ door }) => door)).toEqual([
     'the proxy for plain calls on 127.0.0.1:3128',
-    'the callee inventory',
+    'plain calls to the callee inventory',
   ]);
 });
 

@@ -39,10 +39,22 @@ export function deliveryGaps(config: RuntimeConfig, delivery: Delivery): Gap[] {
     missing(`every door on ${host}`, `the listener is on 127.0.0.1, which the mesh does not capture`);
   if (config.listen.proxy !== undefined)
     missing(`the proxy for plain calls on ${config.listen.proxy.host}:${config.listen.proxy.port}`, PLAIN);
-  for (const name of Object.keys(config.callees ?? {})) missing(`the callee ${name}`, PLAIN);
+  const { inbound } = config.listen;
+  if (inbound !== undefined)
+    missing(
+      `the app for others on ${inbound.host}:${inbound.port}`,
+      "the mesh's own inbound listener lets others reach the app",
+    );
+  if (config.listen.proxy !== undefined)
+    for (const name of Object.keys(config.callees ?? {})) missing(`plain calls to the callee ${name}`, PLAIN);
   for (const { name } of config.outbound) missing(`the outbound listener ${name}`, PLAIN);
   if (delivery === 'envoyfilter') return gaps;
 
+  if (config.callees !== undefined || config.invoke?.pattern !== undefined)
+    missing(
+      'service invocation',
+      "Istio's routes on that port lead to the bridge and to nobody else; envoyfilter serves it",
+    );
   if (actuator !== undefined)
     missing(
       `actuator on ${actuator.host}:${actuator.port}`,

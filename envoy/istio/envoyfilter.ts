@@ -1,4 +1,5 @@
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
+import { invokeClusters } from '../invoke-routes.js';
 import { FILTERS } from '../names.js';
 import type { EnvoyObject } from '../names.js';
 import { isGuarded, pluginConfiguration } from '../plugin-config.js';
@@ -52,7 +53,9 @@ export function renderEnvoyFilter(config: RuntimeConfig, options: EnvoyFilterOpt
     spec: {
       workloadSelector: { labels: { ...selector } },
       configPatches: [
-        ...runtimeClusters(config, bridgeSocket).map((cluster) => add('CLUSTER', cluster)),
+        ...[...runtimeClusters(config, bridgeSocket), ...invokeClusters(config)].map((cluster) =>
+          add('CLUSTER', cluster),
+        ),
         ...listeners.map((listener) => add('LISTENER', listener)),
         add('EXTENSION_CONFIG', extensionConfig(options.module, plugin, options.capabilities)),
         ...(options.outbound === true ? outboundPatches(plugin, options) : []),

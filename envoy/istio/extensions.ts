@@ -64,7 +64,8 @@ function attachment(config: RuntimeConfig, { selector }: MeshNames, priority: nu
 }
 
 function wasm(config: RuntimeConfig, names: MeshNames, options: MeshOptions): EnvoyObject {
-  const plugin = pluginConfiguration(config, { ...options, hold: true });
+  // Istio's routes lead nowhere else than to the bridge, so nobody can be invoked.
+  const { invoke: _, ...plugin } = pluginConfiguration(config, { ...options, hold: true });
   const { module } = options;
   return {
     ...('file' in module ? { url: `file://${module.file}` } : { url: module.url, sha256: module.sha256 }),

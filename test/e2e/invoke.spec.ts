@@ -8,6 +8,7 @@ import { freePort } from '../support/ports.js';
 import { Runtime } from '../support/runtime.js';
 import { eventually } from '../support/wait.js';
 
+const matching = (pattern: RegExp): unknown => expect.stringMatching(pattern);
 const MIB = 1024 * 1024;
 const none = { apps: [], primitives: ['invoke'], operations: [], components: [], secrets: [], topics: [] };
 
@@ -95,7 +96,7 @@ describe('service invocation over HTTP', () => {
     }
   });
 
-  test.each([
+  test.each<[string, Record<string, string>, string, string]>([
     ['the header dapr-app-id', { 'dapr-app-id': 'orders' }, '/some/path?q=1', '/some/path?q=1'],
     [
       'basic authentication',
@@ -108,7 +109,7 @@ describe('service invocation over HTTP', () => {
     ['an id in other letters', {}, '/v1.0/invoke/ORDERS/method/caps', '/caps'],
   ])('by %s', async (_what, headers, path, url) => {
     const { status, body } = await http1(runtime.target, 'GET', path, {
-      headers: headers as Record<string, string>,
+      headers,
     });
     expect(status).toBe(200);
     expect(JSON.parse(body)).toMatchObject({ app: 'orders', url });
@@ -177,12 +178,12 @@ describe('service invocation over HTTP', () => {
     expect(events.join('')).toBe('data: 1\n\ndata: 2\n\n');
   });
 
-  const direct = (message: string) => ({ errorCode: 'ERR_DIRECT_INVOKE', message });
+  const direct = (message: unknown): object => ({ errorCode: 'ERR_DIRECT_INVOKE', message });
 
   test('who names no app, nobody, or somebody that is not there is told so', async () => {
-    const call = async (path: string, headers: Record<string, string> = {}) => {
+    const call = async (path: string, headers: Record<string, string> = {}): Promise<[number, unknown]> => {
       const { status, body } = await http1(runtime.target, 'POST', path, { headers, body: 'x' });
-      return [status, JSON.parse(body)];
+      return [status, JSON.parse(body) as unknown];
     };
     const noId = direct('failed getting app id either from the URL path or the header dapr-app-id');
     expect(await call('/nothing')).toEqual([404, noId]);
@@ -192,26 +193,18 @@ describe('service invocation over HTTP', () => {
     expect(await call('/x', { 'dapr-app-id': 'nobody' })).toEqual([500, unknown]);
     const [status, away] = await call('/v1.0/invoke/away/method/x');
     expect(status).toBe(500);
-    expect(away).toEqual(
-      direct(expect.stringMatching(/^failed to invoke, id: away, err: upstream connect error/)),
-    );
+    expect(away).toEqual(direct(matching(/^failed to invoke, id: away, err: upstream connect error/)));
     const [late, timeout] = await call('/v1.0/invoke/short/method/wait');
-    expect([late, timeout]).toEqual([
-      500,
-      direct(expect.stringMatching(/^failed to invoke, id: short, err: .*timeout/)),
-    ]);
+    expect([late, timeout]).toEqual([500, direct(matching(/^failed to invoke, id: short, err: .*timeout/))]);
     app.waiting.length = 0;
     // Its own Envoy is there, the app is gone with the call in its hands.
     const [lost, gone] = await call('/v1.0/invoke/orders/method/hang-up');
-    expect([lost, gone]).toEqual([
-      500,
-      direct(expect.stringMatching(/^failed to invoke, id: orders, err: /)),
-    ]);
+    expect([lost, gone]).toEqual([500, direct(matching(/^failed to invoke, id: orders, err: /))]);
   });
 
   test('the policy and its limits are asked', async () => {
     const denied = await http1(runtime.target, 'GET', '/v1.0/invoke/forbidden/method/x');
-    expect([denied.status, JSON.parse(denied.body)]).toEqual([
+    expect([denied.status, JSON.parse(denied.body) as unknown]).toEqual([
       403,
       {
         errorCode: 'ERR_PERMISSION_DENIED',
@@ -263,7 +256,7 @@ describe('service invocation over HTTP', () => {
     });
     expect(away).toMatchObject({
       grpcStatus: 14,
-      grpcMessage: expect.stringMatching(/^failed to invoke, id: away, err: upstream connect error/),
+      grpcMessage: matching(/^failed to invoke, id: away, err: upstream connect error/),
     });
     const unknown = await client.send({ path, headers: { 'dapr-app-id': 'nobody' } });
     expect(unknown).toMatchObject({

@@ -14,7 +14,6 @@ describe('calls that no primitive serves', () => {
     [`${EXTENSION}.phone.PhoneCallService/SendVoiceWithTemplate`, 'calling phones'],
     [`${EXTENSION}.sms.SmsService/SendSmsWithTemplate`, 'sending text messages'],
     [`${LAYOTTO}/PublishEvent`, 'publishing'],
-    [`${LAYOTTO}/InvokeService`, 'service invocation'],
     [`${DAPR}/GetActorState`, 'actors'],
     [`${DAPR}/StartWorkflowBeta1`, 'workflows'],
     [`${DAPR}/DeleteJob`, 'jobs'],

@@ -7,11 +7,7 @@ import { Exchange, Step } from '../../dialects/exchange';
 import { Forward, Wrapping } from '../../dialects/forward';
 import { Handler } from '../../dialects/handler';
 import { wayTo } from '../../dialects/invocations';
-import {
-  HttpExtension,
-  InvokeRequest,
-  InvokeServiceRequest,
-} from '../../wire/gen/layotto/bridge/v1/invoke';
+import { HttpExtension, InvokeRequest, InvokeServiceRequest } from '../../wire/gen/layotto/bridge/v1/invoke';
 import { parseTimeout } from '../../wire/grpc';
 import { literal, View, viewByte, viewIndexOf, viewLen, viewPtr, viewSlice } from '../../wire/view';
 
@@ -123,7 +119,8 @@ export abstract class InvokeService extends Handler {
       verb = extension.verb;
       query = extension.querystring;
       // A literal NONE, as Layotto sends, is no method of HTTP.
-      if (<u32>verb >= <u32>VERBS.length || verb == NONE || verb == CONNECT) verb = viewLen(bodyOf(message)) > 0 ? 3 : GET;
+      if (<u32>verb >= <u32>VERBS.length || verb == NONE || verb == CONNECT)
+        verb = viewLen(bodyOf(message)) > 0 ? 3 : GET;
     }
     if (!isVisible(query)) return BAD_METHOD;
     const way = wayTo(exchange, forward.callee, forward.named);

@@ -23,6 +23,8 @@ function served(): Map<string, Set<string>> {
       /(?:router\.(?:grpc|http|stream|json)|new JsonOperation|plainRoute)\(\s*('\w+'|\w+),\s*('\w+'|\w+)[,)]/g,
     ))
       note(valueOf(primitive), valueOf(operation));
+    for (const [, primitive = ''] of text.matchAll(/router\.passInvocations\('(\w+)'\)/g))
+      for (const operation of ['InvokeService', 'Proxy']) note(primitive, operation);
   }
   return found;
 }

@@ -358,6 +358,7 @@ export class Bridge {
       ...(this.#doors === undefined ? {} : { doors: this.#doors }),
       denials: this.#policy.denials,
       deliveries: this.#services.events.deliveries,
+      publishing: this.#services.pubsub.latencies,
       lags: this.#services.events.lags,
     };
   }

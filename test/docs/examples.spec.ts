@@ -32,6 +32,7 @@ describe.each([
   'host-filter',
   'istio',
   'lock-redis',
+  'new-primitive',
   'reloadable-sdk',
   'secrets',
   'sequencer',

@@ -10,6 +10,7 @@ describe.each([
   'invoke',
   'istio',
   'lock-redis',
+  'new-primitive',
   'reloadable-sdk',
   'secrets',
   'sequencer',

@@ -59,7 +59,7 @@ describe('the bootstrap', () => {
     ]);
   });
 
-  it('listens on TCP only, and without metrics and actuator, if that is what is configured', () => {
+  it('listens on TCP only, and without metrics, actuator and app, if that is what is configured', () => {
     const { unixSocket, actuator, ...listen } = SAMPLE_CONFIG.listen;
     expect([unixSocket, actuator]).not.toContain(undefined);
     const config = {

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { loopGuard } from './function-guard.mjs';
 import { withSection } from './module-section.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -23,7 +24,7 @@ export async function buildFunction(file) {
   const path = resolve(file);
   const folder = dirname(path);
   const name = basename(path).replace(/\.ts$/, '');
-  const asc = await compiler();
+  const { asc, ast } = await compiler();
   let wasm;
   const { error, stderr } = await asc.main(
     [
@@ -41,6 +42,9 @@ export async function buildFunction(file) {
       '--shrinkLevel',
       '1',
       '--noAssert',
+      // 64 MiB: what a function may fill of its thread's memory.
+      '--maximumMemory',
+      '1024',
       '--runtime',
       'incremental',
     ],
@@ -48,16 +52,19 @@ export async function buildFunction(file) {
       readFile: (wanted, base) => source(resolve(base, wanted), join(folder, ENTRY), name),
       writeFile: (_, content) => void (wasm = content),
       listFiles: () => [],
+      transforms: [loopGuard(ast, asc.libraryFiles)],
     },
   );
-  if (error || wasm === undefined) throw new FunctionError(`${stderr.toString()}${error?.message ?? ''}`.trim());
+  if (error || wasm === undefined)
+    throw new FunctionError(`${stderr.toString()}${error?.message ?? ''}`.trim());
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   return withSection(wasm, name, version);
 }
 
 async function compiler() {
   try {
-    return (await import('assemblyscript/asc')).default;
+    const [asc, ast] = await Promise.all([import('assemblyscript/asc'), import('assemblyscript')]);
+    return { asc: asc.default, ast: ast.default ?? ast };
   } catch {
     throw new FunctionError(
       'the AssemblyScript compiler is missing; run: npm install assemblyscript @solo-io/proxy-runtime as-wasi',

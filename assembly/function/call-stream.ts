@@ -19,6 +19,7 @@ import { ByteWriter } from '../wire/bytes';
 import { literal, View, viewIndexOf, viewLen, viewSlice, viewToString } from '../wire/view';
 import { Ask } from './ask';
 import { Call } from './call';
+import { guardBegins } from './guard';
 import { Handler, makeHandler } from './handler';
 import { REFUSED } from './in-flight';
 import { FunctionRoot } from './root';
@@ -66,8 +67,6 @@ export abstract class CallStream extends HttpContext {
   /** What is waited for, and what was refused at once and is not told yet. */
   private readonly asks: Array<Ask> = [];
   private readonly refusals: Array<Ask> = [];
-  /** A method of the function is running. */
-  private busy: bool = false;
 
   constructor(
     id: u32,
@@ -127,6 +126,7 @@ export abstract class CallStream extends HttpContext {
   }
 
   private run(): Action {
+    const site = this.site;
     const exchange = this.exchange;
     const body = getBuffer(Buffer.RequestBody, 0, this.received);
     exchange.own(body);
@@ -135,7 +135,7 @@ export abstract class CallStream extends HttpContext {
     this.stage = Stage.Running;
     const handler = makeHandler();
     this.handler = handler;
-    this.busy = true;
+    guardBegins(site.settings.turnMs);
     handler.onRequest(<Call>this);
     this.settle();
     return Action.Pause;
@@ -158,7 +158,6 @@ export abstract class CallStream extends HttpContext {
   settle(): void {
     const refusals = this.refusals;
     while (refusals.length > 0 && this.stage == Stage.Running) refusals.shift().tellRefusal();
-    this.busy = false;
     if (this.stage != Stage.Running || this.asks.length > 0) return;
     log(LogLevel.Error, 'function ' + this.site.name + ': ' + SILENT);
     this.answerBytes(500, String.UTF8.encode(SILENT), 'text/plain; charset=utf-8');
@@ -173,7 +172,7 @@ export abstract class CallStream extends HttpContext {
     headers.add(CONTENT_TYPE, type.view());
     // What it asked for last made the root context effective.
     if (!this.activate()) return;
-    this.send(status, headers, (<u64>body.byteLength << 32) | changetype<usize>(body));
+    this.send(status, headers, ((<u64>body.byteLength) << 32) | changetype<usize>(body));
     this.forgetAsks();
   }
 
@@ -310,7 +309,7 @@ export abstract class CallStream extends HttpContext {
     if (at < 0) return false;
     this.asks.splice(at, 1);
     if (this.stage != Stage.Running || !this.activate()) return false;
-    this.busy = true;
+    guardBegins(this.site.settings.turnMs);
     return true;
   }
 

@@ -9,6 +9,7 @@ const K_FUNCTION = literal('function');
 const K_ID = literal('id');
 const K_BODY_BYTES = literal('bodyBytes');
 const K_IN_FLIGHT = literal('inFlight');
+const K_TURN = literal('turnMs');
 const K_DEADLINE = literal('deadlineMs');
 
 export class FunctionSettings {
@@ -20,6 +21,9 @@ export class FunctionSettings {
   inFlight: i32 = 100;
   /** How long a call may take, in milliseconds. The route ends it; what the function asks for waits no longer. */
   deadlineMs: i32 = 15000;
+
+  /** How long one method of the function may run without a pause, in milliseconds. */
+  turnMs: i32 = 100;
 
   private readonly fields: FieldReader = new FieldReader();
 
@@ -50,6 +54,7 @@ export class FunctionSettings {
         this.inFlight = <i32>this.fields.whole('function.inFlight', 1, 1 << 20);
       else if (viewEquals(key, K_DEADLINE))
         this.deadlineMs = <i32>this.fields.whole('function.deadlineMs', 1, 1 << 30);
+      else if (viewEquals(key, K_TURN)) this.turnMs = <i32>this.fields.whole('function.turnMs', 1, 10_000);
       else reader.skip();
     }
   }

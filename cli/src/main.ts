@@ -28,6 +28,8 @@ import { ENVOYFILTER_OPTIONS, MESH_OPTIONS, envoyfilter, trafficextension, wasmp
 import { describeOptions, parseArguments } from './options.js';
 import type { Option, Values } from './options.js';
 import { primitiveBuild } from './primitive-build.js';
+import { NEW_PRIMITIVE_OPTIONS, newPrimitive } from './primitive-new.js';
+import { primitiveTest } from './primitive-test.js';
 import { RUN_OPTIONS, run } from './run.js';
 import { RUNNING_OPTIONS } from './running.js';
 import { STATUS_OPTIONS, status } from './status.js';
@@ -136,6 +138,14 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     operands: ['FILE'],
     run: moduleInspect,
   },
+  'new primitive': {
+    usage: 'new primitive [options] NAME',
+    summary:
+      "write a primitive of one's own that works, to be changed: filter, .proto file, bridge, and their tests",
+    options: NEW_PRIMITIVE_OPTIONS,
+    operands: ['NAME'],
+    run: newPrimitive,
+  },
   'function build': {
     usage: 'function build [options] FILE.ts',
     summary: 'compile a function to a module',
@@ -176,6 +186,13 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     options: [],
     operands: ['FOLDER'],
     run: primitiveBuild,
+  },
+  'primitive test': {
+    usage: 'primitive test FOLDER',
+    summary: 'build it, and run the tests in its folders',
+    options: [],
+    operands: ['FOLDER'],
+    run: primitiveTest,
   },
   'debug bundle': {
     usage: 'debug bundle [options]',

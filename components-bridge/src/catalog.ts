@@ -1,10 +1,12 @@
 import * as z from 'zod';
 
 import * as apollo from './components/apollo/metadata.js';
+import { delaying } from './components/embedded/delaying.js';
 import * as embedded from './components/embedded/metadata.js';
 import * as etcd from './components/etcd/metadata.js';
 import * as helloworld from './components/helloworld/metadata.js';
 import * as http from './components/http/metadata.js';
+import * as kafka from './components/kafka/metadata.js';
 import * as local from './components/local/metadata.js';
 import * as localenv from './components/localenv/metadata.js';
 import * as localfile from './components/localfile/metadata.js';
@@ -154,7 +156,7 @@ export const catalog: readonly ComponentType[] = [
     primitive: 'pubsub',
     capabilities: [],
     metadata: redis.pubsubMetadataSchema,
-    load: () => import('./components/redis/pubsub.js'),
+    load: delaying(() => import('./components/redis/pubsub.js')),
   },
   {
     type: 'pubsub.jetstream',
@@ -162,7 +164,15 @@ export const catalog: readonly ComponentType[] = [
     primitive: 'pubsub',
     capabilities: [],
     metadata: nats.metadataSchema,
-    load: () => import('./components/nats/pubsub.js'),
+    load: delaying(() => import('./components/nats/pubsub.js')),
+  },
+  {
+    type: 'pubsub.kafka',
+    aliases: ['kafka'],
+    primitive: 'pubsub',
+    capabilities: [],
+    metadata: kafka.metadataSchema,
+    load: () => import('./components/kafka/pubsub.js'),
   },
   {
     type: 'sequencer.embedded',

@@ -169,6 +169,15 @@ export const ROWS = [
         },
       ],
       [
+        'Time of publishing',
+        's',
+        'From the arrival of a call until the broker had its event, or had refused it.',
+        {
+          '{{component}} p50': quantile(0.5, ['component'], 'layotto_bridge_pubsub_publish_seconds', JOB),
+          '{{component}} p99': quantile(0.99, ['component'], 'layotto_bridge_pubsub_publish_seconds', JOB),
+        },
+      ],
+      [
         'Failures of backends',
         'reqps',
         'By what the component answered.',

@@ -10,6 +10,7 @@ import * as file from '../../components-bridge/src/gen/layotto/bridge/v1/file_pb
 import * as hello from '../../components-bridge/src/gen/layotto/bridge/v1/hello_pb.js';
 import * as lifecycle from '../../components-bridge/src/gen/layotto/bridge/v1/lifecycle_pb.js';
 import * as lock from '../../components-bridge/src/gen/layotto/bridge/v1/lock_pb.js';
+import * as pubsub from '../../components-bridge/src/gen/layotto/bridge/v1/pubsub_pb.js';
 import * as secret from '../../components-bridge/src/gen/layotto/bridge/v1/secret_pb.js';
 import * as sequencer from '../../components-bridge/src/gen/layotto/bridge/v1/sequencer_pb.js';
 import * as state from '../../components-bridge/src/gen/layotto/bridge/v1/state_pb.js';
@@ -35,6 +36,7 @@ const BOTH: readonly Entry[] = [
   ['GetSecret', secret.GetSecretRequestSchema, secret.GetSecretResponseSchema],
   ['GetBulkSecret', secret.GetBulkSecretRequestSchema, secret.GetBulkSecretResponseSchema],
   ['InvokeBinding', binding.InvokeBindingRequestSchema, binding.InvokeBindingResponseSchema],
+  ['PublishEvent', pubsub.PublishEventRequestSchema, EmptySchema],
 ];
 
 const OF_LAYOTTO: readonly Entry[] = [
@@ -67,6 +69,8 @@ const OF_DAPR: readonly Entry[] = [
   ],
   ['TryLockAlpha1', lock.TryLockRequestSchema, lock.TryLockResponseSchema],
   ['UnlockAlpha1', lock.UnlockRequestSchema, lock.UnlockResponseSchema],
+  ['BulkPublishEvent', pubsub.BulkPublishEventRequestSchema, pubsub.BulkPublishEventResponseSchema],
+  ['BulkPublishEventAlpha1', pubsub.BulkPublishEventRequestSchema, pubsub.BulkPublishEventResponseSchema],
   ['GetMetadata', EmptySchema, metadata.GetMetadataResponseSchema],
   ['SetMetadata', metadata.SetMetadataRequestSchema, EmptySchema],
 ];
@@ -79,6 +83,11 @@ export const METHODS: readonly ComparedMethod[] = [
     path: '/spec.proto.runtime.v1.Lifecycle/ApplyConfiguration',
     input: lifecycle.DynamicConfigurationSchema,
     output: EmptySchema,
+  },
+  {
+    path: '/spec.proto.extension.v1.delay_queue.DelayQueue/PublishDelayMessage',
+    input: pubsub.PublishDelayMessageRequestSchema,
+    output: pubsub.PublishDelayMessageResponseSchema,
   },
 ];
 
@@ -94,6 +103,7 @@ const NAMES: Readonly<Record<string, string>> = {
   ConfigurationAlpha1: 'configs',
   Lock: 'lockstore',
   File: 'local',
+  Publish: 'events',
 };
 
 const ODD_TEXTS = [
@@ -130,6 +140,21 @@ function item(random: Random): Record<string, unknown> {
     ...(random.oneIn(4) ? { etag: { value: random.pick(['1', '2', '3', '', 'x']) } } : {}),
     metadata: random.oneIn(8) ? { ttlInSeconds: random.pick(['100', '-1', 'x']) } : {},
     ...(random.oneIn(4) ? { options: { concurrency: random.below(3), consistency: random.below(2) } } : {}),
+  };
+}
+
+/** What is published, most of which can be. */
+function event(random: Random): Record<string, unknown> {
+  return {
+    data: random.bytes(random.below(40)),
+    dataContentType: text(random, '', 'text/plain', 'application/json', 'application/cloudevents+json'),
+    metadata: map(
+      random,
+      { ttlInSeconds: '60' },
+      { ttlInSeconds: '0' },
+      { rawPayload: 'true' },
+      { rawPayload: '?' },
+    ),
   };
 }
 
@@ -185,6 +210,31 @@ export function requestOf({ path, input }: ComparedMethod, random: Random): Reco
         operation: text(random, 'get', 'post', 'zap'),
         data: random.bytes(random.below(20)),
         metadata: map(random, { path: 'kept/x' }, { path: 'status/503' }, { path: 'status/204' }),
+      };
+    case 'PublishEvent':
+    case 'PublishDelayMessage':
+      return {
+        ...event(random),
+        pubsubName: storeName,
+        componentName: storeName,
+        topic: text(random, 't', 'u'),
+        delayInSeconds: random.pick([0, -1, 3600]),
+      };
+    case 'BulkPublishEvent':
+    case 'BulkPublishEventAlpha1':
+      return {
+        pubsubName: storeName,
+        topic: text(random, 't', 'u'),
+        entries: list(random, 3, () => {
+          const { data, dataContentType, metadata } = event(random);
+          return {
+            entryId: text(random, '1', '2', '3', '4'),
+            event: data,
+            contentType: dataContentType,
+            metadata,
+          };
+        }),
+        metadata: map(random, { a: 'b' }, { rawPayload: 'true' }),
       };
     case 'SaveConfiguration':
       return {

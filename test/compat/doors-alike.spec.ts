@@ -14,6 +14,7 @@ import { METHODS, oddBytes, requestOf, type ComparedMethod } from './door-reques
 
 const PREFIX = 'DOORS_ALIKE_';
 const LIMIT = 64 * 1024;
+const NO_SCOPES = { allowed: [], protected: [], publishing: {}, subscription: {} };
 /** Requests of each run, besides those that are written down. */
 const REQUESTS = 1_500;
 
@@ -85,7 +86,7 @@ function seen(answer: RawAnswer, output?: DescMessage): Seen {
     // Streams are grpc-js's at the bridge behind the filter, which takes compressed messages.
     .filter(([name, value]) => TELLING.test(name) && value !== 'identity,deflate,gzip')
     // A token is a time, to begin with.
-    .map(([name, value]) => [name, name === 'layotto-fencing-token' ? value.replace(/\d/g, '0') : value]);
+    .map(([name, value]) => [name, UNLIKE.has(name) ? value.replace(/[^,]+/g, '…') : value]);
   return {
     code: grpcStatus,
     message: grpcMessage,
@@ -101,8 +102,11 @@ function seen(answer: RawAnswer, output?: DescMessage): Seen {
   };
 }
 
-/** Times, and what names the process. */
-const UNSTEADY = /(?<="lastModified":")[^"]+|(?<="[Dd]ate":")[^"]+/g;
+/** Headers with names and numbers that each store gives by itself. */
+const UNLIKE = new Set(['layotto-fencing-token', 'layotto-message-id']);
+
+/** Times, ids, and what names the process. */
+const UNSTEADY = /(?<="messageId":")[^"]+|(?<="lastModified":")[^"]+|(?<="[Dd]ate":")[^"]+/g;
 
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
@@ -132,6 +136,11 @@ describe('the bridge answers as the filter does', () => {
         access: { default: 'allow', allowed: [], denied: ['denied'] },
       },
       { name: 'out', type: 'bindings.http', metadata: { url: http.url } },
+      {
+        name: 'events',
+        type: 'pubsub.embedded',
+        topicScopes: { ...NO_SCOPES, publishing: { alike: ['t'] } },
+      },
       { name: 'local', type: 'file.local' },
       { name: 'helloworld', type: 'hello.helloworld', metadata: { hello: 'greeting' } },
     ]);
@@ -206,6 +215,8 @@ describe('the bridge answers as the filter does', () => {
   test('what is not served', async () => {
     for (const [start] of UNSERVED) {
       for (const path of [start, `${start}Alpha1`]) {
+        // Envoy takes calls to other apps there; the bridge has no way to them.
+        if (path.endsWith('/InvokeService')) continue;
         const [filter, bridge] = await pair.ask({ path, body: [get] });
         expect([path, filter.code]).toEqual([path, 12]);
         expect([path, bridge]).toEqual([path, filter]);

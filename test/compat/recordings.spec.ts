@@ -38,6 +38,7 @@ describe.each(RECORDINGS)('$name, by $by', ({ name, form, keyPrefix, portOf }) =
       listen: true,
       appId: 'bench',
       components: [
+        { name: 'pubsub', type: 'pubsub.redis', form, metadata: { redisHost: metadata.redisHost } },
         { name: 'lockstore', type: 'lock.redis', form, metadata: { redisHost: metadata.redisHost } },
         redisComponent(server.port, { form, metadata }),
       ],

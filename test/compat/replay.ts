@@ -22,6 +22,7 @@ import {
   UnlockRequestSchema,
   UnlockResponseSchema,
 } from '../../components-bridge/src/gen/layotto/bridge/v1/lock_pb.js';
+import { PublishEventRequestSchema } from '../../components-bridge/src/gen/layotto/bridge/v1/pubsub_pb.js';
 import {
   GetSecretRequestSchema,
   GetSecretResponseSchema,
@@ -68,6 +69,7 @@ export interface HttpRow {
 }
 
 const SCHEMAS: Record<string, [DescMessage, DescMessage]> = {
+  PublishEvent: [PublishEventRequestSchema, EmptySchema],
   GetState: [GetStateRequestSchema, GetStateResponseSchema],
   GetBulkState: [GetBulkStateRequestSchema, GetBulkStateResponseSchema],
   SaveState: [SaveStateRequestSchema, EmptySchema],

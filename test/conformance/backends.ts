@@ -7,6 +7,7 @@ export const BACKENDS = {
   embedded: 'embedded',
   etcd: 'etcd',
   http: 'HTTP server',
+  kafka: 'Kafka',
   local: 'folder of files',
   localenv: 'environment',
   localfile: 'JSON file',

@@ -299,6 +299,43 @@ export const VECTORS: readonly Vector[] = [
     subject: { ...GET, component: 'constructor' },
     expected: 'default',
   },
+  {
+    about: 'topics that stand with a component are taken as they are',
+    policy: policy(false, no({ topics: ['a*'], ofStore: true, components: ['events'] })),
+    subject: { primitive: 'pubsub', operation: 'PublishEvent', component: 'events', name: 'ab' },
+    expected: 'allowed',
+  },
+  {
+    about: 'topics other than these',
+    policy: policy(false, no({ otherTopics: ['orders'], ofStore: true, components: ['events'] })),
+    subject: { primitive: 'pubsub', operation: 'PublishEvent', component: 'events', name: 'bills' },
+    expected: 'no',
+  },
+  {
+    about: 'and not these',
+    policy: policy(false, no({ otherTopics: ['orders'], ofStore: true, components: ['events'] })),
+    subject: { primitive: 'pubsub', operation: 'PublishEvent', component: 'events', name: 'orders' },
+    expected: 'allowed',
+  },
+  {
+    about: 'no topic at all',
+    policy: policy(false, no({ otherTopics: [] })),
+    subject: { primitive: 'pubsub', operation: 'PublishEvent', component: 'events', name: 'orders' },
+    expected: 'no',
+  },
+  {
+    about: 'a topic that is not known yet, strictly',
+    policy: policy(false, no({ otherTopics: ['orders'] })),
+    subject: { primitive: 'pubsub', operation: 'PublishEvent', component: 'events', name: undefined },
+    strict: true,
+    expected: 'no',
+  },
+  {
+    about: 'only publish and subscribe have topics',
+    policy: policy(false, no({ otherTopics: ['orders'] })),
+    subject: GET,
+    expected: 'allowed',
+  },
 ];
 
 /** The caller of a vector: the app beside the runtime, outside a mesh, unless it says otherwise. */

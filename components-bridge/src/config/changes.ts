@@ -39,16 +39,17 @@ const FILE_NAMES: Readonly<Record<string, string>> = {
 };
 
 /** Of these the new one is taken as it is: `mesh` concerns nothing that runs. */
-const TAKEN_AS_IT_IS: readonly string[] = ['source', 'components', 'mesh'];
+const TAKEN_AS_IT_IS: readonly string[] = ['source', 'components', 'subscriptions', 'mesh'];
 
 /**
- * Splits a new configuration into what can be taken over and what needs a restart. Components always can.
+ * Splits a new configuration into what can be taken over and what needs a restart. Components and subscriptions always can.
  *
  * @param live the other settings that can
  */
 export function changes(running: RuntimeConfig, wanted: RuntimeConfig, live: readonly string[]): Changes {
   const { source, components, mesh } = wanted;
   const config: RuntimeConfig = { ...running, source, components, ...(mesh === undefined ? {} : { mesh }) };
+  setOrDelete(config, 'subscriptions', wanted.subscriptions);
   const fixed: Fixed[] = [];
   const names = new Set([...Object.keys(running), ...Object.keys(wanted)]);
   for (const name of names) {
@@ -73,8 +74,14 @@ export function sameSettings(one: RuntimeConfig, other: RuntimeConfig): boolean 
   return isDeepStrictEqual(essence(one), essence(other));
 }
 
-function essence({ source: _source, mesh: _mesh, components, ...rest }: RuntimeConfig): unknown {
-  return { ...rest, components: components.map(({ origin: _origin, ...component }) => component) };
+function essence(config: RuntimeConfig): unknown {
+  const { source: _source, mesh: _mesh, components, subscriptions = [], ...rest } = config;
+  const withoutOrigin = ({ origin: _origin, ...other }: { origin: unknown }): unknown => other;
+  return {
+    ...rest,
+    components: components.map(withoutOrigin),
+    subscriptions: subscriptions.map(withoutOrigin),
+  };
 }
 
 /** For people: the setting, what it is and what it would be. */

@@ -107,9 +107,9 @@ describe("Dapr's component files", () => {
   });
 
   it('leaves out, with a notice, what this version does not serve', async () => {
-    const subscription = 'apiVersion: dapr.io/v2alpha1\nkind: Subscription\nmetadata: {name: s}\n';
+    const other = 'apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata: {name: s}\n';
     await folder.write({
-      'components/a.yaml': `${component('bus', 'pubsub.kafka', '', '  - {name: brokers, value: x}\n')}---\n${subscription}`,
+      'components/a.yaml': `${component('bus', 'pubsub.kafka', '', '  - {name: brokers, value: x}\n')}---\n${other}`,
       'components/b.yaml': component(
         's',
         'state.redis',
@@ -124,7 +124,7 @@ describe("Dapr's component files", () => {
     expect(
       result.notices.map(({ file, line, key, message }) => `${file}:${line} ${key}: ${message}`),
     ).toEqual([
-      'components/a.yaml:12 kind: resources of kind "Subscription" are not served by this version',
+      'components/a.yaml:12 kind: resources of kind "Resiliency" are not served by this version',
       'components/a.yaml:6 spec.type: the component type "pubsub.kafka" is not served by this version; "bus" is left out',
       'components/b.yaml:10 spec.metadata.actorStateStore: state.redis does not use this metadata key; it is left out',
     ]);

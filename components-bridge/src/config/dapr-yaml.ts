@@ -10,6 +10,8 @@ import type { DraftComponent, DraftSecretRef, DraftValue } from './draft.js';
 import { componentNameProblem } from './limits.js';
 import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
+import { readDaprSubscription } from './subscriptions.js';
+import type { DraftSubscription } from './subscriptions.js';
 
 type Path = readonly PropertyKey[];
 
@@ -29,6 +31,7 @@ export interface DaprResources {
   components: DraftComponent[];
   /** Rules of its configurations: which secrets the app may have. */
   scopes: SecretScope[];
+  subscriptions: DraftSubscription[];
 }
 
 /** Where Dapr looks for secrets if a component does not say where. */
@@ -54,6 +57,7 @@ export async function readDaprFolder(
 ): Promise<DaprResources> {
   const components: DraftComponent[] = [];
   const scopes: SecretScope[] = [];
+  const subscriptions: DraftSubscription[] = [];
   for (const [file, shownFile] of await resourceFiles(path, shown, findings)) {
     if (file === context.skip) continue;
     const text = await readText(file, shownFile, findings);
@@ -63,11 +67,18 @@ export async function readDaprFolder(
         scopes.push(...readSecretScopes(document, findings));
         continue;
       }
-      const component = new DaprReader(document, context, findings).read();
+      const reader = new DaprReader(document, context, findings);
+      if (isRecord(document.value) && document.value['kind'] === 'Subscription') {
+        const name = document.textOf(['metadata', 'name']) ?? '';
+        if (reader.inScope(document.value['scopes'], name))
+          subscriptions.push(...readDaprSubscription(document, findings));
+        continue;
+      }
+      const component = reader.read();
       if (component !== undefined) components.push(component);
     }
   }
-  return { components, scopes };
+  return { components, scopes, subscriptions };
 }
 
 async function resourceFiles(path: string, shown: string, findings: Findings): Promise<[string, string][]> {
@@ -117,7 +128,7 @@ class DaprReader {
     const name = this.document.textOf(['metadata', 'name']);
     const wrong = name === undefined ? 'expected a name (text)' : componentNameProblem(name);
     if (wrong !== undefined) this.#problem(['metadata', 'name'], `${wrong}, found ${describe(name)}`);
-    if (!this.#inScope(root['scopes'], name ?? '')) return undefined;
+    if (!this.inScope(root['scopes'], name ?? '')) return undefined;
     const spec = root['spec'];
     if (!isRecord(spec)) {
       this.#problem(['spec'], `expected a map with type and metadata, found ${describe(spec)}`);
@@ -155,7 +166,8 @@ class DaprReader {
     this.findings.notice(this.document.file, this.document.lineOf(path), keyText(path), message);
   }
 
-  #inScope(scopes: unknown, name: string): boolean {
+  /** Whether the resource is meant for the app; if not, that is a notice. */
+  inScope(scopes: unknown, name: string): boolean {
     if (scopes === undefined || scopes === null) return true;
     if (!Array.isArray(scopes)) {
       this.#problem(['scopes'], `expected a list of app ids, found ${describe(scopes)}`);

@@ -1,4 +1,5 @@
 import type { PolicyConfig } from '../policy/types.js';
+import type { DraftSubscription } from './subscriptions.js';
 import type { ConfigForm, MeshNames, OwnPrimitive, RuntimeConfig, SecretAccess, SecretRef } from './types.js';
 
 /** One metadata value before the catalog has seen it. */
@@ -68,6 +69,7 @@ export interface Draft {
   mesh?: MeshNames;
   /** Undefined if the file does not mention components at all. */
   components?: DraftComponent[];
+  subscriptions: DraftSubscription[];
   /** Where a setting was written, for problems found only once everything is known. */
   lineOf(path: readonly PropertyKey[]): number;
 }
@@ -82,6 +84,7 @@ export function emptyDraft(): Draft {
     modules: {},
     lifecycle: {},
     tracing: {},
+    subscriptions: [],
     lineOf: () => 0,
   };
 }

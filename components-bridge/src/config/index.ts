@@ -12,6 +12,7 @@ import { appIdProblem, asPort, MAX_SOCKET_PATH, socketPathTooLong } from './limi
 import { readNative } from './native.js';
 import { noticeUnknownComponents } from './policy.js';
 import { describe, Findings } from './problems.js';
+import { checkSubscriptions } from './subscriptions.js';
 import type { CatalogEntry, Notice, Problem, RuntimeConfig } from './types.js';
 
 export { configHash } from './hash.js';
@@ -109,6 +110,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
 
   let components = inScope(draft?.components ?? [], appId, findings);
   const scopes: SecretScope[] = [];
+  const subscriptions = [...(draft?.subscriptions ?? [])];
   const folders = [options.resourcesPath ?? []].flat();
   if (folders.length > 0) {
     const { namespace } = draft?.app ?? {};
@@ -121,6 +123,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
       const found = await readDaprFolder(resolve(cwd, shown), shown, context, findings);
       components = [...components, ...found.components];
       scopes.push(...found.scopes);
+      subscriptions.push(...found.subscriptions);
     }
   } else if (draft !== undefined && draft.components === undefined && options.bare !== true) {
     components = embeddedComponents(options.file ?? EMBEDDED, options.catalog);
@@ -133,6 +136,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   if (draft !== undefined) {
     const config = assemble(options, draft, cwd, appId, checked);
     // With half a file every second default would look like a contradiction.
+    const subscribed = await checkSubscriptions(subscriptions, config, findings);
+    if (subscribed.length > 0) config.subscriptions = subscribed;
     if (fileIsFine) checkTogether(config, options, draft, findings);
     if (findings.problems.length === 0) return { config, notices: findings.notices };
   }

@@ -31,6 +31,7 @@ import type { Findings } from './problems.js';
 import { checkDocument, field, valueAt } from './schema.js';
 import { isNativeSecretRef, readNativeSecretRef } from './secret-refs.js';
 import { asTarget, isFunctionSlot, isSlotName, parseTrapLimit } from './slots.js';
+import { readNativeSubscriptions } from './subscriptions.js';
 import { parseBytes, parseDuration } from './units.js';
 
 const text = field('text (quote it if it looks like a number)', (value) =>
@@ -223,6 +224,8 @@ const nativeSchema = z.strictObject({
   policy: z.unknown().optional(),
   mesh: mesh.nullish(),
   components: z.array(component).nullish(),
+  // As the policy.
+  subscriptions: z.unknown().optional(),
 });
 
 /**
@@ -244,6 +247,7 @@ export function readNative(
   const draft: Draft = { ...emptyDraft(), lineOf: (path) => document.lineOf(path) };
   const components = readComponents(document, ownPrimitives ? folder : undefined, findings);
   if (components !== undefined) draft.components = components;
+  draft.subscriptions = readNativeSubscriptions(document, findings);
   const own = components?.flatMap((component) => component.own ?? []) ?? [];
   const policy = readPolicy(document, findings, operationsOf(own));
   if (policy !== undefined) draft.policy = policy;

@@ -1,5 +1,6 @@
 import { compilePolicy } from './compile.js';
 import type { StoreAccess } from './compile.js';
+import type { TopicScopes } from './topics.js';
 import { Policy } from './policy.js';
 import type { PolicyRule } from './types.js';
 
@@ -70,7 +71,53 @@ describe('what stands with a secret store', () => {
     expect(policy.admit({ app: 'shop', spiffe: '' }, subject)).toEqual({
       rule: 'access:vault',
       message: 'access denied by policy to get "db" from "vault"',
+      ofComponent: true,
     });
     expect([...policy.denials]).toEqual([['access:vault', 1]]);
+  });
+});
+
+describe('what stands with a broker', () => {
+  const none = { allowed: [], protected: [], publishing: {}, subscription: {} };
+  const compiled = (scopes: Partial<TopicScopes>): unknown =>
+    compilePolicy({
+      components: [{ name: 'events', primitive: 'pubsub', topicScopes: { ...none, ...scopes } }],
+      app: { id: 'shop' },
+    })?.rules.map(({ operations = [], topics, otherTopics }) => ({
+      ...(operations.includes('PublishEvent') ? { of: 'publish' } : { of: 'subscribe' }),
+      ...(topics === undefined ? {} : { topics }),
+      ...(otherTopics === undefined ? {} : { otherTopics }),
+    })) ?? [];
+
+  it('allows the topics that there are', () => {
+    expect(compiled({ allowed: ['a', 'b'], protected: ['b'] })).toEqual([
+      { of: 'publish', otherTopics: ['a'] },
+      { of: 'subscribe', otherTopics: ['a'] },
+    ]);
+  });
+
+  it('allows an app what its scopes name, and others what is not protected', () => {
+    const scopes = { protected: ['b'], publishing: { shop: ['a', 'b'] }, subscription: { other: ['b'] } };
+    expect(compiled(scopes)).toEqual([
+      { of: 'publish', otherTopics: ['a', 'b'] },
+      { of: 'subscribe', topics: ['b'] },
+    ]);
+    expect(compiled({ allowed: ['a'], publishing: { shop: ['a', 'b'] } })).toEqual([
+      { of: 'publish', otherTopics: ['a'] },
+      { of: 'subscribe', otherTopics: ['a'] },
+    ]);
+    expect(compiled({ subscription: { shop: [] } })).toEqual([{ of: 'subscribe', otherTopics: [] }]);
+    expect(compiled({})).toEqual([]);
+  });
+
+  it('is told in the words of Dapr', () => {
+    const topicScopes = { ...none, allowed: ['a'] };
+    const policy = new Policy({ components: [{ name: 'events', primitive: 'pubsub', topicScopes }] });
+    const subject = { primitive: 'pubsub', operation: 'PublishEvent', component: 'events', name: 'b' };
+    expect(policy.admit({ app: 'shop', spiffe: '' }, subject)).toEqual({
+      rule: 'topics:events',
+      message: 'topic b is not allowed for app id shop',
+      ofComponent: true,
+    });
   });
 });

@@ -24,7 +24,7 @@ export const OPERATIONS: Readonly<Record<string, readonly string[]>> = {
   lifecycle: ['ApplyConfiguration'],
   lock: ['LockKeepAlive', 'TryLock', 'Unlock'],
   metadata: ['GetMetadata', 'GetOpenApi', 'SetMetadata'],
-  pubsub: ['BulkPublishEvent', 'PublishDelayMessage', 'PublishEvent'],
+  pubsub: ['BulkPublishEvent', 'PublishDelayMessage', 'PublishEvent', 'SubscribeTopicEvents'],
   secret: ['GetBulkSecret', 'GetSecret'],
   sequencer: ['GetNextId'],
   state: [

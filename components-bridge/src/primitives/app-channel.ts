@@ -18,6 +18,9 @@ const BACKSTOP_MS = 1_000;
 /** Envoy says in it by which of its response flags an answer is its own, see envoy/app-channel.ts. */
 const ENVOYS_OWN = 'x-layotto-local';
 
+/** Codes of connections that nobody has taken. */
+const NEVER_MADE: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'EACCES']);
+
 /** Flags of Envoy: nobody has taken the connection, so the app has not seen the call; and the time was over. */
 const NOT_REACHED: ReadonlySet<string> = new Set(['UF', 'UH', 'NR', 'UO']);
 const TIMED_OUT: ReadonlySet<string> = new Set(['UT', 'DT', 'SI']);
@@ -221,8 +224,8 @@ function answered(stream: ClientHttp2Stream, body: Uint8Array, call: AppCall, mo
       () => fail(new AppError('late', `no answer within ${call.timeoutMs} ms`)),
       call.timeoutMs + BACKSTOP_MS,
     );
-    stream.on('response', (received) => (headers = received));
-    stream.on('trailers', (received) => (trailers = received));
+    stream.on('response', (received: IncomingHttpHeaders) => (headers = received));
+    stream.on('trailers', (received: IncomingHttpHeaders) => (trailers = received));
     stream.on('data', (chunk: Buffer) => {
       size += chunk.length;
       if (size > most) fail(new AppError('broken', `an answer of more than ${most} bytes`));
@@ -248,9 +251,9 @@ function answered(stream: ClientHttp2Stream, body: Uint8Array, call: AppCall, mo
 /** A connection that was never made has carried nothing. */
 function failureOf(error: Error, headers: IncomingHttpHeaders | undefined): 'away' | 'broken' {
   // A session that fails tells its streams of it as a cause.
-  const causes: unknown[] = [error, error.cause];
-  const codes = causes.map((one) => (one as NodeJS.ErrnoException | undefined)?.code ?? '');
-  const never = codes.some((code) => ['ENOENT', 'ECONNREFUSED', 'EACCES'].includes(code));
+  const never = [error, error.cause].some(
+    (one) => one instanceof Error && 'code' in one && NEVER_MADE.has(String(one.code)),
+  );
   return headers === undefined && never ? 'away' : 'broken';
 }
 

@@ -6,6 +6,7 @@ import { Code } from '../primitives/errors.js';
 import type { DeliverySeries } from '../primitives/pubsub/tally.js';
 import { Exposition } from '../telemetry/exposition.js';
 import type { Labels } from '../telemetry/exposition.js';
+import type { Histogram } from '../telemetry/histogram.js';
 import type { SpanExporter } from '../telemetry/otlp.js';
 import type { Lag } from './app-events.js';
 import type { ComponentRecord } from './component-history.js';
@@ -33,6 +34,8 @@ export interface BridgeState {
   denials: ReadonlyMap<string, number>;
   /** Events that were delivered to the app, and those that wait. */
   deliveries: Iterable<DeliverySeries>;
+  /** How long publishing took, by component. */
+  publishing: ReadonlyMap<string, Histogram>;
   lags: readonly Lag[];
 }
 
@@ -179,6 +182,16 @@ function writeBackends(to: Exposition, sources: Sources): void {
 }
 
 function writeEvents(to: Exposition, sources: Sources): void {
+  const publishing = 'layotto_bridge_pubsub_publish_seconds';
+  to.family(
+    publishing,
+    'histogram',
+    'How long publishing took, from the arrival of the call until the broker had answered.',
+  );
+  for (const { labels, state } of sources) {
+    for (const [component, durations] of state.publishing)
+      durations.write(to, publishing, { ...labels, component });
+  }
   const deliveries = 'layotto_bridge_pubsub_deliveries_total';
   to.family(
     deliveries,

@@ -53,7 +53,7 @@ export const pubsubMetadataSchema = z.strictObject({
   maxLength: whole(1, 999_999_999).describe(
     'Messages that a topic keeps, at most; then publishing fails. Default 100000.',
   ),
-  maxBytes: read('bytes such as 512Mi', parseBytes).describe(
-    'What all topics keep, at most; then publishing fails. Default 1Gi.',
+  maxBytes: read('bytes such as 512MiB', parseBytes).describe(
+    'What all topics keep, at most; then publishing fails. Default 1GiB.',
   ),
 });

@@ -39,6 +39,11 @@ interface Delivery extends Kept {
   due: number | undefined;
 }
 
+interface Settled {
+  readonly delivery: Delivery;
+  readonly outcome: Outcome;
+}
+
 /** Delivers the messages of a topic to the subscribers of one group in this process. */
 export class Consumer {
   readonly owner = new Owner();
@@ -57,9 +62,11 @@ export class Consumer {
   /** By position, in the order in which they were given out. */
   readonly #inHand = new Map<number, Delivery>();
   /** Deliveries that are over, of which the next commit is told. */
-  #settled: { delivery: Delivery; outcome: Outcome }[] = [];
-  /** Positions of those of which the present commit is told. */
-  readonly #writing = new Set<number>();
+  #settled: Settled[] = [];
+  /** Those of which the present commit is told. */
+  #writing: Settled[] = [];
+  /** Those in hand that the present commit puts on record, and under which time they were before. */
+  #claimed: { delivery: Delivery; due: number | undefined }[] = [];
   #unwritten = 0;
   /** When the first message is to be delivered again. */
   #againAt = Infinity;
@@ -137,11 +144,10 @@ export class Consumer {
     const now = Date.now();
     const { number } = this.group;
     let again = 0;
-    const settled = this.#settled;
+    this.#writing = this.#settled;
     this.#settled = [];
-    for (const { delivery, outcome } of settled) {
+    for (const { delivery, outcome } of this.#writing) {
       const { position, due, attempt } = delivery;
-      this.#writing.add(position);
       if (due !== undefined) change.forget(number, { position, due });
       if (outcome === 'ack') change.done(this.topic.number, number, delivery);
       else {
@@ -159,6 +165,7 @@ export class Consumer {
       if (now - since >= GRACE_MS || (due === undefined && position < again)) {
         if (due !== undefined) change.forget(number, { position, due });
         change.keep(number, { position, due: 0, attempts: attempt });
+        this.#claimed.push({ delivery, due });
         delivery.due = 0;
         if (due === undefined) again = Math.max(again, position);
       } else if (due === undefined) cursor = Math.min(cursor, position);
@@ -175,19 +182,18 @@ export class Consumer {
 
   /** What `write` did is on disk. */
   written(): void {
-    this.#writing.clear();
+    this.#writing = [];
+    this.#claimed = [];
     this.#unwritten = this.#settled.length;
     this.pump();
   }
 
-  /** What `write` did is not on disk: everything is read again that is not in hand. */
-  startOver(): void {
-    if (!this.#owns) return;
-    // Whether they are on record is not known.
-    for (const delivery of this.#inHand.values()) delivery.due = undefined;
-    this.#writing.clear();
-    this.#unwritten = this.#settled.length;
-    this.begin();
+  /** What `write` did is not on disk: the next one does it again. */
+  notWritten(): void {
+    this.#settled.unshift(...this.#writing);
+    this.#writing = [];
+    for (const { delivery, due } of this.#claimed) delivery.due = due;
+    this.#claimed = [];
   }
 
   /** Delivers nothing more, and heeds no outcome. */
@@ -243,8 +249,7 @@ export class Consumer {
     if (this.#againAt > now) return;
     const { journal } = this.surroundings;
     const busy = new Set(this.#inHand.keys());
-    for (const position of this.#writing) busy.add(position);
-    for (const { delivery } of this.#settled) busy.add(delivery.position);
+    for (const { delivery } of [...this.#writing, ...this.#settled]) busy.add(delivery.position);
     const limit = busy.size + READ_AHEAD;
     const pending = journal.pending(this.group.number, limit);
     for (const one of pending) {

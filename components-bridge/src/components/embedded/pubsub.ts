@@ -274,14 +274,13 @@ export class EmbeddedBroker implements Broker {
     // Those of a commit that did not even begin.
     const lost = publications.length > 0 ? publications : this.#publications.splice(0);
     for (const { reject } of lost) reject(failure);
+    for (const consumer of consumers) consumer.notWritten();
     if (this.#closed) return;
     this.log.warn(
       { reason: reasonOf(failure) },
-      'what became of deliveries cannot be written; they are repeated',
+      'a commit failed; what became of deliveries is written later',
     );
-    setTimeout(() => {
-      for (const consumer of consumers) consumer.startOver();
-    }, FAILED_PAUSE_MS).unref();
+    setTimeout(() => void this.#requestCommit(), FAILED_PAUSE_MS).unref();
   }
 
   /** Looks now and then what others have done, while there is a consumer. */

@@ -6,6 +6,7 @@ import type { NatsConnection, NodeConnectionOptions } from '@nats-io/transport-n
 import type { ComponentContext } from '../../primitives/component.js';
 import { reasonOf } from '../../primitives/errors.js';
 import { BrokerError } from '../../primitives/pubsub/broker.js';
+import { CallGate } from '../call-gate.js';
 import { pemOf } from '../pem.js';
 import { brokerError, isUnheard } from './failure.js';
 import type { NatsMetadata } from './metadata.js';
@@ -23,11 +24,10 @@ const SETTLE_MS = 100;
  * once, and so do those that were on their way: whether these were done is not known.
  */
 export class NatsLink {
-  #lost: string | undefined;
+  readonly #gate = new CallGate(brokerError);
   /** Counts changes of the connection, so that what waits for one can see that it is out of date. */
   #turn = 0;
   #closed = false;
-  readonly #pending = new Set<(error: BrokerError) => void>();
   readonly #listeners = new Set<() => void>();
 
   private constructor(
@@ -58,7 +58,7 @@ export class NatsLink {
 
   /** Why calls fail at present; undefined if they do not. */
   get lost(): string | undefined {
-    return this.#lost;
+    return this.#gate.lost;
   }
 
   /** Where it is connected to. */
@@ -68,13 +68,7 @@ export class NatsLink {
 
   /** Asks the server. @throws BrokerError */
   call<Result>(ask: () => Promise<Result>): Promise<Result> {
-    if (this.#lost !== undefined) return Promise.reject(new BrokerError('unavailable', this.#lost));
-    return new Promise((resolve, reject) => {
-      this.#pending.add(reject);
-      ask()
-        .then(resolve, (error: unknown) => reject(brokerError(error)))
-        .finally(() => this.#pending.delete(reject));
-    });
+    return this.#gate.call(ask);
   }
 
   /** Calls whenever the connection is back. @returns what ends that */
@@ -85,7 +79,7 @@ export class NatsLink {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#fail('the component is closed');
+    this.#gate.shut('the component is closed');
     await this.connection.close();
   }
 
@@ -126,22 +120,15 @@ export class NatsLink {
       if (!settled) await new Promise((resolve) => setTimeout(resolve, SETTLE_MS).unref());
       if (this.#closed || turn !== this.#turn) return;
     }
-    this.#lost = undefined;
+    this.#gate.open();
     this.context.report('ready');
     for (const listener of this.#listeners) listener();
   }
 
   #down(reason: string): void {
     this.#turn++;
-    this.#fail(reason);
+    this.#gate.shut(reason);
     this.context.report('down', reason);
-  }
-
-  #fail(reason: string): void {
-    this.#lost = reason;
-    const error = new BrokerError('unavailable', reason);
-    for (const reject of this.#pending) reject(error);
-    this.#pending.clear();
   }
 }
 

@@ -44,6 +44,7 @@ interface Target {
 }
 
 const PUBSUB = 'pubsub';
+const JSON_METHODS = 'layotto.bridge.v1.Json/';
 
 /** Publishing: canonical messages in, messages for brokers out, and what brokers made of them back. */
 export class PubSubService implements Service {
@@ -121,9 +122,10 @@ export class PubSubService implements Service {
       { pubsub, topic, data, dataContentType, metadata, dialect: 'layotto' },
       notBefore,
     );
-    const published = await this.#one(call, slot, ['delay', topic], (broker) =>
-      broker.publish(topic, [{ ...message, notBefore }]),
-    );
+    const published = await this.#one(call, slot, ['delay', topic], (broker) => {
+      if (broker.delays) return broker.publish(topic, [{ ...message, notBefore }]);
+      throw new OperationError(Code.UNIMPLEMENTED, `pubsub ${pubsub} cannot delay messages`);
+    });
     const { id: messageId, persisted } = published;
     const response = create(pb.PublishDelayMessageResponseSchema, { messageId, persisted });
     return toBinary(pb.PublishDelayMessageResponseSchema, response);
@@ -133,13 +135,18 @@ export class PubSubService implements Service {
   #enter(call: Call, asking: Asking, { pubsub, topic }: Target): ComponentSlot {
     if (pubsub === '') throw refused('pubsub name is empty');
     if (topic === '') throw refused(`topic is empty in pubsub ${pubsub}`);
-    // The filter has asked the same, unless the topic was in JSON, which it does not read.
-    const subject = { primitive: PUBSUB, operation: OPERATION[asking], component: pubsub, name: topic };
-    const denial = this.options.policy.admit(call.caller, subject, true);
-    if (denial !== undefined) throw new OperationError(Code.PERMISSION_DENIED, denial.message);
+    this.#admit(call, asking, { pubsub, topic });
     const slot = this.options.registry.find(PUBSUB, pubsub);
     if (slot !== undefined) return slot;
     throw this.#backends.unknown(asking, refused(`pubsub ${pubsub} not found`));
+  }
+
+  /** Asks the policy about a topic that stood in JSON, which no door reads; of others the door has asked. */
+  #admit({ method, caller }: Call, asking: Asking, { pubsub, topic }: Target): void {
+    if (!method.startsWith(JSON_METHODS)) return;
+    const subject = { primitive: PUBSUB, operation: OPERATION[asking], component: pubsub, name: topic };
+    const denial = this.options.policy.admit(caller, subject, true);
+    if (denial !== undefined) throw new OperationError(Code.PERMISSION_DENIED, denial.message);
   }
 
   #message(
@@ -242,7 +249,8 @@ function wordingOf(topic: string): Wording {
       const { kind, message } = error;
       if (kind === 'unavailable') return notReady(slot, message);
       if (kind === 'failed') return new OperationError(Code.INTERNAL, message);
-      return refused(`error when publish to topic ${topic} in pubsub ${slot.config.name}: ${message}`);
+      const text = `error when publish to topic ${topic} in pubsub ${slot.config.name}: ${message}`;
+      return kind === 'full' ? new OperationError(Code.RESOURCE_EXHAUSTED, text) : refused(text);
     },
   };
 }

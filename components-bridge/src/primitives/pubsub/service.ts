@@ -249,7 +249,8 @@ function wordingOf(topic: string): Wording {
       const { kind, message } = error;
       if (kind === 'unavailable') return notReady(slot, message);
       if (kind === 'failed') return new OperationError(Code.INTERNAL, message);
-      return refused(`error when publish to topic ${topic} in pubsub ${slot.config.name}: ${message}`);
+      const text = `error when publish to topic ${topic} in pubsub ${slot.config.name}: ${message}`;
+      return kind === 'full' ? new OperationError(Code.RESOURCE_EXHAUSTED, text) : refused(text);
     },
   };
 }

@@ -29,8 +29,8 @@ import { findInstallation } from './installation.js';
 import type { Installation } from './installation.js';
 import type { Values } from './options.js';
 
-/** The package whose sources a primitive's filter imports. */
-const PACKAGE = 'layotto-envoy';
+/** What a filter imports the sources in assembly/ from; the same as in a function. */
+const LIBRARY = 'layotto';
 /** A file that the compiler looks for in a package, after its name. */
 const FROM_PACKAGE = /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)\/(.*)$/;
 
@@ -217,13 +217,12 @@ async function generate(
   proto: string,
   folder: string,
 ): Promise<void> {
-  const assembly = `${PACKAGE}/assembly`;
   const runs: [string, string[], string][] = [
-    ['protoc-gen-as.mjs', [proto], `target=ts,wire=${assembly}/wire`],
+    ['protoc-gen-as.mjs', [proto], `target=ts,wire=${LIBRARY}/wire`],
     [
       'protoc-gen-json-door.mjs',
       [SHARED_PROTOS[0] ?? '', proto],
-      `target=ts,part=filter,dialects=${assembly}/dialects`,
+      `target=ts,part=filter,dialects=${LIBRARY}/dialects`,
     ],
   ];
   for (const [name, fileToGenerate, parameter] of runs) {
@@ -287,14 +286,18 @@ async function compileFilter(
       '--shrinkLevel',
       String(shrinkLevel),
     ],
-    ...['--noAssert', '--runtime', String(runtime), '--use', `abort=~lib/${PACKAGE}/assembly/host/log/abort`],
+    ...['--noAssert', '--runtime', String(runtime), '--use', `abort=~lib/${LIBRARY}/host/log/abort`],
   ];
   const { error, stderr } = await compiler.main(['index.ts', ...flags], {
     readFile: (file, baseDir) => {
       // Packages are where this one is: beside the folder, above it, or in a checkout elsewhere.
       const [, name = '', inner = ''] = FROM_PACKAGE.exec(file) ?? [];
       const packaged =
-        name === PACKAGE ? root : SOURCES.includes(name) ? packageFolder(require, name) : undefined;
+        name === LIBRARY
+          ? join(root, 'assembly')
+          : SOURCES.includes(name)
+            ? packageFolder(require, name)
+            : undefined;
       const path = packaged === undefined ? resolve(baseDir, file) : join(packaged, inner);
       return existsSync(path) ? readFileSync(path, 'utf8') : null;
     },
@@ -302,7 +305,7 @@ async function compileFilter(
   try {
     if (error !== null)
       throw new UserError(`${stderr.toString().trim()}\n${join(folder, 'index.ts')}: ${error.message}`);
-    const url = pathToFileURL(join(root, 'scripts/lib/module-section.mjs')).href;
+    const url = pathToFileURL(join(root, 'tools/module-section.mjs')).href;
     const { withSection } = (await import(url)) as {
       withSection: (wasm: Uint8Array, name: string, version: string) => Uint8Array;
     };

@@ -22,6 +22,8 @@ export interface SessionOptions {
   dataDir: string;
   /** Folder for the files that the document shows. */
   filesDir: string;
+  /** The project's folder, where commands run. */
+  projectDir?: string;
 }
 
 /**
@@ -78,6 +80,12 @@ export class DocumentSession {
     );
   }
 
+  /** Waits until what runs in the background has said something. */
+  says({ line, text }: Block): Promise<boolean> {
+    const said = (): boolean => this.#background?.output.includes(text.trim()) === true;
+    return eventually(`line ${line} is said`, said, { timeoutMs: 20_000 });
+  }
+
   /** Ends what runs in the background. */
   async stop(): Promise<void> {
     const running = this.#background;
@@ -99,13 +107,18 @@ export class DocumentSession {
     let text = block.text.replaceAll('npx layotto run', own).replaceAll(PORT, String(port));
     text = text.replaceAll(/npx layotto module (?:push|list|rollback|remove)/g, `$& --data-dir ${dataDir}`);
     for (const [name, path] of this.#files) text = text.replaceAll(` ${name}`, ` ${path}`);
-    if (block.language === 'js') return new Running(process.execPath, [this.#script(text)], port);
-    return new Running('bash', ['-euo', 'pipefail', '-c', text], port);
+    if (block.language === 'js')
+      return new Running(process.execPath, [this.#script(text)], port, this.#project);
+    return new Running('bash', ['-euo', 'pipefail', '-c', text], port, this.#project);
+  }
+
+  get #project(): string {
+    return this.options.projectDir ?? root;
   }
 
   /** A file inside the project, so that its packages are found as in a project of the reader's own. */
   #script(text: string): string {
-    const folder = join(root, 'test/.results');
+    const folder = join(this.#project, 'test/.results');
     mkdirSync(folder, { recursive: true });
     const file = join(folder, `block-${process.pid}-${this.#scripts.length}.mjs`);
     writeFileSync(file, text);
@@ -134,9 +147,9 @@ class Running {
   output = '';
   readonly #child: ChildProcess;
 
-  constructor(command: string, args: readonly string[], port: number) {
+  constructor(command: string, args: readonly string[], port: number, cwd: string) {
     this.#child = spawn(command, args, {
-      cwd: root,
+      cwd,
       // The documents' commands must not depend on what the tests' own process was given.
       env: { ...process.env, NODE_OPTIONS: '', PORT: String(port) },
       stdio: ['ignore', 'pipe', 'pipe'],

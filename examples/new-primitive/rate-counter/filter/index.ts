@@ -1,20 +1,20 @@
 // The filter half of rate-counter: what is checked inside Envoy, and how each
 // door spells requests and answers. The JSON door needs nothing but its table.
 
-import { bridgeMethod } from 'layotto-envoy/assembly/dialects/bridge-method';
-import { Code, httpStatusOf } from 'layotto-envoy/assembly/dialects/codes';
-import { answerError, answerJson } from 'layotto-envoy/assembly/dialects/dapr-http';
-import { clip, Exchange, Step } from 'layotto-envoy/assembly/dialects/exchange';
-import { Handler, UNREADABLE } from 'layotto-envoy/assembly/dialects/handler';
-import { Router } from 'layotto-envoy/assembly/dialects/router';
-import { registerRoot, RootContext } from 'layotto-envoy/assembly/host/context';
-import { Runtime } from 'layotto-envoy/assembly/root';
-import { literal, View, viewLen } from 'layotto-envoy/assembly/wire/view';
+import { bridgeMethod } from 'layotto/dialects/bridge-method';
+import { Code, httpStatusOf } from 'layotto/dialects/codes';
+import { answerError, answerJson } from 'layotto/dialects/dapr-http';
+import { clip, Exchange, Step } from 'layotto/dialects/exchange';
+import { Handler, UNREADABLE } from 'layotto/dialects/handler';
+import { Router } from 'layotto/dialects/router';
+import { registerRoot, RootContext } from 'layotto/host/context';
+import { Runtime } from 'layotto/root';
+import { literal, View, viewLen } from 'layotto/wire/view';
 import { JSON_OPERATIONS } from './gen/json-operations';
 import { IncrementRequest, IncrementResponse } from './gen/rate_counter';
 
-export * from 'layotto-envoy/assembly/host/exports-answering';
-export { layotto_describe } from 'layotto-envoy/assembly/describe';
+export * from 'layotto/host/exports-answering';
+export { layotto_describe } from 'layotto/describe';
 
 const INCREMENT = bridgeMethod('rate_counter.v1.RateCounter/Increment');
 const PRIMITIVE = literal('rate-counter');

@@ -32,7 +32,7 @@ example: build ## run examples/NAME from start to end
 test: build ## every check and test; ends with "N passed, N failed"
 	@node scripts/test.mjs
 
-test-java: install ## Apollo's own Java clients against our stand-in for Apollo; needs a JDK and Maven
+test-java: build ## Apollo's own Java clients, and publish and subscribe on Kafka; needs a JDK and Maven
 	@node --no-warnings --import ./scripts/lib/typescript.mjs scripts/test-java.mjs
 
 verify-istio: build ## what is printed for a mesh, through Istio's own validation and generator into Envoy; needs Go
@@ -74,6 +74,7 @@ generate: install ## generate code from proto/, the printed examples of envoy/re
 
 bench: build ## measure calls and CPU (see test/bench)
 	@node test/bench/run.mjs
+	@node test/bench/pubsub.mjs
 
 profile: build ## where Envoy, bridge and Redis spend their time (see test/bench/profile)
 	@node test/bench/profile/run.mjs

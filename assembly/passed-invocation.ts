@@ -133,10 +133,12 @@ export class InvokedCall extends HttpContext {
       return Action.Continue;
     }
     this.code = httpStatusIn(HeaderMap.ResponseHeaders);
-    if (this.code < FIRST_SERVER_ERROR || !isUnanswered() || endOfStream) return Action.Continue;
-    this.dressing = true;
+    if (this.code < FIRST_SERVER_ERROR || !isUnanswered()) return Action.Continue;
     this.code = FIRST_SERVER_ERROR;
     replaceHeader(HeaderMap.ResponseHeaders, STATUS, SERVER_ERROR);
+    // Of a cluster that is not there Envoy has nothing to say.
+    if (endOfStream) return Action.Continue;
+    this.dressing = true;
     replaceHeader(HeaderMap.ResponseHeaders, CONTENT_TYPE, APPLICATION_JSON);
     removeHeader(HeaderMap.ResponseHeaders, CONTENT_LENGTH);
     return Action.Continue;

@@ -207,6 +207,9 @@ export class Runtime extends CallSite implements PushListener {
     if (health !== null) noteHealth(this.configuration, health);
     const logging = push.logging;
     if (logging !== null) this.log.setLevel(logging.level);
+    const subscriptions = push.subscriptions;
+    if (subscriptions !== null)
+      this.configuration.subscriptions.note(subscriptions.json, subscriptions.message);
     this.onInvalidation(push.invalidation);
     this.onLiveAnswer(push.answer);
     const live = this.live;

@@ -3,6 +3,7 @@ import { appSocket } from '../components-bridge/src/config/sockets.js';
 import { AS_SENT } from './as-sent.js';
 import { CLUSTERS, FILTERS, SOCKET_MODE, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
+import { tracingParts } from './tracing.js';
 
 /** Listener, statistics and routes. */
 const NAME = 'layotto_app';
@@ -33,6 +34,8 @@ const BREAKER = { max_connections: 1024, max_pending_requests: 1024, max_request
  * of deliveries are Envoy's. How long a call may take is what its caller says in `x-envoy-upstream-rq-timeout-ms`.
  */
 export function appListener(config: RuntimeConfig): EnvoyObject {
+  // Envoy's span of a delivery stands below the bridge's, which stands in the publisher's trace.
+  const tracing = tracingParts(config);
   return {
     name: NAME,
     address: { pipe: { path: appSocket(config.dataDir), mode: SOCKET_MODE } },
@@ -48,6 +51,7 @@ export function appListener(config: RuntimeConfig): EnvoyObject {
               ...AS_SENT,
               request_headers_timeout: '10s',
               stream_idle_timeout: '300s',
+              ...tracing?.manager,
               route_config: {
                 name: NAME,
                 virtual_hosts: [
@@ -57,6 +61,9 @@ export function appListener(config: RuntimeConfig): EnvoyObject {
                     routes: [
                       {
                         match: { prefix: '/' },
+                        ...(tracing === undefined
+                          ? {}
+                          : { decorator: { operation: 'deliver', propagate: false } }),
                         route: { cluster: CLUSTERS.app, timeout: '60s', retry_policy: NOT_SENT_YET },
                       },
                     ],

@@ -9,7 +9,8 @@ const ELSEWHERE = {
   retry_host_predicate: [
     { name: 'envoy.retry_host_predicates.previous_hosts', typed_config: { '@type': TYPES.previousHosts } },
   ],
-  host_selection_retry_max_attempts: 5,
+  // An instance that is gone has the fewest calls under way, so that it is the one that is picked first.
+  host_selection_retry_max_attempts: 20,
 };
 
 /** What Envoy repeats by itself: calls that cannot have reached the callee. */
@@ -19,8 +20,8 @@ export const NOT_SENT_YET = {
   ...ELSEWHERE,
 };
 
-/** Of the calls under way so many may be repeats; with few calls, some at least. */
-const RETRY_BUDGET = { budget_percent: { value: 20 }, min_retry_concurrency: 3 };
+/** As many repeats may be under way as calls are: when one of two instances goes away, half of them are repeated at once. */
+const RETRY_BUDGET = { budget_percent: { value: 100 }, min_retry_concurrency: 16 };
 
 /** Far above what one app has under way, and still a bound. */
 const BREAKER = { max_connections: 1024, max_pending_requests: 1024, max_requests: 1024 };

@@ -27,6 +27,9 @@ const IDEMPOTENT = {
   string_match: { safe_regex: { regex: 'GET|PUT|DELETE|HEAD|OPTIONS' } },
 };
 
+/** By it a caller says that a call may be repeated (IETF draft httpapi-idempotency-key-header); any value does. */
+const MARKED = { name: 'idempotency-key', present_match: true };
+
 /** Addresses of names that a pattern makes: bounded, because whoever calls chooses the names. */
 const DNS_CACHE = {
   name: 'layotto_invoke',
@@ -73,15 +76,14 @@ function routesTo(config: Invoking, name: string, callee: CalleeConfig): EnvoyOb
   const route = passing(config, [stamp('dapr-callee-app-id', name)]);
   const repeated = { ...common, retry_policy: idempotent(callee.retries ?? RETRIES) };
   const once = { ...common, retry_policy: notSentYet() };
+  const to = (more: EnvoyObject, action: EnvoyObject, http1: boolean): EnvoyObject[] =>
+    calleeRoutes(name, callee, { match: { ...match, ...more }, route, action, http1 });
   return [
-    ...calleeRoutes(name, callee, { match: { ...match, grpc: {} }, route, action: once }),
-    ...calleeRoutes(name, callee, {
-      match: { ...match, headers: [IDEMPOTENT] },
-      route,
-      action: repeated,
-      http1: true,
-    }),
-    ...calleeRoutes(name, callee, { match, route, action: once, http1: true }),
+    ...to({ grpc: {}, headers: [MARKED] }, repeated, false),
+    ...to({ grpc: {} }, once, false),
+    ...to({ headers: [IDEMPOTENT] }, repeated, true),
+    ...to({ headers: [MARKED] }, repeated, true),
+    ...to({}, once, true),
   ];
 }
 
@@ -106,11 +108,11 @@ function patternRoutes(config: Invoking): EnvoyObject[] {
       ...route,
       route: { ...action, retry_policy: notSentYet() },
     },
-    {
-      match: { ...match, headers: [...headers, IDEMPOTENT] },
+    ...[IDEMPOTENT, MARKED].map((one) => ({
+      match: { ...match, headers: [...headers, one] },
       ...route,
       route: { ...action, retry_policy: ofMesh(idempotent(RETRIES)) },
-    },
+    })),
     { match: { ...match, headers }, ...route, route: { ...action, retry_policy: notSentYet() } },
   ];
 }

@@ -70,6 +70,7 @@ const MAY_IMPORT = {
   'assembly/root.ts': [...PIPELINE, 'assembly/call-site.ts', 'assembly/pipeline.ts', 'assembly/version.ts'],
   'assembly/describe.ts': [...PIPELINE, 'assembly/root.ts', 'assembly/version.ts'],
   'assembly/outbound': [...PIPELINE, 'assembly/envoy-replies.ts'],
+  'assembly/function': [...PIPELINE, 'assembly/version.ts'],
   'assembly/modules': [...PIPELINE, 'assembly/describe.ts', 'assembly/root.ts', 'assembly/outbound'],
   [BRIDGE]: [BRIDGE],
   [`${BRIDGE}/gen`]: [],

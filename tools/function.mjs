@@ -55,7 +55,8 @@ export async function buildFunction(file) {
       transforms: [loopGuard(ast, asc.libraryFiles)],
     },
   );
-  if (error || wasm === undefined) throw new FunctionError(`${stderr.toString()}${error?.message ?? ''}`.trim());
+  if (error || wasm === undefined)
+    throw new FunctionError(`${stderr.toString()}${error?.message ?? ''}`.trim());
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   return withSection(wasm, name, version);
 }

@@ -2,6 +2,7 @@
 // once per root context. Policy and component names are here, so they hold
 // before any session exists.
 
+import { KnownSubscriptions } from './known-subscriptions';
 import { Component, Standing } from './component';
 import { FieldReader } from './field-reader';
 import { Invocation } from './invocation';
@@ -76,6 +77,7 @@ export class Configuration implements Labels {
   /** SHA-256 digests (hexadecimal, lower case) of the API tokens; empty: no token is asked for. */
   tokens: Array<View> = [];
   components: Array<Component> = [];
+  readonly subscriptions: KnownSubscriptions = new KnownSubscriptions();
   /** Null: everything is allowed. */
   policy: Policy | null = null;
   readonly invocation: Invocation = new Invocation();

@@ -1,9 +1,7 @@
 // What a function asks the bridge for.
 
 import { Route } from '../dialects/router';
-import {
-  GetConfigurationResponse,
-} from '../wire/gen/layotto/bridge/v1/configuration';
+import { GetConfigurationResponse } from '../wire/gen/layotto/bridge/v1/configuration';
 import { PublishEventResponse } from '../wire/gen/layotto/bridge/v1/pubsub';
 import { GetStateResponse } from '../wire/gen/layotto/bridge/v1/state';
 import { literal, View, viewToString } from '../wire/view';

@@ -172,7 +172,7 @@ export abstract class CallStream extends HttpContext {
     headers.add(CONTENT_TYPE, type.view());
     // What it asked for last made the root context effective.
     if (!this.activate()) return;
-    this.send(status, headers, (<u64>body.byteLength << 32) | changetype<usize>(body));
+    this.send(status, headers, ((<u64>body.byteLength) << 32) | changetype<usize>(body));
     this.forgetAsks();
   }
 

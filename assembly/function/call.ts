@@ -17,7 +17,16 @@ import {
   StateItem,
 } from '../wire/gen/layotto/bridge/v1/state';
 import { unescapeQuery } from '../wire/percent';
-import { literal, View, viewEquals, viewIndexOf, viewLen, viewOf, viewSlice, viewToString } from '../wire/view';
+import {
+  literal,
+  View,
+  viewEquals,
+  viewIndexOf,
+  viewLen,
+  viewOf,
+  viewSlice,
+  viewToString,
+} from '../wire/view';
 import {
   ConfigurationAsk,
   DELETE_STATE,
@@ -44,7 +53,11 @@ const AUTHORITY = literal(':authority');
 const LOCALHOST = literal('localhost');
 const CONTENT_TYPE = literal('content-type');
 const TEXT = literal('text/plain; charset=utf-8');
-const PASSED_ON: StaticArray<View> = [literal('traceparent'), literal('tracestate'), literal('dapr-api-token')];
+const PASSED_ON: StaticArray<View> = [
+  literal('traceparent'),
+  literal('tracestate'),
+  literal('dapr-api-token'),
+];
 const AMPERSAND: u8 = 0x26;
 const EQUALS: u8 = 0x3d;
 
@@ -77,7 +90,7 @@ export class Call extends CallStream {
     const wanted = String.UTF8.encode(name);
     const query = this.exchange.query;
     const length = viewLen(query);
-    for (let at = 0; at < length; ) {
+    for (let at = 0; at < length;) {
       let end = viewIndexOf(query, AMPERSAND, at);
       if (end < 0) end = length;
       const pair = viewSlice(query, at, end);
@@ -245,13 +258,34 @@ export class Call extends CallStream {
     const headers = new HeaderList();
     headers.add(ID, viewOf(i));
     const ask = new CalloutAsk(this, this.site.callFunction, id);
-    this.callOut(ask, FUNCTIONS_CLUSTER, viewOf(i), body.length > 0 ? 'POST' : 'GET', target, body, TEXT, headers);
+    this.callOut(
+      ask,
+      FUNCTIONS_CLUSTER,
+      viewOf(i),
+      body.length > 0 ? 'POST' : 'GET',
+      target,
+      body,
+      TEXT,
+      headers,
+    );
   }
 
   /** Calls a method of an app, by the runtime's service invocation; the answer comes to `onAnswer`. @param app its id */
-  invoke(app: string, verb: string, target: string, body: string = '', contentType: string = 'text/plain'): void {
+  invoke(
+    app: string,
+    verb: string,
+    target: string,
+    body: string = '',
+    contentType: string = 'text/plain',
+  ): void {
     const slash = target.startsWith('/') ? '' : '/';
-    this.runtime(app, verb, '/v1.0/invoke/' + encodeURIComponent(app) + '/method' + slash + target, body, contentType);
+    this.runtime(
+      app,
+      verb,
+      '/v1.0/invoke/' + encodeURIComponent(app) + '/method' + slash + target,
+      body,
+      contentType,
+    );
   }
 
   /**
@@ -260,7 +294,13 @@ export class Call extends CallStream {
    * @param name what the answer is to say that it is `from`
    * @param target for example `/v1.0/secrets/store/key`
    */
-  runtime(name: string, verb: string, target: string, body: string = '', contentType: string = 'application/json'): void {
+  runtime(
+    name: string,
+    verb: string,
+    target: string,
+    body: string = '',
+    contentType: string = 'application/json',
+  ): void {
     const c = String.UTF8.encode(contentType);
     const n = String.UTF8.encode(name);
     const ask = new CalloutAsk(this, this.site.askRuntime, name);

@@ -29,10 +29,7 @@ export class CalloutAsk extends Ask {
   }
 
   protected hand(handler: Handler, payload: View): bool {
-    handler.onAnswer(
-      this.call,
-      new Answer(this.subject, this.status, this.contentType, copied(payload)),
-    );
+    handler.onAnswer(this.call, new Answer(this.subject, this.status, this.contentType, copied(payload)));
     return true;
   }
 }

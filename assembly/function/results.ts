@@ -12,7 +12,7 @@ export class Content {
 
   /** The bytes as text; what is not UTF-8 becomes U+FFFD. */
   get text(): string {
-    return viewToString((<u64>this.bytes.byteLength << 32) | changetype<usize>(this.bytes));
+    return viewToString(((<u64>this.bytes.byteLength) << 32) | changetype<usize>(this.bytes));
   }
 }
 

@@ -4,7 +4,7 @@ import type { Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { EnvoyProcess } from './envoy-process.js';
+import { EnvoyProcess, filterStats } from './envoy-process.js';
 
 let dir: string;
 let admin: Server | undefined;
@@ -90,7 +90,9 @@ it.each([
   ['config_fail', /^Envoy refused it; .*envoy\.log says:$/],
 ])('hands it a file that it watches, and waits for what it makes of it: %s', async (counted, failure) => {
   const envoy = start('exec sleep 30');
-  expect(await envoy.push('filter.yaml', 'resources: [1]', 'a.filter')).toBe('Envoy does not answer');
+  expect(await envoy.push('filter.yaml', 'resources: [1]', filterStats('a.filter'))).toBe(
+    'Envoy does not answer',
+  );
   expect(readFileSync(join(dir, 'files/filter.yaml'), 'utf8')).toBe('resources: []');
   let looks = 0;
   const seen: string[] = [];
@@ -103,7 +105,7 @@ it.each([
     response.end(other.repeat(looks) + ['config_reload', 'update_rejected', 'config_fail'].map(of).join(''));
   });
   await new Promise<void>((resolve) => admin?.listen(join(dir, 'admin.sock'), resolve));
-  const outcome = await envoy.push('filter.yaml', 'resources: [1]', 'a.filter');
+  const outcome = await envoy.push('filter.yaml', 'resources: [1]', filterStats('a.filter'));
   if (failure === undefined) expect(outcome).toBeUndefined();
   else expect(outcome).toMatch(failure);
   expect(seen).toEqual(['resources: []', ...Array.from({ length: 3 }, () => 'resources: [1]')]);

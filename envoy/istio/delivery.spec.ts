@@ -37,6 +37,24 @@ it('names what is for a standalone Envoy only', () => {
   ]);
 });
 
+it('names deliveries to the app, where there are any', () => {
+  const subscription = {
+    name: 's',
+    pubsubName: 'p',
+    topic: 't',
+    form: 'native',
+    rules: [],
+    metadata: {},
+  } as const;
+  const subscriptions = [{ ...subscription, rules: [], origin: { file: '', line: 0 } }];
+  const gaps = deliveryGaps({ ...plain, subscriptions }, 'envoyfilter');
+  expect(gaps.map(({ door }) => door)).toEqual([
+    'events to the app, and changes of configuration told over HTTP',
+  ]);
+  const app = { ...plain.app, port: 0 };
+  expect(deliveryGaps({ ...plain, app, subscriptions }, 'envoyfilter')).toEqual([]);
+});
+
 it('says what is served otherwise', () => {
   const lines = deliveryGaps(SAMPLE_CONFIG, 'trafficextension').map(formatGap);
   expect(lines).toContainEqual(expect.stringMatching(/^Dapr HTTP and JSON over HTTP\/1.1: differs: .*413/));

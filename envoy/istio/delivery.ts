@@ -19,6 +19,11 @@ const MIB = 1024 * 1024;
 const PLAIN =
   "the mesh's own listeners take the app's plain calls; envoyfilter --outbound counts and limits them there";
 
+/** Whether the app is there for events. */
+function tellsApp({ components, subscriptions = [] }: RuntimeConfig): boolean {
+  return subscriptions.length > 0 || components.some(({ primitive }) => primitive === 'pubsub');
+}
+
 /**
  * What a form of delivery cannot serve of a configuration, or serves otherwise than a standalone Envoy; empty if it
  * serves everything. test/istio shows each of these, and that the rest is served.
@@ -39,6 +44,11 @@ export function deliveryGaps(config: RuntimeConfig, delivery: Delivery): Gap[] {
     missing(`every door on ${host}`, `the listener is on 127.0.0.1, which the mesh does not capture`);
   if (config.listen.proxy !== undefined)
     missing(`the proxy for plain calls on ${config.listen.proxy.host}:${config.listen.proxy.port}`, PLAIN);
+  if (config.app.port !== 0 && tellsApp(config))
+    missing(
+      'events to the app, and changes of configuration told over HTTP',
+      'the sidecar has no place for the socket of deliveries; subscribe by a stream',
+    );
   const { inbound } = config.listen;
   if (inbound !== undefined)
     missing(

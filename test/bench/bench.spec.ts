@@ -43,6 +43,8 @@ const { parseSample } = await bench<{ parseSample: (block: string) => object | u
   'profile/samples.mjs',
 );
 
+const { pubsubReport } = await bench<{ pubsubReport: (run: object) => string }>('pubsub-report.mjs');
+
 /** A result of one round of GetState, 1 KiB, 16 in flight. */
 function result(server: string, door: string, round: number, cpuPerCall: Record<string, number>, p50 = 1) {
   const one = { server, door, call: 'get', bytes: 1024, inflight: 16, round };
@@ -198,4 +200,27 @@ describe('the profile', () => {
     });
     expect(parseSample('')).toBeUndefined();
   });
+});
+
+test('events are reported by the median of their rounds, with the processes that took part', () => {
+  const rounds = [3, 1, 2].map((slow, round) => {
+    const cpuPerCall = { Envoy: 100 * slow, bridge: 200 * slow, Redis: 0.1 };
+    const figures = { perSecond: 600 / slow, p50: slow, p99: 10 * slow, cpuPerCall };
+    return {
+      id: 'pubsub/embedded/whole/16',
+      broker: 'embedded',
+      what: 'whole',
+      inflight: 16,
+      round,
+      ...figures,
+    };
+  });
+  const text = pubsubReport({
+    ...{ date: '2026-01-02', machine: 'a machine', settings: { rounds: 3, seconds: 2 } },
+    results: rounds,
+  });
+  expect(text).toContain('2026-01-02, a machine; 3 rounds of 2 s');
+  expect(text.split('\n').at(-1)).toBe(
+    '| embedded | through the runtime | 16 | 300 | 2.00 | 20.00 | 600 (Envoy 200, bridge 400) |',
+  );
 });

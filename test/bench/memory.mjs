@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { checkedCall } from './check.mjs';
@@ -26,21 +26,36 @@ export async function idleMemory(children) {
 
 /**
  * What a runtime with one store and two Envoy workers takes when idle, beside a Node that does nothing; and what the
- * module adds to Envoy: resident memory with the runtime's listener, less that with one that is the same but for the
- * filter and the Lua filter behind it, each after the same kind of traffic.
+ * module adds to Envoy: see {@link measureModule}.
  *
  * @returns {Promise<{ idle: Record<string, number>, module: { with: number, without: number } }>} MiB
  */
 export async function measureMemory({ dir, redisPort, generator }) {
   const bare = start('bare Node', process.execPath, ['-e', 'setInterval(() => undefined, 60_000)']);
-  const module = {};
   let idle = {};
+  const onIdle = async ({ children }) => (idle = await idleMemory([...children, bare]));
+  const module = await measureModule({ dir, redisPort, generator, onIdle });
+  await bare.stop();
+  return { idle, module: { with: module.with.busy.resident, without: module.without.busy.resident } };
+}
+
+/**
+ * The memory of two Envoys that are the same but for the module's filter and the Lua filter behind it, idle and after
+ * the same kind of traffic. Own memory is anonymous; pages of files, such as Envoy's program, are there once for all
+ * processes that have the file open.
+ *
+ * @param {{ onIdle: (runtime: object) => Promise<unknown> }} options `onIdle` is awaited before the first traffic
+ * @returns {Promise<Record<'without' | 'with', Record<'idle' | 'busy', { resident: number, own: number }>>>} MiB
+ */
+export async function measureModule({ dir, redisPort, generator, onIdle = async () => undefined }) {
+  const module = {};
   for (const [name, filter] of Object.entries({ without: false, with: true })) {
     const own = join(dir, `memory-${name}`);
     mkdirSync(own);
     const stores = [{ name: STORE }];
     const runtime = await startRuntime({ dir: own, workers: WORKERS, redisPort, stores, filter });
-    idle = await idleMemory([...runtime.children, bare]);
+    await onIdle(runtime);
+    const idle = envoyMemory(runtime.envoy.pid);
     const value = { store: STORE, key: 'memory', value: 'x'.repeat(1024) };
     await checkedCall(runtime.port, stateRequest('dapr-http', 'save', value));
     const load = {
@@ -52,9 +67,15 @@ export async function measureMemory({ dir, redisPort, generator }) {
     const answerBytes = await checkedCall(load.port, load.request);
     // Over HTTP/1.1 each call in flight has a connection, so both workers get some.
     await generator.run({ ...load, inflight: 32, answerBytes });
-    module[name] = rssMiB(runtime.envoy.pid);
+    module[name] = { idle, busy: envoyMemory(runtime.envoy.pid) };
     await Promise.all(runtime.children.map((child) => child.stop()));
   }
-  await bare.stop();
-  return { idle, module };
+  return module;
+}
+
+/** In MiB, as the kernel counts. */
+function envoyMemory(pid) {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const of = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? NaN) / 1024;
+  return { resident: of('VmRSS'), own: of('RssAnon') };
 }

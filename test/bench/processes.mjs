@@ -32,6 +32,8 @@ export async function startRedis(dir) {
  * @param {number} options.workers Envoy's threads
  * @param {number} options.redisPort
  * @param {import('./cases.mjs').Store[]} options.stores
+ * @param {object[]} [options.others] components of other types, as layotto.yaml has them
+ * @param {object} [options.app] settings of the app beside the runtime
  * @param {string[]} [options.bridgeFlags] flags of Node for the bridge, besides those of `layotto run`
  * @param {string} [options.bridgeProgram] another build of the bridge
  * @param {boolean} [options.filter] false: the runtime's listener without filters, which answers with nothing
@@ -41,6 +43,8 @@ export async function startRuntime({
   workers,
   redisPort,
   stores,
+  others = [],
+  app = {},
   bridgeFlags = [],
   bridgeProgram,
   filter = true,
@@ -59,7 +63,13 @@ export async function startRuntime({
   }));
   const file = join(dir, 'layotto.yaml');
   const envoySettings = { concurrency: workers, metricsPort: 0 };
-  const native = { app: { id: 'bench' }, listen: { port }, dataDir: dir, envoy: envoySettings, components };
+  const native = {
+    app: { id: 'bench', ...app },
+    listen: { port },
+    dataDir: dir,
+    envoy: envoySettings,
+    components: [...components, ...others],
+  };
   writeFileSync(file, JSON.stringify(native));
   const { config, problems } = await loadConfig({ file, catalog, env: {} });
   if (config === undefined) throw new Error(problems.map(({ message }) => message).join('\n'));
@@ -101,8 +111,10 @@ export async function startEnvoy(name, file, bootstrap, workers) {
   const { path, version } = await envoyBinary(PASSTHROUGH);
   const options = ['--disable-hot-restart', '--concurrency', String(workers), '--log-level', 'error'];
   const child = start(name, path, ['-c', file, ...options]);
-  for (const { address } of bootstrap.static_resources.listeners)
-    await accepts({ host: '127.0.0.1', port: address.socket_address.port_value });
+  for (const { address } of bootstrap.static_resources.listeners) {
+    const { socket_address: tcp, pipe } = address;
+    await accepts(tcp === undefined ? { path: pipe.path } : { host: '127.0.0.1', port: tcp.port_value });
+  }
   return { ...child, version, path };
 }
 

@@ -9,24 +9,34 @@ import { endWithThis } from './child.mjs';
  *
  * @param {number} redisPort
  */
-export async function startRedisLoop(redisPort) {
-  const program = fileURLToPath(new URL('redis-loop.mjs', import.meta.url));
-  const child = fork(program, [String(redisPort), 'bench:loop'], {
+export function startRedisLoop(redisPort) {
+  return startLoop('ioredis loop', 'redis-loop.mjs', [String(redisPort), 'bench:loop']);
+}
+
+/**
+ * A program of this folder that says when it is ready, and then does what each message tells it and says what it found.
+ *
+ * @param {string} name what the report calls it
+ * @param {string} program
+ * @param {string[]} args
+ */
+export async function startLoop(name, program, args) {
+  const child = fork(fileURLToPath(new URL(program, import.meta.url)), args, {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   endWithThis(child);
   const ended = once(child, 'exit');
   const answer = async () => {
     const message = await Promise.race([once(child, 'message'), ended.then(() => undefined)]);
-    if (message === undefined) throw new Error('the ioredis loop ended');
+    if (message === undefined) throw new Error(`the ${name} ended`);
     return message[0];
   };
   await answer();
   return {
-    name: 'ioredis loop',
+    name,
     pid: child.pid,
-    run: ({ inflight, seconds }) => {
-      child.send({ inflight, seconds });
+    run: (what) => {
+      child.send(what);
       return answer();
     },
     stop: () => {

@@ -154,6 +154,7 @@ export const differences: Record<string, Record<string, KnownDifference>> = {
             runtimeVersion: '0.1.0',
             components: [
               { name: 'lockstore', type: 'lock.redis', version: 'v1' },
+              { name: 'pubsub', type: 'pubsub.redis', version: 'v1' },
               {
                 name: 'statestore',
                 type: 'state.redis',
@@ -234,6 +235,7 @@ export const differences: Record<string, Record<string, KnownDifference>> = {
             id: 'bench',
             components: [
               { name: 'lockstore', type: 'lock.redis', version: 'v1' },
+              { name: 'pubsub', type: 'pubsub.redis', version: 'v1' },
               {
                 name: 'statestore',
                 type: 'state.redis',

@@ -1,35 +1,14 @@
-import { fileURLToPath } from 'node:url';
-
 import { parse, parseAllDocuments } from 'yaml';
 
-import { Child } from '../support/child.js';
-import { freePortWithMetrics } from '../support/ports.js';
+import { expectExample } from './example.js';
 import { read } from './markdown.js';
-
-const script = fileURLToPath(new URL('../../scripts/example.mjs', import.meta.url));
-
-/** What an example's README shows, a line each, without what differs from run to run. */
-function shown(name: string): string[] {
-  return read(`examples/${name}/README.md`)
-    .split('\n')
-    .filter((line) => line.startsWith('    ') && !line.includes('make example'))
-    .map((line) => comparable(line));
-}
-
-/** Names of workers and numbers differ, and the width of what stands between. */
-function comparable(line: string): string {
-  return line
-    .replace('less than ', '')
-    .replace(/\d+/g, 'N')
-    .replace(/\b(Ada|Bo)\b/g, 'NAME')
-    .replace(/\s+/g, ' ')
-    .trim();
-}
 
 describe.each([
   'configuration-apollo',
   'file',
+  'function-bookstore',
   'host-filter',
+  'invoke',
   'istio',
   'lock-redis',
   'new-primitive',
@@ -38,18 +17,7 @@ describe.each([
   'sequencer',
 ])('examples/%s', (name) => {
   test('runs to its end and says what its README shows', async () => {
-    const child = new Child(name, process.execPath, [
-      script,
-      name,
-      '--port',
-      String(await freePortWithMetrics()),
-    ]);
-    const code = await child.exited;
-    if (code !== 0) throw new Error(`it ended with ${code}:\n${child.log}`);
-    const said = child.log.split('\n').map(comparable);
-    const lines = shown(name);
-    expect(lines.length).toBeGreaterThan(2);
-    for (const line of lines) expect(said).toContain(line);
+    await expectExample(name);
   }, 120_000);
 });
 

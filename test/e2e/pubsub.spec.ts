@@ -1,3 +1,7 @@
+import { CommunicationProtocolEnum } from '@dapr/dapr';
+
+import { startDaprClient } from '../support/dapr-client.js';
+import { http1 } from '../support/http1.js';
 import { HttpApp } from '../support/http-app.js';
 import { Publisher } from '../support/publisher.js';
 import { Runtime } from '../support/runtime.js';
@@ -65,7 +69,6 @@ describe('an HTTP app', () => {
   });
 
   afterAll(async () => {
-    await publisher?.close();
     await runtime?.stop();
     await app?.stop();
   });
@@ -218,6 +221,26 @@ describe('an HTTP app', () => {
     expect(runtime.bridgeProcess.log.match(/"topic":"orders","msg":"subscribed"/g)).toHaveLength(1);
   });
 
+  test('sees in the metadata what it is subscribed to', async () => {
+    const { body } = await http1(runtime.target, 'GET', '/v1.0/metadata');
+    const { subscriptions } = JSON.parse(body) as { subscriptions: { topic: string }[] };
+    expect(subscriptions).toHaveLength(9);
+    expect(subscriptions.find(({ topic }) => topic === 'routed')).toEqual({
+      pubsubname: 'pubsub',
+      topic: 'routed',
+      rules: [
+        { match: 'event.type == "urgent"', path: '/urgent' },
+        { match: 'event.data.total > 100', path: '/large' },
+        { path: '/any' },
+      ],
+      type: 'PROGRAMMATIC',
+    });
+    const client = await startDaprClient(runtime.port, CommunicationProtocolEnum.GRPC);
+    const metadata = await client.metadata.get();
+    await client.stop();
+    expect(metadata).toMatchObject({ id: 'app' });
+  });
+
   test('has subscriptions that are wrong named, each once', async () => {
     const { log } = runtime.bridgeProcess;
     expect(log.match(/not an expression of CEL/g)).toHaveLength(1);
@@ -227,7 +250,6 @@ describe('an HTTP app', () => {
 });
 
 async function bridgeMetrics(runtime: Runtime): Promise<string> {
-  const { http1 } = await import('../support/http1.js');
   const { body } = await http1(
     { socketPath: `${runtime.config.dataDir}/bridge-admin.sock` },
     'GET',

@@ -25,6 +25,8 @@ export interface NatsServerOptions {
   args?: readonly string[];
   /** Of its configuration file. */
   config?: string;
+  /** Port for clients; by default a free one. */
+  port?: number;
   /** With JetStream, as by default. */
   jetStream?: boolean;
 }
@@ -43,10 +45,12 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
   }
 }
 
-async function tryNats({ args = [], config, jetStream = true }: NatsServerOptions): Promise<NatsServer> {
+async function tryNats(options: NatsServerOptions): Promise<NatsServer> {
+  const { args = [], config, jetStream = true } = options;
   const { path } = await natsServer({ log: () => undefined });
   const dir = await mkdtemp(join(tmpdir(), 'nats-'));
-  const [port = 0, monitor = 0] = await freePorts(2);
+  const [free = 0, monitor = 0] = await freePorts(2);
+  const port = options.port ?? free;
   const flags = ['-a', '127.0.0.1', '-p', String(port), '-m', String(monitor)];
   if (jetStream) flags.push('-js', '-sd', dir);
   if (config !== undefined) {

@@ -1,57 +1,42 @@
-import { pino } from 'pino';
+import { EmptySchema } from '@bufbuild/protobuf/wkt';
 
-import { open } from '../../components-bridge/src/components/embedded/pubsub.js';
-import { envelop } from '../../components-bridge/src/primitives/pubsub/envelope.js';
-import type { Broker } from '../../components-bridge/src/primitives/pubsub/broker.js';
+import { PublishEventRequestSchema } from '../../components-bridge/src/gen/layotto/bridge/v1/pubsub_pb.js';
+import type { RawClient } from './grpc-raw.js';
 import type { Runtime } from './runtime.js';
 
 export interface PublishOptions {
   contentType?: string;
   metadata?: Record<string, string>;
+  /** The publisher's W3C trace context. */
   traceparent?: string;
 }
 
-/** Publishes to a runtime's embedded broker called `pubsub`. */
+/** Publishes by Dapr's gRPC API to the component `pubsub`. */
 export class Publisher {
-  private constructor(private readonly broker: Broker) {}
+  private constructor(private readonly client: RawClient) {}
+
+  /** Its connection ends with the runtime. */
   static async of(runtime: Runtime): Promise<Publisher> {
-    const broker = await open({
-      name: 'pubsub',
-      appId: 'app',
-      version: 'v1',
-      metadata: {},
-      dataDir: runtime.config.dataDir,
-      log: pino({ level: 'silent' }),
-      report: () => undefined,
-      invalidate: () => undefined,
-    });
-    return new Publisher(broker);
+    return new Publisher(await runtime.connect());
   }
+
+  /** @param data bytes as they are, a text of another type than JSON, or any value as JSON */
   async publish(
     topic: string,
     data: unknown,
-    { contentType = 'application/json', metadata = {}, traceparent = '' }: PublishOptions = {},
-  ): Promise<string> {
-    const bytes =
-      data instanceof Uint8Array
-        ? data
-        : Buffer.from(contentType === 'application/json' ? JSON.stringify(data) : String(data));
-    const [published] = await this.broker.publish(topic, [
-      envelop({
-        pubsub: 'pubsub',
-        topic,
-        data: bytes,
-        dataContentType: contentType,
-        metadata,
-        dialect: 'dapr',
-        appId: 'app',
-        traceparent,
-      }),
-    ]);
-    if (published === undefined || published instanceof Error) throw published ?? new Error('nothing');
-    return published.id;
-  }
-  close(): Promise<void> {
-    return this.broker.close();
+    { contentType = 'application/json', metadata = {}, traceparent }: PublishOptions = {},
+  ): Promise<void> {
+    const text = contentType === 'application/json' ? JSON.stringify(data) : String(data);
+    const request = {
+      ...{ pubsubName: 'pubsub', topic, dataContentType: contentType, metadata },
+      data: data instanceof Uint8Array ? data : Buffer.from(text),
+    };
+    const path = '/dapr.proto.runtime.v1.Dapr/PublishEvent';
+    const headers: Record<string, string> = traceparent === undefined ? {} : { traceparent };
+    const answer = await this.client.unary(path, PublishEventRequestSchema, request, EmptySchema, {
+      headers,
+    });
+    if (answer.grpcStatus !== 0)
+      throw new Error(`publishing failed: ${answer.grpcStatus} ${answer.grpcMessage}`);
   }
 }

@@ -96,14 +96,17 @@ export class Runtime {
   private standIn: BridgeStandIn | undefined;
   private hide: () => void = () => undefined;
   private readonly clients: RawClient[] = [];
+  envoy: Child;
 
   private constructor(
     readonly config: RuntimeConfig,
-    readonly envoy: Child,
+    private readonly startEnvoy: () => Child,
     private readonly options: RuntimeOptions,
     /** Where the bridge serves the gRPC doors itself, if it does. */
     readonly bridgePort: number,
-  ) {}
+  ) {
+    this.envoy = startEnvoy();
+  }
 
   /** Starts everything and waits until calls are answered; see `RuntimeOptions`. */
   static async start(options: RuntimeOptions = {}): Promise<Runtime> {
@@ -131,19 +134,20 @@ export class Runtime {
     await writeFile(bootstrapFile, JSON.stringify(bootstrap));
     await writeFile(join(config.dataDir, 'config.json'), JSON.stringify(config));
 
-    const envoy = new Child('envoy', path, [
-      '-c',
-      bootstrapFile,
-      '--disable-hot-restart',
-      '--concurrency',
-      String(config.envoy.concurrency),
-      '--log-level',
-      'warn',
-      '--component-log-level',
-      'wasm:info',
-    ]);
+    const startEnvoy = (): Child =>
+      new Child('envoy', path, [
+        '-c',
+        bootstrapFile,
+        '--disable-hot-restart',
+        '--concurrency',
+        String(config.envoy.concurrency),
+        '--log-level',
+        'warn',
+        '--component-log-level',
+        'wasm:info',
+      ]);
     const bridgePort = options.listen === true ? await freePort() : 0;
-    const runtime = new Runtime(config, envoy, options, bridgePort);
+    const runtime = new Runtime(config, startEnvoy, options, bridgePort);
     runtime.hide = showOnFailure(() => runtime.tails());
     try {
       await runtime.startBridge();
@@ -251,6 +255,14 @@ export class Runtime {
   async killBridge(): Promise<void> {
     this.bridgeProcess.signal('SIGKILL');
     await this.bridgeProcess.exited;
+  }
+
+  /** SIGKILL, and another Envoy in its place; resolves when it is live. */
+  async restartEnvoy(): Promise<void> {
+    this.envoy.signal('SIGKILL');
+    await this.envoy.exited;
+    this.envoy = this.startEnvoy();
+    await eventually('Envoy is live', async () => (await this.admin('/ready')).status === 200);
   }
 
   /** SIGSTOP: the bridge stands still, its connections stay open. */

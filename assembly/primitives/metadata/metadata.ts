@@ -84,7 +84,13 @@ class GetMetadataHttp extends Handler {
       jsonString(w, extended.map.values[i]);
     }
     extended.free();
-    w.text('},"appConnectionProperties":{');
+    w.text('}');
+    const subscriptions = configuration.subscriptions.json;
+    if (viewLen(subscriptions) > 0) {
+      w.text(',"subscriptions":');
+      w.raw(subscriptions);
+    }
+    w.text(',"appConnectionProperties":{');
     if (configuration.appPort > 0) {
       w.text('"port":');
       w.decimal(configuration.appPort);
@@ -137,6 +143,8 @@ class GetMetadataGrpc extends Handler {
     response.extendedMetadata.set(RUNTIME_VERSION, configuration.version);
     const w = exchange.writer();
     response.encode(w);
+    // Messages that stand one after the other are one message.
+    w.raw(configuration.subscriptions.message);
     extended.free();
     exchange.answerMessage(w.view());
     return Step.Answer;

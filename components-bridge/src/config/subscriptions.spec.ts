@@ -137,7 +137,7 @@ describe("Dapr's resources of the kind Subscription", () => {
   it('are problems where they are wrong', async () => {
     await folder.write({ 'r/a.yaml': resource('v3', '  route: /x\n  bulk: {}\n') });
     expect(await folder.problems({ resourcesPath: 'r' })).toEqual([
-      expect.stringContaining('expected dapr.io/v1alpha1 or dapr.io/v2alpha1, found "v3"') as unknown,
+      expect.stringContaining('expected dapr.io/v1alpha1 or dapr.io/v2alpha1, found "dapr.io/v3"') as unknown,
       expect.stringContaining('spec.bulk: unknown key') as unknown,
     ]);
   });

@@ -1,4 +1,5 @@
 import { create, toBinary } from '@bufbuild/protobuf';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 
 import type { ComponentConfig, RuntimeConfig } from '../config/types.js';
 import * as pb from '../gen/dapr/proto/runtime/v1/metadata_pb.js';
@@ -13,6 +14,7 @@ export interface RuntimeFacts {
   app(): RuntimeConfig['app'];
   components(): readonly ComponentConfig[];
   capabilities(component: ComponentConfig): readonly string[];
+  subscriptions(): MessageInitShape<typeof pb.PubsubSubscriptionSchema>[];
 }
 
 /** All keys and values that the app has set together, in bytes as they are encoded. */
@@ -70,6 +72,7 @@ function metadata(facts: RuntimeFacts, extended: Readonly<Record<string, string>
     id,
     runtimeVersion: version,
     registeredComponents,
+    subscriptions: facts.subscriptions(),
     appConnectionProperties: { port, protocol, channelAddress: '127.0.0.1' },
     actorRuntime: { runtimeStatus: pb.ActorRuntime_ActorRuntimeStatus.DISABLED },
     extendedMetadata: { ...extended, daprRuntimeVersion: version },

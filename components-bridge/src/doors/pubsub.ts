@@ -56,8 +56,7 @@ function publishMethod(spelling: Spelling, path: string): UnaryMethod {
     malformed: malformed(spelling),
     component: (request) => named(of(request))?.pubsub,
     subject: (request) => request.topic,
-    denied: ({ message }, request) =>
-      failure(spelling, { code: Code.PERMISSION_DENIED, message }, of(request)),
+    denied: ({ message }, request) => forbidden(spelling, message, of(request)),
     check: (request, behind) => check(spelling, of(request), behind),
     build: (_, payload, head) => enveloped(spelling, pb.PublishEventRequestSchema, payload, head),
     // Both APIs answer with an empty message.
@@ -80,8 +79,7 @@ function bulkMethod(path: string): UnaryMethod {
     malformed: malformed(spelling),
     component: (request) => named(of(request))?.pubsub,
     subject: (request) => request.topic,
-    denied: ({ message }, request) =>
-      failure(spelling, { code: Code.PERMISSION_DENIED, message }, of(request)),
+    denied: ({ message }, request) => forbidden(spelling, message, of(request)),
     check: (request, behind) => check(spelling, of(request), behind),
     build: (_, payload, head) => enveloped(spelling, pb.BulkPublishEventRequestSchema, payload, head),
     answer: (payload, request) => {
@@ -151,6 +149,12 @@ function check(
 function malformed({ refuse }: Spelling): Refused {
   const details = { reason: 'DAPR_PUBSUB_PUBLISH_MESSAGE', resource: { type: PUBSUB, name: '' } };
   return refuse(Code.INVALID_ARGUMENT, NOT_PROTOBUF, details);
+}
+
+/** What stands with the broker denies it. */
+function forbidden({ refuse }: Spelling, message: string, { pubsub }: Target): Refused {
+  const resource = { type: PUBSUB, name: clip(pubsub) };
+  return refuse(Code.PERMISSION_DENIED, message, { resource, reason: 'DAPR_PUBSUB_FORBIDDEN' });
 }
 
 /** What the bridge refuses of the request itself, it tells by itself. */

@@ -130,7 +130,12 @@ export class Bridge {
       log,
       calls,
       share,
-      welcome: () => healthPush(this.#registry.health(), this.#services.filters.level),
+      welcome: () =>
+        // Messages that stand one after the other are one message.
+        Buffer.concat([
+          healthPush(this.#registry.health(), this.#services.filters.level),
+          this.#services.subscriptionsPush(),
+        ]),
       holdGreetings: true,
       onFilter: (filter) => this.#services.live.join(filter),
       ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
@@ -230,6 +235,7 @@ export class Bridge {
       version,
       config: () => this.#config,
       services: this.#services.all,
+      subscriptions: () => this.#services.events.subscriptions,
       log,
       calls: this.#calls,
     });

@@ -9,6 +9,8 @@ import type { Service } from '../primitives/handler.js';
 import type { ComponentRegistry } from '../primitives/registry.js';
 import type { CallWatch } from './calls.js';
 import { DoorServer } from './door-server.js';
+import type { SubscriptionSpec } from '../primitives/pubsub/subscription.js';
+import { daprSubscription } from './subscriptions-push.js';
 
 export interface DoorsOptions {
   address: ListenAddress;
@@ -23,6 +25,8 @@ export interface DoorsOptions {
   /** The configuration that counts now. */
   config: () => RuntimeConfig;
   services: readonly Service[];
+  /** What the app is subscribed to. */
+  subscriptions: () => readonly SubscriptionSpec[];
   log: Logger;
   calls: CallWatch;
 }
@@ -45,6 +49,7 @@ export function openDoors(options: DoorsOptions): DoorServer {
       app: () => config().app,
       components: () => config().components,
       capabilities,
+      subscriptions: () => options.subscriptions().map(daprSubscription),
     }),
     services,
     behind,

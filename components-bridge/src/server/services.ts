@@ -19,6 +19,7 @@ import { AppEvents } from './app-events.js';
 import type { AppEventsOptions } from './app-events.js';
 import { FilterLogLevel } from './filter-level.js';
 import { primitiveServices } from './primitive-services.js';
+import { subscriptionsPush } from './subscriptions-push.js';
 
 export interface ServicesOptions {
   /** As the bridge was started with it. */
@@ -64,7 +65,16 @@ export class Services {
     this.#watches = watches;
     this.live = new LiveAnswers({ registry, watches, cacheBytes });
     this.filters = new FilterLogLevel(push);
-    this.events = new AppEvents({ config, registry, policy, log, ...options.app });
+    let telling = false;
+    const onChange = (): void => {
+      if (telling) return;
+      telling = true;
+      setImmediate(() => {
+        telling = false;
+        push(this.subscriptionsPush());
+      });
+    };
+    this.events = new AppEvents({ config, registry, policy, log, ...options.app, onChange });
     this.#configuration = new ConfigurationService({
       ...asked,
       appId: owner.appId,
@@ -83,6 +93,11 @@ export class Services {
       ...this.#lazy.values(),
     ];
     this.all = [...services, this.events.service, new JsonService({ services, messageBytes })];
+  }
+
+  /** What filters are told of what the app is subscribed to. */
+  subscriptionsPush(): Uint8Array {
+    return subscriptionsPush(this.events.subscriptions);
   }
 
   /**

@@ -12,6 +12,7 @@ import { metadataSchema } from './metadata.js';
 import type { KafkaMetadata } from './metadata.js';
 import { Publisher } from './publisher.js';
 import { GroupSubscription } from './subscription.js';
+import { checkTopic } from './topics.js';
 
 /** How long brokers may take for a message to be on every replica that is in sync. */
 const PRODUCE_MS = 5_000;
@@ -74,11 +75,4 @@ export class KafkaBroker implements Broker {
     await this.publisher.close();
     await this.link.close();
   }
-}
-
-/** @throws BrokerError if Kafka could not have such a topic */
-function checkTopic(topic: string): void {
-  if (/^[\w.-]{1,249}$/.test(topic) && topic !== '.' && topic !== '..') return;
-  const expected = 'expected letters, digits, dots, dashes and underscores, at most 249';
-  throw new BrokerError('invalid', `topic ${JSON.stringify(topic)}: ${expected}`);
 }

@@ -5,18 +5,19 @@ import { reasonOf } from '../../primitives/errors.js';
 import { BrokerError } from '../../primitives/pubsub/broker.js';
 import type { BrokerSubscription, SubscribeOptions } from '../../primitives/pubsub/broker.js';
 import { rangeAssigner } from './assigner.js';
-import { brokerError, causeOf, kafkaType } from './failure.js';
+import { Committer } from './committer.js';
+import type { Partition } from './committer.js';
+import { brokerError, causeOf } from './failure.js';
 import { commitsOf, lagOf, newest } from './offsets.js';
 import type { KafkaLink } from './link.js';
 import type { KafkaMetadata } from './metadata.js';
 import { Progress } from './progress.js';
 import { messageOf } from './records.js';
+import { subscribeTo } from './topics.js';
 
 const RETRY_MS = 100;
 /** A message's pause grows up to so many times the first one. */
 const LONGEST_RETRIES = 100;
-/** Pause between two commits. */
-const COMMIT_MS = 100;
 /** How long a broker keeps a question for messages; a group's changes are noticed in between. */
 const FETCH_WAIT_MS = 250;
 const FETCH_BYTES = 8 * 1024 * 1024;
@@ -26,10 +27,7 @@ const HELD_MESSAGES = 500;
 const HELD_BYTES = 16 * 1024 * 1024;
 /** Nor if so many offsets are between the first message that is not settled and the last one. */
 const LONGEST_SPAN = 50_000;
-/** How often, and in what pauses, a topic is looked for that the brokers are to create. */
-const CREATION_TRIES = 50;
-const CREATION_MS = 60;
-/** The same for joining a group that cannot be joined yet. */
+/** How often, and in what pauses, a group is to be joined that cannot be yet. */
 const JOIN_TRIES = 20;
 const JOIN_MS = 250;
 const FIRST_PAUSE_MS = 100;
@@ -39,17 +37,6 @@ export interface GroupSettings {
   readonly group: string;
   readonly metadata: KafkaMetadata;
   readonly log: Logger;
-}
-
-/** A partition that this member of the group has. */
-interface Partition {
-  readonly number: number;
-  progress: Progress;
-  /** Resolves when `progress` says what the group's members before have left. */
-  ready: Promise<unknown>;
-  paused: boolean;
-  /** What was committed last: offset and metadata. */
-  committed: string;
 }
 
 /** A message that is here and not settled. */
@@ -70,11 +57,10 @@ export class GroupSubscription implements BrokerSubscription {
   readonly #partitions = new Map<number, Partition>();
   readonly #ready: Held[] = [];
   readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #committer: Committer;
   #consumer: Consumer | undefined;
   #inHand = 0;
   #bytes = 0;
-  #commitTimer: NodeJS.Timeout | undefined;
-  #committing: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
   #ended = false;
   #idle: () => void = () => undefined;
@@ -84,7 +70,14 @@ export class GroupSubscription implements BrokerSubscription {
     private readonly link: KafkaLink,
     private readonly settings: GroupSettings,
     private readonly options: SubscribeOptions,
-  ) {}
+  ) {
+    this.#committer = new Committer(
+      options.topic,
+      () => this.#partitions.values(),
+      () => this.#consumer,
+      settings.log,
+    );
+  }
 
   /** Joins the group; resolves when it has been given its partitions. @throws BrokerError */
   static async open(
@@ -127,9 +120,7 @@ export class GroupSubscription implements BrokerSubscription {
     this.#ended = true;
     this.#drop(() => true);
     this.#hurry();
-    clearTimeout(this.#commitTimer);
-    await this.#committing;
-    await this.#commit();
+    await this.#committer.end();
     await this.#consumer?.disconnect().catch(() => undefined);
   }
 
@@ -181,8 +172,13 @@ export class GroupSubscription implements BrokerSubscription {
         void this.#rejoin(consumer);
       });
       await consumer.connect();
-      await this.#subscribe(consumer);
+      const stillWanted = (): void => {
+        // Whoever closed it meanwhile could not end what had not begun.
+        if (this.#ended) throw new BrokerError('unavailable', 'the subscription is closed');
+      };
+      await subscribeTo(consumer, this.options.topic, metadata.initialOffset !== 'newest');
       first.catch(() => undefined);
+      stillWanted();
       await consumer.run({
         autoCommit: false,
         eachBatchAutoResolve: false,
@@ -190,31 +186,13 @@ export class GroupSubscription implements BrokerSubscription {
         eachBatch: (batch) => this.#takeIn(batch),
       });
       const numbers = await first;
+      running = true;
       if (metadata.initialOffset === 'newest')
         await newest(this.link.admin, consumer, group, this.options.topic, numbers);
-      running = true;
+      stillWanted();
     } catch (error) {
       await consumer.disconnect().catch(() => undefined);
       throw error;
-    }
-  }
-
-  /** Names the topic; one that is missing is created by the brokers, which takes a moment. */
-  async #subscribe(consumer: Consumer): Promise<void> {
-    const { topic } = this.options;
-    const fromBeginning = this.settings.metadata.initialOffset !== 'newest';
-    for (let tries = 1; ; tries++) {
-      try {
-        await consumer.subscribe({ topics: [topic], fromBeginning });
-        return;
-      } catch (error) {
-        if (kafkaType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error;
-        if (tries === CREATION_TRIES)
-          throw new BrokerError('failed', `topic ${topic} does not exist, and the brokers do not create it`, {
-            cause: error,
-          });
-      }
-      await new Promise((resolve) => setTimeout(resolve, CREATION_MS));
     }
   }
 
@@ -276,22 +254,23 @@ export class GroupSubscription implements BrokerSubscription {
     }
   }
 
-  async #takeIn({ batch, resolveOffset, heartbeat, isStale }: EachBatchPayload): Promise<void> {
+  async #takeIn(payload: EachBatchPayload): Promise<void> {
+    const { batch } = payload;
     const partition = this.#partitions.get(batch.partition);
     if (partition === undefined) return;
     await partition.ready;
-    if (this.#closing !== undefined || this.#ended || isStale()) return;
+    if (this.#closing !== undefined || this.#ended || payload.isStale()) return;
     // It ends before what was read: this is another topic by the same name, or one that was cut.
     if (Number(batch.highWatermark) < partition.progress.low)
       partition.progress = new Progress({ offset: Number(batch.firstOffset() ?? 0), metadata: '' });
     if (this.#partitions.get(batch.partition) !== partition) return;
     for (const record of batch.messages) this.#hold(partition, record);
     partition.progress.passed(Number(batch.lastOffset()) + 1);
-    resolveOffset(batch.lastOffset());
+    payload.resolveOffset(batch.lastOffset());
     if (this.#overfull(partition, 1)) this.#pause(partition);
     this.#deliver();
-    this.#commitSoon();
-    await heartbeat();
+    this.#committer.soon();
+    await payload.heartbeat();
   }
 
   #hold(partition: Partition, record: KafkaMessage): void {
@@ -315,7 +294,7 @@ export class GroupSubscription implements BrokerSubscription {
     this.#inHand++;
     const { progress } = partition;
     const attempt = progress.deliver(offset);
-    this.#commitSoon();
+    this.#committer.soon();
     const { topic } = this.options;
     const { escapeHeaders = false } = this.settings.metadata;
     let outcome: string;
@@ -332,7 +311,7 @@ export class GroupSubscription implements BrokerSubscription {
     if (outcome === 'ack' || !ours || this.#closing !== undefined) this.#bytes -= bytes;
     else this.#again(held, attempt);
     if (ours) {
-      this.#commitSoon();
+      this.#committer.soon();
       this.#resume();
     }
     if (this.#inHand === 0) this.#idle();
@@ -381,7 +360,7 @@ export class GroupSubscription implements BrokerSubscription {
 
   #pause(partition: Partition): void {
     partition.paused = true;
-    this.#consumer?.pause([{ topic: this.options.topic, partitions: [partition.number] }]);
+    this.#tell('pause', partition);
   }
 
   #resume(): void {
@@ -389,42 +368,16 @@ export class GroupSubscription implements BrokerSubscription {
     for (const partition of this.#partitions.values()) {
       if (!partition.paused || this.#overfull(partition, 0.5)) continue;
       partition.paused = false;
-      this.#consumer?.resume([{ topic: this.options.topic, partitions: [partition.number] }]);
+      this.#tell('resume', partition);
     }
   }
 
-  #commitSoon(): void {
-    if (this.#commitTimer !== undefined || this.#ended) return;
-    this.#commitTimer = setTimeout(() => {
-      this.#committing = this.#commit().finally(() => {
-        this.#commitTimer = undefined;
-      });
-    }, COMMIT_MS);
-  }
-
-  /** Says how far the group is in the partitions of this member. */
-  async #commit(): Promise<void> {
-    const offsets = [];
-    const { topic } = this.options;
-    for (const partition of this.#partitions.values()) {
-      const { low } = partition.progress;
-      if (low < 0) continue;
-      const metadata = partition.progress.note();
-      const committed = `${low} ${metadata}`;
-      if (committed === partition.committed) continue;
-      offsets.push({
-        partition,
-        committed,
-        entry: { topic, partition: partition.number, offset: String(low), metadata },
-      });
-    }
-    if (offsets.length === 0) return;
+  #tell(what: 'pause' | 'resume', { number }: Partition): void {
     try {
-      await this.#consumer?.commitOffsets(offsets.map(({ entry }) => entry));
-      for (const { partition, committed } of offsets) partition.committed = committed;
+      this.#consumer?.[what]([{ topic: this.options.topic, partitions: [number] }]);
     } catch (error) {
-      // The group is being shared out anew, or its coordinator is away: what is done is said later, or done again.
-      this.settings.log.debug({ topic, reason: reasonOf(causeOf(error)) }, 'no offsets can be committed');
+      // It is no member at the moment; what is to be paused is when it is one again.
+      this.settings.log.debug({ topic: this.options.topic, reason: reasonOf(error) }, what);
     }
   }
 }

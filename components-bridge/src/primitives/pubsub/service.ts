@@ -248,6 +248,7 @@ function wordingOf(topic: string): Wording {
       if (!(error instanceof BrokerError)) return error;
       const { kind, message } = error;
       if (kind === 'unavailable') return notReady(slot, message);
+      if (kind === 'full') return new OperationError(Code.RESOURCE_EXHAUSTED, message);
       if (kind === 'failed') return new OperationError(Code.INTERNAL, message);
       return refused(`error when publish to topic ${topic} in pubsub ${slot.config.name}: ${message}`);
     },

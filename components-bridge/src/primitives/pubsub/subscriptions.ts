@@ -115,10 +115,10 @@ export class Subscriptions {
     this.#closed = true;
     clearTimeout(this.#paused);
     this.#pause.end();
-    await this.#watching;
     this.deliveries.end();
     for (const [id, running] of this.#running) this.#end(id, running);
     await Promise.all(this.#ending);
+    await this.#watching;
   }
 
   #nudge(): void {

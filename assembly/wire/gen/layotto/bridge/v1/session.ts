@@ -412,6 +412,11 @@ export class Push {
   health: Health | null = null;
   /** How much the filter logs: when a small session begins, and after each change. */
   logging: Logging | null = null;
+  /**
+   * What the app is subscribed to: when a small session begins, and after each
+   * change.
+   */
+  subscriptions: Subscriptions | null = null;
   /** What `byteSize` found last. */
   encodedSize: i32 = 0;
 
@@ -422,6 +427,7 @@ export class Push {
     this.freshness = null;
     this.health = null;
     this.logging = null;
+    this.subscriptions = null;
   }
 
   /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
@@ -493,6 +499,17 @@ export class Push {
           r.leave(outer);
           break;
         }
+        case 50: {
+          let value = this.subscriptions;
+          if (value === null) {
+            value = new Subscriptions();
+            this.subscriptions = value;
+          }
+          const outer = r.enter();
+          value.merge(r);
+          r.leave(outer);
+          break;
+        }
         default:
           r.skip();
       }
@@ -519,6 +536,8 @@ export class Push {
     if (health_ !== null) size += 1 + delimitedSize(health_.byteSize());
     const logging_ = this.logging;
     if (logging_ !== null) size += 1 + delimitedSize(logging_.byteSize());
+    const subscriptions_ = this.subscriptions;
+    if (subscriptions_ !== null) size += 1 + delimitedSize(subscriptions_.byteSize());
     this.encodedSize = size;
     return size;
   }
@@ -554,6 +573,82 @@ export class Push {
       w.u8(42);
       w.varint(logging_.encodedSize);
       logging_.write(w);
+    }
+    const subscriptions_ = this.subscriptions;
+    if (subscriptions_ !== null) {
+      w.u8(50);
+      w.varint(subscriptions_.encodedSize);
+      subscriptions_.write(w);
+    }
+  }
+}
+
+/** Subscriptions as Dapr's metadata shows them, ready to be put there. */
+export class Subscriptions {
+  /** A list in JSON. */
+  json: View = 0;
+  /** A GetMetadataResponse with nothing else in it. */
+  message: View = 0;
+  /** What `byteSize` found last. */
+  encodedSize: i32 = 0;
+
+  /** Sets every field to its default. */
+  reset(): void {
+    this.json = 0;
+    this.message = 0;
+  }
+
+  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
+  decode(v: View): bool {
+    this.reset();
+    const r = sharedReader;
+    r.reset(v);
+    if (this.merge(r)) return true;
+    this.reset();
+    return false;
+  }
+
+  /** Reads fields to the end of the reader on top of those that are set. */
+  merge(r: ProtoReader): bool {
+    while (r.next()) {
+      switch (r.tag) {
+        case 10:
+          this.json = r.bytes();
+          break;
+        case 18:
+          this.message = r.bytes();
+          break;
+        default:
+          r.skip();
+      }
+    }
+    return r.ok;
+  }
+
+  /** Writes the message. */
+  encode(w: ByteWriter): void {
+    this.byteSize();
+    this.write(w);
+  }
+
+  /** Bytes that `encode` writes. */
+  byteSize(): i32 {
+    let size = 0;
+    if (viewLen(this.json) != 0) size += 1 + delimitedSize(viewLen(this.json));
+    if (viewLen(this.message) != 0) size += 1 + delimitedSize(viewLen(this.message));
+    this.encodedSize = size;
+    return size;
+  }
+
+  /** Writes the message; `byteSize` must have run since the last change, for the lengths of nested messages. */
+  write(w: ByteWriter): void {
+    if (viewLen(this.json) != 0) {
+      w.u8(10);
+      w.delimited(this.json);
+    }
+    if (viewLen(this.message) != 0) {
+      w.u8(18);
+      w.delimited(this.message);
     }
   }
 }

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file layotto/bridge/v1/session.proto.
  */
 export const file_layotto_bridge_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("Ch9sYXlvdHRvL2JyaWRnZS92MS9zZXNzaW9uLnByb3RvEhFsYXlvdHRvLmJyaWRnZS52MSIRCg9UYWtlT3ZlclJlcXVlc3QiEgoQVGFrZU92ZXJSZXNwb25zZSKsAQoFRnJhbWUSCgoCaWQYASABKAQSJQoEa2luZBgCIAEoDjIXLmxheW90dG8uYnJpZGdlLnYxLktpbmQSEwoLZGVhZGxpbmVfbXMYAyABKA0SDgoGbWV0aG9kGAQgASgJEhMKC3RyYWNlcGFyZW50GAUgASgJEhEKCWJyaWRnZV91cxgGIAEoDRISCgpiYWNrZW5kX3VzGAcgASgNEg8KB3BheWxvYWQYDyABKAwipQEKBUhlbGxvEhAKCHByb3RvY29sGAEgASgNEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIWCg5jb25maWdfdmVyc2lvbhgEIAEoCRIPCgdwYWlyX2lkGAUgASgGEg0KBWxhcmdlGAYgASgIEg4KBmFwcF9pZBgHIAEoCRIQCghzZXJ2aWNlcxgIIAMoCRIRCglzcGlmZmVfaWQYCSABKAki9QEKBFB1c2gSNQoMaW52YWxpZGF0aW9uGAEgASgLMh8ubGF5b3R0by5icmlkZ2UudjEuSW52YWxpZGF0aW9uEi0KBmFuc3dlchgCIAEoCzIdLmxheW90dG8uYnJpZGdlLnYxLkxpdmVBbnN3ZXISLwoJZnJlc2huZXNzGAMgASgLMhwubGF5b3R0by5icmlkZ2UudjEuRnJlc2huZXNzEikKBmhlYWx0aBgEIAEoCzIZLmxheW90dG8uYnJpZGdlLnYxLkhlYWx0aBIrCgdsb2dnaW5nGAUgASgLMhoubGF5b3R0by5icmlkZ2UudjEuTG9nZ2luZyIYCgdMb2dnaW5nEg0KBWxldmVsGAEgASgJIoQBCgpMaXZlQW5zd2VyEhEKCXByaW1pdGl2ZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkSDwoHcmVxdWVzdBgDIAEoDBIQCghyZXNwb25zZRgEIAEoDBIOCgZhZ2VfdXMYBSABKAQSCgoCaWQYBiABKA0SEQoJd2l0aGRyYXduGAcgASgIIlIKCUZyZXNobmVzcxIRCglwcmltaXRpdmUYASABKAkSEQoJY29tcG9uZW50GAIgASgJEg4KBmFnZV91cxgDIAEoBBIPCgdhbnN3ZXJzGAQgAygNIkAKBkhlYWx0aBI2Cgpjb21wb25lbnRzGAEgAygLMiIubGF5b3R0by5icmlkZ2UudjEuQ29tcG9uZW50SGVhbHRoIqwBCg9Db21wb25lbnRIZWFsdGgSEQoJcHJpbWl0aXZlGAEgASgJEgwKBG5hbWUYAiABKAkSOQoGc3RhdHVzGAMgASgOMikubGF5b3R0by5icmlkZ2UudjEuQ29tcG9uZW50SGVhbHRoLlN0YXR1cxIOCgZyZWFzb24YBCABKAkiLQoGU3RhdHVzEg4KCkNPTk5FQ1RJTkcQABIJCgVSRUFEWRABEggKBERPV04QAiJPCgxJbnZhbGlkYXRpb24SEQoJcHJpbWl0aXZlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCRIMCgRrZXlzGAMgAygJEgsKA2FsbBgEIAEoCCIoCgdGYWlsdXJlEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCSq+AQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9IRUxMTxABEhAKDEtJTkRfUkVRVUVTVBACEg8KC0tJTkRfUkVTVUxUEAMSEAoMS0lORF9GQUlMVVJFEAQSDwoLS0lORF9DQU5DRUwQBRIMCghLSU5EX0FDSxAGEg0KCUtJTkRfUFVTSBAHEg0KCUtJTkRfUElORxAIEg0KCUtJTkRfUE9ORxAJEg8KC0tJTkRfR09BV0FZEAoyoAEKBkJyaWRnZRJBCgdTZXNzaW9uEhgubGF5b3R0by5icmlkZ2UudjEuRnJhbWUaGC5sYXlvdHRvLmJyaWRnZS52MS5GcmFtZSgBMAESUwoIVGFrZU92ZXISIi5sYXlvdHRvLmJyaWRnZS52MS5UYWtlT3ZlclJlcXVlc3QaIy5sYXlvdHRvLmJyaWRnZS52MS5UYWtlT3ZlclJlc3BvbnNlYgZwcm90bzM");
+  fileDesc("Ch9sYXlvdHRvL2JyaWRnZS92MS9zZXNzaW9uLnByb3RvEhFsYXlvdHRvLmJyaWRnZS52MSIRCg9UYWtlT3ZlclJlcXVlc3QiEgoQVGFrZU92ZXJSZXNwb25zZSKsAQoFRnJhbWUSCgoCaWQYASABKAQSJQoEa2luZBgCIAEoDjIXLmxheW90dG8uYnJpZGdlLnYxLktpbmQSEwoLZGVhZGxpbmVfbXMYAyABKA0SDgoGbWV0aG9kGAQgASgJEhMKC3RyYWNlcGFyZW50GAUgASgJEhEKCWJyaWRnZV91cxgGIAEoDRISCgpiYWNrZW5kX3VzGAcgASgNEg8KB3BheWxvYWQYDyABKAwipQEKBUhlbGxvEhAKCHByb3RvY29sGAEgASgNEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIWCg5jb25maWdfdmVyc2lvbhgEIAEoCRIPCgdwYWlyX2lkGAUgASgGEg0KBWxhcmdlGAYgASgIEg4KBmFwcF9pZBgHIAEoCRIQCghzZXJ2aWNlcxgIIAMoCRIRCglzcGlmZmVfaWQYCSABKAkirgIKBFB1c2gSNQoMaW52YWxpZGF0aW9uGAEgASgLMh8ubGF5b3R0by5icmlkZ2UudjEuSW52YWxpZGF0aW9uEi0KBmFuc3dlchgCIAEoCzIdLmxheW90dG8uYnJpZGdlLnYxLkxpdmVBbnN3ZXISLwoJZnJlc2huZXNzGAMgASgLMhwubGF5b3R0by5icmlkZ2UudjEuRnJlc2huZXNzEikKBmhlYWx0aBgEIAEoCzIZLmxheW90dG8uYnJpZGdlLnYxLkhlYWx0aBIrCgdsb2dnaW5nGAUgASgLMhoubGF5b3R0by5icmlkZ2UudjEuTG9nZ2luZxI3Cg1zdWJzY3JpcHRpb25zGAYgASgLMiAubGF5b3R0by5icmlkZ2UudjEuU3Vic2NyaXB0aW9ucyIuCg1TdWJzY3JpcHRpb25zEgwKBGpzb24YASABKAwSDwoHbWVzc2FnZRgCIAEoDCIYCgdMb2dnaW5nEg0KBWxldmVsGAEgASgJIoQBCgpMaXZlQW5zd2VyEhEKCXByaW1pdGl2ZRgBIAEoCRIRCgljb21wb25lbnQYAiABKAkSDwoHcmVxdWVzdBgDIAEoDBIQCghyZXNwb25zZRgEIAEoDBIOCgZhZ2VfdXMYBSABKAQSCgoCaWQYBiABKA0SEQoJd2l0aGRyYXduGAcgASgIIlIKCUZyZXNobmVzcxIRCglwcmltaXRpdmUYASABKAkSEQoJY29tcG9uZW50GAIgASgJEg4KBmFnZV91cxgDIAEoBBIPCgdhbnN3ZXJzGAQgAygNIkAKBkhlYWx0aBI2Cgpjb21wb25lbnRzGAEgAygLMiIubGF5b3R0by5icmlkZ2UudjEuQ29tcG9uZW50SGVhbHRoIqwBCg9Db21wb25lbnRIZWFsdGgSEQoJcHJpbWl0aXZlGAEgASgJEgwKBG5hbWUYAiABKAkSOQoGc3RhdHVzGAMgASgOMikubGF5b3R0by5icmlkZ2UudjEuQ29tcG9uZW50SGVhbHRoLlN0YXR1cxIOCgZyZWFzb24YBCABKAkiLQoGU3RhdHVzEg4KCkNPTk5FQ1RJTkcQABIJCgVSRUFEWRABEggKBERPV04QAiJPCgxJbnZhbGlkYXRpb24SEQoJcHJpbWl0aXZlGAEgASgJEhEKCWNvbXBvbmVudBgCIAEoCRIMCgRrZXlzGAMgAygJEgsKA2FsbBgEIAEoCCIoCgdGYWlsdXJlEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCSq+AQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9IRUxMTxABEhAKDEtJTkRfUkVRVUVTVBACEg8KC0tJTkRfUkVTVUxUEAMSEAoMS0lORF9GQUlMVVJFEAQSDwoLS0lORF9DQU5DRUwQBRIMCghLSU5EX0FDSxAGEg0KCUtJTkRfUFVTSBAHEg0KCUtJTkRfUElORxAIEg0KCUtJTkRfUE9ORxAJEg8KC0tJTkRfR09BV0FZEAoyoAEKBkJyaWRnZRJBCgdTZXNzaW9uEhgubGF5b3R0by5icmlkZ2UudjEuRnJhbWUaGC5sYXlvdHRvLmJyaWRnZS52MS5GcmFtZSgBMAESUwoIVGFrZU92ZXISIi5sYXlvdHRvLmJyaWRnZS52MS5UYWtlT3ZlclJlcXVlc3QaIy5sYXlvdHRvLmJyaWRnZS52MS5UYWtlT3ZlclJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message layotto.bridge.v1.TakeOverRequest
@@ -227,6 +227,14 @@ export type Push = Message<"layotto.bridge.v1.Push"> & {
    * @generated from field: layotto.bridge.v1.Logging logging = 5;
    */
   logging?: Logging | undefined;
+
+  /**
+   * What the app is subscribed to: when a small session begins, and after each
+   * change.
+   *
+   * @generated from field: layotto.bridge.v1.Subscriptions subscriptions = 6;
+   */
+  subscriptions?: Subscriptions | undefined;
 };
 
 /**
@@ -235,6 +243,34 @@ export type Push = Message<"layotto.bridge.v1.Push"> & {
  */
 export const PushSchema: GenMessage<Push> = /*@__PURE__*/
   messageDesc(file_layotto_bridge_v1_session, 4);
+
+/**
+ * Subscriptions as Dapr's metadata shows them, ready to be put there.
+ *
+ * @generated from message layotto.bridge.v1.Subscriptions
+ */
+export type Subscriptions = Message<"layotto.bridge.v1.Subscriptions"> & {
+  /**
+   * A list in JSON.
+   *
+   * @generated from field: bytes json = 1;
+   */
+  json: Uint8Array;
+
+  /**
+   * A GetMetadataResponse with nothing else in it.
+   *
+   * @generated from field: bytes message = 2;
+   */
+  message: Uint8Array;
+};
+
+/**
+ * Describes the message layotto.bridge.v1.Subscriptions.
+ * Use `create(SubscriptionsSchema)` to create a new message.
+ */
+export const SubscriptionsSchema: GenMessage<Subscriptions> = /*@__PURE__*/
+  messageDesc(file_layotto_bridge_v1_session, 5);
 
 /**
  * @generated from message layotto.bridge.v1.Logging
@@ -253,7 +289,7 @@ export type Logging = Message<"layotto.bridge.v1.Logging"> & {
  * Use `create(LoggingSchema)` to create a new message.
  */
 export const LoggingSchema: GenMessage<Logging> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 5);
+  messageDesc(file_layotto_bridge_v1_session, 6);
 
 /**
  * The answer to one request, kept up to date by the bridge: it sends another
@@ -315,7 +351,7 @@ export type LiveAnswer = Message<"layotto.bridge.v1.LiveAnswer"> & {
  * Use `create(LiveAnswerSchema)` to create a new message.
  */
 export const LiveAnswerSchema: GenMessage<LiveAnswer> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 6);
+  messageDesc(file_layotto_bridge_v1_session, 7);
 
 /**
  * Live answers of a component that were known to be right at one moment.
@@ -351,7 +387,7 @@ export type Freshness = Message<"layotto.bridge.v1.Freshness"> & {
  * Use `create(FreshnessSchema)` to create a new message.
  */
 export const FreshnessSchema: GenMessage<Freshness> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 7);
+  messageDesc(file_layotto_bridge_v1_session, 8);
 
 /**
  * @generated from message layotto.bridge.v1.Health
@@ -368,7 +404,7 @@ export type Health = Message<"layotto.bridge.v1.Health"> & {
  * Use `create(HealthSchema)` to create a new message.
  */
 export const HealthSchema: GenMessage<Health> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 8);
+  messageDesc(file_layotto_bridge_v1_session, 9);
 
 /**
  * @generated from message layotto.bridge.v1.ComponentHealth
@@ -402,7 +438,7 @@ export type ComponentHealth = Message<"layotto.bridge.v1.ComponentHealth"> & {
  * Use `create(ComponentHealthSchema)` to create a new message.
  */
 export const ComponentHealthSchema: GenMessage<ComponentHealth> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 9);
+  messageDesc(file_layotto_bridge_v1_session, 10);
 
 /**
  * @generated from enum layotto.bridge.v1.ComponentHealth.Status
@@ -430,7 +466,7 @@ export enum ComponentHealth_Status {
  * Describes the enum layotto.bridge.v1.ComponentHealth.Status.
  */
 export const ComponentHealth_StatusSchema: GenEnum<ComponentHealth_Status> = /*@__PURE__*/
-  enumDesc(file_layotto_bridge_v1_session, 9, 0);
+  enumDesc(file_layotto_bridge_v1_session, 10, 0);
 
 /**
  * Keys of a store whose kept values may be out of date.
@@ -470,7 +506,7 @@ export type Invalidation = Message<"layotto.bridge.v1.Invalidation"> & {
  * Use `create(InvalidationSchema)` to create a new message.
  */
 export const InvalidationSchema: GenMessage<Invalidation> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 10);
+  messageDesc(file_layotto_bridge_v1_session, 11);
 
 /**
  * Why an operation failed.
@@ -498,7 +534,7 @@ export type Failure = Message<"layotto.bridge.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_layotto_bridge_v1_session, 11);
+  messageDesc(file_layotto_bridge_v1_session, 12);
 
 /**
  * What a frame is for.

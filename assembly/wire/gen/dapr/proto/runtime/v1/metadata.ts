@@ -93,6 +93,257 @@ export class RegisteredComponents {
   }
 }
 
+/** dapr.proto.runtime.v1.PubsubSubscription */
+export class PubsubSubscription {
+  pubsubName: View = 0;
+  topic: View = 0;
+  metadata: StringMap = new StringMap();
+  rules: PubsubSubscriptionRules | null = null;
+  deadLetterTopic: View = 0;
+  type: i32 = 0;
+  /** What `byteSize` found last. */
+  encodedSize: i32 = 0;
+
+  /** Sets every field to its default. */
+  reset(): void {
+    this.pubsubName = 0;
+    this.topic = 0;
+    this.metadata.reset();
+    this.rules = null;
+    this.deadLetterTopic = 0;
+    this.type = 0;
+  }
+
+  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
+  decode(v: View): bool {
+    this.reset();
+    const r = sharedReader;
+    r.reset(v);
+    if (this.merge(r)) return true;
+    this.reset();
+    return false;
+  }
+
+  /** Reads fields to the end of the reader on top of those that are set. */
+  merge(r: ProtoReader): bool {
+    while (r.next()) {
+      switch (r.tag) {
+        case 10:
+          this.pubsubName = r.string();
+          break;
+        case 18:
+          this.topic = r.string();
+          break;
+        case 26:
+          this.metadata.merge(r);
+          break;
+        case 34: {
+          let value = this.rules;
+          if (value === null) {
+            value = new PubsubSubscriptionRules();
+            this.rules = value;
+          }
+          const outer = r.enter();
+          value.merge(r);
+          r.leave(outer);
+          break;
+        }
+        case 42:
+          this.deadLetterTopic = r.string();
+          break;
+        case 48:
+          this.type = <i32>r.varint();
+          break;
+        default:
+          r.skip();
+      }
+    }
+    return r.ok;
+  }
+
+  /** Writes the message. */
+  encode(w: ByteWriter): void {
+    this.byteSize();
+    this.write(w);
+  }
+
+  /** Bytes that `encode` writes. */
+  byteSize(): i32 {
+    let size = 0;
+    if (viewLen(this.pubsubName) != 0) size += 1 + delimitedSize(viewLen(this.pubsubName));
+    if (viewLen(this.topic) != 0) size += 1 + delimitedSize(viewLen(this.topic));
+    size += this.metadata.byteSize(1);
+    const rules_ = this.rules;
+    if (rules_ !== null) size += 1 + delimitedSize(rules_.byteSize());
+    if (viewLen(this.deadLetterTopic) != 0) size += 1 + delimitedSize(viewLen(this.deadLetterTopic));
+    if (this.type != 0) size += 1 + varintSize(<u64>(<i64>this.type));
+    this.encodedSize = size;
+    return size;
+  }
+
+  /** Writes the message; `byteSize` must have run since the last change, for the lengths of nested messages. */
+  write(w: ByteWriter): void {
+    if (viewLen(this.pubsubName) != 0) {
+      w.u8(10);
+      w.delimited(this.pubsubName);
+    }
+    if (viewLen(this.topic) != 0) {
+      w.u8(18);
+      w.delimited(this.topic);
+    }
+    this.metadata.write(w, 26);
+    const rules_ = this.rules;
+    if (rules_ !== null) {
+      w.u8(34);
+      w.varint(rules_.encodedSize);
+      rules_.write(w);
+    }
+    if (viewLen(this.deadLetterTopic) != 0) {
+      w.u8(42);
+      w.delimited(this.deadLetterTopic);
+    }
+    if (this.type != 0) {
+      w.u8(48);
+      w.varint(<u64>(<i64>this.type));
+    }
+  }
+}
+
+/** dapr.proto.runtime.v1.PubsubSubscriptionRules */
+export class PubsubSubscriptionRules {
+  rules: Array<PubsubSubscriptionRule> = [];
+  /** What `byteSize` found last. */
+  encodedSize: i32 = 0;
+
+  /** Sets every field to its default. */
+  reset(): void {
+    this.rules.length = 0;
+  }
+
+  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
+  decode(v: View): bool {
+    this.reset();
+    const r = sharedReader;
+    r.reset(v);
+    if (this.merge(r)) return true;
+    this.reset();
+    return false;
+  }
+
+  /** Reads fields to the end of the reader on top of those that are set. */
+  merge(r: ProtoReader): bool {
+    while (r.next()) {
+      switch (r.tag) {
+        case 10: {
+          const outer = r.enter();
+          if (r.ok) {
+            const value = new PubsubSubscriptionRule();
+            value.merge(r);
+            this.rules.push(value);
+          }
+          r.leave(outer);
+          break;
+        }
+        default:
+          r.skip();
+      }
+    }
+    return r.ok;
+  }
+
+  /** Writes the message. */
+  encode(w: ByteWriter): void {
+    this.byteSize();
+    this.write(w);
+  }
+
+  /** Bytes that `encode` writes. */
+  byteSize(): i32 {
+    let size = 0;
+    for (let i = 0, n = this.rules.length; i < n; i++) size += 1 + delimitedSize(unchecked(this.rules[i]).byteSize());
+    this.encodedSize = size;
+    return size;
+  }
+
+  /** Writes the message; `byteSize` must have run since the last change, for the lengths of nested messages. */
+  write(w: ByteWriter): void {
+    for (let i = 0, n = this.rules.length; i < n; i++) {
+      const value = unchecked(this.rules[i]);
+      w.u8(10);
+      w.varint(value.encodedSize);
+      value.write(w);
+    }
+  }
+}
+
+/** dapr.proto.runtime.v1.PubsubSubscriptionRule */
+export class PubsubSubscriptionRule {
+  match: View = 0;
+  path: View = 0;
+  /** What `byteSize` found last. */
+  encodedSize: i32 = 0;
+
+  /** Sets every field to its default. */
+  reset(): void {
+    this.match = 0;
+    this.path = 0;
+  }
+
+  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
+  decode(v: View): bool {
+    this.reset();
+    const r = sharedReader;
+    r.reset(v);
+    if (this.merge(r)) return true;
+    this.reset();
+    return false;
+  }
+
+  /** Reads fields to the end of the reader on top of those that are set. */
+  merge(r: ProtoReader): bool {
+    while (r.next()) {
+      switch (r.tag) {
+        case 10:
+          this.match = r.string();
+          break;
+        case 18:
+          this.path = r.string();
+          break;
+        default:
+          r.skip();
+      }
+    }
+    return r.ok;
+  }
+
+  /** Writes the message. */
+  encode(w: ByteWriter): void {
+    this.byteSize();
+    this.write(w);
+  }
+
+  /** Bytes that `encode` writes. */
+  byteSize(): i32 {
+    let size = 0;
+    if (viewLen(this.match) != 0) size += 1 + delimitedSize(viewLen(this.match));
+    if (viewLen(this.path) != 0) size += 1 + delimitedSize(viewLen(this.path));
+    this.encodedSize = size;
+    return size;
+  }
+
+  /** Writes the message; `byteSize` must have run since the last change, for the lengths of nested messages. */
+  write(w: ByteWriter): void {
+    if (viewLen(this.match) != 0) {
+      w.u8(10);
+      w.delimited(this.match);
+    }
+    if (viewLen(this.path) != 0) {
+      w.u8(18);
+      w.delimited(this.path);
+    }
+  }
+}
+
 /** dapr.proto.runtime.v1.AppConnectionProperties */
 export class AppConnectionProperties {
   port: i32 = 0;
@@ -271,6 +522,7 @@ export class GetMetadataResponse {
   id: View = 0;
   registeredComponents: Array<RegisteredComponents> = [];
   extendedMetadata: StringMap = new StringMap();
+  subscriptions: Array<PubsubSubscription> = [];
   appConnectionProperties: AppConnectionProperties | null = null;
   runtimeVersion: View = 0;
   enabledFeatures: Array<View> = [];
@@ -283,6 +535,7 @@ export class GetMetadataResponse {
     this.id = 0;
     this.registeredComponents.length = 0;
     this.extendedMetadata.reset();
+    this.subscriptions.length = 0;
     this.appConnectionProperties = null;
     this.runtimeVersion = 0;
     this.enabledFeatures.length = 0;
@@ -319,6 +572,16 @@ export class GetMetadataResponse {
         case 34:
           this.extendedMetadata.merge(r);
           break;
+        case 42: {
+          const outer = r.enter();
+          if (r.ok) {
+            const value = new PubsubSubscription();
+            value.merge(r);
+            this.subscriptions.push(value);
+          }
+          r.leave(outer);
+          break;
+        }
         case 58: {
           let value = this.appConnectionProperties;
           if (value === null) {
@@ -367,6 +630,7 @@ export class GetMetadataResponse {
     if (viewLen(this.id) != 0) size += 1 + delimitedSize(viewLen(this.id));
     for (let i = 0, n = this.registeredComponents.length; i < n; i++) size += 1 + delimitedSize(unchecked(this.registeredComponents[i]).byteSize());
     size += this.extendedMetadata.byteSize(1);
+    for (let i = 0, n = this.subscriptions.length; i < n; i++) size += 1 + delimitedSize(unchecked(this.subscriptions[i]).byteSize());
     const appConnectionProperties_ = this.appConnectionProperties;
     if (appConnectionProperties_ !== null) size += 1 + delimitedSize(appConnectionProperties_.byteSize());
     if (viewLen(this.runtimeVersion) != 0) size += 1 + delimitedSize(viewLen(this.runtimeVersion));
@@ -390,6 +654,12 @@ export class GetMetadataResponse {
       value.write(w);
     }
     this.extendedMetadata.write(w, 34);
+    for (let i = 0, n = this.subscriptions.length; i < n; i++) {
+      const value = unchecked(this.subscriptions[i]);
+      w.u8(42);
+      w.varint(value.encodedSize);
+      value.write(w);
+    }
     const appConnectionProperties_ = this.appConnectionProperties;
     if (appConnectionProperties_ !== null) {
       w.u8(58);
@@ -479,4 +749,12 @@ export class SetMetadataRequest {
       w.delimited(this.value);
     }
   }
+}
+
+/** dapr.proto.runtime.v1.PubsubSubscriptionType; a number that is not listed here may arrive too. */
+export enum PubsubSubscriptionType {
+  UNKNOWN = 0,
+  DECLARATIVE = 1,
+  PROGRAMMATIC = 2,
+  STREAMING = 3,
 }

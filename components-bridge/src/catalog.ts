@@ -172,7 +172,7 @@ export const catalog: readonly ComponentType[] = [
     primitive: 'pubsub',
     capabilities: [],
     metadata: kafka.metadataSchema,
-    load: () => import('./components/kafka/pubsub.js'),
+    load: delaying(() => import('./components/kafka/pubsub.js')),
   },
   {
     type: 'sequencer.embedded',

@@ -49,6 +49,12 @@ describe('docs/configuration.md', () => {
         keys.push(key, ...inner.map((name) => `outbound[].${name}`));
       } else if (['dataDir', 'apps', 'callees'].includes(key)) {
         keys.push(key);
+      } else if (key === 'subscriptions') {
+        keys.push(key);
+        // They have a page of their own.
+        const page = read('docs/pubsub.md');
+        for (const name of await knownAt(`subscriptions: [{${UNKNOWN}: 1}]`))
+          expect(page).toContain(`\`${name}`);
       } else if (key === 'policy') {
         const inner = await knownAt(`policy: {rules: [{${UNKNOWN}: 1}]}`);
         const outer = await knownAt(`policy: {${UNKNOWN}: 1}`);

@@ -53,6 +53,7 @@ const RARE = [
   'layotto_policy_denials_total',
   'layotto_rate_limit_refusals_total',
   'layotto_bridge_policy_denials_total',
+  'layotto_bridge_pubsub_publish_seconds_bucket',
   'layotto_bridge_app_refusals_total',
 ];
 
@@ -75,6 +76,7 @@ beforeAll(async () => {
       },
       components: [
         { name: 'kept', type: 'state.embedded' },
+        { name: 'events', type: 'pubsub.embedded' },
         { name: 'env', type: 'secretstores.local.env', access: { default: 'deny' } },
         { name: 'ids', type: 'sequencer.embedded', metadata: { segmentCacheEnable: true } },
         { name: 'away', type: 'state.redis', metadata: { redisHost: `127.0.0.1:${away}` } },
@@ -88,6 +90,10 @@ beforeAll(async () => {
     await http1({ port: lab.port }, 'GET', '/v1.0/state/away/k');
     await http1({ port: lab.port }, 'DELETE', '/v1.0/state/kept/k');
     await http1({ port: lab.port }, 'POST', '/v1.0/state/kept', { body: '[]' });
+    await http1({ port: lab.port }, 'POST', '/v1.0/publish/events/orders', {
+      headers: { 'content-type': 'application/json' },
+      body: '{}',
+    });
     const { status } = await http1({ port: lab.port }, 'POST', '/v1.0-layotto/sequencer/GetNextId', {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ storeName: 'ids', key: 'order' }),

@@ -31,7 +31,7 @@ const TICK_MS: u32 = 500;
 /** Exchanges and callouts kept for the next calls. */
 const SPARES: i32 = 64;
 
-function routeOf(index: i32, primitive: string, operation: string): Route {
+function functionRoute(primitive: string, operation: string, index: i32): Route {
   return new Route(index, 'function', primitive, operation, null, null, null);
 }
 
@@ -64,14 +64,14 @@ class NoBackground implements Background {
 export class FunctionRoot extends RootContext implements PushListener {
   /** What calls of this function are counted as, and what it asks for. */
   readonly entry: Route;
-  readonly getState: Route = routeOf(1, 'state', 'GetState');
-  readonly saveState: Route = routeOf(2, 'state', 'SaveState');
-  readonly deleteState: Route = routeOf(3, 'state', 'DeleteState');
-  readonly getConfiguration: Route = routeOf(4, 'configuration', 'GetConfiguration');
-  readonly publishEvent: Route = routeOf(5, 'pubsub', 'PublishEvent');
+  readonly getState: Route = functionRoute('state', 'GetState', 1);
+  readonly saveState: Route = functionRoute('state', 'SaveState', 2);
+  readonly deleteState: Route = functionRoute('state', 'DeleteState', 3);
+  readonly getConfiguration: Route = functionRoute('configuration', 'GetConfiguration', 4);
+  readonly publishEvent: Route = functionRoute('pubsub', 'PublishEvent', 5);
   /** Of these the callee counts, too: another function, or the runtime. */
-  readonly callFunction: Route = routeOf(6, 'function', 'AskFunction');
-  readonly askRuntime: Route = routeOf(7, 'function', 'AskRuntime');
+  readonly callFunction: Route = functionRoute('function', 'AskFunction', 6);
+  readonly askRuntime: Route = functionRoute('function', 'AskRuntime', 7);
 
   readonly settings: FunctionSettings;
   readonly configuration: Configuration;
@@ -93,7 +93,7 @@ export class FunctionRoot extends RootContext implements PushListener {
     super(id);
     const configuration = new Configuration();
     const settings = new FunctionSettings();
-    const entry = routeOf(0, 'function', 'CallFunction');
+    const entry = functionRoute('function', 'CallFunction', 0);
     const nothing = new NoBackground();
     this.configuration = configuration;
     this.settings = settings;

@@ -6,6 +6,7 @@ import { read } from './markdown.js';
 describe.each([
   'configuration-apollo',
   'file',
+  'function-bookstore',
   'host-filter',
   'invoke',
   'istio',

@@ -20,7 +20,7 @@ function served(): Map<string, Set<string>> {
     const valueOf = (part: string): string =>
       part.startsWith("'") ? part.slice(1, -1) : (constants.get(part) ?? part);
     for (const [, primitive = '', operation = ''] of text.matchAll(
-      /(?:router\.(?:grpc|http|stream|json)|new JsonOperation|plainRoute)\(\s*('\w+'|\w+),\s*('\w+'|\w+)[,)]/g,
+      /(?:router\.(?:grpc|http|stream|json)|new JsonOperation|plainRoute|functionRoute)\(\s*('\w+'|\w+),\s*('\w+'|\w+)[,)]/g,
     ))
       note(valueOf(primitive), valueOf(operation));
     for (const [, primitive = ''] of text.matchAll(/router\.passInvocations\('(\w+)'\)/g))

@@ -1,0 +1,201 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { jest } from '@jest/globals';
+
+import {
+  functionList,
+  functionPush,
+  functionRemove,
+  functionRollback,
+} from '../../cli/src/function-commands.js';
+import type { FunctionView } from '../../cli/src/functions.js';
+import { modulePush } from '../../cli/src/module-commands.js';
+import { askSocket } from '../../cli/src/socket-http.js';
+import { buildFunction } from '../../tools/function.mjs';
+import { CommandLab } from '../support/layotto.js';
+import { freePort } from '../support/ports.js';
+import { eventually } from '../support/wait.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const SOURCES = {
+  inventory: 'examples/function-bookstore/assembly/inventory.ts',
+  stock: 'examples/function-bookstore/assembly/stock.ts',
+  faulty: 'test/e2e/assembly/faulty-function.ts',
+};
+
+let lab: CommandLab;
+let port: number;
+let said: string[];
+
+beforeAll(async () => {
+  lab = await CommandLab.open();
+  port = await freePort();
+  mkdirSync(lab.folder, { recursive: true });
+  for (const [name, source] of Object.entries(SOURCES))
+    writeFileSync(file(name), await buildFunction(join(root, source)));
+  const config = lab.file(
+    'layotto.yaml',
+    `functions: { listen: ${port}, slots: 4 }
+envoy: { concurrency: 2 }
+policy:
+  rules:
+    - { name: sealed, deny: { primitives: [state], operations: [GetState], components: [sealed] } }
+    - { name: nobody, deny: { primitives: [function], operations: [CallFunction], components: [closed] } }
+components:
+  - { name: statestore, type: state.embedded }
+`,
+  );
+  await lab.ready(lab.run([], { options: ['-c', config] }));
+}, 180_000);
+afterAll(() => lab?.close());
+beforeEach(() => {
+  said = [];
+  jest.spyOn(console, 'log').mockImplementation((line: string) => void said.push(line));
+});
+afterEach(() => jest.restoreAllMocks());
+
+function file(name: string): string {
+  return join(lab.folder, `${name}.wasm`);
+}
+
+const push = (name: string, id: string, options: Record<string, string> = {}): Promise<number> =>
+  functionPush({ 'data-dir': lab.dataDir, id, ...options }, [file(name)]);
+const remove = (id: string): Promise<number> => functionRemove({ 'data-dir': lab.dataDir }, [id]);
+
+async function call(
+  id: string,
+  target = '/',
+  init: RequestInit = {},
+): Promise<{ status: number; text: string }> {
+  const headers: Record<string, string> = id === '' ? {} : { id };
+  const answer = await fetch(`http://127.0.0.1:${port}${target}`, {
+    signal: AbortSignal.timeout(10_000),
+    ...init,
+    headers,
+  });
+  return { status: answer.status, text: await answer.text() };
+}
+
+async function save(key: string, value: unknown): Promise<void> {
+  const body = JSON.stringify([{ key, value }]);
+  const answer = await fetch(`http://127.0.0.1:${lab.port}/v1.0/state/statestore`, { method: 'POST', body });
+  expect(answer.status).toBe(204);
+}
+
+async function stat(pattern: string): Promise<string> {
+  return (await askSocket(join(lab.dataDir, 'envoy-admin.sock'), `/stats?filter=${pattern}`))?.body ?? '';
+}
+
+test('one function asks another, which asks the state store; both are found by id, and one by path', async () => {
+  await push('stock', 'id_2', { path: '/stock' });
+  await push('inventory', 'id_1');
+  await save('book1', 100);
+  const whole = { status: 200, text: 'There are 100 inventories for book1.\n' };
+  expect(await call('id_1', '/?name=book1')).toEqual(whole);
+  expect(await call('', '/stock/any?name=book1')).toEqual({ status: 200, text: '100' });
+  expect(await call('id_1', '/?name=book%202')).toEqual({ status: 404, text: 'there is no book 2\n' });
+  expect(await call('id_3')).toMatchObject({ status: 404, text: expect.stringContaining('no function has') });
+  await eventually('the calls are counted', async () => {
+    const counted = await stat('layotto_operations_total;primitive=(state|function)');
+    return (
+      counted.includes('primitive=state;operation=GetState;component=statestore;door=function;code=OK') &&
+      counted.includes('primitive=function;operation=CallFunction;component=id_2')
+    );
+  });
+  expect(await stat('listener_manager.listener_modified')).toContain('listener_modified: 0');
+});
+
+test('a policy says what a function may call, and which function may be called', async () => {
+  await push('stock', 'closed');
+  expect(await call('closed', '/?name=book1')).toEqual({
+    status: 403,
+    text: 'app "app" may not call function CallFunction of component "closed": denied by the policy, rule "nobody"',
+  });
+  await remove('closed');
+  expect(await call('closed')).toMatchObject({ status: 404 });
+});
+
+test('a body that is too long, and a call too many, are refused by the function they are for', async () => {
+  await push('faulty', 'small', { 'max-body': '8', 'max-in-flight': '1', deadline: '1s' });
+  expect(await call('small', '/', { method: 'POST', body: '12345678' })).toMatchObject({ status: 200 });
+  expect(await call('small', '/', { method: 'POST', body: '123456789' })).toEqual({
+    status: 413,
+    text: 'function "small" takes bodies of at most 8 bytes',
+  });
+  // Its body does not come, so that it is under way until its deadline.
+  const held = request({ port, method: 'POST', headers: { id: 'small', 'content-length': '4' } });
+  const ended = new Promise<number | undefined>((resolve, reject) => {
+    held.on('response', (response) => resolve(response.statusCode)).on('error', reject);
+  });
+  held.flushHeaders();
+  await eventually('it has one call under way', async () => (await call('small')).status === 429);
+  expect((await call('small')).text).toBe('function "small" has 1 calls under way already; try again later');
+  expect(await ended).toBe(408);
+  held.destroy();
+  expect(await call('small')).toMatchObject({ status: 200 });
+  await remove('small');
+});
+
+test.each(['trap', 'loop', 'deep', 'fill'])(
+  'a function that ends in a %s harms no other, and serves again',
+  async (how) => {
+    await push('faulty', 'faulty');
+    let done = false;
+    const others: number[] = [];
+    const good = (async () => {
+      while (!done) others.push((await call('id_2', '/?name=book1')).status);
+    })();
+    expect((await call('faulty', `/?do=${how}`)).status).toBe(503);
+    await eventually('it serves again', async () => (await call('faulty')).status === 200);
+    expect(await call('faulty', '/?do=busy')).toMatchObject({ status: 200 });
+    done = true;
+    await good;
+    expect(others.filter((status) => status !== 200)).toEqual([]);
+    expect(await call('faulty', '/?do=silent')).toMatchObject({ status: 500 });
+  },
+  30_000,
+);
+
+test('versions come and go under load without a call that fails', async () => {
+  await push('stock', 'id_2');
+  let done = false;
+  const wrong: string[] = [];
+  let calls = 0;
+  const workers = Array.from({ length: 8 }, async () => {
+    while (!done) {
+      const { status, text } = await call('id_2', '/?name=book1');
+      calls++;
+      if (status !== 200 && status !== 404) wrong.push(`${status} ${text}`);
+    }
+  });
+  for (let round = 0; round < 5; round++) {
+    await push('inventory', 'id_2');
+    await functionRollback({ 'data-dir': lab.dataDir }, ['id_2']);
+  }
+  done = true;
+  await Promise.all(workers);
+  expect(wrong.filter((line) => !line.startsWith('400'))).toEqual([]);
+  expect(calls).toBeGreaterThan(100);
+}, 60_000);
+
+test('what is refused changes nothing and says why', async () => {
+  const list = async (): Promise<FunctionView[]> => {
+    said = [];
+    await functionList({ 'data-dir': lab.dataDir, json: true });
+    return JSON.parse(said.join('\n')) as FunctionView[];
+  };
+  const before = await list();
+  await expect(push('stock', 'a b')).rejects.toThrow(/a function's id has 1 to 64 letters/);
+  await expect(push('stock', 'other', { path: '/stock' })).rejects.toThrow(/is that of function id_2/);
+  await expect(push('stock', 'other', { 'max-body': '1GiB' })).rejects.toThrow(/raise limits.message/);
+  await expect(remove('nobody')).rejects.toThrow(/there is no function nobody; there are/);
+  await expect(
+    functionPush({ 'data-dir': lab.dataDir, id: 'x' }, [join(root, 'dist/modules/runtime.wasm')]),
+  ).rejects.toThrow(/it is no function/);
+  await expect(modulePush({ 'data-dir': lab.dataDir, name: 'slot-1' }, [file('stock')])).rejects.toThrow(
+    /it is a function; push it with layotto function push/,
+  );
+  expect(await list()).toEqual(before);
+});

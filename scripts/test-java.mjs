@@ -20,7 +20,7 @@ const ACCESS_KEY = 'a key of nobody else';
 /** Tests in ApolloClients.java: one that is not heard of has failed. */
 const TESTS = 6;
 /** Files of jest in test/java: one that is not heard of has failed. */
-const KAFKA_SUITES = 3;
+const KAFKA_SUITES = 4;
 /** Long enough for a cold machine to fetch what it needs. */
 const FETCH_MS = 150_000;
 const RUN_MS = 60_000;

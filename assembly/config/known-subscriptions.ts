@@ -12,12 +12,12 @@ export class KnownSubscriptions {
 
   /** A list in JSON; 0 if there are none. */
   get json(): View {
-    return of(this.jsonBytes);
+    return viewOrNone(this.jsonBytes);
   }
 
   /** Fields of Dapr's GetMetadataResponse; 0 if there are none. */
   get message(): View {
-    return of(this.messageBytes);
+    return viewOrNone(this.messageBytes);
   }
 
   /** Takes over what the bridge says now. */
@@ -27,7 +27,7 @@ export class KnownSubscriptions {
   }
 }
 
-function of(bytes: ArrayBuffer | null): View {
+function viewOrNone(bytes: ArrayBuffer | null): View {
   return bytes === null ? 0 : viewOf(bytes);
 }
 

@@ -239,11 +239,14 @@ async function dispatch(args: readonly string[]): Promise<number> {
 }
 
 function overview(prefix = ''): number {
-  const commands = Object.values(COMMANDS).filter(({ usage }) => usage.startsWith(prefix));
+  const commands = Object.values(COMMANDS).filter(({ usage }) =>
+    usage.startsWith(prefix === '' ? '' : `${prefix} `),
+  );
   const width = Math.max(...commands.map(({ usage }) => usage.length));
-  console.log('Usage: layotto COMMAND [options]\n\nCommands:');
+  const words = prefix === '' ? 'COMMAND' : `${prefix} COMMAND`;
+  console.log(`Usage: layotto ${words} [options]\n\nCommands:`);
   for (const { usage, summary } of commands) console.log(`  ${usage.padEnd(width)}  ${summary}`);
-  console.log("\n'layotto COMMAND --help' prints a command's options.");
+  console.log(`\n'layotto ${words} --help' prints a command's options.`);
   return 0;
 }
 

@@ -62,6 +62,13 @@ describe('layotto envoy manifests', () => {
     expect(annotations).toEqual(podAnnotations('/run/other', 'shop'));
   });
 
+  it('says that a bridge without apps serves none', async () => {
+    const said = jest.spyOn(console, 'error').mockImplementation(() => undefined);
+    expect(await manifests({ form: 'daemonset' })).toBe(0);
+    expect(resources()[1]?.data).toEqual({});
+    expect(said.mock.calls.flat().join()).toContain('without --apps the ConfigMap layotto-apps is empty');
+  });
+
   it('prints an app with the bridge in its pod', async () => {
     const config = join(dir, 'layotto.yaml');
     await writeFile(config, 'app: {id: shop}\ncomponents: []\n');

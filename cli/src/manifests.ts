@@ -55,6 +55,10 @@ function daemonset(values: Values, common: ManifestOptions): string {
   const hostPath = text(values, 'host-path') ?? MANIFEST_DEFAULTS.hostPath;
   check({ ...common, hostPath });
   const apps = readApps(text(values, 'apps'));
+  if (text(values, 'apps') === undefined)
+    console.error(
+      'notice: without --apps the ConfigMap layotto-apps is empty, and no app is served before it has some',
+    );
   const notes = Object.keys(apps).map((file) => {
     const name = file.replace(/\.[^.]*$/, '');
     return `# Pods of ${name} need these annotations:\n${commented(toYaml(podAnnotations(hostPath, name)))}`;

@@ -100,7 +100,8 @@ function selector(label: string | undefined): Record<string, string> | undefined
 /** @param copied checksum of the copy at hand */
 function moduleSource(values: Values, copied: string): MeshOptions['module'] {
   const url = text(values, 'module-url');
-  const sha256 = text(values, 'module-sha256');
+  // As registries write a digest, or without what kind it is.
+  const sha256 = text(values, 'module-sha256')?.replace(/^sha256:/, '');
   const file = text(values, 'module-file');
   if (url === undefined && sha256 === undefined) return { file: file ?? MODULE_IN_POD };
   if (file !== undefined) throw new UsageError('give --module-file or --module-url, not both');

@@ -44,7 +44,7 @@ const TOOLS = [
 ];
 
 /** Those of them whose sources are compiled in. */
-const SOURCES = ['@solo-io/proxy-runtime', 'as-wasi'];
+const SOURCES = ['@solo-io/proxy-runtime', 'as-wasi', '@assemblyscript/wasi-shim'];
 
 /** The runtime's own files that a primitive's .proto file may import, or a process needs. */
 const SHARED_PROTOS = ['layotto/bridge/v1/json.proto', 'layotto/bridge/v1/external.proto'];

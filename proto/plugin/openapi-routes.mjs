@@ -27,6 +27,7 @@ import { parse } from 'yaml';
  * @property {Record<string, Json>} [headers] the same
  * @property {Json} [body] schema of a JSON body
  * @property {string} [text] what a body of plain text is
+ * @property {string} [any] what a body of any type is
  * @property {Record<string, string | { description: string, schema?: unknown, headers?: Json }>} [answers] by status
  * @property {number[]} [errors] statuses of errors with Dapr's error body
  */
@@ -46,6 +47,8 @@ export function primitives() {
 /** What the parameters in paths are. */
 const IN_PATH = new Map([
   ['store', 'Name of the component.'],
+  ['pubsub', 'Name of the component.'],
+  ['topic', 'The topic, which may have slashes in it.'],
   ['name', 'Name of what is asked for.'],
   ['key', 'The key.'],
   ['id', 'The id that was given.'],
@@ -105,8 +108,9 @@ function parameter(where, name, { description, ...schema }) {
 }
 
 /** @param {Route} route */
-function requestBody({ body, text }) {
+function requestBody({ body, text, any }) {
   if (body !== undefined) return { requestBody: { required: true, content: json(body) } };
+  if (any !== undefined) return { requestBody: { description: any, content: { '*/*': { schema: {} } } } };
   if (text === undefined) return {};
   const content = { 'text/plain': { schema: { type: 'string' } } };
   return { requestBody: { description: text, content } };

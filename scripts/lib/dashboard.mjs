@@ -115,6 +115,14 @@ export const ROWS = [
         },
       ],
       [
+        'Denied by the bridge',
+        'reqps',
+        'Streams, and secrets whose names Envoy does not read, that a rule denies.',
+        {
+          'rule {{rule}}': `sum by (rule) (${rate('layotto_bridge_policy_denials_total', JOB)})`,
+        },
+      ],
+      [
         'Operations in flight',
         'short',
         'Operations that the bridge has not answered yet. They may be limits.operations for each Envoy thread.',
@@ -205,6 +213,14 @@ export const ROWS = [
         },
       ],
       [
+        'Traps of the module',
+        'short',
+        'Virtual machines that Envoy made anew because the module had trapped. Each is a bug.',
+        {
+          '{{instance}}': `sum by (instance) (increase(envoy_wasm_layotto_runtime_vm_reload_success{${JOB}}[$__rate_interval]))`,
+        },
+      ],
+      [
         'Event loop of the bridge',
         's',
         'How late its turns came. Above some 20 ms the bridge is the bottleneck.',
@@ -230,7 +246,35 @@ export const ROWS = [
       ],
     ],
   ],
+  [
+    'Apps of a node',
+    [
+      [
+        'Apps that are served',
+        'short',
+        'Of a bridge for all apps of a node: 1 is served by what its files say.',
+        { '{{app}}': `min by (app) (layotto_bridge_app_up{${JOB}})` },
+      ],
+      [
+        'Refused to an app',
+        'reqps',
+        'Because of its part of the bridge, or because it is not who it says it is.',
+        {
+          '{{app}} {{limit}}': `sum by (app, limit) (${rate('layotto_bridge_app_refusals_total', JOB)})`,
+        },
+      ],
+      [
+        'Held by an app',
+        'bytes',
+        'Bytes that count against what it may have in hand.',
+        { '{{app}}': `sum by (app) (layotto_bridge_app_bytes{${JOB}})` },
+      ],
+    ],
+  ],
 ];
+
+/** Panels of how things are, not of how they went. */
+const STATES = ['Components that are ready', 'Bridges by version', 'Apps that are served'];
 
 /** Every PromQL expression of the dashboard. */
 export function expressions() {
@@ -270,7 +314,7 @@ function choice(name, metric, label) {
 }
 
 function drawn([title, unit, description, queries]) {
-  const isState = title === 'Components that are ready' || title === 'Bridges by version';
+  const isState = STATES.includes(title);
   const panel = new (isState ? StatBuilder : TimeseriesBuilder)()
     .title(title)
     .description(description)

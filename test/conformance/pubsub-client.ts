@@ -22,19 +22,24 @@ export class BrokerClient {
     readonly broker: Broker,
     /** What the component has reported, the last at the end. */
     readonly reports: readonly string[],
-    private readonly dataDir: string,
+    /** What is removed in the end. */
+    private readonly folder: string | undefined,
   ) {}
 
-  /** @param appId whose messages it gets, unless metadata says something else */
+  /**
+   * @param appId whose messages it gets, unless metadata says something else
+   * @param folder for what the bridge keeps; by default one that is removed in the end
+   */
   static async open(
     type: string,
     metadata: Readonly<Record<string, string>>,
     appId = 'app',
+    folder?: string,
   ): Promise<BrokerClient> {
     const found = catalog.find((entry) => entry.type === type);
     if (found === undefined) throw new Error(`there is no type ${type}`);
     found.metadata.parse(metadata);
-    const dataDir = await mkdtemp(join(tmpdir(), 'broker-'));
+    const dataDir = folder ?? (await mkdtemp(join(tmpdir(), 'broker-')));
     const reports: string[] = [];
     const broker = (await (
       await found.load()
@@ -44,7 +49,7 @@ export class BrokerClient {
       report: (status, reason) => void reports.push(reason === undefined ? status : `${status}: ${reason}`),
       invalidate: () => undefined,
     })) as Broker;
-    return new BrokerClient(broker, reports, dataDir);
+    return new BrokerClient(broker, reports, folder === undefined ? dataDir : undefined);
   }
 
   /** Publishes texts, each by itself or all together. @returns what became of each */
@@ -76,7 +81,7 @@ export class BrokerClient {
 
   async close(): Promise<void> {
     await this.broker.close();
-    await rm(this.dataDir, { recursive: true, force: true });
+    if (this.folder !== undefined) await rm(this.folder, { recursive: true, force: true });
   }
 }
 

@@ -46,7 +46,9 @@ function registered(): string[] {
     return [...text.matchAll(/router\.http\(([\s\S]*?)\);/g)].flatMap(([, call = '']) => {
       const [primitive = '', operation = '', method = '', path = ''] = call.split(',');
       return textsOf(method).flatMap((one) =>
-        textsOf(path).map((to) => [one, to, textsOf(primitive), textsOf(operation)].join(' ')),
+        textsOf(path).map((to) =>
+          [one, to.replace('{*}', '{}'), textsOf(primitive), textsOf(operation)].join(' '),
+        ),
       );
     });
   });

@@ -1,11 +1,19 @@
 import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 import { parser } from '@prometheus-io/lezer-promql';
+import { pino } from 'pino';
 import { parse } from 'yaml';
 
+import { catalog } from '../../components-bridge/src/catalog.js';
+import { NodeBridge } from '../../components-bridge/src/node/node-bridge.js';
+import { Secrets } from '../../components-bridge/src/telemetry/secrets.js';
 import { http1 } from '../support/http1.js';
 import { CommandLab } from '../support/layotto.js';
 import { freePort } from '../support/ports.js';
+import { SessionClient } from '../support/session-client.js';
 import { eventually } from '../support/wait.js';
 import { read } from './markdown.js';
 
@@ -41,12 +49,19 @@ const panels = dashboard.panels.filter(({ type }) => type !== 'row');
 const RARE = [
   'layotto_operations_total',
   'layotto_bridge_backend_errors_total',
+  'layotto_bridge_pubsub_publish_seconds_bucket',
   'layotto_sequencer_weak_ids_total',
   'layotto_policy_denials_total',
   'layotto_rate_limit_refusals_total',
+  'layotto_bridge_policy_denials_total',
+  'layotto_bridge_app_refusals_total',
 ];
 
 let lab: CommandLab;
+/** A bridge for the apps of a node, with one app. */
+let apps: { dir: string; bridge: NodeBridge };
+/** Sessions that say they are another app's. */
+const stray: SessionClient[] = [];
 let scrape: Scrape;
 
 beforeAll(async () => {
@@ -61,29 +76,66 @@ beforeAll(async () => {
       },
       components: [
         { name: 'kept', type: 'state.embedded' },
+        { name: 'events', type: 'pubsub.embedded' },
+        { name: 'env', type: 'secretstores.local.env', access: { default: 'deny' } },
         { name: 'ids', type: 'sequencer.embedded', metadata: { segmentCacheEnable: true } },
         { name: 'away', type: 'state.redis', metadata: { redisHost: `127.0.0.1:${away}` } },
       ],
     }),
   );
   await lab.ready(lab.run([], { options: ['-c', 'layotto.yaml'] }));
+  apps = await startNode();
   await eventually('every kind of sample is there', async () => {
     await http1({ port: lab.port }, 'GET', '/v1.0/state/kept/k');
     await http1({ port: lab.port }, 'GET', '/v1.0/state/away/k');
     await http1({ port: lab.port }, 'DELETE', '/v1.0/state/kept/k');
     await http1({ port: lab.port }, 'POST', '/v1.0/state/kept', { body: '[]' });
+    await http1({ port: lab.port }, 'POST', '/v1.0/publish/events/orders', { body: 'x' });
     const { status } = await http1({ port: lab.port }, 'POST', '/v1.0-layotto/sequencer/GetNextId', {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ storeName: 'ids', key: 'order' }),
     });
     expect(status).toBe(200);
+    const named = { storeName: 'env', key: 'HOME' };
+    const denied = await http1({ port: lab.port }, 'POST', '/v1.0-layotto/secret/GetSecret', {
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(named),
+    });
+    expect(denied.status).toBe(403);
+    stray.push(SessionClient.open(join(apps.dir, 'shop', 'session.sock'), { hello: { appId: 'other' } }));
     scrape = new Map();
     for (const page of ['/metrics', '/metrics/bridge'])
       note(scrape, (await http1({ port: lab.metricsPort }, 'GET', page)).body);
+    note(scrape, (await http1({ socketPath: join(apps.dir, 'bridge-admin.sock') }, 'GET', '/metrics')).body);
     return RARE.every((name) => scrape.has(name));
   });
 });
-afterAll(() => lab?.close());
+afterAll(async () => {
+  for (const client of stray) client.close();
+  await apps?.bridge.drain(100);
+  await rm(apps?.dir ?? '', { recursive: true, force: true });
+  await lab?.close();
+});
+
+async function startNode(): Promise<typeof apps> {
+  const dir = await mkdtemp(join(tmpdir(), 'node-'));
+  await mkdir(join(dir, 'apps'));
+  await writeFile(join(dir, 'apps', 'shop.yaml'), 'app: {id: shop}\ncomponents: []\n');
+  const bridge = new NodeBridge({
+    sources: { apps: join(dir, 'apps') },
+    catalog,
+    version: '1.2.3',
+    dataDir: dir,
+    socketDir: dir,
+    limits: { operations: 100, bytes: 8_388_608, sessions: 16 },
+    takeover: false,
+    env: {},
+    log: pino({ enabled: false }),
+    secrets: new Secrets(),
+  });
+  await bridge.start();
+  return { dir, bridge };
+}
 
 /** Enters the samples of a page in Prometheus' text format; Prometheus itself adds `instance` and `job`. */
 function note(into: Scrape, page: string): void {

@@ -42,6 +42,29 @@ it.each([[['--help']], [[]], [['envoy']]])('%j lists the commands', async (args)
   expect(log).toContain('envoy bootstrap');
 });
 
+it.each(['envoy', 'module'])(
+  "%s --help lists the group's commands only, and how they are called",
+  async (group) => {
+    const { code, log } = await layotto(group, '--help');
+    expect(code).toBe(0);
+    expect(log).toContain(`Usage: layotto ${group} COMMAND [options]\n`);
+    expect(log).toContain(`'layotto ${group} COMMAND --help'`);
+    const listed = [...log.matchAll(/^ {2}(\w+) /gm)].map(([, word]) => word);
+    expect(new Set(listed)).toEqual(new Set([group]));
+  },
+);
+
+it('a digest may be written as registries write it', async () => {
+  const digest = 'ab'.repeat(32);
+  const options = ['envoy', 'wasmplugin', '--module-url', 'oci://a/b:1', '--module-sha256'];
+  const { code, log } = await layotto(...options, `sha256:${digest}`);
+  expect(code).toBe(0);
+  expect(log).toContain(`sha256: ${digest}\n`);
+  const wrong = await layotto(...options, 'sha512:ab');
+  expect(wrong.code).toBe(1);
+  expect(wrong.log).toContain('module checksum: expected a SHA-256');
+});
+
 it.each([
   [['fly'], "there is no command 'fly'"],
   [['envoy', 'fly'], "there is no command 'envoy fly'"],

@@ -20,23 +20,27 @@ export interface KafkaServer {
   stop(): Promise<void>;
 }
 
+type Settings = Record<string, string>;
+
 /**
  * Starts a server of its own on 127.0.0.1. Where its jars are stands in KAFKA_CLASSPATH, by scripts/test-java.mjs.
  *
- * @param settings of server.properties
+ * @param settings of server.properties, or what makes them of the ports
  */
-export async function startKafka(settings: Record<string, string> = {}): Promise<KafkaServer> {
+export async function startKafka(
+  settings: Settings | ((port: number, controllerPort: number) => Settings) = {},
+): Promise<KafkaServer> {
   const classPath = process.env['KAFKA_CLASSPATH'];
   if (!classPath) throw new Error('KAFKA_CLASSPATH is not set: this runs by `make test-java`');
   const dir = await mkdtemp(join(tmpdir(), 'kafka-'));
   const [port = 0, controllerPort = 0] = await freePorts(2);
   const address = `127.0.0.1:${port}`;
+  const options = {
+    ...{ port, controllerPort },
+    settings: typeof settings === 'function' ? settings(port, controllerPort) : settings,
+  };
   const launch = async (): Promise<Child> => {
-    const [command, args] = await kafkaCommand(classPath, join(dir, 'server'), {
-      port,
-      controllerPort,
-      settings,
-    });
+    const [command, args] = await kafkaCommand(classPath, join(dir, 'server'), options);
     const child = new Child('kafka', command, args);
     const answers = eventually('Kafka answers', () => answersAt(address), {
       timeoutMs: 60_000,

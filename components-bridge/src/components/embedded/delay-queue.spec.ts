@@ -116,7 +116,7 @@ it('takes no more than it has room for', async () => {
   );
   await queue.add('t', message('b', 300));
   await expect(queue.add('t', message('c', 60_000))).rejects.toMatchObject({
-    kind: 'failed',
+    kind: 'full',
     message: expect.stringMatching(
       /^the delay queue is full: at most 2 messages and 10000 bytes may wait/,
     ) as string,

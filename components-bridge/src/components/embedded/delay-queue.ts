@@ -263,7 +263,7 @@ export class DelayQueue {
     if (messages > 0 && (next.messages > this.limits.messages || next.bytes > this.limits.bytes)) {
       const { messages: most, bytes: room } = this.limits;
       const full = `the delay queue is full: at most ${most} messages and ${room} bytes may wait, and ${counted.messages} messages of ${counted.bytes} bytes do`;
-      throw new BrokerError('failed', full);
+      throw new BrokerError('full', full);
     }
     const data = Buffer.from(JSON.stringify(next));
     this.database.put(COUNT_KEY, before, { version: 1, expiresAt: 0, data });

@@ -16,6 +16,9 @@ import type {
 import { readMethods } from '../../primitives/external/methods.js';
 import { failureOf } from '../../primitives/external/service.js';
 
+/** Calls that a module has not settled, at most: what never answers is not waited for, but held. */
+const MOST_OPEN = 1024;
+
 /** How long loading and opening may take. */
 const OPEN_MS = 10_000;
 
@@ -65,9 +68,20 @@ export async function open({ own }: ExternalSettings, context: ComponentContext)
     await opened?.close?.();
     throw new Error(`what "open" of ${file} returns has no methods ${missing.join(', ')}`);
   }
+  let open = 0;
   return {
-    perform: ({ method, message }, call) =>
-      perform(opened.methods[method.name] as Method, method, message, call),
+    perform: async ({ method, message }, call) => {
+      if (open >= MOST_OPEN) {
+        const text = `${open} calls have not been answered by its module`;
+        throw new OperationError(Code.RESOURCE_EXHAUSTED, text);
+      }
+      open++;
+      try {
+        return await perform(opened.methods[method.name] as Method, method, message, call);
+      } finally {
+        open--;
+      }
+    },
     ...(opened.probe === undefined ? {} : { probe: () => opened.probe?.() ?? Promise.resolve() }),
     close: async () => opened.close?.(),
   };
@@ -91,6 +105,8 @@ async function perform(
     throw failureOf((failure as { code?: unknown } | undefined)?.code, reasonOf(failure)) ?? failure;
   }
   try {
+    if (answer !== undefined && (typeof answer !== 'object' || answer === null))
+      throw new TypeError(`it is ${answer === null ? 'null' : `a ${typeof answer}`}`);
     return toBinary(output, create(output, answer as Record<string, unknown>));
   } catch (failure) {
     throw new OperationError(Code.INTERNAL, `its answer is no ${output.name}: ${reasonOf(failure)}`);

@@ -62,7 +62,6 @@ export async function open(
     throw new Error(lost(own.socket, error), { cause: error });
   }
   return {
-    place: { system: context.name },
     probePauseMs: LOOK_MS,
     probe: async () => {
       try {

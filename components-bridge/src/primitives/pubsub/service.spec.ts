@@ -152,7 +152,7 @@ describe('PublishEvent', () => {
   it.each([
     ['unavailable', Code.UNAVAILABLE, 'pubsub events is not ready: no'],
     ['failed', Code.INTERNAL, 'no'],
-    ['full', Code.RESOURCE_EXHAUSTED, 'error when publish to topic t in pubsub events: no'],
+    ['full', Code.RESOURCE_EXHAUSTED, 'no'],
     ['invalid', Code.INVALID_ARGUMENT, 'error when publish to topic t in pubsub events: no'],
   ] as const)('tells of a broker error: %s', async (kind, code, message) => {
     broker.answer = () => new BrokerError(kind, 'no');

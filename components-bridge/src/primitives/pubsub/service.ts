@@ -248,9 +248,9 @@ function wordingOf(topic: string): Wording {
       if (!(error instanceof BrokerError)) return error;
       const { kind, message } = error;
       if (kind === 'unavailable') return notReady(slot, message);
+      if (kind === 'full') return new OperationError(Code.RESOURCE_EXHAUSTED, message);
       if (kind === 'failed') return new OperationError(Code.INTERNAL, message);
-      const text = `error when publish to topic ${topic} in pubsub ${slot.config.name}: ${message}`;
-      return kind === 'full' ? new OperationError(Code.RESOURCE_EXHAUSTED, text) : refused(text);
+      return refused(`error when publish to topic ${topic} in pubsub ${slot.config.name}: ${message}`);
     },
   };
 }

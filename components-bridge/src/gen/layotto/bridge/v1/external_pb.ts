@@ -163,7 +163,7 @@ export const PerformResponseSchema: GenMessage<PerformResponse> = /*@__PURE__*/
  */
 export const External: GenService<{
   /**
-   * Asked when the bridge connects, and about every second from then on: who
+   * Asked when the bridge connects, and twice a second from then on: who
    * answers it is ready. Whoever cannot serve fails it, with the reason.
    *
    * @generated from rpc layotto.bridge.v1.External.Describe

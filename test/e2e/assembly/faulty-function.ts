@@ -27,7 +27,8 @@ function deep(n: u64): u64 {
 
 function fill(): i32 {
   const all: Array<ArrayBuffer> = [];
-  for (;;) all.push(new ArrayBuffer(1 << 20));
+  for (let i = 0; i < 1_000; i++) all.push(new ArrayBuffer(1 << 20));
+  return all.length;
 }
 
 function busy(turns: u64): u64 {

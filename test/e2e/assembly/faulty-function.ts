@@ -10,6 +10,7 @@ class Faulty extends Handler {
     if (what == 'deep') return call.answer(200, deep(1).toString());
     if (what == 'fill') return call.answer(200, fill().toString());
     if (what == 'busy') return call.answer(200, busy(1_000_000).toString());
+    if (what == 'sealed' || what == 'nowhere') return call.getState(what, 'key');
     if (what != 'silent') call.answer(200, 'fine');
   }
 }
@@ -26,7 +27,8 @@ function deep(n: u64): u64 {
 
 function fill(): i32 {
   const all: Array<ArrayBuffer> = [];
-  for (;;) all.push(new ArrayBuffer(1 << 20));
+  for (let i = 0; i < 1_000; i++) all.push(new ArrayBuffer(1 << 20));
+  return all.length;
 }
 
 function busy(turns: u64): u64 {

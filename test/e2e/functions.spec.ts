@@ -155,12 +155,12 @@ test.each(['trap', 'loop', 'deep', 'fill'])(
       while (!done) others.push((await call('id_2', '/?name=book1')).status);
     })();
     expect((await call('faulty', `/?do=${how}`)).status).toBe(503);
-    await eventually('it serves again', async () => (await call('faulty')).status === 200);
-    expect(await call('faulty', '/?do=busy')).toMatchObject({ status: 200 });
+    // Traps that follow each other closely make Envoy wait before it makes another machine.
+    await eventually('it serves again', async () => (await call('faulty', '/?do=busy')).status === 200);
     done = true;
     await good;
     expect(others.filter((status) => status !== 200)).toEqual([]);
-    expect(await call('faulty', '/?do=silent')).toMatchObject({ status: 500 });
+    await eventually('it says nothing', async () => (await call('faulty', '/?do=silent')).status === 500);
   },
   30_000,
 );

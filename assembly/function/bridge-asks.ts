@@ -1,20 +1,21 @@
 // What a function asks the bridge for.
 
+import { bridgeMethod } from '../dialects/bridge-method';
 import { Route } from '../dialects/router';
 import { GetConfigurationResponse } from '../wire/gen/layotto/bridge/v1/configuration';
 import { PublishEventResponse } from '../wire/gen/layotto/bridge/v1/pubsub';
 import { GetStateResponse } from '../wire/gen/layotto/bridge/v1/state';
-import { literal, View, viewToString } from '../wire/view';
+import { View, viewToString } from '../wire/view';
 import { Ask } from './ask';
 import { Call } from './call';
 import { Handler } from './handler';
 import { ConfigurationValue, copied, StateValue } from './results';
 
-export const GET_STATE = literal('layotto.bridge.v1.State/GetState');
-export const SAVE_STATE = literal('layotto.bridge.v1.State/SaveState');
-export const DELETE_STATE = literal('layotto.bridge.v1.State/DeleteState');
-export const GET_CONFIGURATION = literal('layotto.bridge.v1.Configuration/GetConfiguration');
-export const PUBLISH_EVENT = literal('layotto.bridge.v1.PubSub/PublishEvent');
+export const GET_STATE = bridgeMethod('layotto.bridge.v1.State/GetState');
+export const SAVE_STATE = bridgeMethod('layotto.bridge.v1.State/SaveState');
+export const DELETE_STATE = bridgeMethod('layotto.bridge.v1.State/DeleteState');
+export const GET_CONFIGURATION = bridgeMethod('layotto.bridge.v1.Configuration/GetConfiguration');
+export const PUBLISH_EVENT = bridgeMethod('layotto.bridge.v1.PubSub/PublishEvent');
 
 export class StateAsk extends Ask {
   constructor(call: Call, route: Route, key: string) {

@@ -1,7 +1,6 @@
 import * as z from 'zod';
 
 import * as apollo from './components/apollo/metadata.js';
-import { delaying } from './components/embedded/delaying.js';
 import * as embedded from './components/embedded/metadata.js';
 import * as etcd from './components/etcd/metadata.js';
 import * as helloworld from './components/helloworld/metadata.js';
@@ -16,7 +15,15 @@ import * as nats from './components/nats/metadata.js';
 import * as redis from './components/redis/metadata.js';
 import type { open as openOwn } from './components/external/module.js';
 import type { ComponentConfig } from './config/types.js';
-import type { ComponentType } from './primitives/component.js';
+import type { ComponentModule, ComponentType } from './primitives/component.js';
+
+/** A broker that cannot delay messages by itself; what does it instead is loaded with it. */
+function withDelays(load: () => Promise<ComponentModule>): () => Promise<ComponentModule> {
+  return async () => {
+    const { delaying } = await import('./components/embedded/delaying.js');
+    return delaying(load)();
+  };
+}
 
 /**
  * Every component type that this version serves. Cheap to import: a backend's client is imported by `load` only.
@@ -156,7 +163,7 @@ export const catalog: readonly ComponentType[] = [
     primitive: 'pubsub',
     capabilities: [],
     metadata: redis.pubsubMetadataSchema,
-    load: delaying(() => import('./components/redis/pubsub.js')),
+    load: withDelays(() => import('./components/redis/pubsub.js')),
   },
   {
     type: 'pubsub.jetstream',
@@ -164,7 +171,7 @@ export const catalog: readonly ComponentType[] = [
     primitive: 'pubsub',
     capabilities: [],
     metadata: nats.metadataSchema,
-    load: delaying(() => import('./components/nats/pubsub.js')),
+    load: withDelays(() => import('./components/nats/pubsub.js')),
   },
   {
     type: 'pubsub.kafka',
@@ -172,7 +179,7 @@ export const catalog: readonly ComponentType[] = [
     primitive: 'pubsub',
     capabilities: [],
     metadata: kafka.metadataSchema,
-    load: delaying(() => import('./components/kafka/pubsub.js')),
+    load: withDelays(() => import('./components/kafka/pubsub.js')),
   },
   {
     type: 'sequencer.embedded',

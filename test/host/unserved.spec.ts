@@ -9,11 +9,9 @@ describe('calls that no primitive serves', () => {
     [`${EXTENSION}.s3.ObjectStorageService/PutObject`, 'object storage'],
     [`${EXTENSION}.s3.ObjectStorageService/SignURL`, 'object storage'],
     [`${EXTENSION}.cryption.CryptionService/Encrypt`, 'encryption'],
-    [`${EXTENSION}.delay_queue.DelayQueue/PublishDelayMessage`, 'the delay queue'],
     [`${EXTENSION}.email.EmailService/SendEmail`, 'email'],
     [`${EXTENSION}.phone.PhoneCallService/SendVoiceWithTemplate`, 'calling phones'],
     [`${EXTENSION}.sms.SmsService/SendSmsWithTemplate`, 'sending text messages'],
-    [`${LAYOTTO}/PublishEvent`, 'publishing'],
     [`${DAPR}/GetActorState`, 'actors'],
     [`${DAPR}/StartWorkflowBeta1`, 'workflows'],
     [`${DAPR}/DeleteJob`, 'jobs'],
@@ -40,7 +38,6 @@ describe('calls that no primitive serves', () => {
   );
 
   test.each([
-    ['POST', '/v1.0/publish/pubsub/topic', 'publishing'],
     ['GET', '/v1.0/invoke/other/method/x', 'service invocation'],
     ['PUT', '/v1.0-alpha1/crypto/vault/encrypt', 'cryptography'],
     ['POST', '/v1.0-layotto/oss/PutObject', 'object storage'],

@@ -149,6 +149,7 @@ function passing({ app }: Invoking, stamps: readonly EnvoyObject[]): EnvoyObject
       stamp('dapr-caller-namespace', app.namespace ?? 'default'),
       ...stamps,
     ],
+    response_headers_to_remove: ['x-envoy-upstream-service-time'],
     request_body_buffer_limit: KEPT_BYTES,
     typed_per_filter_config: { [FILTERS.reply]: { '@type': TYPES.filterConfig, disabled: true } },
   };

@@ -175,8 +175,7 @@ function connectionManager(
         typed_config: { '@type': TYPES.lua, default_source_code: { inline_string: replyShim(hold) } },
       },
       ...invokeFilters(config),
-      // What Envoy would say of itself to callees and the bridge is nobody's business.
-      { name: FILTERS.router, typed_config: { '@type': TYPES.router, suppress_envoy_headers: true } },
+      { name: FILTERS.router, typed_config: { '@type': TYPES.router } },
     ],
   };
 }
@@ -196,6 +195,8 @@ function passingRoutes(): EnvoyObject[] {
       'x-envoy-retry-on',
       'x-envoy-retry-grpc-on',
     ],
+    // The router's own; on other routes the reply filter knows by it what came from an upstream.
+    response_headers_to_remove: ['x-envoy-upstream-service-time'],
     route: {
       cluster: CLUSTERS.streams,
       timeout: '0s',

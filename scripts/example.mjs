@@ -32,6 +32,7 @@ const ON_REDIS = {
   configstore: 'configuration',
   lockstore: 'lock',
   sequencer: 'sequencer',
+  events: 'pubsub',
 };
 const BESIDE_REDIS = [
   { name: 'localstorage', type: 'bindings.localstorage' },

@@ -12,6 +12,7 @@ describe.each([
   'istio',
   'lock-redis',
   'new-primitive',
+  'pubsub-redis',
   'reloadable-sdk',
   'secrets',
   'sequencer',

@@ -75,6 +75,7 @@ const EMBEDDED_COMPONENTS: readonly { name: string; type: string; metadata?: Rec
   { name: 'configstore', type: 'configuration.embedded' },
   { name: 'lockstore', type: 'lock.embedded' },
   { name: 'sequencer', type: 'sequencer.embedded' },
+  { name: 'events', type: 'pubsub.embedded' },
   { name: 'localstorage', type: 'bindings.localstorage' },
   { name: 'file', type: 'file.local' },
   { name: 'helloworld', type: 'hello.helloworld' },

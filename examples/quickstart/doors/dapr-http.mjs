@@ -69,6 +69,11 @@ export async function daprHttp({ host, port, store, prefix }, step) {
     assert.equal((await call('GET', `/state/${store}/${apple}`)).status, 204);
     return 'gone';
   });
+  await step('publish', async () => {
+    const { status } = await send('POST', `/publish/events/${prefix}orders`, { number: 2 });
+    assert.equal(status, 204);
+    return 'on disk, for whoever subscribes';
+  });
   await step('configuration', async () => {
     const { status } = await call('GET', `/configuration/configstore?key=${prefix}none`);
     assert.equal(status, 204);

@@ -69,6 +69,11 @@ export async function daprSdk(
     assert.equal(await client.state.get(store, apple), '');
     return 'gone';
   });
+  await step('publish', async () => {
+    const { error } = await client.pubsub.publish('events', `${prefix}orders`, { number: 3 });
+    if (error) throw error;
+    return 'on disk, for whoever subscribes';
+  });
   await step('invoke binding', async () => {
     const metadata = { fileName: `${prefix}note.txt` };
     await client.binding.send('localstorage', 'create', 'buy apples', metadata);

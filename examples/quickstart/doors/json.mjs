@@ -29,6 +29,18 @@ export async function json({ host, port }, step) {
 
   await step('say hello', async () => `${await greeting()}, Ada`);
 
+  await step('publish later', async () => {
+    const data = Buffer.from('hello').toString('base64');
+    const { messageId, persisted } = await call('pubsub/PublishDelayMessage', {
+      componentName: 'events',
+      topic: 'reminders',
+      data,
+      delayInSeconds: 60,
+    });
+    assert.equal(persisted, true);
+    return `in a minute, as ${messageId}`;
+  });
+
   await step('apply settings', async () => {
     const before = await greeting();
     await apply({ hello: 'good day' });

@@ -113,6 +113,10 @@ export async function layottoGrpc({ host, port, store: storeName, prefix }, step
     await client.configuration.delete({ ...at, keys: [key] });
     return 'saved, told to a subscriber, deleted';
   });
+  await step('publish', async () => {
+    await client.pubsub.publish({ pubsubName: 'events', topic: `${prefix}orders`, data: { number: 1 } });
+    return 'on disk, for whoever subscribes';
+  });
   await step('lock', async () => {
     const claim = { storeName: 'lockstore', resourceId: `${prefix}harvest` };
     const [one, two] = [client.lock.uuid(), client.lock.uuid()];

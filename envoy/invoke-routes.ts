@@ -48,6 +48,9 @@ const LASTING = {
   max_stream_duration: { max_stream_duration: '0s', grpc_timeout_header_max: '0s' },
 };
 
+/** An answer that is no gRPC belongs to a call that was. */
+const WRAP = { wrap: true };
+
 type Invoking = Pick<RuntimeConfig, 'app' | 'callees' | 'invoke'>;
 
 /**
@@ -150,6 +153,8 @@ function passing({ app }: Invoking, stamps: readonly EnvoyObject[]): EnvoyObject
       ...stamps,
     ],
     response_headers_to_remove: ['x-envoy-upstream-service-time'],
+    // For the reply filter, which has it by this name from some versions of Envoy and by the other from others.
+    metadata: { filter_metadata: { [FILTERS.reply]: WRAP, 'envoy.filters.http.lua': WRAP } },
     request_body_buffer_limit: KEPT_BYTES,
     typed_per_filter_config: { [FILTERS.reply]: { '@type': TYPES.filterConfig, disabled: true } },
   };

@@ -5,20 +5,15 @@
 -- its headers has a message to come: Envoy's own replies to gRPC callers are errors. What came from an upstream has
 -- the header that Envoy's router puts on it, and is left alone: waiting for its body could take forever.
 --
--- An app's HTTP answer to a call that the filter has sent on becomes a message, too. It is known by its content type,
--- because requests that are no gRPC do not have this filter. It is held until it is whole, and gets a body if it has
--- none, which a header says.
-local function wraps()
-  return true
-end
-
+-- An app's HTTP answer to a call that the filter has sent on becomes a message, too: the route says so, and that the
+-- answer is no gRPC. It is held until it is whole, and gets a body if it has none, which a header says.
 function envoy_on_response(handle)
   local headers = handle:headers()
   local status = headers:get("grpc-status")
   if status == "0" and not headers:get("x-envoy-upstream-service-time") then
     handle:body(true)
   elseif not status and (headers:get("content-type") or ""):sub(1, 16) ~= "application/grpc"
-    and wraps() then
+    and handle:metadata():get("wrap") then
     headers:remove("x-layotto-empty")
     local body = handle:body(true)
     if body:length() == 0 then
@@ -31,12 +26,6 @@ end
 -- hold mode
 -- Where the mesh does not let the filter stop a request at its headers, the filter marks the request and lets
 -- it on to here; asking for the body keeps the headers back until the filter has seen all of the body.
---
--- There the filter can change no request whose body it has seen, so no answer is wrapped.
-wraps = function()
-  return false
-end
-
 function envoy_on_request(handle)
   if handle:headers():get("x-layotto-hold") then
     handle:body()

@@ -34,6 +34,7 @@ const OTHERS = [
   '/v1.0',
   '/v1.0/invoke/app/method/x',
   '/v1.0/publish/pubsub/topic',
+  '/v1.0-alpha1/crypto/vault/encrypt',
   '/v1.0/secrets/store/key',
   '/v2.0/state/statestore',
   '/metrics',

@@ -1,6 +1,8 @@
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { appSocket } from '../components-bridge/src/config/sockets.js';
 import { AS_SENT } from './as-sent.js';
+import { NOT_SENT_YET, upstreamProtocol } from './callees.js';
+import { httpListener } from './http-listener.js';
 import { CLUSTERS, FILTERS, SOCKET_MODE, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { tracingParts } from './tracing.js';
@@ -9,7 +11,7 @@ import { tracingParts } from './tracing.js';
 const NAME = 'layotto_app';
 
 /** What Envoy repeats by itself: what cannot have reached the app. The bridge delivers anything else again. */
-const NOT_SENT_YET = { retry_on: 'connect-failure,refused-stream,reset-before-request', num_retries: 2 };
+const RETRIES = { retry_on: NOT_SENT_YET.retry_on, num_retries: 2 };
 
 /** Tells Envoy's own answers from the app's: a header says by which of Envoy's response flags one came about. */
 const OWN_ANSWERS = {
@@ -36,48 +38,35 @@ const BREAKER = { max_connections: 1024, max_pending_requests: 1024, max_request
 export function appListener(config: RuntimeConfig): EnvoyObject {
   // Envoy's span of a delivery stands below the bridge's, which stands in the publisher's trace.
   const tracing = tracingParts(config);
-  return {
-    name: NAME,
-    address: { pipe: { path: appSocket(config.dataDir), mode: SOCKET_MODE } },
-    filter_chains: [
-      {
-        filters: [
+  return httpListener(
+    NAME,
+    { pipe: { path: appSocket(config.dataDir), mode: SOCKET_MODE } },
+    {
+      codec_type: 'AUTO',
+      ...AS_SENT,
+      request_headers_timeout: '10s',
+      stream_idle_timeout: '300s',
+      ...tracing?.manager,
+      route_config: {
+        name: NAME,
+        virtual_hosts: [
           {
-            name: 'envoy.filters.network.http_connection_manager',
-            typed_config: {
-              '@type': TYPES.httpConnectionManager,
-              stat_prefix: NAME,
-              codec_type: 'AUTO',
-              ...AS_SENT,
-              request_headers_timeout: '10s',
-              stream_idle_timeout: '300s',
-              ...tracing?.manager,
-              route_config: {
-                name: NAME,
-                virtual_hosts: [
-                  {
-                    name: 'app',
-                    domains: ['*'],
-                    routes: [
-                      {
-                        match: { prefix: '/' },
-                        ...(tracing === undefined
-                          ? {}
-                          : { decorator: { operation: 'deliver', propagate: false } }),
-                        route: { cluster: CLUSTERS.app, timeout: '60s', retry_policy: NOT_SENT_YET },
-                      },
-                    ],
-                  },
-                ],
+            name: 'app',
+            domains: ['*'],
+            routes: [
+              {
+                match: { prefix: '/' },
+                ...(tracing === undefined ? {} : { decorator: { operation: 'deliver', propagate: false } }),
+                route: { cluster: CLUSTERS.app, timeout: '60s', retry_policy: RETRIES },
               },
-              local_reply_config: OWN_ANSWERS,
-              http_filters: [{ name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
-            },
+            ],
           },
         ],
       },
-    ],
-  };
+      local_reply_config: OWN_ANSWERS,
+      http_filters: [{ name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
+    },
+  );
 }
 
 /** The app beside the runtime, at `app.port` on loopback, which speaks HTTP/1.1 or gRPC as `app.protocol` says. */
@@ -99,15 +88,6 @@ export function appCluster({ app }: Pick<RuntimeConfig, 'app'>): EnvoyObject {
     circuit_breakers: {
       thresholds: [{ ...BREAKER, retry_budget: { budget_percent: { value: 20 }, min_retry_concurrency: 3 } }],
     },
-    typed_extension_protocol_options: {
-      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
-        '@type': TYPES.upstreamHttp,
-        common_http_protocol_options: { idle_timeout: '60s' },
-        explicit_http_config:
-          app.protocol === 'grpc'
-            ? { http2_protocol_options: {} }
-            : { http_protocol_options: { enable_trailers: true } },
-      },
-    },
+    ...upstreamProtocol(app.protocol === 'grpc' ? 'http2' : 'http1'),
   };
 }

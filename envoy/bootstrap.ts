@@ -7,6 +7,7 @@ import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { appCluster, appListener } from './app-channel.js';
 import { inboundListener } from './inbound-listener.js';
 import { invokeClusters } from './invoke-routes.js';
+import { httpListener } from './http-listener.js';
 import { CLUSTERS, FILTERS, SOCKET_MODE, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { isGuarded, pluginConfiguration } from './plugin-config.js';
@@ -214,43 +215,28 @@ function metricsListener(port: number): EnvoyObject {
   const get = [{ name: ':method', string_match: { exact: 'GET' } }];
   const route = { cluster: CLUSTERS.admin, timeout: '10s' };
   const bridge = { cluster: CLUSTERS.bridgeAdmin, timeout: '10s', prefix_rewrite: '/metrics' };
-  return {
-    name: 'layotto_metrics',
-    address: tcp('127.0.0.1', port),
-    filter_chains: [
-      {
-        filters: [
-          {
-            name: 'envoy.filters.network.http_connection_manager',
-            typed_config: {
-              '@type': TYPES.httpConnectionManager,
-              stat_prefix: 'layotto_metrics',
-              request_headers_timeout: '10s',
-              stream_idle_timeout: '30s',
-              route_config: {
-                name: 'layotto_metrics',
-                virtual_hosts: [
-                  {
-                    name: 'metrics',
-                    domains: ['*'],
-                    routes: [
-                      { match: { path: '/stats/prometheus', headers: get }, route },
-                      {
-                        match: { path: '/metrics', headers: get },
-                        route: { ...route, prefix_rewrite: '/stats/prometheus' },
-                      },
-                      { match: { path: '/metrics/bridge', headers: get }, route: bridge },
-                    ],
-                  },
-                ],
-              },
-              http_filters: [{ name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
+  return httpListener('layotto_metrics', tcp('127.0.0.1', port), {
+    request_headers_timeout: '10s',
+    stream_idle_timeout: '30s',
+    route_config: {
+      name: 'layotto_metrics',
+      virtual_hosts: [
+        {
+          name: 'metrics',
+          domains: ['*'],
+          routes: [
+            { match: { path: '/stats/prometheus', headers: get }, route },
+            {
+              match: { path: '/metrics', headers: get },
+              route: { ...route, prefix_rewrite: '/stats/prometheus' },
             },
-          },
-        ],
-      },
-    ],
-  };
+            { match: { path: '/metrics/bridge', headers: get }, route: bridge },
+          ],
+        },
+      ],
+    },
+    http_filters: [{ name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
+  });
 }
 
 function adminCluster(name: string, socket: string): EnvoyObject {

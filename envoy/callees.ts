@@ -40,7 +40,7 @@ const OUTLIERS = {
 };
 
 /** What is spoken to a cluster: what the caller speaks, or always the same. */
-type Protocol = 'as-called' | 'http1' | 'http2';
+export type Protocol = 'as-called' | 'http1' | 'http2';
 
 /** The protocol part of a cluster. */
 export function upstreamProtocol(protocol: Protocol, more: EnvoyObject = {}): EnvoyObject {

@@ -1,5 +1,7 @@
 import type { FunctionsConfig, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { AS_SENT } from './as-sent.js';
+import { upstreamProtocol } from './callees.js';
+import { httpListener } from './http-listener.js';
 import { CLUSTERS, FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { seconds } from './runtime-listener.js';
@@ -35,40 +37,28 @@ export function functionsListener(
   parts: { slots: readonly EnvoyObject[]; routes: EnvoyObject },
 ): EnvoyObject {
   const largest = config.limits.messageBytes + MIB;
-  return {
-    name: NAME,
-    address: { socket_address: { address: listen.host, port_value: listen.port } },
-    // Above the longest body of any function, so that its own refusal is the one that is met.
-    per_connection_buffer_limit_bytes: largest,
-    filter_chains: [
-      {
-        filters: [
-          {
-            name: 'envoy.filters.network.http_connection_manager',
-            typed_config: {
-              '@type': TYPES.httpConnectionManager,
-              stat_prefix: NAME,
-              codec_type: 'AUTO',
-              ...AS_SENT,
-              max_request_headers_kb: 64,
-              request_headers_timeout: '10s',
-              stream_idle_timeout: '300s',
-              common_http_protocol_options: { max_stream_duration: seconds(config.limits.deadlineMs) },
-              http2_protocol_options: { initial_stream_window_size: largest, max_concurrent_streams: 1024 },
-              rds: {
-                route_config_name: NAME,
-                config_source: { resource_api_version: 'V3', ...parts.routes },
-              },
-              http_filters: [
-                ...parts.slots,
-                { name: FILTERS.router, typed_config: { '@type': TYPES.router } },
-              ],
-            },
-          },
-        ],
+  return httpListener(
+    NAME,
+    { socket_address: { address: listen.host, port_value: listen.port } },
+    {
+      codec_type: 'AUTO',
+      ...AS_SENT,
+      max_request_headers_kb: 64,
+      request_headers_timeout: '10s',
+      stream_idle_timeout: '300s',
+      common_http_protocol_options: { max_stream_duration: seconds(config.limits.deadlineMs) },
+      http2_protocol_options: { initial_stream_window_size: largest, max_concurrent_streams: 1024 },
+      rds: {
+        route_config_name: NAME,
+        config_source: { resource_api_version: 'V3', ...parts.routes },
       },
-    ],
-  };
+      http_filters: [...parts.slots, { name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
+    },
+    {
+      // Above the longest body of any function, so that its own refusal is the one that is met.
+      per_connection_buffer_limit_bytes: largest,
+    },
+  );
 }
 
 const NOBODY =
@@ -133,12 +123,6 @@ function cluster(name: string, { host, port }: { host: string; port: number }): 
     circuit_breakers: {
       thresholds: [{ max_connections: 1024, max_pending_requests: 4096, max_requests: 4096, max_retries: 0 }],
     },
-    typed_extension_protocol_options: {
-      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
-        '@type': TYPES.upstreamHttp,
-        common_http_protocol_options: { idle_timeout: '60s' },
-        explicit_http_config: { http2_protocol_options: {} },
-      },
-    },
+    ...upstreamProtocol('http2'),
   };
 }

@@ -1,6 +1,7 @@
 import type { ListenAddress, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { AS_SENT } from './as-sent.js';
 import { FAILED, LOST, NOT_SENT, NOT_SENT_YET } from './callees.js';
+import { httpListener } from './http-listener.js';
 import { CLUSTERS, FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { tracingParts } from './tracing.js';
@@ -20,59 +21,46 @@ const UNANSWERED = [
  */
 export function inboundListener(config: RuntimeConfig, { host, port }: ListenAddress): EnvoyObject {
   const tracing = tracingParts(config);
-  return {
-    name: NAME,
-    address: { socket_address: { address: host, port_value: port } },
-    filter_chains: [
-      {
-        filters: [
+  return httpListener(
+    NAME,
+    { socket_address: { address: host, port_value: port } },
+    {
+      codec_type: 'AUTO',
+      ...AS_SENT,
+      ...tracing?.manager,
+      max_request_headers_kb: 64,
+      request_headers_timeout: '10s',
+      stream_idle_timeout: '0s',
+      http_protocol_options: { enable_trailers: true },
+      local_reply_config: {
+        mappers: UNANSWERED.map(({ flags, value }) => ({
+          filter: { response_flag_filter: { flags } },
+          headers_to_add: [{ header: { key: FAILED, value }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' }],
+        })),
+      },
+      route_config: {
+        name: NAME,
+        virtual_hosts: [
           {
-            name: 'envoy.filters.network.http_connection_manager',
-            typed_config: {
-              '@type': TYPES.httpConnectionManager,
-              stat_prefix: NAME,
-              codec_type: 'AUTO',
-              ...AS_SENT,
-              ...tracing?.manager,
-              max_request_headers_kb: 64,
-              request_headers_timeout: '10s',
-              stream_idle_timeout: '0s',
-              http_protocol_options: { enable_trailers: true },
-              local_reply_config: {
-                mappers: UNANSWERED.map(({ flags, value }) => ({
-                  filter: { response_flag_filter: { flags } },
-                  headers_to_add: [
-                    { header: { key: FAILED, value }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
-                  ],
-                })),
+            name: 'app',
+            domains: ['*'],
+            routes: [
+              {
+                match: { prefix: '/' },
+                ...tracing?.route,
+                response_headers_to_remove: [FAILED, 'x-envoy-upstream-service-time'],
+                route: {
+                  cluster: CLUSTERS.app,
+                  timeout: '0s',
+                  max_stream_duration: { max_stream_duration: '0s', grpc_timeout_header_max: '0s' },
+                  retry_policy: { retry_on: NOT_SENT_YET.retry_on, num_retries: 1 },
+                },
               },
-              route_config: {
-                name: NAME,
-                virtual_hosts: [
-                  {
-                    name: 'app',
-                    domains: ['*'],
-                    routes: [
-                      {
-                        match: { prefix: '/' },
-                        ...tracing?.route,
-                        response_headers_to_remove: [FAILED, 'x-envoy-upstream-service-time'],
-                        route: {
-                          cluster: CLUSTERS.app,
-                          timeout: '0s',
-                          max_stream_duration: { max_stream_duration: '0s', grpc_timeout_header_max: '0s' },
-                          retry_policy: { retry_on: NOT_SENT_YET.retry_on, num_retries: 1 },
-                        },
-                      },
-                    ],
-                  },
-                ],
-              },
-              http_filters: [{ name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
-            },
+            ],
           },
         ],
       },
-    ],
-  };
+      http_filters: [{ name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
+    },
+  );
 }

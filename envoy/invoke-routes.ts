@@ -1,14 +1,8 @@
 import { isIP } from 'node:net';
 
 import type { CalleeConfig, RuntimeConfig } from '../components-bridge/src/config/types.js';
-import {
-  BREAKERS,
-  calleeClusters,
-  calleeRoutes,
-  idempotent,
-  notSentYet,
-  upstreamProtocol,
-} from './callees.js';
+import { calleeClusters, calleeRoutes, idempotent, notSentYet } from './callees.js';
+import { forwardingCluster, forwardingFilter } from './forwarding.js';
 import { CLUSTERS, FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 
@@ -30,13 +24,8 @@ const IDEMPOTENT = {
 /** By it a caller says that a call may be repeated (IETF draft httpapi-idempotency-key-header); any value does. */
 const MARKED = { name: 'idempotency-key', present_match: true };
 
-/** Addresses of names that a pattern makes: bounded, because whoever calls chooses the names. */
-const DNS_CACHE = {
-  name: 'layotto_invoke',
-  dns_lookup_family: 'V4_PREFERRED',
-  max_hosts: 1024,
-  host_ttl: '60s',
-};
+/** The addresses of names that a pattern makes. */
+const CACHE = 'layotto_invoke';
 
 /**
  * A call may last, and be silent, as long as its caller likes. A callee's own timeout comes from the filter, in a
@@ -169,8 +158,7 @@ function stamp(key: string, text: string): EnvoyObject {
 /** HTTP filters between the runtime's and the router, where a pattern makes names for DNS. */
 export function invokeFilters({ invoke }: Invoking): EnvoyObject[] {
   if (invoke?.pattern?.kind !== 'dns') return [];
-  const typed_config = { '@type': TYPES.forwardFilter, dns_cache_config: DNS_CACHE };
-  return [{ name: FILTERS.forward, typed_config }];
+  return [forwardingFilter(CACHE)];
 }
 
 /** The clusters that the routes lead to. */
@@ -178,24 +166,10 @@ export function invokeClusters({ callees = {}, invoke }: Invoking): EnvoyObject[
   return [
     ...Object.entries(callees).flatMap(([name, callee]) => calleeClusters(name, callee)),
     ...(invoke?.pattern?.kind === 'dns'
-      ? [dnsCluster(CLUSTERS.invoke, 'as-called'), dnsCluster(`${CLUSTERS.invoke}|http`, 'http1')]
+      ? [
+          forwardingCluster(CLUSTERS.invoke, CACHE, 'as-called'),
+          forwardingCluster(`${CLUSTERS.invoke}|http`, CACHE, 'http1'),
+        ]
       : []),
   ];
-}
-
-function dnsCluster(name: string, protocol: 'as-called' | 'http1'): EnvoyObject {
-  return {
-    name,
-    connect_timeout: '5s',
-    lb_policy: 'CLUSTER_PROVIDED',
-    cluster_type: {
-      name: 'envoy.clusters.dynamic_forward_proxy',
-      typed_config: { '@type': TYPES.forwardCluster, dns_cache_config: DNS_CACHE },
-    },
-    circuit_breakers: BREAKERS,
-    // Calls are in plain text; Envoy insists on this for those that would not be.
-    ...upstreamProtocol(protocol, {
-      upstream_http_protocol_options: { auto_sni: true, auto_san_validation: true },
-    }),
-  };
 }

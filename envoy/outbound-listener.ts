@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import type { OutboundConfig, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { AS_SENT } from './as-sent.js';
 import { BREAKERS, NOT_SENT_YET } from './callees.js';
+import { httpListener } from './http-listener.js';
 import { FILTERS, OUTBOUND_CLUSTER, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 
@@ -22,50 +23,41 @@ export function outboundListener(
   filters: readonly EnvoyObject[],
 ): EnvoyObject {
   const { name, listen } = outbound;
-  return {
-    name: `layotto_outbound_${name}`,
-    address: { socket_address: { address: listen.host, port_value: listen.port } },
-    per_connection_buffer_limit_bytes: config.limits.messageBytes,
-    filter_chains: [
-      {
-        filters: [
+  return httpListener(
+    `layotto_outbound_${name}`,
+    { socket_address: { address: listen.host, port_value: listen.port } },
+    {
+      codec_type: 'AUTO',
+      ...AS_SENT,
+      max_request_headers_kb: 64,
+      request_headers_timeout: '10s',
+      stream_idle_timeout: '300s',
+      route_config: {
+        name: `layotto_outbound_${name}`,
+        virtual_hosts: [
           {
-            name: 'envoy.filters.network.http_connection_manager',
-            typed_config: {
-              '@type': TYPES.httpConnectionManager,
-              stat_prefix: `layotto_outbound_${name}`,
-              codec_type: 'AUTO',
-              ...AS_SENT,
-              max_request_headers_kb: 64,
-              request_headers_timeout: '10s',
-              stream_idle_timeout: '300s',
-              route_config: {
-                name: `layotto_outbound_${name}`,
-                virtual_hosts: [
-                  {
-                    name: 'outbound',
-                    domains: ['*'],
-                    // The app's own time limits hold; a module can set Envoy's by headers.
-                    routes: [
-                      {
-                        match: { prefix: '/' },
-                        route: {
-                          cluster: clusterName(outbound),
-                          timeout: '0s',
-                          retry_policy: NOT_SENT_YET,
-                        },
-                      },
-                    ],
-                  },
-                ],
+            name: 'outbound',
+            domains: ['*'],
+            // The app's own time limits hold; a module can set Envoy's by headers.
+            routes: [
+              {
+                match: { prefix: '/' },
+                route: {
+                  cluster: clusterName(outbound),
+                  timeout: '0s',
+                  retry_policy: NOT_SENT_YET,
+                },
               },
-              http_filters: [...filters, { name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
-            },
+            ],
           },
         ],
       },
-    ],
-  };
+      http_filters: [...filters, { name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
+    },
+    {
+      per_connection_buffer_limit_bytes: config.limits.messageBytes,
+    },
+  );
 }
 
 /** The cluster that {@link outboundListener} names. */

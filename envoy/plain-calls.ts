@@ -1,19 +1,13 @@
 import type { ListenAddress, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { AS_SENT } from './as-sent.js';
-import { BREAKERS, calleeRoutes, NOT_SENT_YET, upstreamProtocol } from './callees.js';
+import { calleeRoutes, NOT_SENT_YET } from './callees.js';
+import { forwardingCluster, forwardingFilter } from './forwarding.js';
+import { httpListener } from './http-listener.js';
 import { CALLEE_CLUSTER, CLUSTERS, FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 
 /** Listener, statistics and routes. */
 const NAME = 'layotto_proxy';
-
-/** The proxy's own memory of addresses: bounded, because whoever calls it chooses the names. */
-const DNS_CACHE = {
-  name: NAME,
-  dns_lookup_family: 'V4_PREFERRED',
-  max_hosts: 1024,
-  host_ttl: '60s',
-};
 
 /**
  * The listener on loopback through which the app calls others: an HTTP proxy (`http_proxy`), and for callees that the
@@ -26,65 +20,48 @@ export function proxyListener(
   { address, filter }: { address: ListenAddress; filter: EnvoyObject },
 ): EnvoyObject {
   const { host, port } = address;
-  return {
-    name: NAME,
-    address: { socket_address: { address: host, port_value: port } },
-    filter_chains: [
-      {
-        filters: [
+  return httpListener(
+    NAME,
+    { socket_address: { address: host, port_value: port } },
+    {
+      codec_type: 'AUTO',
+      ...AS_SENT,
+      max_request_headers_kb: 64,
+      request_headers_timeout: '10s',
+      // Streams may be silent as long as their ends like.
+      stream_idle_timeout: '0s',
+      http_protocol_options: { enable_trailers: true },
+      upgrade_configs: [{ upgrade_type: 'websocket' }],
+      route_config: {
+        name: NAME,
+        virtual_hosts: [
           {
-            name: 'envoy.filters.network.http_connection_manager',
-            typed_config: {
-              '@type': TYPES.httpConnectionManager,
-              stat_prefix: NAME,
-              codec_type: 'AUTO',
-              ...AS_SENT,
-              max_request_headers_kb: 64,
-              request_headers_timeout: '10s',
-              // Streams may be silent as long as their ends like.
-              stream_idle_timeout: '0s',
-              http_protocol_options: { enable_trailers: true },
-              upgrade_configs: [{ upgrade_type: 'websocket' }],
-              route_config: {
-                name: NAME,
-                virtual_hosts: [
-                  {
-                    name: 'itself',
-                    domains: [
-                      host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
-                      `localhost:${port}`,
-                    ],
-                    routes: [{ match: { prefix: '/' }, direct_response: refusal(ITSELF) }],
-                  },
-                  ...Object.entries(callees).map(([name, callee]) => ({
-                    name: `${CALLEE_CLUSTER}${name}`,
-                    domains: [name, `${name}:80`],
-                    routes: calleeRoutes(name, callee, { match: EVERYTHING, action: ACTION }),
-                  })),
-                  {
-                    name: 'others',
-                    domains: ['*'],
-                    routes: [{ match: EVERYTHING, route: { cluster: CLUSTERS.proxy, ...ACTION } }],
-                  },
-                ],
-              },
-              http_filters: [
-                filter,
-                {
-                  name: FILTERS.forward,
-                  typed_config: { '@type': TYPES.forwardFilter, dns_cache_config: DNS_CACHE },
-                },
-                {
-                  name: FILTERS.router,
-                  typed_config: { '@type': TYPES.router, suppress_envoy_headers: true },
-                },
-              ],
-            },
+            name: 'itself',
+            domains: [host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`, `localhost:${port}`],
+            routes: [{ match: { prefix: '/' }, direct_response: refusal(ITSELF) }],
+          },
+          ...Object.entries(callees).map(([name, callee]) => ({
+            name: `${CALLEE_CLUSTER}${name}`,
+            domains: [name, `${name}:80`],
+            routes: calleeRoutes(name, callee, { match: EVERYTHING, action: ACTION }),
+          })),
+          {
+            name: 'others',
+            domains: ['*'],
+            routes: [{ match: EVERYTHING, route: { cluster: CLUSTERS.proxy, ...ACTION } }],
           },
         ],
       },
-    ],
-  };
+      http_filters: [
+        filter,
+        forwardingFilter(NAME),
+        {
+          name: FILTERS.router,
+          typed_config: { '@type': TYPES.router, suppress_envoy_headers: true },
+        },
+      ],
+    },
+  );
 }
 
 const ITSELF =
@@ -100,18 +77,5 @@ const ACTION = { timeout: '0s', retry_policy: NOT_SENT_YET };
 
 /** The cluster of those that the configuration does not know. */
 export function proxyCluster(): EnvoyObject {
-  return {
-    name: CLUSTERS.proxy,
-    connect_timeout: '5s',
-    lb_policy: 'CLUSTER_PROVIDED',
-    cluster_type: {
-      name: 'envoy.clusters.dynamic_forward_proxy',
-      typed_config: { '@type': TYPES.forwardCluster, dns_cache_config: DNS_CACHE },
-    },
-    circuit_breakers: BREAKERS,
-    // Calls are in plain text; Envoy insists on this for those that would not be.
-    ...upstreamProtocol('as-called', {
-      upstream_http_protocol_options: { auto_sni: true, auto_san_validation: true },
-    }),
-  };
+  return forwardingCluster(CLUSTERS.proxy, NAME, 'as-called');
 }

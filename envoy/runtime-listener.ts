@@ -1,6 +1,7 @@
 import type { ListenAddress, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { streamsSocket } from '../components-bridge/src/config/sockets.js';
 import { AS_SENT } from './as-sent.js';
+import { httpListener } from './http-listener.js';
 import { invokeFilters, invokeRoutes, unwayedRoutes } from './invoke-routes.js';
 import { CLUSTERS, FILTERS, STREAM_PATHS, TYPES, UPLOAD_PATH } from './names.js';
 import type { EnvoyObject } from './names.js';
@@ -43,22 +44,10 @@ export function runtimeListener(
 ): EnvoyObject {
   const more = options.more ?? [];
   const tracing = tracingParts(config, options.envoyVersion);
-  return {
-    name: 'layotto_runtime',
-    address: options.address,
+  return httpListener('layotto_runtime', options.address, connectionManager(config, options, tracing), {
     ...(more.length === 0 ? {} : { additional_addresses: more.map((address) => ({ address })) }),
     per_connection_buffer_limit_bytes: bodyLimit(config),
-    filter_chains: [
-      {
-        filters: [
-          {
-            name: 'envoy.filters.network.http_connection_manager',
-            typed_config: connectionManager(config, options, tracing),
-          },
-        ],
-      },
-    ],
-  };
+  });
 }
 
 /** How long an upload may stand still. */
@@ -93,28 +82,17 @@ export function actuatorListener(
     ...answered.map((match) => answeredRoute(config, match)),
     { match: { prefix: '/' }, direct_response: { status: 404 }, ...withoutFilters },
   ];
-  const manager = connectionManager(config, options, undefined);
-  return {
-    name: 'layotto_actuator',
-    address: { socket_address: { address: host, port_value: port } },
-    filter_chains: [
-      {
-        filters: [
-          {
-            name: 'envoy.filters.network.http_connection_manager',
-            typed_config: {
-              ...manager,
-              stat_prefix: 'layotto_actuator',
-              route_config: {
-                name: 'layotto_actuator',
-                virtual_hosts: [{ name: 'actuator', domains: ['*'], routes }],
-              },
-            },
-          },
-        ],
+  return httpListener(
+    'layotto_actuator',
+    { socket_address: { address: host, port_value: port } },
+    {
+      ...connectionManager(config, options, undefined),
+      route_config: {
+        name: 'layotto_actuator',
+        virtual_hosts: [{ name: 'actuator', domains: ['*'], routes }],
       },
-    ],
-  };
+    },
+  );
 }
 
 function isLoopback(host: string): boolean {
@@ -136,8 +114,6 @@ function connectionManager(
 ): EnvoyObject {
   const stream = bodyLimit(config);
   return {
-    '@type': TYPES.httpConnectionManager,
-    stat_prefix: 'layotto_runtime',
     codec_type: 'AUTO',
     ...AS_SENT,
     ...tracing?.manager,

@@ -4,6 +4,7 @@ import { ByteWriter } from '../wire/bytes';
 import { jsonString } from '../wire/json-writer';
 import { cleanPath, QueryReader, unescapeQuery } from '../wire/percent';
 import { StringMap } from '../wire/string-map';
+import { isHeaderValue } from '../wire/header-value';
 import { literal, View, viewEquals, viewLen, viewPtr, viewSlice, viewStartsWith } from '../wire/view';
 import { Code, httpStatusOf } from './codes';
 import { Door } from './door';
@@ -165,16 +166,6 @@ function isHeaderName(text: View): bool {
     if (!letter && !(c >= 0x30 && c <= 0x39) && c != 0x2d && c != 0x2e && c != 0x5f) return false;
   }
   return viewLen(text) > 0;
-}
-
-/** No control characters. */
-function isHeaderValue(text: View): bool {
-  const start = viewPtr(text);
-  for (let i = 0, n = viewLen(text); i < n; i++) {
-    const c = load<u8>(start + i);
-    if (c < 0x20 || c == 0x7f) return false;
-  }
-  return true;
 }
 
 const PERCENT: u8 = 0x25;

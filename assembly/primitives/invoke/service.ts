@@ -9,6 +9,7 @@ import { Handler } from '../../dialects/handler';
 import { wayTo } from '../../dialects/invocations';
 import { HttpExtension, InvokeRequest, InvokeServiceRequest } from '../../wire/gen/layotto/bridge/v1/invoke';
 import { parseTimeout } from '../../wire/grpc';
+import { isHeaderValue } from '../../wire/header-value';
 import { literal, View, viewByte, viewIndexOf, viewLen, viewPtr, viewSlice } from '../../wire/view';
 
 const INVOKE = literal('invoke');
@@ -160,15 +161,6 @@ function isVisible(text: View): bool {
   for (let i = 0, n = viewLen(text); i < n; i++) {
     const c = load<u8>(start + i);
     if (c <= 0x20 || c == 0x7f) return false;
-  }
-  return true;
-}
-
-function isHeaderValue(text: View): bool {
-  const start = viewPtr(text);
-  for (let i = 0, n = viewLen(text); i < n; i++) {
-    const c = load<u8>(start + i);
-    if (c < 0x20 || c == 0x7f) return false;
   }
   return true;
 }

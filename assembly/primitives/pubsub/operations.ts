@@ -100,7 +100,7 @@ export function addAllPublished(exchange: Exchange, entries: Array<PublishedEntr
 
 function addId(ids: ByteWriter, id: View): bool {
   const comma = ids.length > 0 ? 1 : 0;
-  if (!isHeaderValue(id) || ids.length + comma + viewLen(id) > LONGEST_IDS) return false;
+  if (!fitsInList(id) || ids.length + comma + viewLen(id) > LONGEST_IDS) return false;
   if (comma > 0) ids.text(',');
   ids.raw(id);
   return true;
@@ -112,7 +112,7 @@ function add(exchange: Exchange, name: View, value: View): void {
 }
 
 /** Visible ASCII without the comma, which stands between ids. */
-function isHeaderValue(text: View): bool {
+function fitsInList(text: View): bool {
   for (let i = 0, n = viewLen(text); i < n; i++) {
     const c = viewByte(text, i);
     if (c <= 0x20 || c >= 0x7f || c == 0x2c) return false;

@@ -7,14 +7,6 @@ import type { TopicScopes } from './types.js';
 const LISTS = { allowedtopics: 'allowed', protectedtopics: 'protected' } as const;
 const MAPS = { publishingscopes: 'publishing', subscriptionscopes: 'subscription' } as const;
 
-/** Metadata keys that say which topics of a broker apps may use. */
-export const TOPIC_SCOPE_KEYS = [
-  'publishingScopes',
-  'subscriptionScopes',
-  'allowedTopics',
-  'protectedTopics',
-];
-
 /**
  * Takes the keys about topics out of a broker's metadata: they are the runtime's, whatever the broker. What is wrong is
  * a problem: a scope that is not understood must not become none.

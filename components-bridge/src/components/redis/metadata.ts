@@ -114,7 +114,6 @@ export const configurationMetadataSchema = z
     context.addIssue({ code: 'custom', path: ['redisType'], message });
   });
 
-export type RedisPubSubMetadata = z.output<typeof pubsubMetadataSchema>;
 export type RedisStateMetadata = z.output<typeof metadataSchema>;
 export type RedisConnectionMetadata = Pick<RedisStateMetadata, keyof typeof connectionShape>;
 

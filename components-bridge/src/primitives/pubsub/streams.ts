@@ -21,8 +21,6 @@ export interface EventStreamsOptions {
   registry: ComponentRegistry;
   deliveries: Deliveries;
   log: Logger;
-  /** Why an app may not subscribe to a topic of a component, for people; undefined if it may. */
-  refusal?: ((pubsubName: string, topic: string) => string | undefined) | undefined;
   /** Told when `list` has changed. */
   onChange?: (() => void) | undefined;
 }
@@ -98,8 +96,6 @@ export class EventStreams {
       const text = layotto ? `pubsub ${pubsubName} is not initialized.` : `pubsub ${pubsubName} is not found`;
       throw new OperationError(layotto ? Code.UNKNOWN : Code.INVALID_ARGUMENT, text);
     }
-    const refused = this.options.refusal?.(pubsubName, topic);
-    if (refused !== undefined) throw new OperationError(Code.PERMISSION_DENIED, refused);
     const same = [...this.#open].some(
       (other) => other.callback === callback && idOf(other) === idOf(subscription),
     );

@@ -37,8 +37,6 @@ export interface SubscriptionsOptions {
   messageBytes: number;
   log: Logger;
   spans?: SpanExporter | undefined;
-  /** Why an app may not subscribe to a topic of a component, for people; undefined if it may. */
-  refusal?: (pubsubName: string, topic: string) => string | undefined;
   /** Told when `list` has changed. */
   onChange?: () => void;
 }
@@ -204,7 +202,7 @@ export class Subscriptions {
 
   /** Why the app may not subscribe to a topic, or cannot. */
   #refusal(pubsubName: string, topic: string): string | undefined {
-    const { registry, policy, appId, refusal } = this.options;
+    const { registry, policy, appId } = this.options;
     const what = `topic ${JSON.stringify(topic)} of pubsub ${JSON.stringify(pubsubName)}`;
     if (registry.find('pubsub', pubsubName) === undefined)
       return `${what} is left out: pubsub ${pubsubName} is not configured`;
@@ -215,9 +213,7 @@ export class Subscriptions {
       name: topic,
     };
     const denial = policy.denialOf({ app: appId, spiffe: '' }, subject, true);
-    if (denial !== undefined) return `${what} is left out: ${denial.message}`;
-    const refused = refusal?.(pubsubName, topic);
-    return refused === undefined ? undefined : `${what} is left out: ${refused}`;
+    return denial === undefined ? undefined : `${what} is left out: ${denial.message}`;
   }
 
   #complain(problems: readonly string[]): void {

@@ -1,0 +1,33 @@
+import { TYPES } from './names.js';
+import type { EnvoyObject } from './names.js';
+
+/**
+ * A listener with one connection manager, for h2c and HTTP/1.1 alike.
+ *
+ * @param name of the listener, and what its statistics begin with
+ * @param address an Envoy address
+ * @param manager fields of the connection manager
+ * @param more further fields of the listener
+ */
+export function httpListener(
+  name: string,
+  address: EnvoyObject,
+  manager: EnvoyObject,
+  more: EnvoyObject = {},
+): EnvoyObject {
+  return {
+    name,
+    address,
+    ...more,
+    filter_chains: [
+      {
+        filters: [
+          {
+            name: 'envoy.filters.network.http_connection_manager',
+            typed_config: { '@type': TYPES.httpConnectionManager, stat_prefix: name, ...manager },
+          },
+        ],
+      },
+    ],
+  };
+}

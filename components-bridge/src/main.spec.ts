@@ -7,10 +7,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 
+import { HttpApp } from '../../test/support/http-app.js';
 import { http1 } from '../../test/support/http1.js';
 import { freePort } from '../../test/support/ports.js';
 import { SessionClient } from '../../test/support/session-client.js';
 import { eventually } from '../../test/support/wait.js';
+import * as configuration from './gen/layotto/bridge/v1/configuration_pb.js';
+import * as pubsub from './gen/layotto/bridge/v1/pubsub_pb.js';
 import { Kind } from './gen/layotto/bridge/v1/session_pb.js';
 import * as pb from './gen/layotto/bridge/v1/state_pb.js';
 
@@ -78,6 +81,42 @@ describe('the bridge process', () => {
     client.request(id, 'layotto.bridge.v1.State/SaveState', toBinary(pb.SaveStateRequestSchema, request));
     await client.result(id);
   }
+
+  it('tells the app beside it by itself, if it reads its configuration itself and there is no Envoy', async () => {
+    const app = await HttpApp.open();
+    app.subscriptions = [{ pubsubname: 'events', topic: 'orders', route: '/orders' }];
+    await app.start();
+    try {
+      const config = join(dir, 'layotto.yaml');
+      await writeFile(config, `app: {port: ${app.port}}\n`);
+      await start('--config', config);
+      const client = SessionClient.open(join(dir, '.layotto', 'session.sock'));
+      await client.hello();
+      const call = async (id: number, method: string, payload: Uint8Array): Promise<void> => {
+        client.request(id, `layotto.bridge.v1.${method}`, payload);
+        await client.result(id);
+      };
+      await eventually('it is asked what it subscribes to', () => app.asked > 0);
+      const event = { pubsubName: 'events', topic: 'orders', data: Buffer.from('7') };
+      const publish = create(pubsub.PublishEventRequestSchema, event);
+      await call(1, 'PubSub/PublishEvent', toBinary(pubsub.PublishEventRequestSchema, publish));
+      await eventually('the event is delivered', () => app.told('/orders').length === 1);
+
+      const subscribe = create(configuration.CallAppRequestSchema, { storeName: 'configstore', keys: ['k'] });
+      await call(2, 'Configuration/CallApp', toBinary(configuration.CallAppRequestSchema, subscribe));
+      const item = { key: 'k', content: 'v' };
+      const save = create(configuration.SaveConfigurationRequestSchema, {
+        storeName: 'configstore',
+        items: [item],
+      });
+      const saved = toBinary(configuration.SaveConfigurationRequestSchema, save);
+      await call(3, 'Configuration/SaveConfiguration', saved);
+      await eventually('the change is told', () => app.told('/configuration/configstore/k').length === 1);
+      client.close();
+    } finally {
+      await app.stop();
+    }
+  });
 
   it('serves the embedded store by default, tells its parent, and ends on SIGTERM', async () => {
     const { child, messages, exit, log } = await start();

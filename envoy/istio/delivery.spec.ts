@@ -48,8 +48,8 @@ it('names deliveries to the app, where there are any', () => {
   } as const;
   const subscriptions = [{ ...subscription, rules: [], origin: { file: '', line: 0 } }];
   const gaps = deliveryGaps({ ...plain, subscriptions }, 'envoyfilter');
-  expect(gaps.map(({ door }) => door)).toEqual([
-    'events to the app, and changes of configuration told over HTTP',
+  expect(gaps.map(formatGap)).toEqual([
+    expect.stringMatching(/^events to the app, .*: differs: a bridge in the app's pod calls the app itself/),
   ]);
   const app = { ...plain.app, port: 0 };
   expect(deliveryGaps({ ...plain, app, subscriptions }, 'envoyfilter')).toEqual([]);

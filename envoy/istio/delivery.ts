@@ -45,9 +45,9 @@ export function deliveryGaps(config: RuntimeConfig, delivery: Delivery): Gap[] {
   if (config.listen.proxy !== undefined)
     missing(`the proxy for plain calls on ${config.listen.proxy.host}:${config.listen.proxy.port}`, PLAIN);
   if (config.app.port !== 0 && tellsApp(config))
-    missing(
+    differs(
       'events to the app, and changes of configuration told over HTTP',
-      'the sidecar has no place for the socket of deliveries; subscribe by a stream',
+      "a bridge in the app's pod calls the app itself, past the sidecar; one for a node cannot: subscribe by a stream there",
     );
   const { inbound } = config.listen;
   if (inbound !== undefined)

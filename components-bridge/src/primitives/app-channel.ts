@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { request } from 'node:http';
 import { connect, constants } from 'node:http2';
 import type {
   ClientHttp2Session,
@@ -37,6 +39,8 @@ export interface AppAddress {
 export interface AppChannelOptions {
   /** Envoy's listener for the app. */
   socketPath: string;
+  /** Where Envoy has none, because it is not the runtime's own, the app beside the bridge is called at its port. */
+  direct: boolean;
   app: AppAddress;
   /** What the app knows the runtime by, `APP_API_TOKEN`; empty: nothing. */
   token: string;
@@ -99,7 +103,8 @@ interface Raw extends AppAnswer {
 
 /**
  * Calls the app through Envoy: one HTTP/2 connection to its listener on a Unix socket, whatever the app speaks. It is
- * made with the first call, and again after it was lost.
+ * made with the first call, and again after it was lost. Where that listener is not to be had the app may be called at
+ * its own port, in its own protocol.
  */
 export class AppChannel {
   #session: ClientHttp2Session | undefined;
@@ -162,19 +167,24 @@ export class AppChannel {
 
   #request(call: AppCall & { method: string }, body: Uint8Array, more: OutgoingHttpHeaders): Promise<Raw> {
     if (this.#closed) return Promise.reject(new AppError('away', 'the bridge is shutting down'));
-    const { token, messageBytes } = this.options;
+    const { app, token, messageBytes } = this.options;
+    const most = messageBytes + SLACK;
+    const headers = {
+      ...call.headers,
+      ...more,
+      ...(body.length > 0 ? { 'content-length': String(body.length) } : {}),
+      ...(token === '' ? {} : { 'dapr-api-token': token }),
+      ...(call.traceparent === undefined ? {} : { traceparent: call.traceparent }),
+    };
+    if (app.protocol === 'http' && this.#goesDirect) return answeredByHttp1(app.port, call, headers, most);
     let stream: ClientHttp2Stream;
     try {
       stream = this.#connected().request(
         {
           ':method': call.method,
           ':path': call.path,
-          ...call.headers,
-          ...more,
-          ...(body.length > 0 ? { 'content-length': String(body.length) } : {}),
+          ...headers,
           'x-envoy-upstream-rq-timeout-ms': String(call.timeoutMs),
-          ...(token === '' ? {} : { 'dapr-api-token': token }),
-          ...(call.traceparent === undefined ? {} : { traceparent: call.traceparent }),
         },
         { endStream: body.length === 0 },
       );
@@ -182,14 +192,19 @@ export class AppChannel {
       // The session has ended in this very moment.
       return Promise.reject(new AppError('away', reasonOf(error)));
     }
-    return answered(stream, body, call, messageBytes + SLACK);
+    return answered(stream, body, call, most);
+  }
+
+  get #goesDirect(): boolean {
+    return this.options.direct && !existsSync(this.options.socketPath);
   }
 
   #connected(): ClientHttp2Session {
     const open = this.#session;
     if (open !== undefined && !open.closed && !open.destroyed) return open;
-    const { socketPath } = this.options;
-    const session = connect('http://app', { createConnection: () => dial(socketPath) });
+    const { socketPath, app } = this.options;
+    const createConnection = this.#goesDirect ? () => dial(app.port, '127.0.0.1') : () => dial(socketPath);
+    const session = connect('http://app', { createConnection });
     // What it was lost by is told to its streams.
     session.on('error', () => undefined);
     session.on('goaway', () => session.close());
@@ -248,11 +263,60 @@ function answered(stream: ClientHttp2Stream, body: Uint8Array, call: AppCall, mo
   });
 }
 
+/**
+ * Calls an app that speaks HTTP/1.1. Each call has a connection of its own: one that is kept may be closed by the app
+ * just when the next call is sent, and nobody could say whether that was seen.
+ *
+ * @throws AppError
+ */
+function answeredByHttp1(
+  port: number,
+  call: AppCall & { method: string },
+  headers: OutgoingHttpHeaders,
+  most: number,
+): Promise<Raw> {
+  const { method, path, body, timeoutMs, signal } = call;
+  return new Promise((resolve, reject) => {
+    const sent = request({ host: '127.0.0.1', port, method, path, headers, agent: false });
+    const cancelled = (): void => void sent.destroy(new AppError('broken', 'the call was given up'));
+    const late = new AppError('late', `no answer within ${timeoutMs} ms`);
+    const timer = setTimeout(() => sent.destroy(late), timeoutMs);
+    const fail = (error: Error): void =>
+      reject(error instanceof AppError ? error : new AppError(failureOf(error, undefined), reasonOf(error)));
+    sent.on('error', fail);
+    sent.on('close', () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', cancelled);
+    });
+    sent.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      response.on('error', fail);
+      response.on('data', (chunk: Buffer) => {
+        size += chunk.length;
+        if (size > most) sent.destroy(new AppError('broken', `an answer of more than ${most} bytes`));
+        else chunks.push(chunk);
+      });
+      response.on('end', () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          trailers: response.trailers,
+          body: Buffer.concat(chunks),
+        }),
+      );
+    });
+    if (signal?.aborted === true) cancelled();
+    else signal?.addEventListener('abort', cancelled, { once: true });
+    sent.end(body);
+  });
+}
+
 /** A connection that was never made has carried nothing. */
 function failureOf(error: Error, headers: IncomingHttpHeaders | undefined): 'away' | 'broken' {
   // A session that fails tells its streams of it as a cause.
   const never = [error, error.cause].some(
-    (one) => one instanceof Error && 'code' in one && NEVER_MADE.has(String(one.code)),
+    (one) => typeof one === 'object' && one !== null && 'code' in one && NEVER_MADE.has(String(one.code)),
   );
   return headers === undefined && never ? 'away' : 'broken';
 }

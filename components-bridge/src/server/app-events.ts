@@ -22,6 +22,8 @@ export interface AppEventsOptions {
   sessionSocket: string;
   /** What the app knows the runtime by. */
   appToken: string;
+  /** The bridge stands beside the app, with an Envoy that may have no listener for it, or with none. */
+  direct: boolean;
   registry: ComponentRegistry;
   policy: Policy;
   log: Logger;
@@ -48,10 +50,14 @@ export class AppEvents {
   #looking: NodeJS.Timeout | undefined;
 
   constructor(options: AppEventsOptions) {
-    const { config, sessionSocket, appToken, registry, policy, log, spans, onChange } = options;
+    const { config, sessionSocket, appToken, direct, registry, policy, log, spans, onChange } = options;
     const { messageBytes } = config.limits;
     const socketPath = appSocket(dirname(sessionSocket));
-    this.channel = new AppChannel({ socketPath, app: config.app, token: appToken, messageBytes });
+    this.channel = new AppChannel({
+      ...{ socketPath, direct, messageBytes },
+      app: config.app,
+      token: appToken,
+    });
     this.#subscriptions = new Subscriptions({
       ...{ registry, policy, log, spans, messageBytes },
       channel: this.channel,

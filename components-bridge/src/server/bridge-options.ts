@@ -24,6 +24,11 @@ export interface BridgeOptions {
   listen?: (ListenAddress & { apiTokens: readonly string[] }) | undefined;
   /** What the app knows the runtime by, the environment's APP_API_TOKEN. */
   appToken?: string | undefined;
+  /**
+   * The app is beside this bridge, and is called at its port where Envoy has no listener for it: in a sidecar of a mesh,
+   * and without an Envoy. Default: it is called through Envoy only.
+   */
+  appDirectly?: boolean;
   /** The environment's NAMESPACE, for stores whose keys begin with it. */
   namespace?: string | undefined;
   log: Logger;

@@ -116,7 +116,12 @@ export class Bridge {
       log,
       mayApply: () => share === undefined && this.#config.lifecycle.apply,
       push: (payload) => this.#sessions.push(payload),
-      app: { sessionSocket: this.socketPath, appToken: options.appToken ?? '', spans: this.#spans },
+      app: {
+        sessionSocket: this.socketPath,
+        appToken: options.appToken ?? '',
+        direct: options.appDirectly ?? false,
+        spans: this.#spans,
+      },
     });
     const services = this.#services.all;
     const calls = new CallWatch({ log, secrets, spans: this.#spans });

@@ -28,14 +28,19 @@ beforeAll(async () => {
   mkdirSync(lab.folder, { recursive: true });
   const config = lab.file(
     'layotto.yaml',
-    `functions: { listen: ${port}, slots: 2 }
+    `functions: { listen: ${port}, slots: 4 }
 app: { port: ${app.port} }
 callees: { shop: "127.0.0.1:${app.port}", gone: "127.0.0.1:${await freePort()}" }
 components:
   - { name: statestore, type: state.embedded }
-  - { name: pubsub, type: pubsub.embedded }
+  - { name: pubsub, type: pubsub.embedded, metadata: { redeliverInterval: 200ms } }
   - { name: configstore, type: configuration.embedded }
   - { name: secretstore, type: secretstores.local.env, metadata: { prefix: SECRET_ } }
+subscriptions:
+  - { function: worker, pubsub: pubsub, topic: orders }
+  - { function: worker, pubsub: pubsub, topic: fragile, deadLetterTopic: dead, maxDeliveries: 2 }
+  - { function: worker, pubsub: pubsub, topic: dead, route: /dead }
+  - { function: late, pubsub: pubsub, topic: orders }
 `,
   );
   const env = { DAPR_API_TOKEN: TOKEN, APP_API_TOKEN: 'of the app', SECRET_word: 'sesame' };
@@ -43,10 +48,10 @@ components:
   for (const [id, source] of [
     ['asks', 'test/e2e/assembly/asking-function.ts'],
     ['id_2', 'examples/function-bookstore/assembly/stock.ts'],
+    ['worker', 'test/e2e/assembly/event-function.ts'],
   ] as const) {
-    const file = join(lab.folder, `${id}.wasm`);
-    writeFileSync(file, await buildFunction(join(root, source)));
-    await functionPush({ 'data-dir': lab.dataDir, id }, [file]);
+    writeFileSync(file(id), await buildFunction(join(root, source)));
+    await functionPush({ 'data-dir': lab.dataDir, id, deadline: '2s' }, [file(id)]);
   }
 }, 180_000);
 afterAll(async () => {
@@ -54,6 +59,10 @@ afterAll(async () => {
   await lab?.close();
   await app?.stop();
 });
+
+function file(name: string): string {
+  return join(lab.folder, `${name}.wasm`);
+}
 
 interface Answer {
   status: number;
@@ -162,4 +171,56 @@ test('where the runtime has a token, a function is called with it, and hands it 
       status: 401,
       text: 'Unauthorized',
     });
+});
+
+describe('events', () => {
+  const publish = async (topic: string, body: string): Promise<void> => {
+    const type = { 'content-type': 'text/plain' };
+    expect(await ask('publish', 'pubsub', topic, posted(body, type))).toMatchObject({ status: 202 });
+  };
+  /** What a function has noted of an event. */
+  const noted = async (key: string): Promise<string | undefined> => {
+    const { status, text } = await ask('get', 'statestore', key);
+    return status === 200 ? text.split(' ').slice(1).join(' ') : undefined;
+  };
+
+  test('trigger a function, which gets the data as its body; the app gets them, too', async () => {
+    await publish('orders', 'a "book" for Jürgen');
+    await eventually(
+      'the function has it',
+      async () => (await noted('worker a "book" for Jürgen')) !== undefined,
+    );
+    const text = await noted('worker a "book" for Jürgen');
+    expect(text).toMatch(/^1 POST \/ text\/plain 1\.0 orders pubsub com\.dapr\.event\.sent \S+ app$/);
+    await eventually('the app has it', async () =>
+      app.told('/orders').some(({ json }) => json['data'] === 'a "book" for Jürgen'),
+    );
+  });
+
+  test('that a function traps at come again', async () => {
+    await publish('orders', 'trap once');
+    await eventually(
+      'it is done with',
+      async () => (await noted('worker trap once'))?.startsWith('2 ') === true,
+    );
+  });
+
+  test('that a function fails at are tried so often, and then dead letters', async () => {
+    await publish('fragile', 'fail');
+    await eventually('it is a dead letter', async () => (await noted('dead fail')) !== undefined);
+    expect(await noted('worker fail')).toMatch(/^2 POST \/ /);
+    expect(await noted('dead fail')).toMatch(/^1 POST \/dead text\/plain 1\.0 dead /);
+  });
+
+  test('come to a function that is pushed later', async () => {
+    await publish('orders', 'early');
+    await eventually('another function has it', async () => (await noted('worker early')) !== undefined);
+    expect(await noted('late early')).toBeUndefined();
+    await functionPush({ 'data-dir': lab.dataDir, id: 'late' }, [file('worker')]);
+    // From the first time on that it is there.
+    await eventually('it has what comes now', async () => {
+      await publish('orders', 'later');
+      return (await noted('late later')) !== undefined;
+    });
+  });
 });

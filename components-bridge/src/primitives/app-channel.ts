@@ -44,6 +44,8 @@ export interface AppChannelOptions {
   app: AppAddress;
   /** What the app knows the runtime by, `APP_API_TOKEN`; empty: nothing. */
   token: string;
+  /** Of every call, whatever the call says. */
+  headers?: Readonly<Record<string, string>>;
   /** Largest message, in bytes. */
   messageBytes: number;
 }
@@ -171,6 +173,7 @@ export class AppChannel {
     const most = messageBytes + SLACK;
     const headers = {
       ...call.headers,
+      ...this.options.headers,
       ...more,
       ...(body.length > 0 ? { 'content-length': String(body.length) } : {}),
       ...(token === '' ? {} : { 'dapr-api-token': token }),

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 
 import { appSocket } from '../config/sockets.js';
-import type { RuntimeConfig } from '../config/types.js';
+import type { RuntimeConfig, SubscriptionConfig } from '../config/types.js';
 import type { Policy } from '../policy/policy.js';
 import { AppChannel } from '../primitives/app-channel.js';
 import type { Service } from '../primitives/handler.js';
@@ -11,6 +11,7 @@ import type { SubscriptionSpec } from '../primitives/pubsub/subscription.js';
 import { Subscriptions } from '../primitives/pubsub/subscriptions.js';
 import type { DeliverySeries } from '../primitives/pubsub/tally.js';
 import type { ComponentRegistry } from '../primitives/registry.js';
+import { FunctionEvents } from './function-events.js';
 import type { SpanExporter } from '../telemetry/otlp.js';
 
 /** How often it is looked how many messages wait, once somebody has asked. */
@@ -22,6 +23,8 @@ export interface AppEventsOptions {
   sessionSocket: string;
   /** What the app knows the runtime by. */
   appToken: string;
+  /** What callers of the runtime must know, functions' callers too; empty: nothing. */
+  apiToken: string;
   /** The bridge stands beside the app, with an Envoy that may have no listener for it, or with none. */
   direct: boolean;
   registry: ComponentRegistry;
@@ -46,13 +49,16 @@ export class AppEvents {
   readonly service: Service;
   readonly #subscriptions: Subscriptions;
   readonly #streams: EventStreams;
+  readonly #functions: FunctionEvents;
   #lags: readonly Lag[] = [];
   #looking: NodeJS.Timeout | undefined;
 
   constructor(options: AppEventsOptions) {
-    const { config, sessionSocket, appToken, direct, registry, policy, log, spans, onChange } = options;
+    const { config, sessionSocket, appToken, apiToken, direct, registry, policy, log, spans, onChange } =
+      options;
     const { messageBytes } = config.limits;
-    const socketPath = appSocket(dirname(sessionSocket));
+    const dataDir = dirname(sessionSocket);
+    const socketPath = appSocket(dataDir);
     this.channel = new AppChannel({
       ...{ socketPath, direct, messageBytes },
       app: config.app,
@@ -62,11 +68,14 @@ export class AppEvents {
       ...{ registry, policy, log, spans, messageBytes },
       channel: this.channel,
       appId: config.app.id,
-      declared: config.subscriptions ?? [],
+      declared: ofTheApp(config),
       ...(onChange === undefined ? {} : { onChange }),
     });
     const { deliveries } = this.#subscriptions;
     this.#streams = new EventStreams({ registry, deliveries, log, onChange });
+    const { tally } = this.#subscriptions;
+    const shared = { registry, policy, log, spans, messageBytes, tally };
+    this.#functions = new FunctionEvents({ ...shared, config, dataDir, apiToken });
     this.service = {
       name: 'layotto.bridge.v1.Events',
       handlers: new Map(),
@@ -95,28 +104,43 @@ export class AppEvents {
 
   start(): void {
     this.#subscriptions.start();
+    this.#functions.start();
   }
 
   /** Another configuration holds. */
-  use({ subscriptions = [] }: RuntimeConfig): void {
-    this.#subscriptions.use(subscriptions);
+  use(config: RuntimeConfig): void {
+    this.#subscriptions.use(ofTheApp(config));
+    this.#functions.use(config);
   }
 
   /** Takes no more events, and waits until those in hand are settled, `graceMs` at most. */
   async drain(graceMs: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, graceMs)));
-    await Promise.race([this.#subscriptions.close(), limit]);
+    const settled = Promise.all([this.#subscriptions.close(), this.#functions.close()]);
+    await Promise.race([settled, limit]);
     clearTimeout(timer);
   }
 
   close(): void {
     clearInterval(this.#looking);
     void this.#subscriptions.close();
+    void this.#functions.close();
     this.channel.close();
   }
 
   async #look(): Promise<void> {
-    this.#lags = await this.#subscriptions.lags();
+    const all = [...(await this.#subscriptions.lags()), ...(await this.#functions.lags())];
+    // The app and functions may wait for events of the same topic.
+    const sums = new Map<string, Lag>();
+    for (const one of all) {
+      const key = JSON.stringify([one.component, one.topic]);
+      sums.set(key, { ...one, lag: one.lag + (sums.get(key)?.lag ?? 0) });
+    }
+    this.#lags = [...sums.values()];
   }
+}
+
+function ofTheApp({ subscriptions = [] }: RuntimeConfig): SubscriptionConfig[] {
+  return subscriptions.filter((one) => one.function === undefined);
 }

@@ -119,6 +119,7 @@ export class Bridge {
       app: {
         sessionSocket: this.socketPath,
         appToken: options.appToken ?? '',
+        apiToken: options.apiToken ?? '',
         direct: options.appDirectly ?? false,
         spans: this.#spans,
       },

@@ -36,7 +36,7 @@ export interface ServicesOptions {
   /** Tells every filter something unasked. */
   push: (payload: Uint8Array) => void;
   /** See `AppEventsOptions`. */
-  app: Pick<AppEventsOptions, 'sessionSocket' | 'appToken' | 'direct' | 'spans'>;
+  app: Pick<AppEventsOptions, 'sessionSocket' | 'appToken' | 'apiToken' | 'direct' | 'spans'>;
 }
 
 /** What the bridge serves: the primitives' services, and what they keep between calls. */

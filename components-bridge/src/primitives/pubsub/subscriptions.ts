@@ -7,7 +7,7 @@ import type { AppChannel } from '../app-channel.js';
 import { Pause } from '../pause.js';
 import type { ComponentRegistry } from '../registry.js';
 import { askApp } from './app-lists.js';
-import type { Listed } from './app-lists.js';
+import type { Answer, Listed } from './app-lists.js';
 import { AppPresence } from './app-presence.js';
 import type { Broker, IncomingMessage, Outcome } from './broker.js';
 import { BulkDelivery } from './bulk.js';
@@ -39,6 +39,12 @@ export interface SubscriptionsOptions {
   spans?: SpanExporter | undefined;
   /** Told when `list` has changed. */
   onChange?: () => void;
+  /** Finds out whether whoever gets the events is there, and what it asks for; by default an app is asked. */
+  ask?: (channel: AppChannel) => Promise<Answer>;
+  /** Whose events they are, for people; default `the app`. */
+  who?: string;
+  /** Where deliveries are counted; by default for these subscriptions alone. */
+  tally?: Tally;
 }
 
 /** A subscription at work. */
@@ -53,7 +59,7 @@ interface Running {
  * changes. Only what differs is subscribed and unsubscribed; while the app is away nothing is taken from brokers.
  */
 export class Subscriptions {
-  readonly tally = new Tally();
+  readonly tally: Tally;
   readonly presence = new AppPresence();
   readonly deliveries: Deliveries;
   readonly #running = new Map<string, Running>();
@@ -73,6 +79,7 @@ export class Subscriptions {
   constructor(private readonly options: SubscriptionsOptions) {
     const { log, spans, registry, policy } = options;
     this.#declared = options.declared;
+    this.tally = options.tally ?? new Tally();
     const onAway = (): void => this.#nudge();
     this.deliveries = new Deliveries({ tally: this.tally, presence: this.presence, log, spans, onAway });
     this.presence.onChange((here) => this.#appears(here));
@@ -126,14 +133,14 @@ export class Subscriptions {
 
   /** Until it is closed; never throws. */
   async #watch(): Promise<void> {
-    const { channel, registry, log } = this.options;
+    const { channel, registry, log, ask = askApp } = this.options;
     let pause = FIRST_PAUSE_MS;
     let before = '';
     while (!this.#closed) {
       let most = LONGEST_NONE_MS;
       this.#nudged = false;
       if (channel.app.port !== 0 && registry.serves('pubsub')) {
-        const { here, listed, problems } = await askApp(channel);
+        const { here, listed, problems } = await ask(channel);
         if (this.#closed) return;
         this.presence.set(here);
         if (listed !== undefined) this.#listed = listed;
@@ -154,14 +161,14 @@ export class Subscriptions {
 
   /** Events wait for an app that is away; when it does not come back, brokers keep them. */
   #appears(here: boolean): void {
-    const { log } = this.options;
+    const { log, who = 'the app' } = this.options;
     clearTimeout(this.#paused);
     if (here) {
-      log.info('the app can be reached');
+      log.info(`${who} can be reached`);
       for (const { feed } of this.#running.values()) feed.active = true;
       return;
     }
-    log.warn('the app cannot be reached; its events wait');
+    log.warn(`${who} cannot be reached; its events wait`);
     this.#paused = setTimeout(() => {
       for (const { feed } of this.#running.values()) feed.active = false;
     }, HOLD_MS);

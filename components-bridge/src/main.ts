@@ -255,6 +255,7 @@ async function main(): Promise<void> {
     listen,
     namespace: process.env['NAMESPACE'],
     appToken: process.env['APP_API_TOKEN'],
+    apiToken: process.env['DAPR_API_TOKEN'],
     // Who hands over a resolved configuration starts the Envoy, too.
     appDirectly: positionals.length === 0,
     log,

@@ -9,6 +9,11 @@ export function streamsSocket(sessionSocket: string): string {
   return join(dirname(sessionSocket), name === 'session.sock' ? 'streams.sock' : `${name}.streams`);
 }
 
+/** Where Envoy takes what the bridge has for functions: beside the address that their other callers know. */
+export function functionsSocket(dataDir: string): string {
+  return join(dataDir, 'functions.sock');
+}
+
 /** Where an Envoy takes what the bridge has for the app, in a folder of them both. */
 export function appSocket(folder: string): string {
   return join(folder, 'deliveries.sock');

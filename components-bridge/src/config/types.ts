@@ -52,10 +52,7 @@ export interface RuntimeConfig {
    * and traps `traps` times within `withinMs` is rolled back; undefined: none is unless its push says so.
    */
   modules: { slots: number; rollbackOnTrap?: TrapLimit };
-  /**
-   * Where functions are called, and how many there may be; absent: there are none. `triggers` are what calls them beside
-   * their callers.
-   */
+  /** Where functions are called, and how many there may be; absent: there are none. */
   functions?: FunctionsConfig;
   /** Listeners for the app's own calls, each with a place for one module that sees them. */
   outbound: OutboundConfig[];
@@ -80,6 +77,8 @@ export interface RuntimeConfig {
 export interface SubscriptionConfig {
   /** What messages call it. */
   name: string;
+  /** Of the function that gets them; absent: the app does. */
+  function?: string;
   /** The component, and a topic of it. */
   pubsubName: string;
   topic: string;

@@ -49,6 +49,8 @@ export interface AppChannelOptions {
   app: AppAddress;
   /** What the app knows the runtime by, `APP_API_TOKEN`; empty: nothing. */
   token: string;
+  /** Of every call, whatever the call says. */
+  headers?: Readonly<Record<string, string>>;
   /** Largest message, in bytes. */
   messageBytes: number;
 }
@@ -185,6 +187,7 @@ export class AppChannel implements AppCaller {
     const most = messageBytes + SLACK;
     const headers = {
       ...call.headers,
+      ...this.options.headers,
       ...more,
       ...(body.length > 0 ? { 'content-length': String(body.length) } : {}),
       ...(token === '' ? {} : { 'dapr-api-token': token }),

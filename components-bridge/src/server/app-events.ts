@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 
-import type { RuntimeConfig } from '../config/types.js';
+import type { RuntimeConfig, SubscriptionConfig } from '../config/types.js';
 import type { Policy } from '../policy/policy.js';
 import { AppChannel, AppError } from '../primitives/app-channel.js';
 import type { AppCaller, AppChannelOptions } from '../primitives/app-channel.js';
@@ -15,6 +15,7 @@ import { Tally } from '../primitives/pubsub/tally.js';
 import type { DeliverySeries } from '../primitives/pubsub/tally.js';
 import type { ComponentRegistry } from '../primitives/registry.js';
 import type { SpanExporter } from '../telemetry/otlp.js';
+import { FunctionEvents } from './function-events.js';
 import { dialPod, PodSockets } from './pod-sockets.js';
 
 /** How often it is looked how many messages wait, once somebody has asked. */
@@ -35,7 +36,7 @@ const BESIDE = '';
 /** Where Envoy takes what is for the app. */
 export type AppPlaces =
   /** `direct`: the bridge stands beside the app, with an Envoy that may have no listener for it, or with none. */
-  | { socketPath: string; direct: boolean }
+  | { socketPath: string; direct: boolean; /** Where its listener for functions is. */ folder: string }
   /** A folder with a folder for each of the app's pods on this node, in which its sidecar makes the socket. */
   | { pods: string; hasSession: (pod: string) => boolean };
 
@@ -44,6 +45,8 @@ export interface AppEventsOptions {
   places: AppPlaces;
   /** What the app knows the runtime by. */
   appToken: string;
+  /** What callers of the runtime must know, functions' callers too; empty: nothing. */
+  apiToken: string;
   registry: ComponentRegistry;
   policy: Policy;
   log: Logger;
@@ -77,20 +80,22 @@ export class AppEvents {
   readonly #tally = new Tally();
   readonly #streamed: Deliveries;
   readonly #streams: EventStreams;
+  /** Functions are beside a bridge of one app only. */
+  readonly #functions: FunctionEvents | undefined;
   readonly #places = new Map<string, Place>();
   readonly #ending = new Set<Promise<void>>();
   readonly #pods: PodSockets | undefined;
   /** Pods that take no deliveries any more. */
   readonly #lost = new Map<string, NodeJS.Timeout>();
-  #declared: NonNullable<RuntimeConfig['subscriptions']>;
+  #declared: SubscriptionConfig[];
   #lags: readonly Lag[] = [];
   #looking: NodeJS.Timeout | undefined;
   #doubt: NodeJS.Timeout | undefined;
   #started = false;
 
   constructor(private readonly options: AppEventsOptions) {
-    const { config, places, registry, log, spans, onChange } = options;
-    this.#declared = config.subscriptions ?? [];
+    const { config, places, apiToken, registry, policy, log, spans, onChange } = options;
+    this.#declared = ofTheApp(config);
     const nobody = { presence: new AppPresence(), onAway: () => undefined };
     this.#streamed = new Deliveries({ tally: this.#tally, log, spans, ...nobody });
     this.#streams = new EventStreams({ registry, deliveries: this.#streamed, log, onChange });
@@ -100,7 +105,11 @@ export class AppEvents {
       streams: this.#streams.handlers,
     };
     if ('socketPath' in places) {
-      this.#add(BESIDE, places, log);
+      const { folder: dataDir, ...place } = places;
+      const { messageBytes } = config.limits;
+      const shared = { registry, policy, log, spans, messageBytes, tally: this.#tally };
+      this.#functions = new FunctionEvents({ ...shared, config, dataDir, apiToken });
+      this.#add(BESIDE, place, log);
       return;
     }
     const { pods: folder, hasSession } = places;
@@ -157,6 +166,7 @@ export class AppEvents {
   start(): void {
     this.#started = true;
     this.#places.get(BESIDE)?.subscriptions.start();
+    this.#functions?.start();
     // An app that listens nowhere is told nothing, so nothing is looked for.
     if (this.options.config.app.port !== 0) this.#pods?.start();
   }
@@ -174,9 +184,10 @@ export class AppEvents {
   }
 
   /** Another configuration holds. */
-  use({ subscriptions = [] }: RuntimeConfig): void {
-    this.#declared = subscriptions;
-    for (const place of this.#places.values()) place.subscriptions.use(subscriptions);
+  use(config: RuntimeConfig): void {
+    this.#declared = ofTheApp(config);
+    for (const { subscriptions } of this.#places.values()) subscriptions.use(this.#declared);
+    this.#functions?.use(config);
   }
 
   /** Takes no more events, and waits until those in hand are settled, `graceMs` at most. */
@@ -199,7 +210,7 @@ export class AppEvents {
     for (const timer of this.#lost.values()) clearTimeout(timer);
     this.#streamed.end();
     const all = [...this.#places.values()].map(({ subscriptions }) => subscriptions.close());
-    await Promise.all([...all, ...this.#ending]);
+    await Promise.all([...all, ...this.#ending, this.#functions?.close()]);
   }
 
   #add(
@@ -242,13 +253,19 @@ export class AppEvents {
   }
 
   async #look(): Promise<void> {
-    const all = await Promise.all(
-      [...this.#places.values()].map(({ subscriptions }) => subscriptions.lags()),
-    );
+    const all = [...this.#places.values()].map(({ subscriptions }) => subscriptions.lags());
+    const key = ({ component, topic }: Lag): string => JSON.stringify([component, topic]);
     // What waits, waits for all pods together.
-    const lags = new Map(all.flat().map((lag) => [JSON.stringify([lag.component, lag.topic]), lag]));
+    const lags = new Map((await Promise.all(all)).flat().map((lag) => [key(lag), lag]));
+    // The app and functions may wait for events of the same topic; each function is a subscriber by itself.
+    for (const one of (await this.#functions?.lags()) ?? [])
+      lags.set(key(one), { ...one, lag: one.lag + (lags.get(key(one))?.lag ?? 0) });
     this.#lags = [...lags.values()];
   }
+}
+
+function ofTheApp({ subscriptions = [] }: RuntimeConfig): SubscriptionConfig[] {
+  return subscriptions.filter((one) => one.function === undefined);
 }
 
 const NO_LISTENER =

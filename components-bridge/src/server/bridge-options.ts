@@ -24,6 +24,8 @@ export interface BridgeOptions {
   listen?: (ListenAddress & { apiTokens: readonly string[] }) | undefined;
   /** What the app knows the runtime by, the environment's APP_API_TOKEN. */
   appToken?: string | undefined;
+  /** What callers of the runtime must know, the environment's DAPR_API_TOKEN: what triggers functions sends it. */
+  apiToken?: string | undefined;
   /**
    * The app is beside this bridge, and is called at its port where Envoy has no listener for it: in a sidecar of a mesh,
    * and without an Envoy. Default: it is called through Envoy only.

@@ -120,6 +120,7 @@ export class Bridge {
       app: {
         places: this.#appPlaces(),
         appToken: options.appToken ?? '',
+        apiToken: options.apiToken ?? '',
         spans: this.#spans,
       },
     });
@@ -334,8 +335,9 @@ export class Bridge {
 
   #appPlaces(): AppPlaces {
     const { appPods, appDirectly: direct = false } = this.options;
-    const socketPath = this.options.appSocket ?? appSocket(dirname(this.socketPath));
-    if (appPods === undefined) return { socketPath, direct };
+    const folder = dirname(this.socketPath);
+    const socketPath = this.options.appSocket ?? appSocket(folder);
+    if (appPods === undefined) return { socketPath, direct, folder };
     return { pods: appPods, hasSession: (pod) => this.#sessions.hasPod(pod) };
   }
 

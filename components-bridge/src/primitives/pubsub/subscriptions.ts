@@ -7,7 +7,7 @@ import type { AppChannel } from '../app-channel.js';
 import { Pause } from '../pause.js';
 import type { ComponentRegistry } from '../registry.js';
 import { askApp } from './app-lists.js';
-import type { Listed } from './app-lists.js';
+import type { Answer, Listed } from './app-lists.js';
 import { AppPresence } from './app-presence.js';
 import type { Broker, IncomingMessage, Outcome } from './broker.js';
 import { BulkDelivery } from './bulk.js';
@@ -37,12 +37,16 @@ export interface SubscriptionsOptions {
   messageBytes: number;
   log: Logger;
   spans?: SpanExporter | undefined;
-  /** Where deliveries are counted. */
-  tally: Tally;
   /** Longest pause between questions to an app that is away, in milliseconds. */
   longestAwayMs?: number;
   /** Told when `list` has changed. */
   onChange?: () => void;
+  /** Finds out whether whoever gets the events is there, and what it asks for; by default an app is asked. */
+  ask?: (channel: AppChannel) => Promise<Answer>;
+  /** Whose events they are, for people; default `the app`. */
+  who?: string;
+  /** Where deliveries are counted. */
+  tally: Tally;
 }
 
 /** A subscription at work. */
@@ -133,14 +137,14 @@ export class Subscriptions {
 
   /** Until it is closed; never throws. */
   async #watch(): Promise<void> {
-    const { channel, registry, log, longestAwayMs = LONGEST_AWAY_MS } = this.options;
+    const { channel, registry, log, ask = askApp, longestAwayMs = LONGEST_AWAY_MS } = this.options;
     let pause = FIRST_PAUSE_MS;
     let before = '';
     while (!this.#closed) {
       let most = LONGEST_NONE_MS;
       this.#nudged = false;
       if (channel.app.port !== 0 && registry.serves('pubsub')) {
-        const { here, listed, problems } = await askApp(channel);
+        const { here, listed, problems } = await ask(channel);
         if (this.#closed) return;
         this.presence.set(here);
         if (listed !== undefined) this.#listed = listed;
@@ -161,14 +165,14 @@ export class Subscriptions {
 
   /** Events wait for an app that is away; when it does not come back, brokers keep them. */
   #appears(here: boolean): void {
-    const { log } = this.options;
+    const { log, who = 'the app' } = this.options;
     clearTimeout(this.#paused);
     if (here) {
-      log.info('the app can be reached');
+      log.info(`${who} can be reached`);
       for (const { feed } of this.#running.values()) feed.active = true;
       return;
     }
-    log.warn('the app cannot be reached; its events wait');
+    log.warn(`${who} cannot be reached; its events wait`);
     this.#paused = setTimeout(() => {
       for (const { feed } of this.#running.values()) feed.active = false;
     }, HOLD_MS);

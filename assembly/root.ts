@@ -18,6 +18,7 @@ import { HttpContext } from './host/context';
 import { LogLevel } from './host/enums';
 import { log } from './host/log';
 import { release } from './host/memory';
+import { beat, beatOnce, enterRoll, leaveRoll } from './host/roll';
 import { RuntimeMetrics, Snapshot } from './metrics/runtime-metrics';
 import { Call } from './pipeline';
 import { PolicyStage } from './policy/stage';
@@ -101,11 +102,13 @@ export class Runtime extends CallSite implements PushListener {
     if (configuration.keepsAnswers) this.cache = new NearCache(configuration);
     if (configuration.answersInEnvoy) this.live = new LiveAnswers(configuration);
     this.metrics = new RuntimeMetrics();
+    enterRoll();
     this.setTickPeriod(FIRST_TICK_MS);
     return true;
   }
 
   onTick(): void {
+    beat();
     const session = this.session;
     if (session !== null) session.tick();
     this.tell();
@@ -117,6 +120,7 @@ export class Runtime extends CallSite implements PushListener {
     this.tell();
     const metrics = this.metrics;
     if (metrics !== null) metrics.leave();
+    leaveRoll();
   }
 
   /** Hands the host what was counted. */
@@ -169,6 +173,7 @@ export class Runtime extends CallSite implements PushListener {
   }
 
   createHttpContext(id: u32): HttpContext {
+    beatOnce();
     return this.spare.length > 0 ? this.spare.pop().begin(id) : new Call(id, this);
   }
 

@@ -45,8 +45,9 @@ export async function buildFunction(file) {
       // 64 MiB: what a function may fill of its thread's memory.
       '--maximumMemory',
       '1024',
+      // Collects between turns only, see assembly/host/turns.ts.
       '--runtime',
-      'incremental',
+      'minimal',
     ],
     {
       readFile: (wanted, base) => source(resolve(base, wanted), join(folder, ENTRY), name),

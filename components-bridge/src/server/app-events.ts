@@ -11,8 +11,10 @@ import type { SubscriptionSpec } from '../primitives/pubsub/subscription.js';
 import { Subscriptions } from '../primitives/pubsub/subscriptions.js';
 import type { DeliverySeries } from '../primitives/pubsub/tally.js';
 import type { ComponentRegistry } from '../primitives/registry.js';
-import { FunctionEvents } from './function-events.js';
 import type { SpanExporter } from '../telemetry/otlp.js';
+import { FunctionEvents } from './function-events.js';
+import { Schedules } from './schedules.js';
+import type { RunSeries } from './schedules.js';
 
 /** How often it is looked how many messages wait, once somebody has asked. */
 const LAG_EVERY_MS = 5_000;
@@ -50,6 +52,7 @@ export class AppEvents {
   readonly #subscriptions: Subscriptions;
   readonly #streams: EventStreams;
   readonly #functions: FunctionEvents;
+  readonly #schedules: Schedules;
   #lags: readonly Lag[] = [];
   #looking: NodeJS.Timeout | undefined;
 
@@ -76,6 +79,7 @@ export class AppEvents {
     const { tally } = this.#subscriptions;
     const shared = { registry, policy, log, spans, messageBytes, tally };
     this.#functions = new FunctionEvents({ ...shared, config, dataDir, apiToken });
+    this.#schedules = new Schedules({ config, dataDir, apiToken, log });
     this.service = {
       name: 'layotto.bridge.v1.Events',
       handlers: new Map(),
@@ -92,6 +96,11 @@ export class AppEvents {
     return this.#subscriptions.tally.series;
   }
 
+  /** What became of runs of schedules. */
+  get runs(): Iterable<RunSeries> {
+    return this.#schedules.runs;
+  }
+
   /** Messages that waited a moment ago. The first time nobody has looked. */
   get lags(): readonly Lag[] {
     if (this.#looking === undefined) {
@@ -105,19 +114,22 @@ export class AppEvents {
   start(): void {
     this.#subscriptions.start();
     this.#functions.start();
+    this.#schedules.start();
   }
 
   /** Another configuration holds. */
   use(config: RuntimeConfig): void {
     this.#subscriptions.use(ofTheApp(config));
     this.#functions.use(config);
+    this.#schedules.use(config);
   }
 
   /** Takes no more events, and waits until those in hand are settled, `graceMs` at most. */
   async drain(graceMs: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, graceMs)));
-    const settled = Promise.all([this.#subscriptions.close(), this.#functions.close()]);
+    const ending = [this.#subscriptions, this.#functions, this.#schedules].map((one) => one.close());
+    const settled = Promise.all(ending);
     await Promise.race([settled, limit]);
     clearTimeout(timer);
   }
@@ -126,6 +138,7 @@ export class AppEvents {
     clearInterval(this.#looking);
     void this.#subscriptions.close();
     void this.#functions.close();
+    void this.#schedules.close();
     this.channel.close();
   }
 

@@ -372,6 +372,7 @@ export class Bridge {
       deliveries: this.#services.events.deliveries,
       publishing: this.#services.pubsub.latencies,
       lags: this.#services.events.lags,
+      runs: this.#services.events.runs,
     };
   }
 

@@ -7,7 +7,6 @@
 
 import { Action } from './enums';
 import { createRoot, GrpcStream, grpcStreams, httpStreams, RootContext } from './context';
-import { turnBegins, turnEnds } from './turns';
 
 const roots = new Map<u32, RootContext>();
 
@@ -18,80 +17,50 @@ export function proxy_on_vm_start(root: u32, size: u32): u32 {
 }
 
 export function proxy_on_context_create(id: u32, parent: u32): void {
-  turnBegins();
   if (parent == 0) {
     roots.set(id, createRoot(id));
   } else if (roots.has(parent)) {
     httpStreams.set(id, roots.get(parent).createHttpContext(id));
   }
-  turnEnds();
 }
 
 export function proxy_on_configure(root: u32, size: u32): u32 {
-  turnBegins();
-  const taken: u32 = roots.has(root) && roots.get(root).onConfigure(size) ? 1 : 0;
-  turnEnds();
-  return taken;
+  return roots.has(root) && roots.get(root).onConfigure(size) ? 1 : 0;
 }
 
 export function proxy_on_tick(root: u32): void {
-  turnBegins();
   if (roots.has(root)) roots.get(root).onTick();
-  turnEnds();
 }
 
 export function proxy_on_request_headers(id: u32, count: u32, endOfStream: u32): u32 {
-  turnBegins();
-  const action: u32 = httpStreams.has(id)
+  return httpStreams.has(id)
     ? httpStreams.get(id).onRequestHeaders(count, endOfStream != 0)
     : Action.Continue;
-  turnEnds();
-  return action;
 }
 
 export function proxy_on_request_body(id: u32, size: u32, endOfStream: u32): u32 {
-  turnBegins();
-  const action: u32 = httpStreams.has(id)
-    ? httpStreams.get(id).onRequestBody(size, endOfStream != 0)
-    : Action.Continue;
-  turnEnds();
-  return action;
+  return httpStreams.has(id) ? httpStreams.get(id).onRequestBody(size, endOfStream != 0) : Action.Continue;
 }
 
 export function proxy_on_request_trailers(id: u32, count: u32): u32 {
-  turnBegins();
-  const action: u32 = httpStreams.has(id) ? httpStreams.get(id).onRequestTrailers(count) : Action.Continue;
-  turnEnds();
-  return action;
+  return httpStreams.has(id) ? httpStreams.get(id).onRequestTrailers(count) : Action.Continue;
 }
 
 export function proxy_on_response_headers(id: u32, count: u32, endOfStream: u32): u32 {
-  turnBegins();
-  const action: u32 = httpStreams.has(id)
+  return httpStreams.has(id)
     ? httpStreams.get(id).onResponseHeaders(count, endOfStream != 0)
     : Action.Continue;
-  turnEnds();
-  return action;
 }
 
 export function proxy_on_response_body(id: u32, size: u32, endOfStream: u32): u32 {
-  turnBegins();
-  const action: u32 = httpStreams.has(id)
-    ? httpStreams.get(id).onResponseBody(size, endOfStream != 0)
-    : Action.Continue;
-  turnEnds();
-  return action;
+  return httpStreams.has(id) ? httpStreams.get(id).onResponseBody(size, endOfStream != 0) : Action.Continue;
 }
 
 export function proxy_on_response_trailers(id: u32, count: u32): u32 {
-  turnBegins();
-  const action: u32 = httpStreams.has(id) ? httpStreams.get(id).onResponseTrailers(count) : Action.Continue;
-  turnEnds();
-  return action;
+  return httpStreams.has(id) ? httpStreams.get(id).onResponseTrailers(count) : Action.Continue;
 }
 
 export function proxy_on_delete(id: u32): void {
-  turnBegins();
   if (httpStreams.has(id)) {
     const stream = httpStreams.get(id);
     httpStreams.delete(id);
@@ -101,7 +70,6 @@ export function proxy_on_delete(id: u32): void {
     roots.delete(id);
     root.onDone();
   }
-  turnEnds();
 }
 
 function grpcStream(token: u32): GrpcStream | null {
@@ -113,15 +81,11 @@ export function proxy_on_grpc_receive_initial_metadata(root: u32, token: u32, co
 export function proxy_on_grpc_receive_trailing_metadata(root: u32, token: u32, count: u32): void {}
 
 export function proxy_on_grpc_receive(root: u32, token: u32, size: u32): void {
-  turnBegins();
   const stream = grpcStream(token);
   if (stream !== null) stream.onMessage(size);
-  turnEnds();
 }
 
 export function proxy_on_grpc_close(root: u32, token: u32, status: u32): void {
-  turnBegins();
   const stream = grpcStream(token);
   if (stream !== null) stream.closed(status);
-  turnEnds();
 }

@@ -43,7 +43,9 @@ it('deliveries to the app are served wherever a listener can be added', () => {
   expect(deliveryGaps(config, 'envoyfilter')).toEqual([]);
   const named = (form: (typeof DELIVERIES)[number], of = config): string[] =>
     deliveryGaps(of, form).map(formatGap);
-  const events = expect.stringMatching(/^events to the app, .*: differs: no stable API adds a listener/) as string;
+  const events = expect.stringMatching(
+    /^events to the app, .*: differs: no stable API adds a listener/,
+  ) as string;
   expect(named('trafficextension')).not.toContainEqual(events);
   expect(named('wasmplugin')).not.toContainEqual(events);
   expect(named('trafficextension-stable')).toContainEqual(events);

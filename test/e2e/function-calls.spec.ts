@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { jest } from '@jest/globals';
 
 import { functionPush } from '../../cli/src/function-commands.js';
+import { askSocket } from '../../cli/src/socket-http.js';
 import { buildFunction } from '../../tools/function.mjs';
 import { HttpApp } from '../support/http-app.js';
 import { CommandLab } from '../support/layotto.js';
@@ -41,6 +42,10 @@ subscriptions:
   - { function: worker, pubsub: pubsub, topic: fragile, deadLetterTopic: dead, maxDeliveries: 2 }
   - { function: worker, pubsub: pubsub, topic: dead, route: /dead }
   - { function: late, pubsub: pubsub, topic: orders }
+schedules:
+  - { name: often, function: worker, schedule: "@every 200ms", route: /tick, data: tick }
+  - { name: seconds, function: worker, schedule: "* * * * * *", data: second }
+  - { name: nobody, function: nobody, schedule: "@every 200ms" }
 `,
   );
   const env = { DAPR_API_TOKEN: TOKEN, APP_API_TOKEN: 'of the app', SECRET_word: 'sesame' };
@@ -173,15 +178,35 @@ test('where the runtime has a token, a function is called with it, and hands it 
     });
 });
 
+/** What a function has noted of an event. */
+async function noted(key: string): Promise<string | undefined> {
+  const { status, text } = await ask('get', 'statestore', key);
+  return status === 200 ? text.split(' ').slice(1).join(' ') : undefined;
+}
+
+test('a schedule calls a function again and again, and says which it is', async () => {
+  await eventually('it was due three times', async () => {
+    return Number((await noted('worker tick'))?.split(' ')[0] ?? 0) >= 3;
+  });
+  expect(await noted('worker tick')).toMatch(
+    /^\d+ POST \/tick text\/plain; charset=utf-8 1\.0 {3}layotto\.schedule\.due often\/20\S+Z app$/,
+  );
+  await eventually('cron calls it, too', async () => (await noted('worker second')) !== undefined);
+  const admin = join(lab.dataDir, 'bridge-admin.sock');
+  const metrics = (await askSocket(admin, '/metrics'))?.body ?? '';
+  const runs = 'layotto_bridge_schedule_runs_total';
+  expect(metrics).toMatch(
+    new RegExp(`^${runs}{schedule="often",function="worker",outcome="success"} [1-9]`, 'm'),
+  );
+  expect(metrics).toMatch(
+    new RegExp(`^${runs}{schedule="nobody",function="nobody",outcome="missed"} [1-9]`, 'm'),
+  );
+});
+
 describe('events', () => {
   const publish = async (topic: string, body: string): Promise<void> => {
     const type = { 'content-type': 'text/plain' };
     expect(await ask('publish', 'pubsub', topic, posted(body, type))).toMatchObject({ status: 202 });
-  };
-  /** What a function has noted of an event. */
-  const noted = async (key: string): Promise<string | undefined> => {
-    const { status, text } = await ask('get', 'statestore', key);
-    return status === 200 ? text.split(' ').slice(1).join(' ') : undefined;
   };
 
   test('trigger a function, which gets the data as its body; the app gets them, too', async () => {

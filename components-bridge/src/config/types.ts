@@ -71,6 +71,8 @@ export interface RuntimeConfig {
   components: ComponentConfig[];
   /** What the app is subscribed to without asking for it; absent: nothing. */
   subscriptions?: SubscriptionConfig[];
+  /** What functions are called at certain times; absent: none. */
+  schedules?: ScheduleConfig[];
 }
 
 /** Events of one topic that the app gets. */
@@ -94,6 +96,24 @@ export interface SubscriptionConfig {
   /** Many events in one call: so many at most, and how long the first waits for others, in milliseconds. */
   bulk?: { maxMessages: number; maxAwaitMs: number };
   origin: ComponentConfig['origin'];
+}
+
+/** When a function is called without anybody calling it. */
+export interface ScheduleConfig {
+  /** Its own. */
+  name: string;
+  /** The function's id. */
+  function: string;
+  /** See `readTiming`. */
+  schedule: string;
+  /** Name of a time zone (IANA); absent: that of the process. */
+  timezone?: string;
+  /** Path and body of the call. */
+  route: string;
+  data: string;
+  contentType: string;
+  /** Runs at the same time, at most. */
+  concurrency: number;
 }
 
 /** How many traps are too many. */

@@ -45,7 +45,7 @@ describe('the app on a node whose sidecars take no deliveries', () => {
       config,
       places: { pods: join(dir, 'pods'), hasSession: () => true },
       appToken: '',
-      apiToken: '',
+      functions: undefined,
       registry: registry(brokers),
       policy: new Policy(config),
       log: pino({ level: 'trace' }, { write: (line) => void log.push(JSON.parse(line) as never) }),

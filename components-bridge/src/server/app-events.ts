@@ -15,8 +15,9 @@ import { Tally } from '../primitives/pubsub/tally.js';
 import type { DeliverySeries } from '../primitives/pubsub/tally.js';
 import type { ComponentRegistry } from '../primitives/registry.js';
 import type { SpanExporter } from '../telemetry/otlp.js';
-import { FunctionEvents } from './function-events.js';
+import { FunctionTriggers } from './function-triggers.js';
 import { dialPod, PodSockets } from './pod-sockets.js';
+import type { RunSeries } from './schedules.js';
 
 /** How often it is looked how many messages wait, once somebody has asked. */
 const LAG_EVERY_MS = 5_000;
@@ -36,7 +37,7 @@ const BESIDE = '';
 /** Where Envoy takes what is for the app. */
 export type AppPlaces =
   /** `direct`: the bridge stands beside the app, with an Envoy that may have no listener for it, or with none. */
-  | { socketPath: string; direct: boolean; /** Where its listener for functions is. */ folder: string }
+  | { socketPath: string; direct: boolean }
   /** A folder with a folder for each of the app's pods on this node, in which its sidecar makes the socket. */
   | { pods: string; hasSession: (pod: string) => boolean };
 
@@ -45,8 +46,11 @@ export interface AppEventsOptions {
   places: AppPlaces;
   /** What the app knows the runtime by. */
   appToken: string;
-  /** What callers of the runtime must know, functions' callers too; empty: nothing. */
-  apiToken: string;
+  /**
+   * Where Envoy takes what is for functions, and what their callers must know, which is nothing if it is empty; undefined
+   * where it has no listener for them.
+   */
+  functions: { dataDir: string; apiToken: string } | undefined;
   registry: ComponentRegistry;
   policy: Policy;
   log: Logger;
@@ -80,36 +84,36 @@ export class AppEvents {
   readonly #tally = new Tally();
   readonly #streamed: Deliveries;
   readonly #streams: EventStreams;
-  /** Functions are beside a bridge of one app only. */
-  readonly #functions: FunctionEvents | undefined;
+  readonly #functions: FunctionTriggers | undefined;
   readonly #places = new Map<string, Place>();
   readonly #ending = new Set<Promise<void>>();
   readonly #pods: PodSockets | undefined;
   /** Pods that take no deliveries any more. */
   readonly #lost = new Map<string, NodeJS.Timeout>();
-  #declared: SubscriptionConfig[];
+  #declared: readonly SubscriptionConfig[];
   #lags: readonly Lag[] = [];
   #looking: NodeJS.Timeout | undefined;
   #doubt: NodeJS.Timeout | undefined;
   #started = false;
 
   constructor(private readonly options: AppEventsOptions) {
-    const { config, places, apiToken, registry, policy, log, spans, onChange } = options;
+    const { config, places, functions, registry, policy, log, spans, onChange } = options;
     this.#declared = ofTheApp(config);
     const nobody = { presence: new AppPresence(), onAway: () => undefined };
     this.#streamed = new Deliveries({ tally: this.#tally, log, spans, ...nobody });
     this.#streams = new EventStreams({ registry, deliveries: this.#streamed, log, onChange });
+    if (functions !== undefined) {
+      const { messageBytes } = config.limits;
+      const shared = { registry, policy, log, spans, messageBytes, tally: this.#tally };
+      this.#functions = new FunctionTriggers({ ...shared, config, ...functions });
+    }
     this.service = {
       name: 'layotto.bridge.v1.Events',
       handlers: new Map(),
       streams: this.#streams.handlers,
     };
     if ('socketPath' in places) {
-      const { folder: dataDir, ...place } = places;
-      const { messageBytes } = config.limits;
-      const shared = { registry, policy, log, spans, messageBytes, tally: this.#tally };
-      this.#functions = new FunctionEvents({ ...shared, config, dataDir, apiToken });
-      this.#add(BESIDE, place, log);
+      this.#add(BESIDE, places, log);
       return;
     }
     const { pods: folder, hasSession } = places;
@@ -139,6 +143,11 @@ export class AppEvents {
     return this.#tally.series;
   }
 
+  /** What became of runs of schedules. */
+  get runs(): Iterable<RunSeries> {
+    return this.#functions?.runs ?? [];
+  }
+
   /** Messages that waited a moment ago. The first time nobody has looked. */
   get lags(): readonly Lag[] {
     if (this.#looking === undefined) {
@@ -165,8 +174,8 @@ export class AppEvents {
 
   start(): void {
     this.#started = true;
-    this.#places.get(BESIDE)?.subscriptions.start();
     this.#functions?.start();
+    this.#places.get(BESIDE)?.subscriptions.start();
     // An app that listens nowhere is told nothing, so nothing is looked for.
     if (this.options.config.app.port !== 0) this.#pods?.start();
   }
@@ -186,7 +195,7 @@ export class AppEvents {
   /** Another configuration holds. */
   use(config: RuntimeConfig): void {
     this.#declared = ofTheApp(config);
-    for (const { subscriptions } of this.#places.values()) subscriptions.use(this.#declared);
+    for (const place of this.#places.values()) place.subscriptions.use(this.#declared);
     this.#functions?.use(config);
   }
 
@@ -253,15 +262,20 @@ export class AppEvents {
   }
 
   async #look(): Promise<void> {
-    const all = [...this.#places.values()].map(({ subscriptions }) => subscriptions.lags());
-    const key = ({ component, topic }: Lag): string => JSON.stringify([component, topic]);
+    const all = await Promise.all(
+      [...this.#places.values()].map(({ subscriptions }) => subscriptions.lags()),
+    );
     // What waits, waits for all pods together.
-    const lags = new Map((await Promise.all(all)).flat().map((lag) => [key(lag), lag]));
-    // The app and functions may wait for events of the same topic; each function is a subscriber by itself.
+    const lags = new Map(all.flat().map((lag) => [keyOf(lag), lag]));
+    // The app and functions may wait for events of the same topic.
     for (const one of (await this.#functions?.lags()) ?? [])
-      lags.set(key(one), { ...one, lag: one.lag + (lags.get(key(one))?.lag ?? 0) });
+      lags.set(keyOf(one), { ...one, lag: one.lag + (lags.get(keyOf(one))?.lag ?? 0) });
     this.#lags = [...lags.values()];
   }
+}
+
+function keyOf({ component, topic }: Lag): string {
+  return JSON.stringify([component, topic]);
 }
 
 function ofTheApp({ subscriptions = [] }: RuntimeConfig): SubscriptionConfig[] {

@@ -120,7 +120,7 @@ export class Bridge {
       app: {
         places: this.#appPlaces(),
         appToken: options.appToken ?? '',
-        apiToken: options.apiToken ?? '',
+        functions: this.#functionsPlace(),
         spans: this.#spans,
       },
     });
@@ -335,10 +335,15 @@ export class Bridge {
 
   #appPlaces(): AppPlaces {
     const { appPods, appDirectly: direct = false } = this.options;
-    const folder = dirname(this.socketPath);
-    const socketPath = this.options.appSocket ?? appSocket(folder);
-    if (appPods === undefined) return { socketPath, direct, folder };
+    const socketPath = this.options.appSocket ?? appSocket(dirname(this.socketPath));
+    if (appPods === undefined) return { socketPath, direct };
     return { pods: appPods, hasSession: (pod) => this.#sessions.hasPod(pod) };
+  }
+
+  /** Envoys of a mesh that share a bridge have no functions. */
+  #functionsPlace(): { dataDir: string; apiToken: string } | undefined {
+    const { appPods, apiToken = '' } = this.options;
+    return appPods === undefined ? { dataDir: dirname(this.socketPath), apiToken } : undefined;
   }
 
   async #closeAdmins(): Promise<void> {
@@ -383,6 +388,7 @@ export class Bridge {
       deliveries: this.#services.events.deliveries,
       publishing: this.#services.pubsub.latencies,
       lags: this.#services.events.lags,
+      runs: this.#services.events.runs,
     };
   }
 

@@ -1,27 +1,20 @@
-import { functionsSocket } from '../config/sockets.js';
 import type { RuntimeConfig, SubscriptionConfig } from '../config/types.js';
-import { AppChannel, AppError } from '../primitives/app-channel.js';
+import { AppError } from '../primitives/app-channel.js';
+import type { AppChannel } from '../primitives/app-channel.js';
 import type { Answer } from '../primitives/pubsub/app-lists.js';
 import { Subscriptions } from '../primitives/pubsub/subscriptions.js';
 import type { SubscriptionsOptions } from '../primitives/pubsub/subscriptions.js';
+import { functionChannel } from './function-channel.js';
+import type { FunctionChannelOptions } from './function-channel.js';
 
 /** How long Envoy may take to say whether there is a function, in milliseconds. */
 const LOOK_MS = 5_000;
 
-/** What Envoy's routes know, see envoy/functions-listener.ts: who triggers, and the question whether a function is there. */
-const TRIGGER = 'x-layotto-trigger';
+/** At this path Envoy's routes say whether there is a function, see envoy/functions-listener.ts. */
 const LOOK_PATH = '/.well-known/layotto-function';
 
-export interface FunctionEventsOptions extends Omit<
-  SubscriptionsOptions,
-  'channel' | 'declared' | 'ask' | 'who' | 'appId' | 'onChange'
-> {
-  config: RuntimeConfig;
-  /** Of sessions: Envoy's listener for functions is beside it. */
-  dataDir: string;
-  /** What callers of the runtime must know; empty: nothing. */
-  apiToken: string;
-}
+export type FunctionEventsOptions = FunctionChannelOptions &
+  Omit<SubscriptionsOptions, 'channel' | 'declared' | 'ask' | 'who' | 'appId' | 'onChange'>;
 
 interface Subscriber {
   readonly channel: AppChannel;
@@ -84,15 +77,8 @@ export class FunctionEvents {
   }
 
   #add(id: string, declared: readonly SubscriptionConfig[]): void {
-    const { config, dataDir, apiToken: token, ...options } = this.options;
-    const channel = new AppChannel({
-      socketPath: functionsSocket(dataDir),
-      direct: false,
-      app: { port: config.functions?.listen.port ?? 0, protocol: 'http' },
-      token,
-      headers: { ':authority': 'localhost', [TRIGGER]: 'event', id },
-      messageBytes: options.messageBytes,
-    });
+    const { config, dataDir: _, apiToken: __, ...options } = this.options;
+    const channel = functionChannel(this.options, id);
     const subscriptions = new Subscriptions({
       ...options,
       channel,

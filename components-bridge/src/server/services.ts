@@ -36,7 +36,7 @@ export interface ServicesOptions {
   /** Tells every filter something unasked. */
   push: (payload: Uint8Array) => void;
   /** See `AppEventsOptions`. */
-  app: Pick<AppEventsOptions, 'places' | 'appToken' | 'apiToken' | 'spans'>;
+  app: Pick<AppEventsOptions, 'places' | 'appToken' | 'functions' | 'spans'>;
 }
 
 /** What the bridge serves: the primitives' services, and what they keep between calls. */

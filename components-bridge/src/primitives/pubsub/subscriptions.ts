@@ -37,6 +37,8 @@ export interface SubscriptionsOptions {
   messageBytes: number;
   log: Logger;
   spans?: SpanExporter | undefined;
+  /** Where deliveries are counted. */
+  tally: Tally;
   /** Longest pause between questions to an app that is away, in milliseconds. */
   longestAwayMs?: number;
   /** Told when `list` has changed. */
@@ -45,8 +47,6 @@ export interface SubscriptionsOptions {
   ask?: (channel: AppChannel) => Promise<Answer>;
   /** Whose events they are, for people; default `the app`. */
   who?: string;
-  /** Where deliveries are counted. */
-  tally: Tally;
 }
 
 /** A subscription at work. */

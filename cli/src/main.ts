@@ -32,6 +32,7 @@ import {
   trafficextension,
   wasmplugin,
 } from './mesh.js';
+import { slot, SLOT_OPTIONS } from './mesh-slot.js';
 import { describeOptions, parseArguments } from './options.js';
 import type { Option, Values } from './options.js';
 import { primitiveBuild } from './primitive-build.js';
@@ -86,6 +87,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'print the EnvoyFilter for the sidecars of a mesh',
     options: [...CONFIG_OPTIONS, ...ENVOYFILTER_OPTIONS],
     run: envoyfilter,
+  },
+  'envoy slot': {
+    usage: 'envoy slot --slot SLOT [options]',
+    summary: 'print the EnvoyFilter that puts a module into a spare slot there',
+    options: [...CONFIG_OPTIONS, ...SLOT_OPTIONS],
+    run: slot,
   },
   'envoy trafficextension': {
     usage: 'envoy trafficextension [options]',

@@ -12,6 +12,11 @@ const SHARED: readonly string[] = ['config', 'resources-path', 'app-id', 'data-d
 export const BRIDGE_OPTIONS: readonly Option[] = [
   ...CONFIG_OPTIONS.filter(({ name }) => SHARED.includes(name)),
   { name: 'socket', value: 'PATH', help: 'where sessions are served (session.sock in the data folder)' },
+  {
+    name: 'app-socket',
+    value: 'PATH',
+    help: "where Envoy takes events for the app (deliveries.sock beside the sessions' socket)",
+  },
   { name: 'socket-gid', value: 'N', help: 'group that may connect to the sockets as well (mode 0660)' },
   {
     name: 'listen',

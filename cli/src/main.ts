@@ -66,7 +66,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'print the same as TrafficExtensions and services (Istio 1.30 or newer)',
     load: () =>
       import('./mesh.js').then((of) => ({
-        options: [...CONFIG_OPTIONS, ...of.MESH_OPTIONS],
+        options: [...CONFIG_OPTIONS, ...of.TRAFFICEXTENSION_OPTIONS],
         run: of.trafficextension,
       })),
   },

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 
+import type { OpenApiPart } from '../config/own-primitive.js';
 import type { RuntimeConfig } from '../config/types.js';
 import type { Policy } from '../policy/policy.js';
 import { ActuatorService } from '../primitives/actuator/service.js';
@@ -36,7 +37,7 @@ export interface ServicesOptions {
   /** Tells every filter something unasked. */
   push: (payload: Uint8Array) => void;
   /** See `AppEventsOptions`. */
-  app: Pick<AppEventsOptions, 'sessionSocket' | 'appToken' | 'apiToken' | 'direct' | 'spans'>;
+  app: Pick<AppEventsOptions, 'places' | 'appToken' | 'functions' | 'spans'>;
 }
 
 /** What the bridge serves: the primitives' services, and what they keep between calls. */
@@ -74,11 +75,14 @@ export class Services {
         push(this.subscriptionsPush());
       });
     };
-    this.events = new AppEvents({ config, registry, policy, log, ...options.app, onChange });
+    this.events = new AppEvents({
+      ...{ config, registry, policy, log, ...options.app, onChange },
+      onPodGone: (pod) => this.#configuration.forget(pod),
+    });
     this.#configuration = new ConfigurationService({
       ...asked,
       appId: owner.appId,
-      app: this.events.channel,
+      callerOf: (pod) => this.events.callerOf(pod),
       log,
       watches,
       live: this.live,
@@ -92,7 +96,8 @@ export class Services {
       this.pubsub,
       ...this.#lazy.values(),
     ];
-    this.all = [...services, this.events.service, new JsonService({ services, messageBytes })];
+    const openApiParts = (): OpenApiPart[] => this.external.openApi();
+    this.all = [...services, this.events.service, new JsonService({ services, messageBytes, openApiParts })];
   }
 
   /** What filters are told of what the app is subscribed to. */

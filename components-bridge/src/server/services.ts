@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 
+import type { OpenApiPart } from '../config/own-primitive.js';
 import type { RuntimeConfig } from '../config/types.js';
 import type { Policy } from '../policy/policy.js';
 import { ActuatorService } from '../primitives/actuator/service.js';
@@ -95,7 +96,8 @@ export class Services {
       this.pubsub,
       ...this.#lazy.values(),
     ];
-    this.all = [...services, this.events.service, new JsonService({ services, messageBytes })];
+    const openApiParts = (): OpenApiPart[] => this.external.openApi();
+    this.all = [...services, this.events.service, new JsonService({ services, messageBytes, openApiParts })];
   }
 
   /** What filters are told of what the app is subscribed to. */

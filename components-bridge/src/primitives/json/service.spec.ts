@@ -23,7 +23,7 @@ async function call(
   json: string | Uint8Array,
   messageBytes = 4_096,
 ): Promise<unknown> {
-  const service = new JsonService({ services: [serviceOf(method, handler)], messageBytes });
+  const service = new JsonService({ services: [serviceOf(method, handler)], messageBytes, openApiParts: () => [] });
   const name = [...service.handlers.keys()].find((key) => !key.endsWith('/OpenApi')) ?? '';
   const payload = Buffer.from(json);
   const answer = service.handlers.get(name)?.(payload, new Call(name, '', 0));
@@ -146,7 +146,7 @@ describe('what is refused', () => {
 });
 
 test('the description of the HTTP doors is JSON', async () => {
-  const service = new JsonService({ services: [], messageBytes: 1_048_576 });
+  const service = new JsonService({ services: [], messageBytes: 1_048_576, openApiParts: () => [] });
   const answer = await service.handlers.get('layotto.bridge.v1.Json/OpenApi')?.(
     NO_BYTES,
     new Call('', '', 0),

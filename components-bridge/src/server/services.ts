@@ -13,6 +13,7 @@ import type { Service } from '../primitives/handler.js';
 import { JsonService } from '../primitives/json/service.js';
 import type { LazyService } from '../primitives/lazy-service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
+import type { Topics } from '../primitives/pubsub/asyncapi.js';
 import { PubSubService } from '../primitives/pubsub/service.js';
 import type { ComponentRegistry } from '../primitives/registry.js';
 import { AppEvents } from './app-events.js';
@@ -92,7 +93,14 @@ export class Services {
       this.pubsub,
       ...this.#lazy.values(),
     ];
-    this.all = [...services, this.events.service, new JsonService({ services, messageBytes })];
+    const topics = (): Topics => ({
+      app: owner.appId,
+      listen: config.listen,
+      registry,
+      subscriptions: this.events.subscriptions,
+      published: this.pubsub.published.all,
+    });
+    this.all = [...services, this.events.service, new JsonService({ services, messageBytes, topics })];
   }
 
   /** What filters are told of what the app is subscribed to. */

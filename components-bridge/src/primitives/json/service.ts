@@ -1,12 +1,15 @@
 import type { Call } from '../call.js';
 import { Code, OperationError } from '../errors.js';
 import type { Handler, Service } from '../handler.js';
+import type { Topics } from '../pubsub/asyncapi.js';
 
 export interface JsonServiceOptions {
   /** The services whose methods are there as JSON too. */
   services: readonly Service[];
   /** Largest message; also of an answer as JSON. */
   messageBytes: number;
+  /** Describes the app's topics, as they are now. */
+  topics: () => Topics;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -20,7 +23,10 @@ export class JsonService implements Service {
   readonly handlers: ReadonlyMap<string, Handler>;
 
   constructor(private readonly options: JsonServiceOptions) {
-    const handlers = new Map<string, Handler>([[`${this.name}/OpenApi`, () => this.#openApi()]]);
+    const handlers = new Map<string, Handler>([
+      [`${this.name}/OpenApi`, () => this.#openApi()],
+      [`${this.name}/AsyncApi`, () => this.#asyncApi()],
+    ]);
     for (const service of options.services) {
       for (const [method, handler] of service.handlers) {
         const name = `${this.name}/${method.slice(method.lastIndexOf('.') + 1).replace('/', '.')}`;
@@ -41,6 +47,12 @@ export class JsonService implements Service {
   async #openApi(): Promise<Uint8Array> {
     const { OPENAPI } = await import('./gen/openapi.js');
     return this.#bounded(Buffer.from(OPENAPI, 'utf8'));
+  }
+
+  async #asyncApi(): Promise<Uint8Array> {
+    const { asyncApiDocument } = await import('../pubsub/asyncapi.js');
+    const document = asyncApiDocument(this.options.topics());
+    return this.#bounded(Buffer.from(`${JSON.stringify(document, undefined, 2)}\n`, 'utf8'));
   }
 
   #bounded(json: Uint8Array): Uint8Array {

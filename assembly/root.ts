@@ -18,8 +18,10 @@ import { HttpContext } from './host/context';
 import { LogLevel } from './host/enums';
 import { log } from './host/log';
 import { release } from './host/memory';
+import { beat, beatOnce, enterRoll, leaveRoll } from './host/roll';
 import { RuntimeMetrics, Snapshot } from './metrics/runtime-metrics';
 import { Call } from './pipeline';
+import { ownPod } from './policy/identity';
 import { PolicyStage } from './policy/stage';
 import { Budget } from './session/budget';
 import { grpcService } from './session/grpc-service';
@@ -96,16 +98,19 @@ export class Runtime extends CallSite implements PushListener {
     options.moduleVersion = VERSION;
     options.needs = neededServices();
     options.spiffeId = this.policy.ownId;
+    options.pod = ownPod();
     this.budget = new Budget(configuration.bytes, configuration.operations);
     this.session = new Session(this, options, this.budget, this);
     if (configuration.keepsAnswers) this.cache = new NearCache(configuration);
     if (configuration.answersInEnvoy) this.live = new LiveAnswers(configuration);
     this.metrics = new RuntimeMetrics();
+    enterRoll();
     this.setTickPeriod(FIRST_TICK_MS);
     return true;
   }
 
   onTick(): void {
+    beat();
     const session = this.session;
     if (session !== null) session.tick();
     this.tell();
@@ -117,6 +122,7 @@ export class Runtime extends CallSite implements PushListener {
     this.tell();
     const metrics = this.metrics;
     if (metrics !== null) metrics.leave();
+    leaveRoll();
   }
 
   /** Hands the host what was counted. */
@@ -169,6 +175,7 @@ export class Runtime extends CallSite implements PushListener {
   }
 
   createHttpContext(id: u32): HttpContext {
+    beatOnce();
     return this.spare.length > 0 ? this.spare.pop().begin(id) : new Call(id, this);
   }
 

@@ -12,12 +12,14 @@ export type ModuleSource =
    */
   | { url: string; sha256: string };
 
+/** Envoy keeps the data that virtual machines share by this name. */
+export const VM_ID = 'layotto';
+
 /** What the module does: answers as the runtime, or lets the app's own calls to others pass. */
 export type FilterRole = 'runtime' | 'outbound';
 
 /**
  * The typed config of the runtime's filter. Both roles have one VM: metrics and the buckets of limits are shared.
- *
  *
  * FAIL_RELOAD: after a trap a new VM is made at the next request instead of refusing calls for good.
  *
@@ -40,7 +42,7 @@ export function wasmConfig(
       // Without it Envoy shows the filter no body while the headers wait. Where it cannot be set there is the
       // hold mode.
       ...(plugin.hold || role === 'outbound' ? {} : { allow_on_headers_stop_iteration: true }),
-      vm_config: { vm_id: 'layotto', runtime: 'envoy.wasm.runtime.v8', code: moduleCode(module) },
+      vm_config: { vm_id: VM_ID, runtime: 'envoy.wasm.runtime.v8', code: moduleCode(module) },
       configuration: { '@type': TYPES.string, value: JSON.stringify(plugin) },
       ...capabilityRestriction(capabilities),
     },

@@ -1,8 +1,13 @@
-import { functionSlots, RUNTIME_SLOT, spareSlots } from '../components-bridge/src/config/slots.js';
+import {
+  functionSlots,
+  isSlotName,
+  RUNTIME_SLOT,
+  spareSlots,
+} from '../components-bridge/src/config/slots.js';
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
-import { capabilityRestriction } from './runtime-filter.js';
+import { capabilityRestriction, VM_ID } from './runtime-filter.js';
 
 /** A module in a slot, and what it is configured with. */
 export interface SlotModule {
@@ -78,8 +83,10 @@ export function slotExtension(slot: string, module: SlotModule | undefined): Env
         reload_config: { backoff: { base_interval: '0.5s' } },
         ...(module.seesBodies ? { allow_on_headers_stop_iteration: true } : {}),
         vm_config: {
-          // A virtual machine of its own: no other slot's traps or memory touch it.
-          vm_id: name,
+          // A virtual machine of its own, because its configuration is its own: no other slot's traps or memory touch
+          // it. Primitives share the runtime's data (buckets of rate limits, the roll of traps); nobody else does.
+          vm_id: isSlotName(slot) ? VM_ID : name,
+          configuration: { '@type': TYPES.string, value: name },
           runtime: 'envoy.wasm.runtime.v8',
           code: { local: { filename: module.file } },
         },

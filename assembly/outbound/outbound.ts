@@ -12,6 +12,7 @@ import { getHeader } from '../host/headers';
 import { log } from '../host/log';
 import { release } from '../host/memory';
 import { getProperty } from '../host/properties';
+import { beat, beatOnce, enterRoll, leaveRoll } from '../host/roll';
 import { CallMetrics } from '../metrics/call-metrics';
 import { PolicyStage } from '../policy/stage';
 import { ByteWriter } from '../wire/bytes';
@@ -96,20 +97,29 @@ export class Outbound extends RootContext {
       return false;
     }
     this.policy = new PolicyStage(this.configuration);
+    enterRoll();
     this.setTickPeriod(TICK_MS);
     return true;
   }
 
   onTick(): void {
+    beat();
+    this.tell();
+  }
+
+  onDone(): void {
+    this.tell();
+    leaveRoll();
+  }
+
+  /** Hands the host what was counted. */
+  private tell(): void {
     this.calls.flush();
     this.policy.tell();
   }
 
-  onDone(): void {
-    this.onTick();
-  }
-
   createHttpContext(id: u32): HttpContext {
+    beatOnce();
     return this.spare.length > 0 ? this.spare.pop().begin(id) : new PlainCall(id, this);
   }
 

@@ -16,6 +16,11 @@ export const BRIDGE_OPTIONS: readonly Option[] = [
   { name: 'app-id', value: 'ID', help: "the app's id (app)" },
   { name: 'data-dir', value: 'DIR', help: 'folder for data and sockets (./.layotto)' },
   { name: 'socket', value: 'PATH', help: 'where sessions are served (session.sock in the data folder)' },
+  {
+    name: 'app-socket',
+    value: 'PATH',
+    help: "where Envoy takes events for the app (deliveries.sock beside the sessions' socket)",
+  },
   { name: 'socket-gid', value: 'N', help: 'group that may connect to the sockets as well (mode 0660)' },
   {
     name: 'listen',

@@ -24,7 +24,14 @@ import {
   moduleRollback,
 } from './module-commands.js';
 import { MODULE_INSPECT_OPTIONS, moduleInspect } from './module-inspect.js';
-import { ENVOYFILTER_OPTIONS, MESH_OPTIONS, envoyfilter, trafficextension, wasmplugin } from './mesh.js';
+import {
+  ENVOYFILTER_OPTIONS,
+  MESH_OPTIONS,
+  TRAFFICEXTENSION_OPTIONS,
+  envoyfilter,
+  trafficextension,
+  wasmplugin,
+} from './mesh.js';
 import { describeOptions, parseArguments } from './options.js';
 import type { Option, Values } from './options.js';
 import { primitiveBuild } from './primitive-build.js';
@@ -83,7 +90,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   'envoy trafficextension': {
     usage: 'envoy trafficextension [options]',
     summary: 'print the same as TrafficExtensions and services (Istio 1.30 or newer)',
-    options: [...CONFIG_OPTIONS, ...MESH_OPTIONS],
+    options: [...CONFIG_OPTIONS, ...TRAFFICEXTENSION_OPTIONS],
     run: trafficextension,
   },
   'envoy wasmplugin': {

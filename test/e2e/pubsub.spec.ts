@@ -223,9 +223,12 @@ describe('an HTTP app', () => {
   });
 
   test('sees in the metadata what it is subscribed to', async () => {
-    const { body } = await http1(runtime.target, 'GET', '/v1.0/metadata');
-    const { subscriptions } = JSON.parse(body) as { subscriptions: { topic: string }[] };
-    expect(subscriptions).toHaveLength(9);
+    // What was given up a moment ago is told to each worker in its turn.
+    const subscriptions = await eventually('it names nine', async () => {
+      const { body } = await http1(runtime.target, 'GET', '/v1.0/metadata');
+      const { subscriptions: named } = JSON.parse(body) as { subscriptions: { topic: string }[] };
+      return named.length === 9 && named;
+    });
     expect(subscriptions.find(({ topic }) => topic === 'routed')).toEqual({
       pubsubname: 'pubsub',
       topic: 'routed',

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { httpJson } from '../support/http1.js';
 import { LAYOTTO } from '../support/doors.js';
 import { encodeFrame, Kind } from '../support/frames.js';
 import { getStateBody, getStateResult, keyOf, valueOf } from '../support/requests.js';
@@ -89,6 +90,14 @@ describe('a VM that traps', () => {
           },
           { timeoutMs: 3000 - (performance.now() - trapped) },
         );
+        const health = await eventually('readiness tells of the trap', async () => {
+          const { status, json } = await httpJson(runtime.target, 'GET', '/actuator/health/readiness');
+          const { components } = json as { components: Record<string, unknown> };
+          return components['module-layotto.runtime'] !== undefined && { status, components };
+        });
+        const reason = expect.stringMatching(/^it trapped 1 time, \d s ago; Envoy starts it anew/) as string;
+        expect(health.components['module-layotto.runtime']).toEqual({ status: 'UP', details: { reason } });
+
         const answers = await Promise.all(inFlight);
         for (const answer of answers) {
           expect(answer.grpcStatus).toBeGreaterThan(0);

@@ -127,20 +127,20 @@ function bufferCalls(host: CallTarget): Record<string, Call> {
 }
 
 function sharedDataCalls(host: CallTarget): Record<string, Call> {
-  const { memory, sharedData } = host;
+  const { memory } = host;
   let lastCas = 0;
   return {
     proxy_get_shared_data: (k = 0, kn = 0, at = 0, sizeAt = 0, casAt = 0) => {
-      const entry = sharedData.get(memory.text(k, kn));
+      const entry = host.sharedData.get(memory.text(k, kn));
       if (entry === undefined) return Status.NotFound;
       memory.word(casAt, entry.cas);
       return memory.give(entry.value, at, sizeAt);
     },
     proxy_set_shared_data: (k = 0, kn = 0, v = 0, vn = 0, cas = 0) => {
       const key = memory.text(k, kn);
-      const entry = sharedData.get(key);
+      const entry = host.sharedData.get(key);
       if (cas !== 0 && entry !== undefined && entry.cas !== cas) return Status.CasMismatch;
-      sharedData.set(key, { value: memory.read(v, vn), cas: ++lastCas });
+      host.sharedData.set(key, { value: memory.read(v, vn), cas: ++lastCas });
       return Status.Ok;
     },
   };

@@ -18,7 +18,8 @@ let compiled: Promise<WebAssembly.Module> | undefined;
 export class HostEmulator implements CallTarget {
   readonly logs: LogLine[] = [];
   readonly metrics = new Map<number, Metric>();
-  readonly sharedData = new Map<string, { value: Buffer; cas: number }>();
+  /** Give two hosts the same, and they are threads of one Envoy. */
+  sharedData = new Map<string, { value: Buffer; cas: number }>();
   readonly properties = new Map<string, Buffer>();
   readonly streams = new Map<number, HttpStream>();
   readonly memory = new ModuleMemory(() => this.exports);

@@ -4,6 +4,7 @@ import { Component, Standing } from '../../config/configuration';
 import { answerJson } from '../../dialects/dapr-http';
 import { Exchange, Step } from '../../dialects/exchange';
 import { Handler } from '../../dialects/handler';
+import { TrapList, Traps } from '../../host/roll';
 import { ByteWriter } from '../../wire/bytes';
 import { jsonString } from '../../wire/json-writer';
 import { literal, View, viewLen } from '../../wire/view';
@@ -29,7 +30,10 @@ export class Liveness extends Handler {
   }
 }
 
-/** GET /actuator/health/readiness: the bridge, and each component as the bridge said last. */
+/**
+ * GET /actuator/health/readiness: the bridge, each component as the bridge said last, and each module that has trapped.
+ * Whoever answers here is a virtual machine that works, so traps are told and change nothing else (decision 0105).
+ */
 export class Readiness extends Handler {
   private down: bool = false;
 
@@ -44,6 +48,7 @@ export class Readiness extends Handler {
       this.component(w, components[i], exchange.ready);
       if (components[i].standing == Standing.Starting) starting = true;
     }
+    this.traps(w);
     w.text('},"status":');
     jsonString(w, this.down ? DOWN : starting ? INIT : UP);
     w.text('}');
@@ -70,6 +75,29 @@ export class Readiness extends Handler {
     if (!ready) this.standing(w, UNKNOWN, AWAY);
     else if (component.standing == Standing.Up) this.standing(w, UP, 0);
     else this.standing(w, component.standing == Standing.Down ? DOWN : INIT, component.reason);
+  }
+
+  private traps(w: ByteWriter): void {
+    const list = new TrapList();
+    for (let i = 0; i < list.traps.length; i++) this.trapped(w, list.traps[i]);
+    list.free();
+  }
+
+  private trapped(w: ByteWriter, traps: Traps): void {
+    const text = new ByteWriter();
+    text.text('module-');
+    text.raw(traps.name);
+    w.text(',');
+    jsonString(w, text.view());
+    w.text(':');
+    text.reset();
+    text.text('it trapped ');
+    text.decimal(traps.count);
+    text.text(traps.count == 1 ? ' time, ' : ' times, last ');
+    text.decimal(traps.secondsAgo);
+    text.text(' s ago; Envoy starts it anew at the next call');
+    this.standing(w, UP, text.view());
+    text.free();
   }
 
   private standing(w: ByteWriter, status: View, reason: View): void {

@@ -37,7 +37,7 @@ export interface ServicesOptions {
   /** Tells every filter something unasked. */
   push: (payload: Uint8Array) => void;
   /** See `AppEventsOptions`. */
-  app: Pick<AppEventsOptions, 'sessionSocket' | 'appToken' | 'direct' | 'spans'>;
+  app: Pick<AppEventsOptions, 'places' | 'appToken' | 'functions' | 'spans'>;
 }
 
 /** What the bridge serves: the primitives' services, and what they keep between calls. */
@@ -75,11 +75,14 @@ export class Services {
         push(this.subscriptionsPush());
       });
     };
-    this.events = new AppEvents({ config, registry, policy, log, ...options.app, onChange });
+    this.events = new AppEvents({
+      ...{ config, registry, policy, log, ...options.app, onChange },
+      onPodGone: (pod) => this.#configuration.forget(pod),
+    });
     this.#configuration = new ConfigurationService({
       ...asked,
       appId: owner.appId,
-      app: this.events.channel,
+      callerOf: (pod) => this.events.callerOf(pod),
       log,
       watches,
       live: this.live,

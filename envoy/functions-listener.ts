@@ -1,8 +1,9 @@
 import type { FunctionsConfig, RuntimeConfig } from '../components-bridge/src/config/types.js';
+import { functionsSocket } from '../components-bridge/src/config/sockets.js';
 import { AS_SENT } from './as-sent.js';
 import { upstreamProtocol } from './callees.js';
 import { httpListener } from './http-listener.js';
-import { CLUSTERS, FILTERS, TYPES } from './names.js';
+import { CLUSTERS, FILTERS, SOCKET_MODE, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { seconds } from './runtime-listener.js';
 import { slotFilterName } from './slots.js';
@@ -57,6 +58,10 @@ export function functionsListener(
     {
       // Above the longest body of any function, so that its own refusal is the one that is met.
       per_connection_buffer_limit_bytes: largest,
+      // For what the bridge triggers functions by.
+      additional_addresses: [
+        { address: { pipe: { path: functionsSocket(config.dataDir), mode: SOCKET_MODE } } },
+      ],
     },
   );
 }
@@ -64,22 +69,35 @@ export function functionsListener(
 const NOBODY =
   'no function has this id or path: name one in the header "id"; "layotto function list" prints those there are\n';
 
+/** Only the bridge sends it, for events and schedules. It is told of functions that are not there by a header. */
+const TRIGGERED = { name: 'x-layotto-trigger', present_match: true };
+/** Whether there is a function is asked at this path, with its id. */
+const LOOK_PATH = '/.well-known/layotto-function';
+const NOT_THERE = {
+  response_headers_to_add: [
+    { header: { key: 'x-layotto-local', value: 'NR' }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
+  ],
+};
+
 /** The routes of {@link functionsListener}: by the header `id`, then by path, the longest first. */
 export function functionRoutes(functions: readonly FunctionRoute[]): EnvoyObject {
   const byPath = functions
     .filter(({ path }) => path !== undefined)
     .sort((one, other) => (other.path ?? '').length - (one.path ?? '').length);
+  const called = ({ id }: FunctionRoute): EnvoyObject => ({ name: 'id', string_match: { exact: id } });
+  const nobody = { status: 404, body: { inline_string: NOBODY } };
   const routes = [
-    ...functions.map((one) =>
-      route(one, { prefix: '/', headers: [{ name: 'id', string_match: { exact: one.id } }] }),
-    ),
+    ...functions.map((one) => ({
+      match: { path: LOOK_PATH, headers: [called(one), TRIGGERED] },
+      direct_response: { status: 204 },
+    })),
+    ...functions.map((one) => route(one, { prefix: '/', headers: [called(one)] })),
+    // Whoever names a function means no other one.
+    { match: { prefix: '/', headers: [TRIGGERED] }, direct_response: nobody, ...NOT_THERE },
     ...byPath.map((one) =>
       route(one, one.path === '/' ? { prefix: '/' } : { path_separated_prefix: one.path }),
     ),
-    {
-      match: { prefix: '/' },
-      direct_response: { status: 404, body: { inline_string: NOBODY } },
-    },
+    { match: { prefix: '/' }, direct_response: nobody },
   ];
   return {
     '@type': TYPES.routes,

@@ -4,11 +4,12 @@
  *
  * `node scripts/test.mjs FOLDER`: only the tests of this folder, without the checks.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 import './lib/typescript.mjs';
+import { ALONE } from './lib/alone.mjs';
 import { outdated, rowsOf } from './lib/conformance.mjs';
 import { root } from './lib/tree.mjs';
 
@@ -24,10 +25,18 @@ const CHECKS = [
 ];
 
 /**
- * Suites that start servers, count milliseconds or load the machine: one at a time, after the others, and each folder
- * in a process of its own, so that one that dies takes no other's results along.
+ * Suites that start servers: after the others, and each folder in a process of its own, so that one that dies takes no
+ * other's results along. Two at a time, except where milliseconds or the machine's memory are counted.
  */
-const ALONE = ['test/e2e', 'test/fault', 'test/fuzz', 'test/package', 'test/compat', 'test/docs'];
+const FOLDERS = [
+  ['test/e2e', 2],
+  ['test/fault', 1],
+  ['test/fuzz', 1],
+  ['test/package', 2],
+  ['test/compat', 2],
+  ['test/docs', 2],
+];
+const FOLDER_NAMES = FOLDERS.map(([folder]) => folder);
 
 /** Need what not every machine has, and have make targets of their own, which `.ci/run` runs where it is. */
 const BY_ITSELF = ['test/java', 'test/istio'];
@@ -36,13 +45,20 @@ const NOT_TESTS = ['/node_modules/', '/dist/', '/.tools/', ...BY_ITSELF.map(insi
 const PHASES = [
   [
     'unit tests',
-    ['--maxWorkers=2', `--testPathIgnorePatterns=${anyOf([...NOT_TESTS, ...ALONE.map(inside)])}`],
+    ['--maxWorkers=2', `--testPathIgnorePatterns=${anyOf([...NOT_TESTS, ...FOLDER_NAMES.map(inside)])}`],
   ],
-  ...ALONE.filter((folder) => existsSync(join(root, folder))).map((folder) => [
-    folder,
-    ['--maxWorkers=1', `--testPathPatterns=${anyOf([inside(folder)])}`],
-  ]),
+  ...FOLDERS.flatMap(([folder, workers]) => phasesOf(folder, workers)),
 ];
+
+/** A folder's tests, side by side where they may be, and then the suites that run alone. */
+function phasesOf(folder, workers) {
+  const where = `--testPathPatterns=${anyOf([inside(folder)])}`;
+  const alone = workers === 1 ? [] : ALONE.filter((suite) => suite.startsWith(`${folder}/`));
+  const ignored = `--testPathIgnorePatterns=${anyOf([...NOT_TESTS, ...alone.map((suite) => `/${suite}`)])}`;
+  const phases = [[folder, [`--maxWorkers=${workers}`, where, ignored]]];
+  if (alone.length > 0) phases.push([`${folder}, alone`, ['--maxWorkers=1', '--runTestsByPath', ...alone]]);
+  return phases;
+}
 
 // What npm scripts have on their path: buf finds its plugins there.
 process.env.PATH = `${bin('.bin')}${delimiter}${process.env.PATH}`;
@@ -61,16 +77,34 @@ if (only !== undefined) {
   timed(only, () => jest(options, join(root, 'test/.results/only.json')));
   finish();
 }
-for (const [name, command] of CHECKS) {
-  const ok = timed(name, () => run(command).status === 0);
-  count(ok ? 1 : 0, ok ? 0 : 1);
-}
+const waiting = [...CHECKS];
+await Promise.all(Array.from({ length: 2 }, checkInTurn));
 for (const [index, [name, options]] of PHASES.entries()) {
   timed(name, () => jest(options, join(root, `test/.results/${index + 1}.json`)));
 }
 const current = timed('conformance results', conformanceResults);
 count(current ? 1 : 0, current ? 0 : 1);
 finish();
+
+/** Takes the next check until none waits; what a check says is printed when it is over. */
+async function checkInTurn() {
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+    const [name, command] = next;
+    const started = Date.now();
+    const ok = await new Promise((resolve) => {
+      const child = spawn(NODE, command, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+      const said = [];
+      child.stdout.on('data', (chunk) => said.push(chunk));
+      child.stderr.on('data', (chunk) => said.push(chunk));
+      child.on('close', (status) => {
+        process.stdout.write(Buffer.concat(said));
+        resolve(status === 0);
+      });
+    });
+    say(name, ok, started);
+    count(ok ? 1 : 0, ok ? 0 : 1);
+  }
+}
 
 function finish() {
   console.log(`${passed} passed, ${failed} failed`);
@@ -120,8 +154,12 @@ function run(args, env = process.env, stdout = 'inherit') {
 function timed(name, action) {
   const started = Date.now();
   const ok = action();
-  console.log(`${ok ? 'ok    ' : 'FAILED'} ${name} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
+  say(name, ok, started);
   return ok;
+}
+
+function say(name, ok, started) {
+  console.log(`${ok ? 'ok    ' : 'FAILED'} ${name} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
 }
 
 function count(good, bad) {

@@ -45,8 +45,9 @@ export async function buildFunction(file) {
       // 64 MiB: what a function may fill of its thread's memory.
       '--maximumMemory',
       '1024',
+      // assembly/host/exports-collecting.ts says when garbage is collected.
       '--runtime',
-      'incremental',
+      'minimal',
     ],
     {
       readFile: (wanted, base) => source(resolve(base, wanted), join(folder, ENTRY), name),

@@ -58,6 +58,8 @@ const PASSED_ON: StaticArray<View> = [
   literal('tracestate'),
   literal('dapr-api-token'),
 ];
+/** By which the event's source is the app; see the pub/sub primitive. */
+const DAPR_ENVELOPE: i32 = 1;
 const AMPERSAND: u8 = 0x26;
 const EQUALS: u8 = 0x3d;
 
@@ -228,7 +230,7 @@ export class Call extends CallStream {
     this.askBridge(ask, viewOf(s), 0, GET_CONFIGURATION, w, true);
   }
 
-  /** Publishes an event; `onPublished` is told. @param pubsub name of a pub/sub component */
+  /** Publishes an event whose source is the app; `onPublished` is told. @param pubsub name of a pub/sub component */
   publish(pubsub: string, topic: string, data: string, contentType: string = 'text/plain'): void {
     const site = this.site;
     const p = String.UTF8.encode(pubsub);
@@ -240,6 +242,7 @@ export class Call extends CallStream {
     request.topic = viewOf(t);
     request.data = viewOf(d);
     request.dataContentType = viewOf(c);
+    request.envelope = DAPR_ENVELOPE;
     const w = requestWriter(site.configuration.messageBytes);
     request.encode(w);
     const ask = new PublishAsk(this, site.publishEvent, topic);

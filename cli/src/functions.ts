@@ -1,5 +1,5 @@
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
-import { parseTrapLimit } from '../../components-bridge/src/config/slots.js';
+import { FUNCTION_ID_FORM, isFunctionId, parseTrapLimit } from '../../components-bridge/src/config/slots.js';
 import type { TrapLimit } from '../../components-bridge/src/config/types.js';
 import { UserError } from './errors.js';
 import { titleOf } from './module-slots.js';
@@ -10,8 +10,6 @@ const MIB = 1024 * 1024;
 /** Limits of a function that was pushed without saying other ones. */
 const BODY_BYTES = MIB;
 const IN_FLIGHT = 100;
-/** What can stand in a header and in a line of text. */
-const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const PATH = /^\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,255}$/;
 
 /** A push of a function. What is left out stays as it was, or takes its default. */
@@ -126,10 +124,7 @@ export class Functions {
   }
 
   #check({ id, path, bodyBytes }: FunctionSettings, known: readonly FunctionView[]): void {
-    if (!ID.test(id))
-      throw new UserError(
-        `a function's id has 1 to 64 letters, digits, ".", "_" and "-", and begins with a letter or digit; found '${id}'`,
-      );
+    if (!isFunctionId(id)) throw new UserError(`a function's id has ${FUNCTION_ID_FORM}; found '${id}'`);
     if (path !== undefined && (!PATH.test(path) || (path !== '/' && path.endsWith('/'))))
       throw new UserError(
         `a function's path begins with "/", has no query, and does not end in "/"; found '${path}'`,

@@ -50,17 +50,6 @@ export const SUITES = {
 /** In the names of tests that are left out: how many milliseconds something takes is the machine's, not the version's. */
 export const OF_THE_MACHINE = 'the 99th percentile';
 
-/** Suites in which timers race with calls, and so run one at a time. */
-export const ALONE = [
-  'test/e2e/streams.spec.ts',
-  'test/e2e/configuration-in-envoy.spec.ts',
-  'test/e2e/near-cache.spec.ts',
-  'test/e2e/metrics.spec.ts',
-  'test/e2e/rate-limits.spec.ts',
-  'test/e2e/reload.spec.ts',
-  'test/fault/module-push.spec.ts',
-];
-
 /**
  * The results as they are committed: per version the suites in which every test passed.
  * @param {Record<string, string[]>} passed

@@ -298,7 +298,10 @@ export function pubsubConformance(subject: Subject, start: () => Promise<PubSubB
         outgoing('now'),
         outgoing('at once', { notBefore: Date.now() - 1_000 }),
       ]);
-      expect(await taker.has(4)).toEqual(['now', 'at once', 'sooner', 'later']);
+      const order = await taker.has(4);
+      // What is due now may lie in two partitions, which keep no order between them.
+      expect(order.slice(0, 2).sort()).toEqual(['at once', 'now']);
+      expect(order.slice(2)).toEqual(['sooner', 'later']);
       expect(taker.times[2]).toBeGreaterThanOrEqual(sooner);
       expect(taker.times[3]).toBeGreaterThanOrEqual(later);
       const ids = new Map(
@@ -306,7 +309,7 @@ export function pubsubConformance(subject: Subject, start: () => Promise<PubSubB
       );
       // What waits elsewhere gets the broker's own id only when it is due.
       const known = taker.messages.slice(0, 2).map(({ id }) => ids.get(id));
-      expect(known).toEqual(['now', 'at once']);
+      expect(known).toEqual(order.slice(0, 2));
       expect(new Set(ids.keys()).size).toBe(4);
     });
 

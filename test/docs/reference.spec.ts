@@ -55,6 +55,9 @@ describe('docs/configuration.md', () => {
         const page = read('docs/pubsub.md');
         for (const name of await knownAt(`subscriptions: [{${UNKNOWN}: 1}]`))
           expect(page).toContain(`\`${name}`);
+      } else if (key === 'schedules') {
+        const inner = await knownAt(`schedules: [{${UNKNOWN}: 1}]`);
+        keys.push(key, ...inner.map((name) => `schedules[].${name}`));
       } else if (key === 'policy') {
         const inner = await knownAt(`policy: {rules: [{${UNKNOWN}: 1}]}`);
         const outer = await knownAt(`policy: {${UNKNOWN}: 1}`);

@@ -212,7 +212,8 @@ export class HttpStream {
     if (hasBody) {
       this.responseBody = body;
       this.responseEnd = true;
-      action = this.host.call(this.id, 'proxy_on_response_body', [this.id, body.length, 1]);
+      // A module need not export it.
+      action = this.host.call(this.id, 'proxy_on_response_body', [this.id, body.length, 1], true);
     }
     if (action !== Action.Continue)
       throw new Error(`stream ${this.id}: the filter held the end of a reply back`);

@@ -11,13 +11,16 @@ export interface PublishOptions {
   traceparent?: string;
 }
 
-/** Publishes by Dapr's gRPC API to the component `pubsub`. */
+/** Publishes by Dapr's gRPC API to one component. */
 export class Publisher {
-  private constructor(private readonly client: RawClient) {}
+  private constructor(
+    private readonly client: RawClient,
+    private readonly pubsub: string,
+  ) {}
 
-  /** Its connection ends with the runtime. */
-  static async of(runtime: Runtime): Promise<Publisher> {
-    return new Publisher(await runtime.connect());
+  /** Its connection ends with the runtime. @param pubsub name of the component */
+  static async of(runtime: Runtime, pubsub = 'pubsub'): Promise<Publisher> {
+    return new Publisher(await runtime.connect(), pubsub);
   }
 
   /** @param data bytes as they are, a text of another type than JSON, or any value as JSON */
@@ -28,7 +31,7 @@ export class Publisher {
   ): Promise<void> {
     const text = contentType === 'application/json' ? JSON.stringify(data) : String(data);
     const request = {
-      ...{ pubsubName: 'pubsub', topic, dataContentType: contentType, metadata },
+      ...{ pubsubName: this.pubsub, topic, dataContentType: contentType, metadata },
       data: data instanceof Uint8Array ? data : Buffer.from(text),
     };
     const path = '/dapr.proto.runtime.v1.Dapr/PublishEvent';

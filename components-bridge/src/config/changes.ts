@@ -39,10 +39,11 @@ const FILE_NAMES: Readonly<Record<string, string>> = {
 };
 
 /** Of these the new one is taken as it is: `mesh` concerns nothing that runs. */
-const TAKEN_AS_IT_IS: readonly string[] = ['source', 'components', 'subscriptions', 'mesh'];
+const TAKEN_AS_IT_IS: readonly string[] = ['source', 'components', 'subscriptions', 'schedules', 'mesh'];
 
 /**
- * Splits a new configuration into what can be taken over and what needs a restart. Components and subscriptions always can.
+ * Splits a new configuration into what can be taken over and what needs a restart. Components,
+ * subscriptions and schedules always can.
  *
  * @param live the other settings that can
  */
@@ -50,6 +51,7 @@ export function changes(running: RuntimeConfig, wanted: RuntimeConfig, live: rea
   const { source, components, mesh } = wanted;
   const config: RuntimeConfig = { ...running, source, components, ...(mesh === undefined ? {} : { mesh }) };
   setOrDelete(config, 'subscriptions', wanted.subscriptions);
+  setOrDelete(config, 'schedules', wanted.schedules);
   const fixed: Fixed[] = [];
   const names = new Set([...Object.keys(running), ...Object.keys(wanted)]);
   for (const name of names) {

@@ -1,4 +1,5 @@
 import type { PolicyConfig } from '../policy/types.js';
+import type { DraftSchedule } from './schedules.js';
 import type { DraftSubscription } from './subscriptions.js';
 import type { ConfigForm, MeshNames, OwnPrimitive, RuntimeConfig, SecretAccess, SecretRef } from './types.js';
 
@@ -70,6 +71,7 @@ export interface Draft {
   /** Undefined if the file does not mention components at all. */
   components?: DraftComponent[];
   subscriptions: DraftSubscription[];
+  schedules: DraftSchedule[];
   /** Where a setting was written, for problems found only once everything is known. */
   lineOf(path: readonly PropertyKey[]): number;
 }
@@ -85,6 +87,7 @@ export function emptyDraft(): Draft {
     lifecycle: {},
     tracing: {},
     subscriptions: [],
+    schedules: [],
     lineOf: () => 0,
   };
 }

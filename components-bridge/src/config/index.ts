@@ -12,6 +12,7 @@ import { appIdProblem, asPort, MAX_SOCKET_PATH, socketPathTooLong } from './limi
 import { readNative } from './native.js';
 import { noticeUnknownComponents } from './policy.js';
 import { describe, Findings } from './problems.js';
+import { checkSchedules } from './schedules.js';
 import { checkSubscriptions } from './subscriptions.js';
 import type { CatalogEntry, Notice, Problem, RuntimeConfig } from './types.js';
 
@@ -139,6 +140,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
     // With half a file every second default would look like a contradiction.
     const subscribed = await checkSubscriptions(subscriptions, config, findings);
     if (subscribed.length > 0) config.subscriptions = subscribed;
+    const scheduled = await checkSchedules(draft.schedules, config, findings);
+    if (scheduled.length > 0) config.schedules = scheduled;
     if (fileIsFine) checkTogether(config, options, draft, findings);
     if (findings.problems.length === 0) return { config, notices: findings.notices };
   }

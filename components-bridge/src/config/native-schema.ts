@@ -212,4 +212,5 @@ export const nativeSchema = z.strictObject({
   components: z.array(component).nullish(),
   // As the policy.
   subscriptions: z.unknown().optional(),
+  schedules: z.unknown().optional(),
 });

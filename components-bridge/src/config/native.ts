@@ -12,6 +12,7 @@ import { readPolicy } from './policy.js';
 import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
 import { checkDocument, valueAt } from './schema.js';
+import { readSchedules } from './schedules.js';
 import { isNativeSecretRef, readNativeSecretRef } from './secret-refs.js';
 import { readNativeSubscriptions } from './subscriptions.js';
 
@@ -35,6 +36,7 @@ export function readNative(
   const components = readComponents(document, ownPrimitives ? folder : undefined, findings);
   if (components !== undefined) draft.components = components;
   draft.subscriptions = readNativeSubscriptions(document, findings);
+  draft.schedules = readSchedules(document, findings);
   const own = components?.flatMap((component) => component.own ?? []) ?? [];
   const policy = readPolicy(document, findings, operationsOf(own));
   if (policy !== undefined) draft.policy = policy;

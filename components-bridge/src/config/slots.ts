@@ -14,6 +14,16 @@ export function functionSlots(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `function-${i + 1}`);
 }
 
+/** What a function's id may be: it stands in a header and in lines of text. */
+const FUNCTION_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+export const FUNCTION_ID_FORM =
+  '1 to 64 letters, digits, ".", "_" and "-", of which the first is a letter or digit';
+
+/** Whether a function may be called so. */
+export function isFunctionId(value: unknown): boolean {
+  return typeof value === 'string' && FUNCTION_ID.test(value);
+}
+
 /** Whether a name is taken by the slots for functions, however many there are. */
 export function isFunctionSlot(name: string): boolean {
   return /^function-\d+$/.test(name);

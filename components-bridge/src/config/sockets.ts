@@ -9,7 +9,17 @@ export function streamsSocket(sessionSocket: string): string {
   return join(dirname(sessionSocket), name === 'session.sock' ? 'streams.sock' : `${name}.streams`);
 }
 
-/** Where Envoy takes what the bridge has for the app. */
-export function appSocket(dataDir: string): string {
-  return join(dataDir, 'deliveries.sock');
+/** Where Envoy takes what the bridge has for functions: beside the address that their other callers know. */
+export function functionsSocket(dataDir: string): string {
+  return join(dataDir, 'functions.sock');
+}
+
+/** Where an Envoy takes what the bridge has for the app, in a folder of them both. */
+export function appSocket(folder: string): string {
+  return join(folder, 'deliveries.sock');
+}
+
+/** Where each pod of an app has a folder for that socket, in the app's folder on a node. */
+export function podsFolder(appFolder: string): string {
+  return join(appFolder, 'pods');
 }

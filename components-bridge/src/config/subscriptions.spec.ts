@@ -80,12 +80,27 @@ describe('subscriptions of the native form', () => {
       '  - {pubsub: p, topic: t, route: /x}\n  - {pubsub: p, topic: t, route: /y}',
       'topic "t" of "p" is subscribed to at layotto.yaml:4 already; keep one',
     ],
+    ['  - {pubsub: p, topic: t, function: f}', 'subscriptions[0].function: there are no functions here'],
+    ['  - {pubsub: p, topic: t, function: a b}', "expected a function's id, 1 to 64 letters"],
+    [
+      '  - {pubsub: p, topic: t, function: f, bulk: {}}\nfunctions: {listen: 2045}',
+      'subscriptions[0].bulk: a function gets its events one by one; remove bulk',
+    ],
     ['  pubsub: p', 'subscriptions: expected a list of at most 1000 subscriptions, found'],
   ])('%s is a problem', async (text, problem) => {
     await folder.write({ [file]: native(text) });
     const problems = await folder.problems({ file });
     expect(problems).toHaveLength(1);
     expect(problems[0]).toContain(problem);
+  });
+
+  it('may be for functions, each of which has its own for a topic', async () => {
+    const list = ['a', 'b'].map((id) => `  - {pubsub: p, topic: t, function: ${id}}`).join('\n');
+    await folder.write({ [file]: `${native(list)}\nfunctions: {listen: 2045}`.replace('8080', '0') });
+    expect((await folder.config({ file })).subscriptions).toMatchObject([
+      { function: 'a', topic: 't', rules: [{ match: '', path: '/' }] },
+      { function: 'b', topic: 't' },
+    ]);
   });
 
   it('are taken over while everything runs', async () => {

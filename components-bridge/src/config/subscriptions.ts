@@ -5,6 +5,7 @@ import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
 import { readRule } from './routing-rules.js';
 import { valueAt } from './schema.js';
+import { FUNCTION_ID_FORM, isFunctionId } from './slots.js';
 import { hint } from './suggest.js';
 import type { RuntimeConfig, SubscriptionConfig } from './types.js';
 import { parseDuration } from './units.js';
@@ -31,7 +32,7 @@ const NATIVE: Keys = {
   form: 'native',
   pubsub: 'pubsub',
   known: [
-    ...['name', 'pubsub', 'topic', 'route', 'routes', 'metadata', 'deadLetterTopic'],
+    ...['name', 'function', 'pubsub', 'topic', 'route', 'routes', 'metadata', 'deadLetterTopic'],
     ...['maxDeliveries', 'concurrency', 'bulk', 'apps'],
   ],
 };
@@ -95,7 +96,8 @@ class Reader {
       if (!this.keys.known.includes(key)) this.#problem([key], `unknown key; ${hint(key, this.keys.known)}`);
     const pubsubName = this.#text([this.keys.pubsub], 'the name of a pub/sub component');
     const topic = this.#text(['topic'], 'the name of a topic');
-    const rules = this.#rules(value);
+    const called = this.#function(value);
+    const rules = this.#rules(value, called === undefined ? '' : '/');
     const metadata = this.#metadata(value['metadata']);
     const deadLetterTopic = this.document.textOf([...this.path, 'deadLetterTopic']) || undefined;
     const maxDeliveries = this.#count(value['maxDeliveries'], ['maxDeliveries'], 1_000_000);
@@ -107,6 +109,7 @@ class Reader {
     return [
       {
         ...{ name, pubsubName, topic, rules, metadata, form: this.keys.form },
+        ...(called === undefined ? {} : { function: called }),
         origin: { file: this.document.file, line: this.document.lineOf(this.path) },
         ...(deadLetterTopic === undefined ? {} : { deadLetterTopic }),
         ...(maxDeliveries === undefined ? {} : { maxDeliveries }),
@@ -131,8 +134,24 @@ class Reader {
     return '';
   }
 
-  /** `route`, or `routes` with `rules` and a `default`; an app that has one place for events needs neither. */
-  #rules(value: Record<string, unknown>): SubscriptionConfig['rules'] {
+  /** Whom events are for, if it is not the app. */
+  #function(value: Record<string, unknown>): string | undefined {
+    if (this.keys.form !== 'native' || value['function'] === undefined || value['function'] === null)
+      return undefined;
+    const id = this.document.textOf([...this.path, 'function']);
+    if (!isFunctionId(id))
+      this.#problem(['function'], `expected a function's id, ${FUNCTION_ID_FORM}; found ${describe(id)}`);
+    if (value['bulk'] !== undefined && value['bulk'] !== null)
+      this.#problem(['bulk'], 'a function gets its events one by one; remove bulk');
+    return id;
+  }
+
+  /**
+   * `route`, or `routes` with `rules` and a `default`; an app that has one place for events needs neither.
+   *
+   * @param usual the path of events if nothing is said of it
+   */
+  #rules(value: Record<string, unknown>, usual: string): SubscriptionConfig['rules'] {
     const { route, routes } = value;
     if (route !== undefined && route !== null && routes !== undefined && routes !== null) {
       this.#problem(['routes'], 'expected either route or routes, found both');
@@ -142,7 +161,7 @@ class Reader {
       const path = this.document.textOf([...this.path, 'route']);
       if (route !== undefined && route !== null && !path)
         this.#problem(['route'], `expected a path, found ${describe(route)}`);
-      return [{ match: '', path: withSlash(path ?? '') }];
+      return [{ match: '', path: withSlash(path ?? usual) }];
     }
     if (!isRecord(routes)) {
       this.#problem(['routes'], `expected a map with rules and a default, found ${describe(routes)}`);
@@ -242,7 +261,7 @@ function withSlash(path: string): string {
  */
 export async function checkSubscriptions(
   drafts: readonly DraftSubscription[],
-  { app, components }: Pick<RuntimeConfig, 'app' | 'components'>,
+  { app, components, functions }: Pick<RuntimeConfig, 'app' | 'components' | 'functions'>,
   findings: Findings,
 ): Promise<SubscriptionConfig[]> {
   const checked: SubscriptionConfig[] = [];
@@ -257,7 +276,7 @@ export async function checkSubscriptions(
       findings.notice(...at('apps'), `"${name}" is not meant for the app "${app.id}"; it is left out`);
       continue;
     }
-    const id = JSON.stringify([pubsubName, topic]);
+    const id = JSON.stringify([subscription.function, pubsubName, topic]);
     const earlier = seen.get(id)?.origin;
     if (earlier !== undefined)
       findings.problem(
@@ -270,7 +289,10 @@ export async function checkSubscriptions(
         ...at(),
         `there is no pub/sub component "${pubsubName}"; "${name}" waits until there is one`,
       );
-    if (app.port === 0)
+    if (subscription.function !== undefined) {
+      if (functions === undefined)
+        findings.problem(...at('function'), 'there are no functions here; add functions.listen');
+    } else if (app.port === 0)
       findings.notice(...at(), `"${name}" delivers to nobody: the app has no port (app.port)`);
     else if (app.protocol === 'http' && rules.every(({ path: route }) => route === ''))
       findings.problem(...at(), 'expected a route, because the app speaks HTTP');

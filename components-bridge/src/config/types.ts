@@ -52,10 +52,7 @@ export interface RuntimeConfig {
    * and traps `traps` times within `withinMs` is rolled back; undefined: none is unless its push says so.
    */
   modules: { slots: number; rollbackOnTrap?: TrapLimit };
-  /**
-   * Where functions are called, and how many there may be; absent: there are none. `triggers` are what calls them beside
-   * their callers.
-   */
+  /** Where functions are called, and how many there may be; absent: there are none. */
   functions?: FunctionsConfig;
   /** Listeners for the app's own calls, each with a place for one module that sees them. */
   outbound: OutboundConfig[];
@@ -74,12 +71,16 @@ export interface RuntimeConfig {
   components: ComponentConfig[];
   /** What the app is subscribed to without asking for it; absent: nothing. */
   subscriptions?: SubscriptionConfig[];
+  /** What functions are called at certain times; absent: none. */
+  schedules?: ScheduleConfig[];
 }
 
 /** Events of one topic that the app gets. */
 export interface SubscriptionConfig {
   /** What messages call it. */
   name: string;
+  /** Of the function that gets them; absent: the app does. */
+  function?: string;
   /** The component, and a topic of it. */
   pubsubName: string;
   topic: string;
@@ -95,6 +96,24 @@ export interface SubscriptionConfig {
   /** Many events in one call: so many at most, and how long the first waits for others, in milliseconds. */
   bulk?: { maxMessages: number; maxAwaitMs: number };
   origin: ComponentConfig['origin'];
+}
+
+/** When a function is called without anybody calling it. */
+export interface ScheduleConfig {
+  /** Its own. */
+  name: string;
+  /** The function's id. */
+  function: string;
+  /** See `readTiming`. */
+  schedule: string;
+  /** Name of a time zone (IANA); absent: that of the process. */
+  timezone?: string;
+  /** Path and body of the call. */
+  route: string;
+  data: string;
+  contentType: string;
+  /** Runs at the same time, at most. */
+  concurrency: number;
 }
 
 /** How many traps are too many. */

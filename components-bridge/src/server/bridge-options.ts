@@ -24,11 +24,17 @@ export interface BridgeOptions {
   listen?: (ListenAddress & { apiTokens: readonly string[] }) | undefined;
   /** What the app knows the runtime by, the environment's APP_API_TOKEN. */
   appToken?: string | undefined;
+  /** What callers of the runtime must know, the environment's DAPR_API_TOKEN: what triggers functions sends it. */
+  apiToken?: string | undefined;
   /**
    * The app is beside this bridge, and is called at its port where Envoy has no listener for it: in a sidecar of a mesh,
    * and without an Envoy. Default: it is called through Envoy only.
    */
   appDirectly?: boolean;
+  /** Where Envoy takes what is for the app. Default: beside the sessions' socket. */
+  appSocket?: string | undefined;
+  /** The app is in pods, whose sidecars take it each in a folder of its own in this one. */
+  appPods?: string | undefined;
   /** The environment's NAMESPACE, for stores whose keys begin with it. */
   namespace?: string | undefined;
   log: Logger;

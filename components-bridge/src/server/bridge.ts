@@ -1,7 +1,7 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { configHash } from '../config/hash.js';
-import { streamsSocket } from '../config/sockets.js';
+import { appSocket, streamsSocket } from '../config/sockets.js';
 import type { RuntimeConfig } from '../config/types.js';
 import { Policy } from '../policy/policy.js';
 import { Backends } from '../primitives/backends.js';
@@ -15,6 +15,7 @@ import type { Labels } from '../telemetry/exposition.js';
 import { SpanExporter } from '../telemetry/otlp.js';
 import { AdminServer, okPage } from './admin.js';
 import type { AdminPage } from './admin.js';
+import type { AppPlaces } from './app-events.js';
 import type { AppShare } from './app-share.js';
 import type { BridgeOptions } from './bridge-options.js';
 import { CallWatch } from './calls.js';
@@ -117,9 +118,9 @@ export class Bridge {
       mayApply: () => share === undefined && this.#config.lifecycle.apply,
       push: (payload) => this.#sessions.push(payload),
       app: {
-        sessionSocket: this.socketPath,
+        places: this.#appPlaces(),
         appToken: options.appToken ?? '',
-        direct: options.appDirectly ?? false,
+        functions: this.#functionsPlace(),
         spans: this.#spans,
       },
     });
@@ -143,7 +144,10 @@ export class Bridge {
         ]),
       holdGreetings: true,
       onFilter: (filter) => this.#services.live.join(filter),
-      ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
+      onSessions: (open) => {
+        if (open > 0) this.#services.events.noteSession();
+        options.onSessions?.(open);
+      },
       ...(options.onTakenOver === undefined ? {} : { onTakenOver: options.onTakenOver }),
     });
     this.#streams = new StreamServer({
@@ -323,6 +327,19 @@ export class Bridge {
     });
   }
 
+  #appPlaces(): AppPlaces {
+    const { appPods, appDirectly: direct = false } = this.options;
+    const socketPath = this.options.appSocket ?? appSocket(dirname(this.socketPath));
+    if (appPods === undefined) return { socketPath, direct };
+    return { pods: appPods, hasSession: (pod) => this.#sessions.hasPod(pod) };
+  }
+
+  /** Envoys of a mesh that share a bridge have no functions. */
+  #functionsPlace(): { dataDir: string; apiToken: string } | undefined {
+    const { appPods, apiToken = '' } = this.options;
+    return appPods === undefined ? { dataDir: dirname(this.socketPath), apiToken } : undefined;
+  }
+
   async #closeAdmins(): Promise<void> {
     await Promise.all(this.#admins.map((admin) => admin.close()));
   }
@@ -366,6 +383,7 @@ export class Bridge {
       deliveries: this.#services.events.deliveries,
       publishing: this.#services.pubsub.latencies,
       lags: this.#services.events.lags,
+      runs: this.#services.events.runs,
     };
   }
 

@@ -153,7 +153,22 @@ export class DoorServer {
       for (const call of this.#calls) call.end(LEAVING);
       await this.#idle(LAST_STATUS_MS);
     }
+    await this.#disconnected(LAST_STATUS_MS);
     await this.close();
+  }
+
+  /**
+   * Resolves when every connection has ended by itself, or after `limitMs`. One that is destroyed while bytes of the peer's
+   * wait to be read is reset, and takes the last answer along.
+   */
+  async #disconnected(limitMs: number): Promise<void> {
+    const closed = [...this.#connections].map(
+      (connection) => new Promise((resolve) => connection.once('close', resolve)),
+    );
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => (timer = setTimeout(resolve, limitMs)));
+    await Promise.race([Promise.all(closed), late]);
+    clearTimeout(timer);
   }
 
   /** Ends everything at once. */

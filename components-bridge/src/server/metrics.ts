@@ -10,6 +10,7 @@ import type { Histogram } from '../telemetry/histogram.js';
 import type { SpanExporter } from '../telemetry/otlp.js';
 import type { Lag } from './app-events.js';
 import type { ComponentRecord } from './component-history.js';
+import type { RunSeries } from './schedules.js';
 import type { EndedStreams } from './streams.js';
 
 /** How often the event loop is looked at: each time wakes the process. */
@@ -39,6 +40,8 @@ export interface BridgeState {
   /** How long publishing took, by component. */
   publishing: ReadonlyMap<string, Histogram>;
   lags: readonly Lag[];
+  /** Functions that were due. */
+  runs: Iterable<RunSeries>;
 }
 
 /** What is told of one bridge, and the labels by which it differs from others of the process. */
@@ -84,6 +87,7 @@ export class BridgeMetrics {
     writeComponents(to, sources);
     writeBackends(to, sources);
     writeEvents(to, sources);
+    writeSchedules(to, sources);
     writeSpans(to, sources);
     this.#writeLoop(to);
     writeProcess(to);
@@ -217,6 +221,15 @@ function writeEvents(to: Exposition, sources: Sources): void {
   for (const { labels, state } of sources) {
     for (const { component, topic, lag: waiting } of state.lags)
       to.sample(lag, waiting, { ...labels, component, topic });
+  }
+}
+
+function writeSchedules(to: Exposition, sources: Sources): void {
+  const runs = 'layotto_bridge_schedule_runs_total';
+  to.family(runs, 'counter', 'Runs of functions that were due, by what became of them.');
+  for (const { labels, state } of sources) {
+    for (const { schedule, function: called, outcome, count } of state.runs)
+      to.sample(runs, count, { ...labels, schedule, function: called, outcome });
   }
 }
 

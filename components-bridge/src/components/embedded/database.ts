@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { mkdir, open as openFile, stat } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -68,7 +69,10 @@ interface Job {
  * map. Writes that arrive while a commit runs share the next one; each is acknowledged once its commit is on disk.
  */
 export class EmbeddedDatabase {
+  /** Those of this process, by their files. */
+  static readonly #all = new Map<string, EmbeddedDatabase>();
   readonly #root: RootDatabase<Buffer, Buffer>;
+  readonly #tables = new Map<string, Database<Buffer, Buffer>>();
   readonly #records: Database<Buffer, Buffer>;
   readonly #expiries: Database<Buffer, Buffer>;
   readonly #sweeper: NodeJS.Timeout;
@@ -77,10 +81,13 @@ export class EmbeddedDatabase {
   #sweeping = false;
   #commits = 0;
   #closed = false;
+  #closing: Promise<void> | undefined;
   /** What this turn reads from was opened in this turn. */
   #current = false;
   /** Of the file that was opened. */
   #inode = 0;
+  /** How many have it open. */
+  #users = 1;
 
   private constructor(
     private readonly file: string,
@@ -94,7 +101,9 @@ export class EmbeddedDatabase {
   }
 
   /**
-   * Opens a component's database, whose folder is made if it is not there.
+   * Opens a component's database, whose folder is made if it is not there. Those who open the same file have the same
+   * database, as when new settings of a component take the place of old ones: to open it once more, lmdb waits for a
+   * commit that is under way, and that would wait for this very thread.
    *
    * @param primitive names the folder of all such components in the data folder
    * @param path another folder, if the component has one
@@ -108,15 +117,21 @@ export class EmbeddedDatabase {
     const folder = context.name.replace(/^\.+$/, (dots) => '%2E'.repeat(dots.length));
     const dir = path === undefined ? join(context.dataDir, primitive, folder) : resolve(path);
     await mkdir(dir, { recursive: true, mode: 0o700 });
-    await checkFile(join(dir, DATA_FILE));
-    const database = new EmbeddedDatabase(join(dir, DATA_FILE), context.log);
-    try {
-      database.#inode = (await stat(database.file)).ino;
-      return database;
-    } catch (error) {
-      await database.close();
-      throw error;
+    const file = join(dir, DATA_FILE);
+    await checkFile(file);
+    let there = EmbeddedDatabase.#all.get(file);
+    while (there !== undefined && there.#closing !== undefined) {
+      await there.#closing;
+      there = EmbeddedDatabase.#all.get(file);
     }
+    if (there !== undefined && there.#inode === inodeOf(file)) {
+      there.#users++;
+      return there;
+    }
+    const database = new EmbeddedDatabase(file, context.log);
+    database.#inode = inodeOf(file);
+    EmbeddedDatabase.#all.set(file, database);
+    return database;
   }
 
   /** A record, unless it has expired, as it stands at this moment. */
@@ -146,7 +161,9 @@ export class EmbeddedDatabase {
    * @param name not `records` or `expiries`
    */
   table(name: string): Database<Buffer, Buffer> {
-    return this.#root.openDB<Buffer, Buffer>(name, TABLE_OPTIONS);
+    const opened = this.#tables.get(name) ?? this.#root.openDB<Buffer, Buffer>(name, TABLE_OPTIONS);
+    this.#tables.set(name, opened);
+    return opened;
   }
 
   /** A number that changes with each commit, whichever process made it. */
@@ -214,12 +231,22 @@ export class EmbeddedDatabase {
     void this.#records.remove(key.bytes);
   }
 
-  /** Finishes what it was given, and takes nothing more. */
-  async close(): Promise<void> {
+  /** Finishes what it was given, and takes nothing more once nobody else has it open. */
+  close(): Promise<void> {
+    if (--this.#users > 0) return this.#working ?? Promise.resolve();
     this.#closed = true;
     clearInterval(this.#sweeper);
-    await this.#working;
-    await this.#root.close();
+    this.#closing = this.#end();
+    return this.#closing;
+  }
+
+  async #end(): Promise<void> {
+    try {
+      await this.#working;
+      await this.#root.close();
+    } finally {
+      if (EmbeddedDatabase.#all.get(this.file) === this) EmbeddedDatabase.#all.delete(this.file);
+    }
   }
 
   /**
@@ -342,6 +369,11 @@ export class EmbeddedDatabase {
   get size(): number {
     return (this.#records.getStats() as { entryCount: number }).entryCount;
   }
+}
+
+/** 0 if there is no such file. */
+function inodeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.ino ?? 0;
 }
 
 /** @throws Error if the file is there and is not lmdb's: lmdb itself would crash the process over it */

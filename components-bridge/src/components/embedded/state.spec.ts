@@ -58,6 +58,36 @@ describe('EmbeddedStateStore', () => {
     expect((await (await store()).get('a'))?.etag).toBe('1');
   });
 
+  it('may be opened again, and closed, while it is written to', async () => {
+    const first = await store();
+    let writing = true;
+    const writes = async (): Promise<number> => {
+      let count = 0;
+      for (; writing; count++) await put(first, `k${count % 10}`, 'x');
+      return count;
+    };
+    const counts = [writes(), writes()];
+    for (let n = 1; n <= 10; n++) {
+      const second = await store();
+      await put(second, 'b', 'x');
+      expect((await first.get('b'))?.etag).toBe(String(n));
+      await second.close();
+    }
+    writing = false;
+    for (const count of await Promise.all(counts)) expect(count).toBeGreaterThan(0);
+    stores.length = 1;
+  });
+
+  it('finishes what it was given before another opens it', async () => {
+    const first = await store();
+    const saved = Array.from({ length: 20 }, (_, n) => put(first, `k${n}`, 'x'));
+    const closed = first.close();
+    stores.length = 0;
+    const second = await store();
+    expect((await second.get('k19'))?.etag).toBe('1');
+    await Promise.all([closed, ...saved]);
+  });
+
   it('lives in a folder of its name, for its owner only, inside the data folder', async () => {
     await store('my.store');
     await store('..');

@@ -1,21 +1,23 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import { randomUUID } from 'node:crypto';
 
 import * as dapr from '../../gen/dapr/proto/runtime/v1/appcallback_pb.js';
 import { AppStatus } from '../app-channel.js';
-import type { AppChannel } from '../app-channel.js';
+import type { AppCall, AppChannel } from '../app-channel.js';
+import { decode } from '../decode.js';
 import { Code } from '../errors.js';
 import type { Broker, IncomingMessage, Outcome } from './broker.js';
 import {
   DELIVERY_MS,
   extensionsOf,
+  tell,
   verdictNamed,
   verdictOf,
   verdictOfError,
   verdictOfStatus,
 } from './callbacks.js';
 import type { Sent, Verdict } from './callbacks.js';
-import type { Deliveries } from './delivery.js';
+import type { Deliveries, Found } from './delivery.js';
 import type { Bulk, Subscription } from './subscription.js';
 
 const TYPE = 'com.dapr.event.sent.bulk';
@@ -35,7 +37,7 @@ interface Waiting {
 }
 
 /** By `entryId`: what the app made of it; what it does not name is delivered again. */
-type Verdicts = (entryId: string) => Verdict;
+type Verdicts = (entryId: string) => Found | 'away';
 
 export interface BulkDeliveryOptions {
   subscription: Subscription & { bulk: Bulk };
@@ -50,7 +52,7 @@ export class BulkDelivery {
   readonly #waiting: Waiting[] = [];
   #bytes = 0;
   #timer: NodeJS.Timeout | undefined;
-  #method = 0;
+  readonly #methods = [...METHODS];
 
   constructor(private readonly options: BulkDeliveryOptions) {}
 
@@ -92,26 +94,27 @@ export class BulkDelivery {
 
   /** Never throws. */
   async #tell(path: string, group: readonly Waiting[]): Promise<void> {
-    const { subscription, deliveries, channel } = this.options;
+    const { subscription, deliveries } = this.options;
+    const spans = group.map(({ sent }) => deliveries.span(sent));
+    // One call stands in one trace: that of the first event that has one.
+    const traceparent = spans.find((span) => span !== undefined)?.traceparent;
     const entries = group.map(({ sent }) => ({ entryId: randomUUID(), sent }));
-    const answer = await deliveries.attempt(subscription, () =>
-      subscription.callback === 'dapr-http'
-        ? overHttp(channel, path, subscription, entries)
-        : this.#overGrpc(path, entries),
-    );
+    const answer = await deliveries.attempt(subscription, () => this.#call(path, entries, traceparent));
     await Promise.all(
       group.map(async ({ broker, message, resolve }, index) => {
-        if (answer === 'away') resolve(deliveries.away(subscription, message));
-        else {
-          const verdict = typeof answer === 'function' ? answer(entries[index]?.entryId ?? '') : answer;
-          resolve(await deliveries.settle(broker, subscription, message, verdict));
-        }
+        const found = typeof answer === 'function' ? answer(entries[index]?.entryId ?? '') : answer;
+        spans[index]?.end(found);
+        if (found === 'away') resolve(deliveries.away(subscription, message));
+        else resolve(await deliveries.settle(broker, subscription, message, found));
       }),
     );
   }
 
-  async #overGrpc(path: string, entries: readonly Entry[]): Promise<Verdicts> {
+  /** @throws AppError */
+  async #call(path: string, entries: readonly Entry[], traceparent: string | undefined): Promise<Verdicts> {
     const { subscription, channel } = this.options;
+    if (subscription.callback === 'dapr-http')
+      return overHttp(channel, path, subscription, entries, traceparent);
     const { topic, pubsubName } = subscription;
     const request = create(dapr.TopicEventBulkRequestSchema, {
       ...{ id: randomUUID(), topic, pubsubName, path, type: TYPE },
@@ -119,8 +122,9 @@ export class BulkDelivery {
     });
     const body = toBinary(dapr.TopicEventBulkRequestSchema, request);
     try {
-      const answer = await this.#call(body, channel);
-      const { statuses } = fromBinary(dapr.TopicEventBulkResponseSchema, answer);
+      const answer = await this.#answer({ body, timeoutMs: DELIVERY_MS, traceparent });
+      if (answer === undefined) return await this.#oneByOne(entries);
+      const { statuses } = decode(dapr.TopicEventBulkResponseSchema, answer);
       const found = new Map(statuses.map(({ entryId, status }) => [entryId, verdictOf(status)]));
       return (entryId) => found.get(entryId) ?? UNNAMED;
     } catch (error) {
@@ -129,17 +133,33 @@ export class BulkDelivery {
     }
   }
 
-  /** The app's method for many events, whichever it has. */
-  async #call(body: Uint8Array, channel: AppChannel): Promise<Uint8Array> {
-    for (;;) {
+  /** Of the app's method for many events, whichever it has; undefined: it has none. @throws AppError, AppStatus */
+  async #answer(call: Omit<AppCall, 'path'>): Promise<Uint8Array | undefined> {
+    for (const [index, path] of this.#methods.entries()) {
       try {
-        return await channel.grpc({ path: METHODS[this.#method] ?? '', body, timeoutMs: DELIVERY_MS });
+        const answer = await this.options.channel.grpc({ ...call, path });
+        // The next call begins with it; an app that is another one by then may have another.
+        if (index > 0) this.#methods.reverse();
+        return answer;
       } catch (error) {
-        const unknown = error instanceof AppStatus && error.code === Code.UNIMPLEMENTED;
-        if (!unknown || this.#method === METHODS.length - 1) throw error;
-        this.#method++;
+        if (!(error instanceof AppStatus) || error.code !== Code.UNIMPLEMENTED) throw error;
       }
     }
+    return undefined;
+  }
+
+  /** An app without a method for many events gets each by itself, as many at a time as it may have in hand. */
+  async #oneByOne(entries: readonly Entry[]): Promise<Verdicts> {
+    const { subscription, deliveries, channel } = this.options;
+    const found = new Map<string, Found | 'away'>();
+    for (let first = 0; first < entries.length; first += subscription.concurrency) {
+      const some = entries.slice(first, first + subscription.concurrency);
+      const told = some.map(async ({ entryId, sent }) => {
+        found.set(entryId, await deliveries.attempt(subscription, () => tell(channel, sent)));
+      });
+      await Promise.all(told);
+    }
+    return (entryId) => found.get(entryId) ?? UNNAMED;
   }
 }
 
@@ -155,10 +175,14 @@ async function overHttp(
   path: string,
   { topic, pubsubName }: Subscription,
   entries: readonly Entry[],
+  traceparent: string | undefined,
 ): Promise<Verdicts> {
   const body = Buffer.from(bulkJson(topic, pubsubName, entries));
   const headers = { 'content-type': 'application/json' };
-  const { status, body: answer } = await channel.http({ path, headers, body, timeoutMs: DELIVERY_MS });
+  const { status, body: answer } = await channel.http({
+    ...{ path, headers, body, traceparent },
+    timeoutMs: DELIVERY_MS,
+  });
   const refused = verdictOfStatus(status);
   if (refused !== undefined) return () => refused;
   const found = new Map<string, Verdict>();

@@ -8,6 +8,7 @@ import type { AppCall, AppChannel } from '../app-channel.js';
 import { decode } from '../decode.js';
 import { Code, OperationError } from '../errors.js';
 import type { IncomingMessage } from './broker.js';
+import { binaryHeaders } from './binary-mode.js';
 import type { OpenedEvent } from './envelope.js';
 import type { Subscription } from './subscription.js';
 
@@ -45,6 +46,7 @@ const OWN_HEADERS =
 export function tell(channel: AppChannel, sent: Sent): Promise<Verdict> {
   const { callback } = sent.subscription;
   if (callback === 'dapr-http') return tellOverHttp(channel, sent);
+  if (callback === 'function') return tellFunction(channel, sent);
   return callback === 'layotto' ? tellLayotto(channel, sent) : tellDapr(channel, sent);
 }
 
@@ -78,12 +80,21 @@ export function verdictOfStatus(status: number): Verdict | undefined {
   return { status: status === 404 ? 'drop' : 'retry', why: `the app answers with status ${status}` };
 }
 
-async function tellOverHttp(
-  channel: AppChannel,
-  { message, event, path, traceparent }: Sent,
-): Promise<Verdict> {
+function tellOverHttp(channel: AppChannel, { message, event, path, traceparent }: Sent): Promise<Verdict> {
   const headers = { ...headersOf(message.metadata), 'content-type': 'application/cloudevents+json' };
-  const call: AppCall = { path, headers, body: event.envelope, timeoutMs: DELIVERY_MS, traceparent };
+  return told(channel, { path, headers, body: event.envelope, timeoutMs: DELIVERY_MS, traceparent });
+}
+
+/** A function need not read JSON: it gets the event's data as its body, and the attributes in headers. */
+function tellFunction(
+  channel: AppChannel,
+  { subscription, event, path, traceparent }: Sent,
+): Promise<Verdict> {
+  const headers = binaryHeaders(event, subscription);
+  return told(channel, { path, headers, body: event.data, timeoutMs: DELIVERY_MS, traceparent });
+}
+
+async function told(channel: AppChannel, call: AppCall): Promise<Verdict> {
   const { status, body } = await channel.http(call);
   return verdictOfStatus(status) ?? verdictNamed(statusIn(body));
 }

@@ -3,7 +3,6 @@ import type { Logger } from 'pino';
 import { newSpanId, SpanKind } from '../../telemetry/otlp.js';
 import type { SpanExporter } from '../../telemetry/otlp.js';
 import { parseTraceparent } from '../../telemetry/traceparent.js';
-import type { TraceContext } from '../../telemetry/traceparent.js';
 import { AppError } from '../app-channel.js';
 import { reasonOf } from '../errors.js';
 import type { AppPresence } from './app-presence.js';
@@ -38,6 +37,14 @@ export interface Found extends Verdict {
   readonly broken?: boolean;
 }
 
+/** A delivery in its publisher's trace. */
+export interface DeliverySpan {
+  /** The delivery's place in the trace, for the app. */
+  readonly traceparent: string;
+  /** Tells what came of it. */
+  end(found: Found | 'away'): void;
+}
+
 /** Hands an event to whoever is subscribed; `away`: nobody was there to take it. Never throws. */
 export type Send = (sent: Sent) => Promise<Found | 'away'>;
 
@@ -63,11 +70,9 @@ export class Deliveries {
     const sent = this.open(subscription, message);
     if (sent === 'expired') return 'ack';
     if (sent === 'unrouted') return this.unrouted(broker, subscription, message);
-    const start = performance.now();
-    const trace = this.#traceOf(sent.event);
-    const [context, traceparent] = trace ?? [];
-    const found = await send({ ...sent, traceparent: traceparent ?? sent.traceparent });
-    if (context !== undefined) this.#span(context, traceparent ?? '', sent, start, found);
+    const span = this.span(sent);
+    const found = await send({ ...sent, traceparent: span?.traceparent ?? sent.traceparent });
+    span?.end(found);
     if (found === 'away') return this.away(subscription, message);
     return this.settle(broker, subscription, message, found);
   }
@@ -171,36 +176,36 @@ export class Deliveries {
     this.options.tally.add(pubsubName, topic, status, attempt);
   }
 
-  /** The publisher's trace, if it is recorded here, and what the app is told: this delivery's place in it. */
-  #traceOf({ traceparent }: OpenedEvent): [TraceContext, string] | undefined {
-    if (this.options.spans === undefined) return undefined;
-    const trace = parseTraceparent(traceparent);
-    if (trace?.sampled !== true) return undefined;
-    return [trace, `00-${trace.traceId}-${newSpanId()}-01`];
-  }
-
-  #span(trace: TraceContext, traceparent: string, sent: Sent, from: number, found: Found | 'away'): void {
+  /** A span of a delivery that begins now, in its publisher's trace; undefined if that is not recorded here. */
+  span(sent: Sent): DeliverySpan | undefined {
+    const { spans } = this.options;
+    const trace = spans === undefined ? undefined : parseTraceparent(sent.event.traceparent);
+    if (spans === undefined || trace?.sampled !== true) return undefined;
+    const spanId = newSpanId();
+    const from = performance.now();
     const { subscription, message, event } = sent;
-    const status = found === 'away' ? found : found.status;
-    this.options.spans?.add({
-      trace,
-      spanId: traceparent.split('-')[2] ?? newSpanId(),
-      kind: SpanKind.CONSUMER,
-      name: `process ${subscription.topic}`,
-      from,
-      to: performance.now(),
-      attributes: {
-        'messaging.system': 'layotto',
-        'messaging.operation.name': 'process',
-        'messaging.operation.type': 'process',
-        'messaging.destination.name': subscription.topic,
-        'messaging.message.id': event.id,
-        'layotto.component': subscription.pubsubName,
-        'layotto.delivery.attempt': message.attempt,
-        'layotto.delivery.status': status,
+    return {
+      traceparent: `00-${trace.traceId}-${spanId}-01`,
+      end(found) {
+        const status = found === 'away' ? found : found.status;
+        spans.add({
+          ...{ trace, spanId, from, to: performance.now() },
+          kind: SpanKind.CONSUMER,
+          name: `process ${subscription.topic}`,
+          attributes: {
+            'messaging.system': 'layotto',
+            'messaging.operation.name': 'process',
+            'messaging.operation.type': 'process',
+            'messaging.destination.name': subscription.topic,
+            'messaging.message.id': event.id,
+            'layotto.component': subscription.pubsubName,
+            'layotto.delivery.attempt': message.attempt,
+            'layotto.delivery.status': status,
+          },
+          ...(status === 'success' ? {} : { error: status }),
+        });
       },
-      ...(status === 'success' ? {} : { error: status }),
-    });
+    };
   }
 }
 

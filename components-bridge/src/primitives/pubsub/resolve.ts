@@ -73,7 +73,8 @@ async function declaredOne(
   const routed = rules.some(({ path }) => path !== '');
   if (protocol === 'http' && !routed) return 'it has no route, and the app speaks HTTP';
   const grpc = routed || one.form === 'dapr' ? 'dapr-grpc' : 'layotto';
-  const callback = protocol === 'http' ? 'dapr-http' : grpc;
+  const called = protocol === 'http' ? 'dapr-http' : grpc;
+  const callback = one.function === undefined ? called : 'function';
   const { settings } = settingsOf(metadata);
   return {
     ...{ pubsubName, topic, metadata, rules, fits },

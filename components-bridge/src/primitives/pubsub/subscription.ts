@@ -3,8 +3,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { metadataValue } from '../../config/types.js';
 import type { Fits } from '../../config/routing-rules.js';
 
-/** How events reach the app: Layotto's AppCallback, Dapr's, or Dapr's HTTP. */
-export type Callback = 'layotto' | 'dapr-grpc' | 'dapr-http';
+/** How events reach the app: Layotto's AppCallback, Dapr's, or Dapr's HTTP; and how they reach a function. */
+export type Callback = 'layotto' | 'dapr-grpc' | 'dapr-http' | 'function';
 
 /** Who has asked for a subscription: a configuration, the app when it was asked, or a stream. */
 export type Origin = 'DECLARATIVE' | 'PROGRAMMATIC' | 'STREAMING';

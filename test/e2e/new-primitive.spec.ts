@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { fromBinary, toBinary, create } from '@bufbuild/protobuf';
+import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { Client, credentials, Server, ServerCredentials, status } from '@grpc/grpc-js';
 import type { sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js';
 
@@ -20,7 +21,7 @@ import { eventually } from '../support/wait.js';
 
 const example = fileURLToPath(new URL('../../examples/new-primitive', import.meta.url));
 const STORE = '  - { name: statestore, type: state.embedded }';
-const HEAD = 'limits: { deadline: 1500ms, message: 64KiB }\n';
+const HEAD = 'limits: { deadline: 1500ms, message: 128KiB }\n';
 const KEY = 'visits';
 
 let lab: CommandLab;
@@ -115,6 +116,55 @@ describe('a module, loaded from its path', () => {
     expect(await grpc('counter')).toMatchObject({ count: 1 });
     expect(await http('counter')).toEqual({ status: 200, body: { count: 2 } });
     expect(await json('counter')).toEqual({ status: 200, body: { count: 3 } });
+  });
+
+  test('is listed where the others are: status, and the description of the HTTP doors', async () => {
+    const { log } = await layotto('status', '--data-dir', lab.dataDir);
+    expect(log).toMatch(/counter.*rate-counter\.module/);
+    const { body } = await callHttp(lab.port, 'GET', '/v1.0-layotto/openapi.json');
+    const path = '/v1.0-layotto/rate-counter/Increment';
+    const {
+      paths,
+      tags,
+      components: parts,
+    } = body as {
+      paths: Record<string, { post: { tags: string[]; requestBody: object } }>;
+      tags: { name: string }[];
+      components: { schemas: Record<string, { required?: string[] }> };
+    };
+    expect(paths[path]?.post.tags).toEqual(['rate-counter']);
+    const schema = '#/components/schemas/rate-counter.IncrementRequest';
+    expect(paths[path]?.post.requestBody).toMatchObject({
+      content: { 'application/json': { schema: { $ref: schema } } },
+    });
+    expect(parts.schemas['rate-counter.IncrementRequest']?.required).toEqual(['componentName']);
+    expect(Object.keys(paths)).toContain('/v1.0-layotto/state/GetState');
+    expect(tags.filter(({ name }) => name === 'rate-counter')).toHaveLength(1);
+    const config = await createConfig({
+      extends: ['recommended-strict'],
+      rules: { 'operation-2xx-response': 'off' },
+    });
+    expect(
+      await lintFromString({ source: JSON.stringify(body), absoluteRef: '/openapi.json', config }),
+    ).toEqual([]);
+  });
+
+  test('an edit of its bridge half is taken over, and a wrong one is said and changes nothing', async () => {
+    const file = 'rate-counter/bridge/index.mjs';
+    const before = readFileSync(join(lab.folder, file), 'utf8');
+    lab.file(file, before.replace('{ count: count', '{ count: 1000 + count'));
+    await eventually('the edited one answers', async () => {
+      const { body } = await http('counter');
+      return (body as { count: number }).count > 1000;
+    });
+    lab.file(file, 'this is no JavaScript');
+    await eventually('it is said', () => run.log.includes('counter: the old settings go on serving'));
+    expect(await http('counter')).toMatchObject({ status: 200 });
+    lab.file(file, before);
+    await eventually('it is as it was', async () => {
+      const { body } = await http('counter');
+      return (body as { count: number }).count < 1000;
+    });
   });
 
   test('what is wrong with a call is said in the manner of its door', async () => {

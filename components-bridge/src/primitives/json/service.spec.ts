@@ -23,7 +23,11 @@ async function call(
   json: string | Uint8Array,
   messageBytes = 4_096,
 ): Promise<unknown> {
-  const service = new JsonService({ services: [serviceOf(method, handler)], messageBytes, openApiParts: () => [] });
+  const service = new JsonService({
+    services: [serviceOf(method, handler)],
+    messageBytes,
+    openApiParts: () => [],
+  });
   const name = [...service.handlers.keys()].find((key) => !key.endsWith('/OpenApi')) ?? '';
   const payload = Buffer.from(json);
   const answer = service.handlers.get(name)?.(payload, new Call(name, '', 0));

@@ -16,7 +16,9 @@ import { External } from '../../components-bridge/src/gen/layotto/bridge/v1/exte
 import type { PerformRequest } from '../../components-bridge/src/gen/layotto/bridge/v1/external_pb.js';
 import { GRPC_PACKAGES, pythonWith } from '../../tools/python.mjs';
 import { Child } from '../support/child.js';
+import { grpcFrame, RawClient } from '../support/grpc-raw.js';
 import { CommandLab } from '../support/layotto.js';
+import { freePort } from '../support/ports.js';
 import { eventually } from '../support/wait.js';
 
 const example = fileURLToPath(new URL('../../examples/new-primitive', import.meta.url));
@@ -225,6 +227,43 @@ describe('a module, loaded from its path', () => {
     const stats = await askSocket(join(lab.dataDir, 'envoy-admin.sock'), '/stats?filter=listener_modified');
     expect(stats?.body.trim()).toBe('listener_manager.listener_modified: 0');
   });
+});
+
+test('a bridge that serves doors itself serves those of such a primitive, and knows when it comes', async () => {
+  const port = await freePort();
+  const rules = '{ name: closed, deny: { primitives: [rate-counter], components: [closed] } }';
+  const counters = ['counter', 'closed'].map((name) => `{ name: ${name}, type: ./rate-counter/bridge }`);
+  lab.file('alone.yaml', `policy: { rules: [${rules}] }\ncomponents: [${counters.join(', ')}]\n`);
+  const options = ['-c', 'alone.yaml', '--listen', String(port), '--data-dir', join(lab.folder, 'alone')];
+  const bridge = lab.layotto(['bridge', ...options]);
+  const own = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  const call = (componentName: string, key = KEY): Promise<Record<string, unknown>> =>
+    callGrpc(own, description, 'Increment', { componentName, key });
+  try {
+    await eventually('it serves', () => bridge.log.includes('serving the Layotto and Dapr gRPC doors'));
+    const first = await eventually('it is ready', () => call('counter').catch(() => undefined));
+    expect(first).toMatchObject({ count: 1 });
+    expect(await call('counter')).toMatchObject({ count: 2 });
+    await expect(call('closed')).rejects.toMatchObject({ code: status.PERMISSION_DENIED });
+    await expect(call('other')).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
+    const raw = await RawClient.connect({ port });
+    const path = '/rate_counter.v1.RateCounter/Increment';
+    const wrong = await raw.send({ path, body: [grpcFrame(Buffer.from([0x0a, 0x7f]))] });
+    const none = await raw.send({ path: `${path}s`, body: [grpcFrame(new Uint8Array(0))] });
+    raw.close();
+    expect([wrong.grpcStatus, none.grpcStatus]).toEqual([status.INVALID_ARGUMENT, status.UNIMPLEMENTED]);
+    lab.file('alone.yaml', 'components: []\n');
+    await eventually('it is gone', () =>
+      call('counter').then(
+        () => false,
+        ({ code }) => code === status.UNIMPLEMENTED,
+      ),
+    );
+  } finally {
+    own.close();
+    bridge.signal('SIGTERM');
+    await bridge.exited;
+  }
 });
 
 describe('a process of its own', () => {

@@ -244,6 +244,7 @@ export class Bridge {
       version,
       config: () => this.#config,
       services: this.#services.all,
+      own: () => this.#services.external.all,
       subscriptions: () => this.#services.events.subscriptions,
       log,
       calls: this.#calls,

@@ -59,7 +59,7 @@ export function openApiDocument(files) {
     security: [{}, { token: [] }],
     tags: [
       ...known.map(({ name, about }) => ({ name, description: about })),
-      { name: 'openapi', description: 'This document.' },
+      { name: 'openapi', description: 'This document, and the one of the topics.' },
     ],
     paths: { ...daprPaths(known), ...jsonPaths(operations, known), ...documentPath() },
     components: {
@@ -140,13 +140,14 @@ function jsonPaths(operations, known) {
 
 function documentPath() {
   const answer = { description: 'The document.', content: json({ type: 'object' }) };
-  const get = {
-    operationId: 'openapi',
-    tags: ['openapi'],
-    summary: 'Describes every HTTP door',
-    responses: { 200: answer, ...refusals() },
+  /** @param {string} operationId @param {string} summary */
+  const get = (operationId, summary) => ({
+    get: { operationId, tags: ['openapi'], summary, responses: { 200: answer, ...refusals() } },
+  });
+  return {
+    '/v1.0-layotto/asyncapi.json': get('asyncapi', 'Describes the topics of the app, as AsyncAPI 3.0'),
+    '/v1.0-layotto/openapi.json': get('openapi', 'Describes every HTTP door'),
   };
-  return { '/v1.0-layotto/openapi.json': { get } };
 }
 
 function refusals() {

@@ -50,6 +50,11 @@ const BESIDE_REDIS = [
   { name: 'secretstore', type: 'secretstores.local.env', metadata: { prefix: 'SECRET_' } },
 ];
 
+const own = join(root, 'examples', name, 'layotto.yaml');
+const settings = existsSync(own) ? readFileSync(own, 'utf8') : '';
+if (values.store === 'redis' && /^components:/m.test(settings))
+  fail(`examples/${name} brings stores of its own; leave STORE out`);
+
 const scratch = mkdtempSync(join(tmpdir(), 'layotto-example-'));
 const children = new Set();
 // Ctrl-C goes to every process of the terminal; the runtime ends in order, and this waits for it.
@@ -102,7 +107,6 @@ function ended(child) {
 
 /** The example's own configuration; with components for the Redis started here, if that is wanted. */
 async function configFile() {
-  const own = join(root, 'examples', name, 'layotto.yaml');
   if (values.store === 'redis') {
     const port = await startRedis();
     const path = join(scratch, 'layotto.yaml');
@@ -110,14 +114,11 @@ async function configFile() {
     const served = Object.entries(ON_REDIS).map(([component, primitive]) => {
       return { name: component, type: `${primitive}.redis`, metadata };
     });
-    const settings = existsSync(own) ? readFileSync(own, 'utf8') : '';
-    if (settings.includes('\ncomponents:'))
-      fail(`examples/${name} brings stores of its own; leave STORE out`);
     // JSON is YAML.
     writeFileSync(path, `${settings}\ncomponents: ${JSON.stringify([...served, ...BESIDE_REDIS])}\n`);
     return path;
   }
-  return existsSync(own) ? own : undefined;
+  return settings === '' ? undefined : own;
 }
 
 async function startRedis() {

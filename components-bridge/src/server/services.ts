@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 
+import type { OpenApiPart } from '../config/own-primitive.js';
 import type { RuntimeConfig } from '../config/types.js';
 import type { Policy } from '../policy/policy.js';
 import { ActuatorService } from '../primitives/actuator/service.js';
@@ -13,6 +14,7 @@ import type { Service } from '../primitives/handler.js';
 import { JsonService } from '../primitives/json/service.js';
 import type { LazyService } from '../primitives/lazy-service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
+import type { Topics } from '../primitives/pubsub/asyncapi.js';
 import { PubSubService } from '../primitives/pubsub/service.js';
 import type { ComponentRegistry } from '../primitives/registry.js';
 import { AppEvents } from './app-events.js';
@@ -95,7 +97,16 @@ export class Services {
       this.pubsub,
       ...this.#lazy.values(),
     ];
-    this.all = [...services, this.events.service, new JsonService({ services, messageBytes })];
+    const openApiParts = (): OpenApiPart[] => this.external.openApi();
+    const topics = (): Topics => ({
+      app: owner.appId,
+      listen: config.listen,
+      registry,
+      subscriptions: this.events.subscriptions,
+      published: this.pubsub.published.all,
+    });
+    const json = new JsonService({ services, messageBytes, openApiParts, topics });
+    this.all = [...services, this.events.service, json];
   }
 
   /** What filters are told of what the app is subscribed to. */

@@ -75,7 +75,9 @@ async function print(
   render: (config: RuntimeConfig, options: MeshOptions) => EnvoyObject[],
 ): Promise<number> {
   const config = await readMesh(values);
-  const { info } = readModuleFile(text(values, 'module-copy') ?? findInstallation().module);
+  const copy = text(values, 'module-copy');
+  const { info } =
+    copy === undefined ? readModuleFile(findInstallation().module) : readModuleFile(copy, 'module-copy');
   const options = meshOptions(values, info.sha256, moduleCapabilities(info));
   const problems = meshProblems(config, options);
   if (problems.length > 0) throw new UserError(problems.join('\n'));

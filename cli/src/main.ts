@@ -14,6 +14,7 @@ import {
   functionRemove,
   functionRollback,
 } from './function-commands.js';
+import { functionTest, NEW_FUNCTION_OPTIONS, newFunction } from './function-new.js';
 import { MANIFESTS_OPTIONS, manifests } from './manifests.js';
 import {
   MODULE_LIST_OPTIONS,
@@ -146,12 +147,26 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     operands: ['NAME'],
     run: newPrimitive,
   },
+  'new function': {
+    usage: 'new function [options] NAME',
+    summary: 'write a function that works, to be changed, and its test',
+    options: NEW_FUNCTION_OPTIONS,
+    operands: ['NAME'],
+    run: newFunction,
+  },
   'function build': {
     usage: 'function build [options] FILE.ts',
     summary: 'compile a function to a module',
     options: FUNCTION_BUILD_OPTIONS,
     operands: ['FILE.ts'],
     run: functionBuild,
+  },
+  'function test': {
+    usage: 'function test FOLDER',
+    summary: "run a function's tests, in a runtime with a real Envoy",
+    options: [],
+    operands: ['FOLDER'],
+    run: functionTest,
   },
   'function push': {
     usage: 'function push [options] --id ID FILE.wasm',

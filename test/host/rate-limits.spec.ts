@@ -4,7 +4,7 @@ import * as pb from '../../components-bridge/src/gen/layotto/bridge/v1/file_pb.j
 import type { CompiledLimit } from '../../components-bridge/src/policy/types.js';
 import type { PluginComponent } from '../../envoy/plugin-config.js';
 import { Filter, getState, grpcHeaders } from './harness.js';
-import type { HttpStream } from './http-stream.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 
 const LAYOTTO = '/spec.proto.runtime.v1.Runtime';
 const PER_HOUR = { second: 3_600, minute: 60 };

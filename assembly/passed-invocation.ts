@@ -76,7 +76,7 @@ export function takeWay(exchange: Exchange, callee: Callee, id: View, way: View)
       replaceHeader(HeaderMap.RequestHeaders, AUTHORITY, Invocation.hostOf(place.view()));
     }
     replaceHeader(HeaderMap.RequestHeaders, CALLEE_ID, id);
-  } else if (headers.has(CLUSTER)) removeHeader(HeaderMap.RequestHeaders, CLUSTER);
+  }
   if (way != 0) replaceHeader(HeaderMap.RequestHeaders, PATH, way);
   if (callee.timeoutMs == 0 || headers.has(TIMEOUT)) return;
   const ms = exchange.writer();

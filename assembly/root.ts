@@ -21,6 +21,7 @@ import { release } from './host/memory';
 import { beat, beatOnce, enterRoll, leaveRoll } from './host/roll';
 import { RuntimeMetrics, Snapshot } from './metrics/runtime-metrics';
 import { Call } from './pipeline';
+import { ownPod } from './policy/identity';
 import { PolicyStage } from './policy/stage';
 import { Budget } from './session/budget';
 import { grpcService } from './session/grpc-service';
@@ -97,6 +98,7 @@ export class Runtime extends CallSite implements PushListener {
     options.moduleVersion = VERSION;
     options.needs = neededServices();
     options.spiffeId = this.policy.ownId;
+    options.pod = ownPod();
     this.budget = new Budget(configuration.bytes, configuration.operations);
     this.session = new Session(this, options, this.budget, this);
     if (configuration.keepsAnswers) this.cache = new NearCache(configuration);

@@ -31,16 +31,39 @@ const OWN_ANSWERS = {
 /** Far above what one app has in hand, and still a bound. */
 const BREAKER = { max_connections: 1024, max_pending_requests: 1024, max_requests: 4096 };
 
+/** Where an Envoy takes deliveries. */
+export interface AppSocket {
+  /** Path of the Unix socket, as Envoy sees it. */
+  path: string;
+  /** Its mode. */
+  mode: number;
+}
+
+/**
+ * Whether there may be something to tell the app: events, or changes of configuration that it asked to be told of over
+ * HTTP.
+ */
+export function tellsApp({ app, components, subscriptions = [] }: RuntimeConfig): boolean {
+  if (app.port === 0) return false;
+  const told = ['pubsub', ...(app.protocol === 'http' ? ['configuration'] : [])];
+  return subscriptions.length > 0 || components.some(({ primitive }) => told.includes(primitive));
+}
+
 /**
  * The listener on a Unix socket through which the bridge calls the app, so that retries, limits, statistics and traces
  * of deliveries are Envoy's. How long a call may take is what its caller says in `x-envoy-upstream-rq-timeout-ms`.
+ *
+ * @param socket by default in the data folder, for this process's user
  */
-export function appListener(config: RuntimeConfig): EnvoyObject {
+export function appListener(
+  config: RuntimeConfig,
+  socket: AppSocket = { path: appSocket(config.dataDir), mode: SOCKET_MODE },
+): EnvoyObject {
   // Envoy's span of a delivery stands below the bridge's, which stands in the publisher's trace.
   const tracing = tracingParts(config);
   return httpListener(
     NAME,
-    { pipe: { path: appSocket(config.dataDir), mode: SOCKET_MODE } },
+    { pipe: { path: socket.path, mode: socket.mode } },
     {
       codec_type: 'AUTO',
       ...AS_SENT,

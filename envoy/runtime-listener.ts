@@ -103,7 +103,7 @@ function isLoopback(host: string): boolean {
  * Envoy's own bound for a body: above the documented limit, so that the filter's check, which answers in the
  * caller's API, is always the one that is met.
  */
-function bodyLimit(config: RuntimeConfig): number {
+export function bodyLimit(config: RuntimeConfig): number {
   return config.limits.messageBytes + MIB;
 }
 

@@ -23,6 +23,8 @@ const ALLOW = literal('allow');
 const OPENAPI_PATH = literal('/v1.0-layotto/openapi.json');
 const EMPTY_OBJECT = literal('{}');
 const OPENAPI = bridgeMethod('layotto.bridge.v1.Json/OpenApi');
+const ASYNCAPI_PATH = literal('/v1.0-layotto/asyncapi.json');
+const ASYNCAPI = bridgeMethod('layotto.bridge.v1.Json/AsyncApi');
 
 /** Answers with an error: the code's name, and what happened. @param status HTTP status, if not the code's own */
 function answerCode(exchange: Exchange, code: i32, message: View, status: i32 = 0): void {
@@ -97,11 +99,15 @@ class Perform extends JsonHandler {
   }
 }
 
-/** GET /v1.0-layotto/openapi.json: the description of every HTTP door, which the bridge holds. */
-class OpenApi extends JsonHandler {
+/** A description that the bridge holds: of every HTTP door, or of the topics. */
+class Document extends JsonHandler {
+  constructor(private readonly method: View) {
+    super();
+  }
+
   start(exchange: Exchange): Step {
     exchange.requestWriter().raw(EMPTY_OBJECT);
-    exchange.operation = OPENAPI;
+    exchange.operation = this.method;
     exchange.idempotent = true;
     return Step.Ask;
   }
@@ -112,6 +118,7 @@ export class JsonDoor extends Door {
   /** By place in the table; null for what the module does not serve. */
   private readonly routes: Array<Route | null> = [];
   private readonly openApi: Route;
+  private readonly asyncApi: Route;
   private readonly unknownRoute: Route;
 
   constructor(
@@ -120,6 +127,7 @@ export class JsonDoor extends Door {
   ) {
     super();
     this.openApi = router.json('metadata', 'GetOpenApi');
+    this.asyncApi = router.json('metadata', 'GetAsyncApi');
     this.unknownRoute = router.unknownJson;
     for (let i = 0; i < operations.length; i++) {
       const operation = operations[i];
@@ -129,9 +137,10 @@ export class JsonDoor extends Door {
   }
 
   route(exchange: Exchange): bool {
-    if (viewEquals(exchange.path, OPENAPI_PATH)) {
-      exchange.route = this.openApi;
-      exchange.handler = new OpenApi();
+    const openApi = viewEquals(exchange.path, OPENAPI_PATH);
+    if (openApi || viewEquals(exchange.path, ASYNCAPI_PATH)) {
+      exchange.route = openApi ? this.openApi : this.asyncApi;
+      exchange.handler = new Document(openApi ? OPENAPI : ASYNCAPI);
       return this.checkMethod(exchange, GET);
     }
     for (let i = 0; i < this.operations.length; i++) {

@@ -6,7 +6,6 @@ import { RootContext } from './context';
 import { HeaderList } from './headers';
 import { allocate, OUT, release } from './memory';
 import { Status } from './status';
-import { turnBegins, turnEnds } from './turns';
 
 /** Callouts of this VM by token; the dispatcher routes their answers. */
 const callouts = new Map<u32, HttpCallout>();
@@ -82,11 +81,8 @@ export function proxy_on_http_call_response(
   bodySize: u32,
   trailers: u32,
 ): void {
-  turnBegins();
-  if (callouts.has(token)) {
-    const callout = callouts.get(token);
-    callouts.delete(token);
-    callout.answered(headers, bodySize);
-  }
-  turnEnds();
+  if (!callouts.has(token)) return;
+  const callout = callouts.get(token);
+  callouts.delete(token);
+  callout.answered(headers, bodySize);
 }

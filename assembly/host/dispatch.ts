@@ -7,9 +7,18 @@
 
 import { Action } from './enums';
 import { createRoot, GrpcStream, grpcStreams, httpStreams, RootContext } from './context';
-import { turnBegins, turnEnds } from './turns';
 
 const roots = new Map<u32, RootContext>();
+/** Streams are mostly of the root context that had the one before. */
+let recentRoot: RootContext | null = null;
+
+function rootOf(id: u32): RootContext | null {
+  const recent = recentRoot;
+  if (recent !== null && recent.id == id) return recent;
+  const root = roots.has(id) ? roots.get(id) : null;
+  recentRoot = root;
+  return root;
+}
 
 export function proxy_abi_version_0_2_1(): void {}
 
@@ -18,90 +27,62 @@ export function proxy_on_vm_start(root: u32, size: u32): u32 {
 }
 
 export function proxy_on_context_create(id: u32, parent: u32): void {
-  turnBegins();
   if (parent == 0) {
     roots.set(id, createRoot(id));
-  } else if (roots.has(parent)) {
-    httpStreams.set(id, roots.get(parent).createHttpContext(id));
+    return;
   }
-  turnEnds();
+  const root = rootOf(parent);
+  if (root !== null) httpStreams.set(id, root.createHttpContext(id));
 }
 
 export function proxy_on_configure(root: u32, size: u32): u32 {
-  turnBegins();
-  const taken: u32 = roots.has(root) && roots.get(root).onConfigure(size) ? 1 : 0;
-  turnEnds();
-  return taken;
+  return roots.has(root) && roots.get(root).onConfigure(size) ? 1 : 0;
 }
 
 export function proxy_on_tick(root: u32): void {
-  turnBegins();
   if (roots.has(root)) roots.get(root).onTick();
-  turnEnds();
 }
 
 export function proxy_on_request_headers(id: u32, count: u32, endOfStream: u32): u32 {
-  turnBegins();
-  const action: u32 = httpStreams.has(id)
-    ? httpStreams.get(id).onRequestHeaders(count, endOfStream != 0)
-    : Action.Continue;
-  turnEnds();
-  return action;
+  const stream = httpStreams.find(id);
+  return stream === null ? Action.Continue : stream.onRequestHeaders(count, endOfStream != 0);
 }
 
 export function proxy_on_request_body(id: u32, size: u32, endOfStream: u32): u32 {
-  turnBegins();
-  const action: u32 = httpStreams.has(id)
-    ? httpStreams.get(id).onRequestBody(size, endOfStream != 0)
-    : Action.Continue;
-  turnEnds();
-  return action;
+  const stream = httpStreams.find(id);
+  return stream === null ? Action.Continue : stream.onRequestBody(size, endOfStream != 0);
 }
 
 export function proxy_on_request_trailers(id: u32, count: u32): u32 {
-  turnBegins();
-  const action: u32 = httpStreams.has(id) ? httpStreams.get(id).onRequestTrailers(count) : Action.Continue;
-  turnEnds();
-  return action;
+  const stream = httpStreams.find(id);
+  return stream === null ? Action.Continue : stream.onRequestTrailers(count);
 }
 
 export function proxy_on_response_headers(id: u32, count: u32, endOfStream: u32): u32 {
-  turnBegins();
-  const action: u32 = httpStreams.has(id)
-    ? httpStreams.get(id).onResponseHeaders(count, endOfStream != 0)
-    : Action.Continue;
-  turnEnds();
-  return action;
+  const stream = httpStreams.find(id);
+  return stream === null ? Action.Continue : stream.onResponseHeaders(count, endOfStream != 0);
 }
 
 export function proxy_on_response_body(id: u32, size: u32, endOfStream: u32): u32 {
-  turnBegins();
-  const action: u32 = httpStreams.has(id)
-    ? httpStreams.get(id).onResponseBody(size, endOfStream != 0)
-    : Action.Continue;
-  turnEnds();
-  return action;
+  const stream = httpStreams.find(id);
+  return stream === null ? Action.Continue : stream.onResponseBody(size, endOfStream != 0);
 }
 
 export function proxy_on_response_trailers(id: u32, count: u32): u32 {
-  turnBegins();
-  const action: u32 = httpStreams.has(id) ? httpStreams.get(id).onResponseTrailers(count) : Action.Continue;
-  turnEnds();
-  return action;
+  const stream = httpStreams.find(id);
+  return stream === null ? Action.Continue : stream.onResponseTrailers(count);
 }
 
 export function proxy_on_delete(id: u32): void {
-  turnBegins();
-  if (httpStreams.has(id)) {
-    const stream = httpStreams.get(id);
-    httpStreams.delete(id);
+  const stream = httpStreams.take(id);
+  if (stream !== null) {
     stream.onDone();
   } else if (roots.has(id)) {
     const root = roots.get(id);
     roots.delete(id);
+    recentRoot = null;
     root.onDone();
   }
-  turnEnds();
 }
 
 function grpcStream(token: u32): GrpcStream | null {
@@ -113,15 +94,11 @@ export function proxy_on_grpc_receive_initial_metadata(root: u32, token: u32, co
 export function proxy_on_grpc_receive_trailing_metadata(root: u32, token: u32, count: u32): void {}
 
 export function proxy_on_grpc_receive(root: u32, token: u32, size: u32): void {
-  turnBegins();
   const stream = grpcStream(token);
   if (stream !== null) stream.onMessage(size);
-  turnEnds();
 }
 
 export function proxy_on_grpc_close(root: u32, token: u32, status: u32): void {
-  turnBegins();
   const stream = grpcStream(token);
   if (stream !== null) stream.closed(status);
-  turnEnds();
 }

@@ -13,6 +13,7 @@ const PEER_URI = literal('connection\0uri_san_peer_certificate');
 /** What Istio's agent writes into Envoy's node; the app beside it cannot. */
 const NAMESPACE = literal('xds\0node\0metadata\0NAMESPACE');
 const SERVICE_ACCOUNT = literal('xds\0node\0metadata\0SERVICE_ACCOUNT');
+const POD = literal('xds\0node\0metadata\0NAME');
 
 /** Notes who calls, if that is not the app beside this Envoy. */
 export function identify(exchange: Exchange): void {
@@ -34,6 +35,11 @@ function isVisible(text: View): bool {
     if (c <= 0x20 || c >= 0x7f) return false;
   }
   return true;
+}
+
+/** The pod that this Envoy is in; no bytes outside a mesh. `release` gives it back. */
+export function ownPod(): View {
+  return getProperty(POD);
 }
 
 /** SPIFFE id of the workload that this Envoy is beside; null outside a mesh. */

@@ -63,6 +63,8 @@ export class SessionOptions {
   needs: Array<string> = [];
   /** Of the workload it is beside; no bytes if it has none, or nobody asks. */
   spiffeId: View = 0;
+  /** The pod it is in; no bytes outside one. */
+  pod: View = 0;
 }
 
 /** What a link greets with. */
@@ -76,6 +78,7 @@ function hello(options: SessionOptions, pairId: u64, large: bool): Hello {
   greeting.large = large;
   greeting.appId = options.appId;
   greeting.spiffeId = options.spiffeId;
+  greeting.pod = options.pod;
   return greeting;
 }
 

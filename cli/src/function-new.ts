@@ -12,7 +12,7 @@ export const NEW_FUNCTION_OPTIONS: readonly Option[] = [
 ];
 
 /** What a new one begins as: an example that is tested with the runtime. */
-const MODEL = 'examples/new-function/visits';
+const MODEL = 'examples/new-function/assembly';
 const MODEL_NAME = 'visits';
 const FILES = [`${MODEL_NAME}.ts`, `${MODEL_NAME}.test.mjs`];
 

@@ -39,6 +39,12 @@ export const MESH_OPTIONS: readonly Option[] = [
     help: 'the same module here, to read what it needs and, for https://, its checksum (the installed one)',
   },
   { name: 'bridge-socket', value: 'PATH', help: "the bridge's socket as the sidecar sees it" },
+  { name: 'app-socket', value: 'PATH', help: 'where the sidecar takes deliveries for the app' },
+];
+
+export const TRAFFICEXTENSION_OPTIONS: readonly Option[] = [
+  ...MESH_OPTIONS,
+  { name: 'stable', help: 'no EnvoyFilter beside it' },
 ];
 
 export const ENVOYFILTER_OPTIONS: readonly Option[] = [
@@ -53,9 +59,10 @@ export function envoyfilter(values: Values): Promise<number> {
   return print(values, (config, options) => [renderEnvoyFilter(config, { ...options, ...more })]);
 }
 
-/** `layotto envoy trafficextension`: the same by stable APIs only, as YAML documents. */
+/** `layotto envoy trafficextension`: the same by TrafficExtensions, as YAML documents. */
 export function trafficextension(values: Values): Promise<number> {
-  return print(values, renderTrafficExtension);
+  const stable = values['stable'] === true;
+  return print(values, (config, options) => renderTrafficExtension(config, { ...options, stable }));
 }
 
 /** `layotto envoy wasmplugin`: the same by a WasmPlugin and what it needs beside it, as YAML documents. */
@@ -81,6 +88,7 @@ async function print(
     selector: selector(text(values, 'selector')),
     module: moduleSource(values, info.sha256),
     bridgeSocket: text(values, 'bridge-socket'),
+    appSocket: text(values, 'app-socket'),
   };
   const problems = meshProblems(config, options);
   if (problems.length > 0) throw new UserError(problems.join('\n'));

@@ -29,6 +29,7 @@ Serves sessions for the filter on a Unix socket. RESOLVED is a file with the res
   --app-id ID             wins over the file
   --data-dir DIR          folder of data and sockets; metrics and health are on bridge-admin.sock there
   --socket PATH           default: session.sock in the data folder
+  --app-socket PATH       where Envoy takes events for the app; default: deliveries.sock beside the sessions' socket
   --socket-gid N          group that may connect to the sockets as well (mode 0660); default: the owner only (0600)
   --listen [HOST:]PORT    serve Layotto's and Dapr's gRPC doors there too, without Envoy; a port alone is on 127.0.0.1
   --takeover              take the place of a bridge that answers on the socket; it finishes what it has in hand
@@ -70,6 +71,7 @@ const OPTIONS = {
   'app-id': { type: 'string' },
   'data-dir': { type: 'string' },
   socket: { type: 'string' },
+  'app-socket': { type: 'string' },
   'socket-gid': { type: 'string' },
   listen: { type: 'string' },
   takeover: { type: 'boolean' },
@@ -247,6 +249,7 @@ async function main(): Promise<void> {
     ownType,
     version: await version(),
     socketPath: values.socket === undefined ? undefined : resolve(values.socket),
+    appSocket: values['app-socket'] === undefined ? undefined : resolve(values['app-socket']),
     gid,
     admin,
     listen,

@@ -12,7 +12,7 @@ it('a standalone Envoy serves everything, and an EnvoyFilter whatever is on loop
   expect(deliveryGaps(plain, 'envoyfilter')).toEqual([]);
 });
 
-it.each(['envoyfilter', 'trafficextension', 'wasmplugin'] as const)(
+it.each(['envoyfilter', 'trafficextension', 'trafficextension-stable', 'wasmplugin'] as const)(
   '%s names what it cannot serve',
   (form) => {
     const listen = { ...SAMPLE_CONFIG.listen, host: '10.0.0.1' };
@@ -37,31 +37,35 @@ it('names what is for a standalone Envoy only', () => {
   ]);
 });
 
-it('names deliveries to the app, where there are any', () => {
-  const subscription = {
-    name: 's',
-    pubsubName: 'p',
-    topic: 't',
-    form: 'native',
-    rules: [],
-    metadata: {},
-  } as const;
-  const subscriptions = [{ ...subscription, rules: [], origin: { file: '', line: 0 } }];
-  const gaps = deliveryGaps({ ...plain, subscriptions }, 'envoyfilter');
-  expect(gaps.map(formatGap)).toEqual([
-    expect.stringMatching(/^events to the app, .*: differs: a bridge in the app's pod calls the app itself/),
-  ]);
+it('deliveries to the app are served wherever a listener can be added', () => {
+  const pubsub = { ...plain.components[0]!, primitive: 'pubsub' };
+  const config = { ...plain, components: [pubsub] };
+  expect(deliveryGaps(config, 'envoyfilter')).toEqual([]);
+  const named = (form: (typeof DELIVERIES)[number], of = config): string[] =>
+    deliveryGaps(of, form).map(formatGap);
+  const events = expect.stringMatching(
+    /^events to the app, .*: differs: no stable API adds a listener/,
+  ) as string;
+  expect(named('trafficextension')).not.toContainEqual(events);
+  expect(named('wasmplugin')).not.toContainEqual(events);
+  expect(named('trafficextension-stable')).toContainEqual(events);
   const app = { ...plain.app, port: 0 };
-  expect(deliveryGaps({ ...plain, app, subscriptions }, 'envoyfilter')).toEqual([]);
+  expect(named('trafficextension-stable', { ...config, app })).not.toContainEqual(events);
+  const configuration = { ...pubsub, primitive: 'configuration' };
+  const told = { ...config, components: [configuration] };
+  expect(named('trafficextension-stable', told)).toContainEqual(events);
+  const grpc = { ...told, app: { ...told.app, protocol: 'grpc' as const } };
+  expect(named('trafficextension-stable', grpc)).not.toContainEqual(events);
 });
 
 it('says what is served otherwise', () => {
-  const lines = deliveryGaps(SAMPLE_CONFIG, 'trafficextension').map(formatGap);
+  const lines = deliveryGaps(SAMPLE_CONFIG, 'trafficextension-stable').map(formatGap);
   expect(lines).toContainEqual(expect.stringMatching(/^Dapr HTTP and JSON over HTTP\/1.1: differs: .*413/));
+  expect(deliveryGaps(SAMPLE_CONFIG, 'trafficextension').map(formatGap).join()).not.toContain('413');
   expect(deliveryGaps(plain, 'trafficextension').map(({ door }) => door)).toEqual([
     'Dapr HTTP',
     'streams to localhost',
     'deadlines',
   ]);
-  expect(DELIVERIES).toHaveLength(4);
+  expect(DELIVERIES).toHaveLength(5);
 });

@@ -1,7 +1,14 @@
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
+import { tellsApp } from '../app-channel.js';
 
 /** The ways in which the filter gets into an Envoy. */
-export const DELIVERIES = ['static', 'envoyfilter', 'trafficextension', 'wasmplugin'] as const;
+export const DELIVERIES = [
+  'static',
+  'envoyfilter',
+  'trafficextension',
+  'trafficextension-stable',
+  'wasmplugin',
+] as const;
 export type Delivery = (typeof DELIVERIES)[number];
 
 /** Something that a configuration asks for and a form serves otherwise or not at all. */
@@ -18,11 +25,6 @@ const MIB = 1024 * 1024;
 /** Where a mesh has plain calls instead. */
 const PLAIN =
   "the mesh's own listeners take the app's plain calls; envoyfilter --outbound counts and limits them there";
-
-/** Whether the app is there for events. */
-function tellsApp({ components, subscriptions = [] }: RuntimeConfig): boolean {
-  return subscriptions.length > 0 || components.some(({ primitive }) => primitive === 'pubsub');
-}
 
 /**
  * What a form of delivery cannot serve of a configuration, or serves otherwise than a standalone Envoy; empty if it
@@ -44,11 +46,6 @@ export function deliveryGaps(config: RuntimeConfig, delivery: Delivery): Gap[] {
     missing(`every door on ${host}`, `the listener is on 127.0.0.1, which the mesh does not capture`);
   if (config.listen.proxy !== undefined)
     missing(`the proxy for plain calls on ${config.listen.proxy.host}:${config.listen.proxy.port}`, PLAIN);
-  if (config.app.port !== 0 && tellsApp(config))
-    differs(
-      'events to the app, and changes of configuration told over HTTP',
-      "a bridge in the app's pod calls the app itself, past the sidecar; one for a node cannot: subscribe by a stream there",
-    );
   const { inbound } = config.listen;
   if (inbound !== undefined)
     missing(
@@ -72,11 +69,6 @@ export function deliveryGaps(config: RuntimeConfig, delivery: Delivery): Gap[] {
     );
   if (config.tracing !== undefined)
     missing('spans of tracing.otlp', "the listener's spans are the mesh's own; turn them on by Telemetry");
-  if (config.limits.messageBytes > MIB)
-    differs(
-      'Dapr HTTP and JSON over HTTP/1.1',
-      'bodies of more than 1 MiB are refused with 413: Istio cannot set the buffer of a listener',
-    );
   differs(
     'Dapr HTTP',
     'a mesh that normalizes paths does so here too: keys with dot segments are cleaned before the filter sees them',
@@ -89,6 +81,18 @@ export function deliveryGaps(config: RuntimeConfig, delivery: Delivery): Gap[] {
     'deadlines',
     'the bridge keeps them, not Envoy: a call whose module has trapped or whose body never ends lasts until its caller gives it up',
   );
+  if (delivery !== 'trafficextension-stable') return gaps;
+
+  if (config.limits.messageBytes > MIB)
+    differs(
+      'Dapr HTTP and JSON over HTTP/1.1',
+      'bodies of more than 1 MiB are refused with 413: no stable API sets the buffer of a listener',
+    );
+  if (tellsApp(config))
+    differs(
+      'events to the app, and changes of configuration told over HTTP',
+      "no stable API adds a listener for them: a bridge in the app's pod calls the app itself, past the sidecar; one for a node cannot: subscribe by a stream there",
+    );
   return gaps;
 }
 

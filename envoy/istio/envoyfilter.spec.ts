@@ -18,8 +18,8 @@ interface Patch {
   patch: { operation: string; value: Record<string, unknown> };
 }
 
-function patches(more: Partial<EnvoyFilterOptions> = {}): Patch[] {
-  const rendered = renderEnvoyFilter(SAMPLE_CONFIG, { ...options, ...more });
+function patches(more: Partial<EnvoyFilterOptions> = {}, config = SAMPLE_CONFIG): Patch[] {
+  const rendered = renderEnvoyFilter(config, { ...options, ...more });
   return (rendered['spec'] as { configPatches: Patch[] }).configPatches;
 }
 
@@ -64,6 +64,21 @@ describe('the EnvoyFilter', () => {
     });
     // The sidecar has no place for the app's socket.
     expect(found[4]?.patch.value).not.toHaveProperty('additional_addresses');
+  });
+
+  it('adds a listener for deliveries where the app is to be told something, on a socket of the sidecar', () => {
+    const pubsub = { ...SAMPLE_CONFIG.components[0]!, primitive: 'pubsub' };
+    const config = { ...SAMPLE_CONFIG, components: [pubsub] };
+    const found = patches({}, config);
+    const ofApp = found.filter(({ patch }) => patch.value['name'] === 'layotto_app');
+    expect(ofApp.map(({ applyTo }) => applyTo)).toEqual(['CLUSTER', 'LISTENER']);
+    expect(ofApp[1]?.patch.value['address']).toEqual({
+      pipe: { path: '/var/run/layotto-app/deliveries.sock', mode: 0o660 },
+    });
+    const elsewhere = patches({ appSocket: '/run/app.sock' }, config);
+    expect(JSON.stringify(elsewhere)).toContain('"path":"/run/app.sock"');
+    const none = patches({}, { ...config, app: { ...config.app, port: 0 } });
+    expect(JSON.stringify(none)).not.toContain('layotto_app');
   });
 
   it('reloads the VM after a trap, in both modes', () => {
@@ -126,6 +141,7 @@ describe('the EnvoyFilter', () => {
     [{ module: { url: 'runtime.wasm', sha256: 'ab'.repeat(32) } }, 'module URL: expected oci://'],
     [{ module: { url: 'oci://a/b', sha256: '' } }, 'module checksum: expected a SHA-256'],
     [{ bridgeSocket: 'session.sock' }, 'bridge socket: expected an absolute path'],
+    [{ appSocket: 'deliveries.sock' }, 'app socket: expected an absolute path'],
     [{ bridgeSocket: `/${'s'.repeat(107)}` }, 'bridge socket: expected an absolute path'],
   ])('refuses %j', (more, expected) => {
     const problems = meshProblems(SAMPLE_CONFIG, { ...options, ...more });

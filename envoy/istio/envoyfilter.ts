@@ -8,6 +8,7 @@ import { discoveredFilter, extensionConfig } from '../runtime-filter.js';
 import { actuatorListener, runtimeClusters, runtimeListener } from '../runtime-listener.js';
 import { meshNames, refuseProblems } from './options.js';
 import type { MeshOptions } from './options.js';
+import { addPatch, deliveryPatches, envoyFilterOf } from './patches.js';
 
 /** What an EnvoyFilter needs beside the resolved configuration. */
 export interface EnvoyFilterOptions extends MeshOptions {
@@ -26,7 +27,8 @@ export interface EnvoyFilterOptions extends MeshOptions {
  */
 export function renderEnvoyFilter(config: RuntimeConfig, options: EnvoyFilterOptions): EnvoyObject {
   refuseProblems(config, options);
-  const { name, namespace, selector, bridgeSocket } = meshNames(config, options);
+  const names = meshNames(config, options);
+  const { bridgeSocket } = names;
   const plugin = pluginConfiguration(config, options);
   // 0s: the listener waits for the filter's config, however long the first download takes. Only a wasm filter is taken:
   // for a module that it cannot fetch, Istio's agent sends a filter that refuses every call, and the last good module
@@ -46,22 +48,15 @@ export function renderEnvoyFilter(config: RuntimeConfig, options: EnvoyFilterOpt
       actuatorListener(config, { address: actuator, filter, hold, guarded: isGuarded(options) }),
     );
   }
-  return {
-    apiVersion: 'networking.istio.io/v1alpha3',
-    kind: 'EnvoyFilter',
-    metadata: { name, namespace },
-    spec: {
-      workloadSelector: { labels: { ...selector } },
-      configPatches: [
-        ...[...runtimeClusters(config, bridgeSocket), ...invokeClusters(config)].map((cluster) =>
-          add('CLUSTER', cluster),
-        ),
-        ...listeners.map((listener) => add('LISTENER', listener)),
-        add('EXTENSION_CONFIG', extensionConfig(options.module, plugin, options.capabilities)),
-        ...(options.outbound === true ? outboundPatches(plugin, options) : []),
-      ],
-    },
-  };
+  return envoyFilterOf(names, '', [
+    ...[...runtimeClusters(config, bridgeSocket), ...invokeClusters(config)].map((cluster) =>
+      addPatch('CLUSTER', cluster),
+    ),
+    ...listeners.map((listener) => addPatch('LISTENER', listener)),
+    ...deliveryPatches(config, names),
+    addPatch('EXTENSION_CONFIG', extensionConfig(options.module, plugin, options.capabilities)),
+    ...(options.outbound === true ? outboundPatches(plugin, options) : []),
+  ]);
 }
 
 /** The same module, which lets plain calls pass, in the listeners that the mesh has made. */
@@ -79,10 +74,6 @@ function outboundPatches(plugin: PluginConfiguration, options: EnvoyFilterOption
       match: { context: 'SIDECAR_OUTBOUND', listener: { filterChain: chain } },
       patch: { operation: 'INSERT_BEFORE', value: filter },
     },
-    add('EXTENSION_CONFIG', extensionConfig(options.module, plugin, options.capabilities, 'outbound')),
+    addPatch('EXTENSION_CONFIG', extensionConfig(options.module, plugin, options.capabilities, 'outbound')),
   ];
-}
-
-function add(applyTo: string, value: EnvoyObject): EnvoyObject {
-  return { applyTo, match: { context: 'SIDECAR_OUTBOUND' }, patch: { operation: 'ADD', value } };
 }

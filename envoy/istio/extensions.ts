@@ -5,19 +5,30 @@ import { pluginConfiguration } from '../plugin-config.js';
 import { replyShim } from '../reply-shim.js';
 import { meshNames, refuseProblems } from './options.js';
 import type { MeshNames, MeshOptions } from './options.js';
+import { bufferPatch, deliveryPatches, envoyFilterOf } from './patches.js';
 import { serviceClusters, serviceResources } from './services.js';
 
 const API = 'extensions.istio.io/v1alpha1';
 /** Greater comes first: the module before the Lua filter, which opens its answers and holds its requests. */
 const PRIORITY = { module: 20, reply: 10 };
 
+/** What a TrafficExtension needs beside the resolved configuration. */
+export interface TrafficExtensionOptions extends MeshOptions {
+  /** Nothing but stable APIs: no EnvoyFilter beside it, which leaves `deliveryGaps` of `trafficextension-stable`. */
+  stable?: boolean;
+}
+
 /**
  * TrafficExtensions (Istio 1.30 or newer) for the module and the Lua filter after it, and the services that they need.
- * Nothing but stable APIs; always in hold mode, because Istio cannot set `allow_on_headers_stop_iteration`.
+ * Always in hold mode, because Istio cannot set `allow_on_headers_stop_iteration`. Unless it is to be stable APIs only, an
+ * EnvoyFilter gives what those cannot: longer bodies, and deliveries.
  *
  * @throws TypeError with the lines of `meshProblems`, if there are any
  */
-export function renderTrafficExtension(config: RuntimeConfig, options: MeshOptions): EnvoyObject[] {
+export function renderTrafficExtension(
+  config: RuntimeConfig,
+  options: TrafficExtensionOptions,
+): EnvoyObject[] {
   refuseProblems(config, options);
   const names = meshNames(config, options);
   const extension = (name: string, priority: number, filter: EnvoyObject): EnvoyObject => ({
@@ -30,12 +41,15 @@ export function renderTrafficExtension(config: RuntimeConfig, options: MeshOptio
     ...serviceResources(config, names),
     extension(names.name, PRIORITY.module, { wasm: wasm(config, names, options) }),
     extension(`${names.name}-reply`, PRIORITY.reply, { lua: { inlineCode: replyShim(true) } }),
+    ...(options.stable === true
+      ? []
+      : [envoyFilterOf(names, 'listeners', [bufferPatch(config), ...deliveryPatches(config, names)])]),
   ];
 }
 
 /**
  * A WasmPlugin for the module, and what it needs beside it: the services, and an EnvoyFilter with the Lua filter, because
- * no other resource of Istio before 1.30 adds one. Always in hold mode.
+ * no other resource of Istio before 1.30 adds one, with longer bodies, and with deliveries. Always in hold mode.
  *
  * @throws TypeError with the lines of `meshProblems`, if there are any
  */
@@ -50,7 +64,11 @@ export function renderWasmPlugin(config: RuntimeConfig, options: MeshOptions): E
       metadata: { name: names.name, namespace: names.namespace },
       spec: { ...attachment(config, names, PRIORITY.module), ...wasm(config, names, options) },
     },
-    replyFilter(config, names),
+    envoyFilterOf(names, 'listeners', [
+      replyPatch(config),
+      bufferPatch(config),
+      ...deliveryPatches(config, names),
+    ]),
   ];
 }
 
@@ -77,41 +95,27 @@ function wasm(config: RuntimeConfig, names: MeshNames, options: MeshOptions): En
 }
 
 /** The Lua filter, right before the router. */
-function replyFilter(config: RuntimeConfig, { name, namespace, selector }: MeshNames): EnvoyObject {
-  const { port } = config.listen;
+function replyPatch(config: RuntimeConfig): EnvoyObject {
   return {
-    apiVersion: 'networking.istio.io/v1alpha3',
-    kind: 'EnvoyFilter',
-    metadata: { name: `${name}-reply`, namespace },
-    spec: {
-      workloadSelector: { labels: { ...selector } },
-      configPatches: [
-        {
-          applyTo: 'HTTP_FILTER',
-          match: {
-            context: 'SIDECAR_OUTBOUND',
-            listener: {
-              portNumber: port,
-              filterChain: {
-                filter: {
-                  name: 'envoy.filters.network.http_connection_manager',
-                  subFilter: { name: FILTERS.router },
-                },
-              },
-            },
-          },
-          patch: {
-            operation: 'INSERT_BEFORE',
-            value: {
-              name: FILTERS.reply,
-              typed_config: {
-                '@type': TYPES.lua,
-                default_source_code: { inline_string: replyShim(true) },
-              },
-            },
+    applyTo: 'HTTP_FILTER',
+    match: {
+      context: 'SIDECAR_OUTBOUND',
+      listener: {
+        portNumber: config.listen.port,
+        filterChain: {
+          filter: {
+            name: 'envoy.filters.network.http_connection_manager',
+            subFilter: { name: FILTERS.router },
           },
         },
-      ],
+      },
+    },
+    patch: {
+      operation: 'INSERT_BEFORE',
+      value: {
+        name: FILTERS.reply,
+        typed_config: { '@type': TYPES.lua, default_source_code: { inline_string: replyShim(true) } },
+      },
     },
   };
 }

@@ -92,7 +92,7 @@ describe.each(['daemonset', 'sidecar'])('the %s form', (form) => {
     const names = volumes.map(({ name }) => name);
     for (const { name, mountPath, readOnly } of bridge?.volumeMounts ?? []) {
       expect(names).toContain(name);
-      expect(readOnly === true).toBe(mountPath.startsWith('/etc/'));
+      expect(readOnly === true).toBe(mountPath.startsWith('/etc/') || mountPath === '/var/run/layotto-app');
     }
     expect(bridge?.startupProbe).toBeDefined();
     expect(bridge?.livenessProbe).toBeDefined();
@@ -117,13 +117,15 @@ it("in a pod the bridge starts before the app and ends after it: Kubernetes' nat
   expect(containers.map(({ name }) => name)).toEqual(['app']);
 });
 
-it("an app's pods get the app's folder and no other, and cannot write to it", () => {
+it("an app's pods get the app's folder and no other, and can write to nothing but their own part of it", () => {
   const annotations = podAnnotations('/run/layotto', 'shop');
   expect(JSON.parse(annotations['sidecar.istio.io/userVolume'] ?? '')).toEqual([
     { name: 'layotto', hostPath: { path: '/run/layotto/shop', type: 'Directory' } },
+    { name: 'layotto-app', hostPath: { path: '/run/layotto/shop/pods', type: 'Directory' } },
   ]);
   expect(JSON.parse(annotations['sidecar.istio.io/userVolumeMount'] ?? '')).toEqual([
     { name: 'layotto', mountPath: '/var/run/layotto', readOnly: true },
+    { name: 'layotto-app', mountPath: '/var/run/layotto-app', subPathExpr: '$(POD_NAME)' },
   ]);
 });
 

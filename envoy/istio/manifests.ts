@@ -1,5 +1,7 @@
 import { isDnsLabel } from '../../components-bridge/src/config/kubernetes.js';
+import { appSocket, podsFolder } from '../../components-bridge/src/config/sockets.js';
 import type { EnvoyObject } from '../names.js';
+import { APP_FOLDER, BRIDGE_FOLDER } from './options.js';
 
 /** One bridge for every app of a node, or one in every pod. */
 export type BridgeForm = 'daemonset' | 'sidecar';
@@ -44,9 +46,6 @@ const SOCKETS = '/run/layotto';
 const APPS = '/etc/layotto/apps';
 const SECRETS = '/etc/layotto/secrets';
 const DATA = '/var/lib/layotto';
-
-/** The folder of an app's sockets, as the app's pod has it: there EnvoyFilters look for them unless told otherwise. */
-const IN_POD = '/var/run/layotto';
 
 export const DEFAULT_RESOURCES: Readonly<Record<BridgeForm, object>> = {
   // For 50 apps: see docs/deployment.md.
@@ -147,7 +146,8 @@ export function renderDaemonSet(options: DaemonSetOptions): EnvoyObject[] {
 
 /**
  * Annotations of an app's pods, in the DaemonSet form: the app's folder of the node, and only that, in the sidecar.
- * Read-only: sockets can still be connected to, and none can be put in their place.
+ * Read-only: sockets can still be connected to, and none can be put in their place. In a folder of its own inside it,
+ * which the kubelet makes and no other pod sees, the sidecar makes its socket for deliveries.
  *
  * @param name the app's, as its file is called
  */
@@ -156,9 +156,11 @@ export function podAnnotations(hostPath: string, name: string): Record<string, s
     // A folder that is not there keeps the pod from starting, until the bridge has made it.
     'sidecar.istio.io/userVolume': JSON.stringify([
       { name: 'layotto', hostPath: { path: `${hostPath}/${name}`, type: 'Directory' } },
+      { name: 'layotto-app', hostPath: { path: podsFolder(`${hostPath}/${name}`), type: 'Directory' } },
     ]),
     'sidecar.istio.io/userVolumeMount': JSON.stringify([
-      { name: 'layotto', mountPath: IN_POD, readOnly: true },
+      { name: 'layotto', mountPath: BRIDGE_FOLDER, readOnly: true },
+      { name: 'layotto-app', mountPath: APP_FOLDER, subPathExpr: '$(POD_NAME)' },
     ]),
   };
 }
@@ -184,7 +186,8 @@ export function renderSidecar(options: SidecarOptions): EnvoyObject[] {
             annotations: {
               ...scraped(adminPort),
               'sidecar.istio.io/userVolumeMount': JSON.stringify([
-                { name: 'layotto', mountPath: IN_POD, readOnly: true },
+                { name: 'layotto', mountPath: BRIDGE_FOLDER, readOnly: true },
+                { name: 'layotto-app', mountPath: APP_FOLDER },
               ]),
               // Probes come from the node; the sidecar would ask them for a certificate of the mesh.
               'traffic.sidecar.istio.io/excludeInboundPorts': asText(adminPort),
@@ -199,11 +202,13 @@ export function renderSidecar(options: SidecarOptions): EnvoyObject[] {
               {
                 ...bridgeContainer(options, [
                   ...['--config', '/etc/layotto/layotto.yaml'],
-                  ...['--socket', `${IN_POD}/session.sock`],
+                  ...['--socket', `${BRIDGE_FOLDER}/session.sock`],
+                  ...['--app-socket', appSocket(APP_FOLDER)],
                 ]),
                 restartPolicy: 'Always',
                 volumeMounts: [
-                  { name: 'layotto', mountPath: IN_POD },
+                  { name: 'layotto', mountPath: BRIDGE_FOLDER },
+                  { name: 'layotto-app', mountPath: APP_FOLDER, readOnly: true },
                   { name: 'layotto-config', mountPath: '/etc/layotto', readOnly: true },
                   { name: 'layotto-data', mountPath: DATA },
                 ],
@@ -222,6 +227,7 @@ export function renderSidecar(options: SidecarOptions): EnvoyObject[] {
             ],
             volumes: [
               { name: 'layotto', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
+              { name: 'layotto-app', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
               { name: 'layotto-config', configMap: { name: 'layotto', defaultMode: 0o440 } },
               { name: 'layotto-data', emptyDir: { sizeLimit: '1Gi' } },
             ],

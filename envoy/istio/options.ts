@@ -6,7 +6,7 @@ import {
   LABEL_FORM,
 } from '../../components-bridge/src/config/kubernetes.js';
 import { MAX_SOCKET_PATH, socketPathTooLong } from '../../components-bridge/src/config/limits.js';
-import { streamsSocket } from '../../components-bridge/src/config/sockets.js';
+import { appSocket as appSocketIn, streamsSocket } from '../../components-bridge/src/config/sockets.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import type { PluginOptions } from '../plugin-config.js';
 import type { ModuleSource } from '../runtime-filter.js';
@@ -23,6 +23,8 @@ export interface MeshOptions extends Omit<PluginOptions, 'hold'> {
   module: ModuleSource;
   /** The bridge's session socket as the sidecar sees it; by default in the volume `/var/run/layotto`. */
   bridgeSocket?: string;
+  /** Where the sidecar takes deliveries for the app; by default in the volume `/var/run/layotto-app`. */
+  appSocket?: string;
 }
 
 /** The same with every default filled in. */
@@ -31,9 +33,17 @@ export interface MeshNames {
   namespace: string;
   selector: Readonly<Record<string, string>>;
   bridgeSocket: string;
+  appSocket: string;
 }
 
-const DEFAULT_SOCKET = '/var/run/layotto/session.sock';
+/** The folder with the bridge's sockets, as the sidecar has it. */
+export const BRIDGE_FOLDER = '/var/run/layotto';
+
+/** The folder in which the sidecar makes its own socket. The other one may be shared with other pods of the app. */
+export const APP_FOLDER = '/var/run/layotto-app';
+
+const DEFAULT_SOCKET = `${BRIDGE_FOLDER}/session.sock`;
+const DEFAULT_APP_SOCKET = appSocketIn(APP_FOLDER);
 
 /** Names and places of the resources. */
 export function meshNames({ app, mesh = {} }: RuntimeConfig, options: MeshOptions): MeshNames {
@@ -42,6 +52,7 @@ export function meshNames({ app, mesh = {} }: RuntimeConfig, options: MeshOption
     namespace: options.namespace ?? mesh.namespace ?? 'default',
     selector: { ...(options.selector ?? mesh.selector ?? { app: app.id }) },
     bridgeSocket: options.bridgeSocket ?? DEFAULT_SOCKET,
+    appSocket: options.appSocket ?? DEFAULT_APP_SOCKET,
   };
 }
 
@@ -54,7 +65,7 @@ export function meshProblems(config: RuntimeConfig, options: MeshOptions): strin
   const expect = (fine: boolean, what: string, expected: string, found: string): void => {
     if (!fine) problems.push(`${what}: expected ${expected}, found ${JSON.stringify(found)}`);
   };
-  const { name, namespace, selector, bridgeSocket } = meshNames(config, options);
+  const { name, namespace, selector, bridgeSocket, appSocket } = meshNames(config, options);
   expect(isDnsSubdomain(name), 'name', 'a Kubernetes name: lower-case letters, digits, "-" and "."', name);
   expect(
     isDnsLabel(namespace),
@@ -93,6 +104,8 @@ export function meshProblems(config: RuntimeConfig, options: MeshOptions): strin
   const longest = MAX_SOCKET_PATH - (streamsSocket(bridgeSocket).length - bridgeSocket.length);
   const fits = bridgeSocket.startsWith('/') && !socketPathTooLong(streamsSocket(bridgeSocket));
   expect(fits, 'bridge socket', `an absolute path of at most ${longest} bytes`, bridgeSocket);
+  const appFits = appSocket.startsWith('/') && !socketPathTooLong(appSocket);
+  expect(appFits, 'app socket', `an absolute path of at most ${MAX_SOCKET_PATH} bytes`, appSocket);
   return problems;
 }
 

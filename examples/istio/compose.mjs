@@ -11,9 +11,10 @@ import { join } from 'node:path';
  * @param {string} place.folder an absolute folder
  * @param {number} place.port of the doors
  * @param {number} place.actuatorPort of the actuator
- * @param {string} place.sockets the folder of the bridge's sockets
+ * @param {number} place.appPort where the app listens
+ * @param {string} place.sockets the folder of the sockets
  */
-export function compose(resource, { folder, port, actuatorPort, sockets }) {
+export function compose(resource, { folder, port, actuatorPort, appPort, sockets }) {
   const values = (kind) =>
     resource.spec.configPatches.filter(({ applyTo }) => applyTo === kind).map(({ patch }) => patch.value);
   mkdirSync(folder, { recursive: true });
@@ -24,7 +25,8 @@ export function compose(resource, { folder, port, actuatorPort, sockets }) {
     const inner = { ...value };
     for (const [key, one] of Object.entries(value)) {
       if (key === 'ads') delete inner.ads;
-      else if (key === 'pipe') inner.pipe = { path: one.path.replace('/var/run/layotto', sockets) };
+      else if (key === 'pipe')
+        inner.pipe = { ...one, path: one.path.replace(/^\/var\/run\/layotto(-app)?/, sockets) };
       else inner[key] = here(one);
     }
     if ('ads' in value)
@@ -36,13 +38,17 @@ export function compose(resource, { folder, port, actuatorPort, sockets }) {
   };
   const listeners = values('LISTENER').map((listener) => {
     const composed = here(listener);
-    composed.address.socket_address = { address: '127.0.0.1', port_value: ports[listener.name] };
+    if (listener.name in ports)
+      composed.address.socket_address = { address: '127.0.0.1', port_value: ports[listener.name] };
     return composed;
   });
+  const clusters = values('CLUSTER').map((cluster) => here(cluster));
+  const app = clusters.find(({ name }) => name === 'layotto_app');
+  app.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.port_value = appPort;
   return {
     node: { id: 'sidecar', cluster: 'shop' },
     admin: { address: { pipe: { path: join(folder, 'admin.sock') } } },
-    static_resources: { listeners, clusters: values('CLUSTER').map((cluster) => here(cluster)) },
+    static_resources: { listeners, clusters },
   };
 }
 

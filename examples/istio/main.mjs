@@ -1,7 +1,7 @@
 /** The way into a mesh, as far as it goes without a cluster: `make example NAME=istio`. */
 import { spawn } from 'node:child_process';
 import { appendFileSync, copyFileSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { createServer, request } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -18,6 +18,7 @@ const port = Number(process.env.PORT);
 const actuatorPort = Number(process.env.EXAMPLE_PORT);
 const rendered = (file) => readFileSync(new URL(`rendered/${file}`, import.meta.url), 'utf8');
 const children = [];
+const told = [];
 
 try {
   await main();
@@ -39,7 +40,8 @@ async function main() {
   const first = parse(rendered('envoyfilter.yaml'));
   const istiod = join(folder, 'istiod');
   const bootstrap = join(folder, 'envoy.json');
-  const place = { folder: istiod, port, actuatorPort, sockets: folder };
+  const app = await startApp();
+  const place = { folder: istiod, port, actuatorPort, appPort: app.address().port, sockets: folder };
   writeFileSync(bootstrap, JSON.stringify(compose(first, place)));
   push(first, istiod, module('first'));
   const envoy = (await envoyBinary({ log: () => undefined })).path;
@@ -52,12 +54,37 @@ async function main() {
   const data = join(folder, 'data');
   const socket = join(folder, 'session.sock');
   const bridge = [inRoot('dist/components-bridge/src/main.js'), '--config', config];
-  start(process.execPath, [...bridge, '--data-dir', data, '--socket', socket]);
+  const deliveries = ['--app-socket', join(folder, 'deliveries.sock')];
+  start(process.execPath, [...bridge, '--data-dir', data, '--socket', socket, ...deliveries]);
   start(envoy, options);
   await until(async () => (await http('GET', '/v1.0/state/statestore/none')).status === 204);
 
   await callEveryDoor();
+  await deliver(istiod);
   await pushAndRollBack(istiod);
+  app.close();
+  app.closeAllConnections();
+}
+
+/** The app: it subscribes to a topic, and keeps what it is told. */
+async function startApp() {
+  const server = createServer(async (incoming, response) => {
+    let body = '';
+    for await (const text of incoming.setEncoding('utf8')) body += text;
+    if (incoming.url === '/orders') told.push(JSON.parse(body).data);
+    const subscriptions = [{ pubsubname: 'pubsub', topic: 'orders', route: '/orders' }];
+    response.end(JSON.stringify(incoming.url === '/dapr/subscribe' ? subscriptions : {}));
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server;
+}
+
+async function deliver(istiod) {
+  await expect('POST', '/v1.0/publish/pubsub/orders', 204, { total: 3 });
+  await until(async () => told.length > 0);
+  const stats = await admin(istiod, '/stats?filter=cluster.layotto_app.upstream_rq_200');
+  if (!/: [1-9]/.test(stats)) throw new Error('the event has not come by the sidecar');
+  say('delivered', `the app is told ${told[0]}, by the sidecar's own listener`);
 }
 
 async function callEveryDoor() {

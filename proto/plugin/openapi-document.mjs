@@ -59,7 +59,7 @@ export function openApiDocument(files) {
     security: [{}, { token: [] }],
     tags: [
       ...known.map(({ name, about }) => ({ name, description: about })),
-      { name: 'openapi', description: 'This document.' },
+      { name: 'openapi', description: 'This document, and the one of the topics.' },
     ],
     paths: { ...daprPaths(known), ...jsonPaths(operations, known), ...documentPath() },
     components: {
@@ -79,6 +79,24 @@ export function openApiDocument(files) {
       },
     },
   };
+}
+
+/**
+ * What a primitive of somebody's own adds to the document. Its schemas have its name in front, so that they are never
+ * taken for others.
+ * @param {readonly JsonOperation[]} operations of that primitive, at least one
+ */
+export function openApiPart(operations) {
+  const [{ primitive, method }] = operations;
+  const schemas = new MessageSchemas(operations).all;
+  const own = Object.entries(schemas).map(([name, schema]) => [`${primitive}.${name}`, schema]);
+  const part = {
+    tag: { name: primitive, description: textOf(method.parent) || method.parent.typeName },
+    paths: jsonPaths(operations, []),
+    schemas: Object.fromEntries(own),
+  };
+  const text = JSON.stringify(part).replaceAll('"#/components/schemas/', `$&${primitive}.`);
+  return JSON.parse(text);
 }
 
 /** @param {readonly Primitive[]} known */
@@ -122,13 +140,14 @@ function jsonPaths(operations, known) {
 
 function documentPath() {
   const answer = { description: 'The document.', content: json({ type: 'object' }) };
-  const get = {
-    operationId: 'openapi',
-    tags: ['openapi'],
-    summary: 'Describes every HTTP door',
-    responses: { 200: answer, ...refusals() },
+  /** @param {string} operationId @param {string} summary */
+  const get = (operationId, summary) => ({
+    get: { operationId, tags: ['openapi'], summary, responses: { 200: answer, ...refusals() } },
+  });
+  return {
+    '/v1.0-layotto/asyncapi.json': get('asyncapi', 'Describes the topics of the app, as AsyncAPI 3.0'),
+    '/v1.0-layotto/openapi.json': get('openapi', 'Describes every HTTP door'),
   };
-  return { '/v1.0-layotto/openapi.json': { get } };
 }
 
 function refusals() {

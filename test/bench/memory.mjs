@@ -74,7 +74,7 @@ export async function measureModule({ dir, redisPort, generator, onIdle = async 
 }
 
 /** In MiB, as the kernel counts. */
-function envoyMemory(pid) {
+export function envoyMemory(pid) {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const of = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? NaN) / 1024;
   return { resident: of('VmRSS'), own: of('RssAnon') };

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 import { envoyBinary, redisServer } from '../../tools/get.mjs';
 import { accepts, freePort, start } from './child.mjs';
+import { functionSlots, withEmptyRoute } from './function-slots.mjs';
 import { emptyFilters, emptyListener, redisProxy } from './listeners.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -37,6 +38,8 @@ export async function startRedis(dir) {
  * @param {string[]} [options.bridgeFlags] flags of Node for the bridge, besides those of `layotto run`
  * @param {string} [options.bridgeProgram] another build of the bridge
  * @param {boolean} [options.filter] false: the runtime's listener without filters, which answers with nothing
+ * @param {{ id: string, file: string }[]} [options.functions] on a listener of their own, at `functionsPort`
+ * @param {number} [options.functionSlots] places for them, which cost something even if they are empty
  */
 export async function startRuntime({
   dir,
@@ -48,6 +51,8 @@ export async function startRuntime({
   bridgeFlags = [],
   bridgeProgram,
   filter = true,
+  functions = [],
+  functionSlots: places = functions.length,
 }) {
   const [{ bridgeStart }, { renderBootstrap }, { loadConfig }, { catalog }] = await Promise.all([
     import('../../dist/cli/src/bridge-child.js'),
@@ -56,6 +61,7 @@ export async function startRuntime({
     import('../../dist/components-bridge/src/catalog.js'),
   ]);
   const [port, emptyPort, proxyPort] = [await freePort(), await freePort(), await freePort()];
+  const functionsPort = places === 0 ? 0 : await freePort();
   const components = stores.map(({ name, through, metadata }) => ({
     name,
     type: 'state.redis',
@@ -69,21 +75,23 @@ export async function startRuntime({
     dataDir: dir,
     envoy: envoySettings,
     components: [...components, ...others],
+    ...(places === 0 ? {} : { functions: { listen: functionsPort, slots: places } }),
   };
   writeFileSync(file, JSON.stringify(native));
   const { config, problems } = await loadConfig({ file, catalog, env: {} });
   if (config === undefined) throw new Error(problems.map(({ message }) => message).join('\n'));
+  const options = { version: '0.0.0', hold: false, apiTokens: [], catalog };
   const { bootstrap, extensionDir, extensionConfigs } = renderBootstrap(config, {
+    ...options,
     moduleFile: join(root, 'dist/modules/runtime.wasm'),
-    version: '0.0.0',
-    hold: false,
-    apiTokens: [],
-    catalog,
+    ...(await functionSlots(functions, { config, options, dir: join(dir, 'functions') })),
   });
   if (!filter) emptyFilters(bootstrap.static_resources.listeners[0]);
   const proxy = redisProxy(proxyPort, redisPort);
   bootstrap.static_resources.listeners.push(emptyListener(emptyPort), proxy.listener);
   bootstrap.static_resources.clusters.push(proxy.cluster);
+  const routes = 'functions.rds.yaml';
+  if (places > 0) extensionConfigs[routes] = withEmptyRoute(extensionConfigs[routes]);
   mkdirSync(extensionDir, { recursive: true });
   for (const [name, text] of Object.entries(extensionConfigs)) writeFileSync(join(extensionDir, name), text);
   writeFileSync(join(dir, 'config.json'), JSON.stringify(config));
@@ -97,7 +105,8 @@ export async function startRuntime({
   const envoy = await startEnvoy('Envoy', join(dir, 'bootstrap.json'), bootstrap, workers);
   await accepts({ host: '127.0.0.1', port });
   if (filter) await Promise.all(components.map(({ name }) => ready(port, name)));
-  return { children: [envoy, bridge], envoy, bridge, port, emptyPort, version: `Envoy ${envoy.version}` };
+  const ports = { port, emptyPort, functionsPort };
+  return { children: [envoy, bridge], envoy, bridge, ...ports, version: `Envoy ${envoy.version}` };
 }
 
 /**

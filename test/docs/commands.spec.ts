@@ -9,11 +9,11 @@ import type { Block } from './markdown.js';
 import { difference, DocumentSession } from './session.js';
 
 /**
- * What a marked block is for: `run` (to its end; `run: 1` if its exit code is 1), `start` (and let it run), or
- * `file: NAME` (a file for the commands that follow).
+ * What a marked block is for: `run` (to its end; `run: 1` if its exit code is 1), `start` (and let it run), `file: NAME`
+ * (a file for the commands that follow), or `said` (by what runs).
  */
 interface Step {
-  kind: 'run' | 'start' | 'file';
+  kind: 'run' | 'start' | 'file' | 'said';
   /** The exit code, or the name. */
   argument: string;
   block: Block;
@@ -24,7 +24,7 @@ interface Step {
 function stepsOf(file: string): Step[] {
   const blocks = blocksOf(read(file));
   return blocks.flatMap((block, index) => {
-    const [, kind, argument = ''] = /^(run|start|file)(?:: (\S+))?$/.exec(block.mark) ?? [];
+    const [, kind, argument = ''] = /^(run|start|file|said)(?:: (\S+))?$/.exec(block.mark) ?? [];
     if (kind === undefined) return [];
     const next = blocks[index + 1];
     const expected = next?.mark === 'output' ? next.text : undefined;
@@ -64,6 +64,7 @@ describe.each(documents)('the commands of $file', ({ steps }) => {
     dir = mkdtempSync(join(tmpdir(), 'layotto-docs-'));
     session = new DocumentSession({
       port: await portPair(),
+      appPort: await freePort(),
       dataDir: join(dir, 'data'),
       filesDir: join(dir, 'files'),
     });
@@ -78,6 +79,7 @@ describe.each(documents)('the commands of $file', ({ steps }) => {
     'line %i',
     async (_line, { kind, argument, block, expected }) => {
       if (kind === 'file') return session.write(argument, block);
+      if (kind === 'said') return session.says(block).then(() => undefined);
       if (kind === 'start') return session.start(block, expected ?? '');
       const output = await session.run(block, Number(argument));
       if (expected !== undefined) expect(difference(output, expected)).toBeUndefined();

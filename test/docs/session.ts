@@ -10,6 +10,8 @@ import { root } from './markdown.js';
 /** Where the documents say the runtime listens, and its metrics. */
 const PORT = '34904';
 const METRICS_PORT = '34903';
+/** Where they have an app listen. */
+const APP_PORT = '34905';
 const DATA_DIR = '.layotto';
 
 /** How long one block may take: the demo under load. */
@@ -18,6 +20,8 @@ const LIMIT_MS = 120_000;
 export interface SessionOptions {
   /** A free port whose lower neighbour is free too, taken in place of those of the documents. */
   port: number;
+  /** A free port taken in place of an app's. */
+  appPort?: number;
   /** Folder taken in place of `.layotto`. */
   dataDir: string;
   /** Folder for the files that the document shows. */
@@ -102,9 +106,10 @@ export class DocumentSession {
   }
 
   #launch(block: Block): Running {
-    const { port, dataDir } = this.options;
+    const { port, dataDir, appPort } = this.options;
     const own = `npx layotto run --port ${port} --metrics-port ${port - 1} --data-dir ${dataDir}`;
     let text = block.text.replaceAll('npx layotto run', own).replaceAll(PORT, String(port));
+    if (appPort !== undefined) text = text.replaceAll(APP_PORT, String(appPort));
     text = text.replaceAll(/npx layotto module (?:push|list|rollback|remove)/g, `$& --data-dir ${dataDir}`);
     for (const [name, path] of this.#files) text = text.replaceAll(` ${name}`, ` ${path}`);
     if (block.language === 'js')

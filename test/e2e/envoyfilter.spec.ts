@@ -6,9 +6,12 @@ import { composeEnvoyFilter } from '../support/compose-envoyfilter.js';
 import { DAPR, GrpcStateDoor, HttpStateDoor, LAYOTTO, type StateDoor } from '../support/doors.js';
 import { grpcFrame, pieces } from '../support/grpc-raw.js';
 import { getStateBody, saveStateBody, valueOf } from '../support/requests.js';
+import { HttpApp } from '../support/http-app.js';
 import { http1 } from '../support/http1.js';
-import { Runtime, VERSION, type RuntimeOptions } from '../support/runtime.js';
+import { Publisher } from '../support/publisher.js';
+import { EMBEDDED, Runtime, VERSION, type RuntimeOptions } from '../support/runtime.js';
 import { silentBridge } from '../support/scripted-bridge.js';
+import { eventually } from '../support/wait.js';
 
 /** Runs what a mesh would make of the EnvoyFilter, in place of the standalone bootstrap. */
 function fromEnvoyFilter(hold: boolean): Pick<RuntimeOptions, 'bootstrap' | 'hold'> {
@@ -26,6 +29,7 @@ function fromEnvoyFilter(hold: boolean): Pick<RuntimeOptions, 'bootstrap' | 'hol
       return composeEnvoyFilter(parse(toYaml(filter)), {
         moduleFile: module,
         socket: `${config.dataDir}/session.sock`,
+        appSocket: `${config.dataDir}/deliveries.sock`,
         port: config.listen.port,
         adminSocket,
       });
@@ -42,9 +46,14 @@ const WAYS: [string, Pick<RuntimeOptions, 'bootstrap' | 'hold'>][] = [
 describe.each(WAYS)('%s', (_name, way) => {
   let runtime: Runtime;
   let doors: StateDoor[];
+  let app: HttpApp;
 
   beforeAll(async () => {
-    runtime = await Runtime.start({ ...way, concurrency: 2 });
+    app = await HttpApp.open();
+    app.subscriptions = [{ pubsubname: 'pubsub', topic: 'orders', route: '/orders' }];
+    await app.start();
+    const components = [EMBEDDED, { name: 'pubsub', type: 'pubsub.embedded' }];
+    runtime = await Runtime.start({ ...way, concurrency: 2, components, appPort: app.port });
     doors = [
       new GrpcStateDoor('Layotto gRPC', await runtime.connect(), LAYOTTO),
       new GrpcStateDoor('Dapr gRPC', await runtime.connect(), DAPR),
@@ -52,7 +61,10 @@ describe.each(WAYS)('%s', (_name, way) => {
     ];
   });
 
-  afterAll(() => runtime?.stop());
+  afterAll(async () => {
+    await runtime?.stop();
+    await app?.stop();
+  });
 
   test('answers on every door', async () => {
     for (const [index, door] of doors.entries()) {
@@ -71,6 +83,16 @@ describe.each(WAYS)('%s', (_name, way) => {
     }
     expect((await http1(runtime.target, 'GET', '/v1.0/healthz')).status).toBe(204);
     expect((await http1(runtime.target, 'GET', '/v1.0/metadata')).status).toBe(200);
+  });
+
+  test('delivers an event to the app by its own listener', async () => {
+    const publisher = await Publisher.of(runtime);
+    await publisher.publish('orders', { total: 3 });
+    await eventually('the app is told', () => app.told('/orders').length === 1);
+    expect(app.told('/orders')[0]?.json).toMatchObject({ topic: 'orders', data: { total: 3 } });
+    const stats = await runtime.stats(/^(http|cluster)\.layotto_app\.(downstream_rq_2xx|upstream_rq_200)$/);
+    expect(stats['http.layotto_app.downstream_rq_2xx']).toBeGreaterThanOrEqual(2);
+    expect(stats['cluster.layotto_app.upstream_rq_200']).toBe(stats['http.layotto_app.downstream_rq_2xx']);
   });
 
   test('takes bodies in pieces, bodies of the largest size, and requests ended by trailers', async () => {

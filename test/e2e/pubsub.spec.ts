@@ -1,5 +1,6 @@
 import { CommunicationProtocolEnum } from '@dapr/dapr';
 
+import { asyncApiProblems } from '../support/asyncapi.js';
 import { startDaprClient } from '../support/dapr-client.js';
 import { http1 } from '../support/http1.js';
 import { HttpApp } from '../support/http-app.js';
@@ -242,6 +243,22 @@ describe('an HTTP app', () => {
     const metadata = await client.metadata.get();
     await client.stop();
     expect(metadata).toMatchObject({ id: 'app' });
+  });
+
+  test('has its topics described as AsyncAPI', async () => {
+    const { status, body } = await http1(runtime.target, 'GET', '/v1.0-layotto/asyncapi.json');
+    expect(status).toBe(200);
+    const document = JSON.parse(body) as Record<string, object>;
+    expect(asyncApiProblems(document)).toEqual([]);
+    expect(document['operations']).toMatchObject({
+      publish_pubsub_orders: { action: 'send' },
+      receive_pubsub_fragile: { 'x-layotto-dead-letter-topic': 'dead', 'x-layotto-max-deliveries': 3 },
+      receive_pubsub_many: { 'x-layotto-bulk': { maxMessages: 5, maxAwaitMs: 300 } },
+    });
+    const channels = document['channels'] as Record<string, { messages: Record<string, unknown> }>;
+    expect(channels['pubsub_raw']?.messages).toMatchObject({
+      raw1: { contentType: 'application/octet-stream' },
+    });
   });
 
   test('has subscriptions that are wrong named, each once', async () => {

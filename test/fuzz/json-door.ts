@@ -42,6 +42,7 @@ export function jsonCase(random: Random, limit: number): FuzzCase {
 
 function aRequest(random: Random, limit: number): Request {
   if (random.oneIn(200)) return { method: 'GET', path: '/v1.0-layotto/openapi.json', body: undefined };
+  if (random.oneIn(200)) return { method: 'GET', path: '/v1.0-layotto/asyncapi.json', body: undefined };
   const { path, example } = random.pick(random.oneIn(6) ? OPERATIONS : OF_STATE);
   if (random.oneIn(50))
     return { method: 'POST', path: `${path.slice(0, -1)}`, body: aBody(example, random, limit) };

@@ -297,13 +297,16 @@ test('calls count as what they call', async () => {
   expect(names).not.toMatch(/nope/);
 });
 
-test('GET openapi.json asks the bridge', async () => {
+test.each([
+  ['openapi', 'OpenApi'],
+  ['asyncapi', 'AsyncApi'],
+])('GET %s.json asks the bridge', async (name, method) => {
   const filter = await connected();
-  const stream = filter.http('GET', '/v1.0-layotto/openapi.json');
-  expect(filter.bridge.lastRequest().frame.method).toBe('layotto.bridge.v1.Json/OpenApi');
-  reply(filter, '{"openapi":"3.1.0"}');
-  expect(answered(stream)).toMatchObject({ status: 200, json: { openapi: '3.1.0' } });
-  expect(filter.http('POST', '/v1.0-layotto/openapi.json', '{}').answer?.status).toBe(405);
+  const stream = filter.http('GET', `/v1.0-layotto/${name}.json`);
+  expect(filter.bridge.lastRequest().frame.method).toBe(`layotto.bridge.v1.Json/${method}`);
+  reply(filter, '{"version":"3"}');
+  expect(answered(stream)).toMatchObject({ status: 200, json: { version: '3' } });
+  expect(filter.http('POST', `/v1.0-layotto/${name}.json`, '{}').answer?.status).toBe(405);
 });
 
 test('every operation that the document describes is served', async () => {

@@ -147,6 +147,7 @@ describe('nothing gets by', () => {
     const filter = await connected(policy(true));
     for (const path of [
       '/v1.0/metadata',
+      '/v1.0-layotto/asyncapi.json',
       '/v1.0-layotto/openapi.json',
       '/actuator/info',
       '/actuator/logger',

@@ -30,14 +30,15 @@ export class Sidecar {
     this.push(made);
   }
 
-  /** The listeners that were made for these ports, and all clusters. */
+  /** The listeners that were made for these ports and on sockets, and all clusters. */
   bootstrap(ports: readonly number[], adminSocket: string): Json {
     const ours = (this.made.listeners ?? []).filter((listener) => {
       const { socket_address: at } = listener['address'] as {
         socket_address?: { port_value: number };
       };
+      if (at === undefined) return true;
       // The other one is for captured traffic: iptables lead to it, and nothing binds it.
-      return listener['bind_to_port'] !== false && ports.includes(at?.port_value ?? 0);
+      return listener['bind_to_port'] !== false && ports.includes(at.port_value);
     });
     return {
       node: { id: 'sidecar', cluster: 'mesh' },

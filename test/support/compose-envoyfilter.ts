@@ -1,3 +1,5 @@
+import { streamsSocket } from '../../components-bridge/src/config/sockets.js';
+
 /**
  * Does with an EnvoyFilter what a mesh does: puts its clusters and its listener into an Envoy's configuration and
  * hands the listener its extension config. A real Envoy can then run what would be applied to a cluster.
@@ -11,6 +13,8 @@ export interface ComposeOptions {
   moduleFile: string;
   /** The bridge's session socket. */
   socket: string;
+  /** Where deliveries for the app are taken. */
+  appSocket?: string;
   /** The port to listen on. */
   port: number;
   /** Envoy's admin socket; no admin interface without it. */
@@ -51,10 +55,8 @@ export function composeEnvoyFilter(document: unknown, options: ComposeOptions): 
     (listener) => rewrite(listener, extensions, options) as Json,
   );
   for (const listener of listeners) {
-    const { socket_address: socket } = listener['address'] as {
-      socket_address: { address: string; port_value: number };
-    };
-    if (listener['name'] !== 'layotto_actuator') socket.port_value = options.port;
+    const { socket_address: at } = listener['address'] as { socket_address?: { port_value: number } };
+    if (at !== undefined && listener['name'] !== 'layotto_actuator') at.port_value = options.port;
   }
   return {
     node: { id: 'sidecar', cluster: 'mesh' },
@@ -66,6 +68,17 @@ export function composeEnvoyFilter(document: unknown, options: ComposeOptions): 
       clusters: (values.get('CLUSTER') ?? []).map((it) => rewrite(it, extensions, options)),
     },
   };
+}
+
+interface Pipe {
+  path: string;
+  mode?: number;
+}
+
+/** A socket that Envoy makes has a mode. */
+function placed({ path, mode }: Pipe, { socket, appSocket }: ComposeOptions): Pipe {
+  if (mode !== undefined) return { path: appSocket ?? path, mode };
+  return { path: path.endsWith('/streams.sock') ? streamsSocket(socket) : socket };
 }
 
 /** Replaces, anywhere inside, config discovery by the config, the module by the file, the socket by the socket. */
@@ -89,7 +102,7 @@ function rewrite(
   const result: Json = {};
   for (const [key, inner] of Object.entries(object)) {
     if (key === 'code') result[key] = { local: { filename: options.moduleFile } };
-    else if (key === 'pipe') result[key] = { path: options.socket };
+    else if (key === 'pipe') result[key] = placed(inner as Pipe, options);
     else result[key] = rewrite(inner, extensions, options);
   }
   return result;

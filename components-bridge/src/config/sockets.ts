@@ -14,7 +14,12 @@ export function functionsSocket(dataDir: string): string {
   return join(dataDir, 'functions.sock');
 }
 
-/** Where Envoy takes what the bridge has for the app. */
-export function appSocket(dataDir: string): string {
-  return join(dataDir, 'deliveries.sock');
+/** Where an Envoy takes what the bridge has for the app, in a folder of them both. */
+export function appSocket(folder: string): string {
+  return join(folder, 'deliveries.sock');
+}
+
+/** Where each pod of an app has a folder for that socket, in the app's folder on a node. */
+export function podsFolder(appFolder: string): string {
+  return join(appFolder, 'pods');
 }

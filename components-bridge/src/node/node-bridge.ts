@@ -1,10 +1,10 @@
-import { lchown, lstat, mkdir } from 'node:fs/promises';
+import { chmod, lchown, lstat, mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 
 import { changes, FILTER_SETTINGS } from '../config/changes.js';
 import { socketPathTooLong } from '../config/limits.js';
-import { streamsSocket } from '../config/sockets.js';
+import { podsFolder, streamsSocket } from '../config/sockets.js';
 import type { ListenAddress, RuntimeConfig } from '../config/types.js';
 import { watchSignature } from '../config/watch.js';
 import type { ComponentType } from '../primitives/component.js';
@@ -237,6 +237,7 @@ export class NodeBridge {
     const gid = config.app.group ?? this.options.gid;
     const folder = join(this.options.socketDir, name);
     await makeFolder(folder, gid);
+    await makeFolder(podsFolder(folder), gid, true);
     const socketPath = join(folder, 'session.sock');
     if (socketPathTooLong(streamsSocket(socketPath)))
       throw new Error(`${socketPath}: the path is too long for a socket; choose a shorter --socket-dir`);
@@ -249,6 +250,7 @@ export class NodeBridge {
       version,
       socketPath,
       gid,
+      appPods: podsFolder(folder),
       namespace: env['NAMESPACE'],
       log: app.log,
       secrets: own,
@@ -311,8 +313,13 @@ export class NodeBridge {
   }
 }
 
-/** Makes the folder of an app's sockets: the group may look for them, and nobody else may write there. */
-async function makeFolder(path: string, gid: number | undefined): Promise<void> {
+/**
+ * Makes the folder of an app's sockets: the group may look for them, and nobody else may write there.
+ *
+ * @param shared whether the group may write there too. What is made in it is the group's then, and as open to it: of its
+ *   mode and group the kubelet makes a pod's part of it.
+ */
+async function makeFolder(path: string, gid: number | undefined, shared = false): Promise<void> {
   const made = await mkdir(path, { mode: gid === undefined ? 0o700 : 0o750 }).then(
     () => true,
     (error: NodeJS.ErrnoException) => {
@@ -324,5 +331,7 @@ async function makeFolder(path: string, gid: number | undefined): Promise<void> 
   const uid = process.getuid?.() ?? found.uid;
   if (!found.isDirectory() || found.uid !== uid)
     throw new Error(`${path}: expected a folder of the user ${uid}, found one of ${found.uid}; remove it`);
-  if (gid !== undefined && (made || found.gid !== gid)) await lchown(path, -1, gid);
+  if (gid === undefined) return;
+  if (made || found.gid !== gid) await lchown(path, -1, gid);
+  if (shared) await chmod(path, 0o2770);
 }

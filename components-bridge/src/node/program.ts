@@ -46,7 +46,7 @@ const DEFAULTS: ShareLimits = { operations: 1024, bytes: 64 * 1024 * 1024, sessi
  * @param given names of all options that were given
  */
 export function nodeProblems(values: NodeValues, given: readonly string[]): string[] {
-  const problems = ['app-id', 'socket', 'listen']
+  const problems = ['app-id', 'socket', 'app-socket', 'listen']
     .filter((name) => given.includes(name))
     .map(
       (name) =>

@@ -23,7 +23,7 @@ export const OPERATIONS: Readonly<Record<string, readonly string[]>> = {
   invoke: ['InvokeService', 'Proxy'],
   lifecycle: ['ApplyConfiguration'],
   lock: ['LockKeepAlive', 'TryLock', 'Unlock'],
-  metadata: ['GetMetadata', 'GetOpenApi', 'SetMetadata'],
+  metadata: ['GetAsyncApi', 'GetMetadata', 'GetOpenApi', 'SetMetadata'],
   pubsub: ['BulkPublishEvent', 'PublishDelayMessage', 'PublishEvent', 'SubscribeTopicEvents'],
   secret: ['GetBulkSecret', 'GetSecret'],
   sequencer: ['GetNextId'],

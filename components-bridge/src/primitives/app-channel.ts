@@ -8,6 +8,7 @@ import type {
   OutgoingHttpHeaders,
 } from 'node:http2';
 import { connect as dial } from 'node:net';
+import type { Socket } from 'node:net';
 
 import { Code, reasonOf } from './errors.js';
 
@@ -41,6 +42,10 @@ export interface AppChannelOptions {
   socketPath: string;
   /** Where Envoy has none, because it is not the runtime's own, the app beside the bridge is called at its port. */
   direct: boolean;
+  /** Connects to that listener otherwise than by its path. May throw. */
+  connect?: () => Socket;
+  /** Told when nobody listens there. */
+  onLost?: () => void;
   app: AppAddress;
   /** What the app knows the runtime by, `APP_API_TOKEN`; empty: nothing. */
   token: string;
@@ -68,6 +73,13 @@ export interface AppCall {
 export interface AppAnswer {
   status: number;
   body: Buffer;
+}
+
+/** By which an app is called that speaks HTTP. */
+export interface AppCaller {
+  readonly app: AppAddress;
+  /** See `AppChannel.http`. */
+  http(call: AppCall): Promise<AppAnswer>;
 }
 
 /**
@@ -108,8 +120,10 @@ interface Raw extends AppAnswer {
  * made with the first call, and again after it was lost. Where that listener is not to be had the app may be called at
  * its own port, in its own protocol.
  */
-export class AppChannel {
+export class AppChannel implements AppCaller {
   #session: ClientHttp2Session | undefined;
+  /** Whether that session goes past Envoy. */
+  #past = false;
   #closed = false;
 
   constructor(private readonly options: AppChannelOptions) {}
@@ -192,7 +206,8 @@ export class AppChannel {
         { endStream: body.length === 0 },
       );
     } catch (error) {
-      // The session has ended in this very moment.
+      // The session has ended in this very moment, or there is no socket.
+      if (this.#session === undefined) this.options.onLost?.();
       return Promise.reject(new AppError('away', reasonOf(error)));
     }
     return answered(stream, body, call, most);
@@ -203,13 +218,23 @@ export class AppChannel {
   }
 
   #connected(): ClientHttp2Session {
+    const past = this.#goesDirect;
     const open = this.#session;
-    if (open !== undefined && !open.closed && !open.destroyed) return open;
-    const { socketPath, app } = this.options;
-    const createConnection = this.#goesDirect ? () => dial(app.port, '127.0.0.1') : () => dial(socketPath);
-    const session = connect('http://app', { createConnection });
+    if (open !== undefined && !open.closed && !open.destroyed) {
+      if (past === this.#past) return open;
+      // Envoy has a listener for it by now; what is in hand may end.
+      open.close();
+    }
+    const { socketPath, app, onLost } = this.options;
+    const toEnvoy = this.options.connect ?? ((): Socket => dial(socketPath));
+    const createConnection = past ? (): Socket => dial(app.port, '127.0.0.1') : toEnvoy;
+    this.#session = undefined;
+    this.#past = past;
+    const session = connect('http://app', { createConnection, settings: { enablePush: false } });
     // What it was lost by is told to its streams.
-    session.on('error', () => undefined);
+    session.on('error', (error) => {
+      if (neverMade(error)) onLost?.();
+    });
     session.on('goaway', () => session.close());
     session.on('close', () => {
       if (this.#session === session) this.#session = undefined;
@@ -318,10 +343,11 @@ function answeredByHttp1(
 /** A connection that was never made has carried nothing. */
 function failureOf(error: Error, headers: IncomingHttpHeaders | undefined): 'away' | 'broken' {
   // A session that fails tells its streams of it as a cause.
-  const never = [error, error.cause].some(
-    (one) => typeof one === 'object' && one !== null && 'code' in one && NEVER_MADE.has(String(one.code)),
-  );
-  return headers === undefined && never ? 'away' : 'broken';
+  return headers === undefined && (neverMade(error) || neverMade(error.cause)) ? 'away' : 'broken';
+}
+
+function neverMade(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && NEVER_MADE.has(String(error.code));
 }
 
 function envoysOwn(flags: string, text: string, { timeoutMs }: AppCall): AppError {

@@ -29,6 +29,8 @@ export class Call {
   asked: Asked | undefined;
   /** Whom the policy is asked for. */
   caller: Caller = NOBODY;
+  /** The pod of the filter that sent it; empty if that is not known. */
+  pod = '';
   /** When the caller gives up, in milliseconds of `performance.now()`; Infinity: never. */
   deadline = Infinity;
   /** How many questions a backend has not answered yet, since when there is one, and the time that took before. */

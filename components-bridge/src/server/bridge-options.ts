@@ -31,6 +31,10 @@ export interface BridgeOptions {
    * and without an Envoy. Default: it is called through Envoy only.
    */
   appDirectly?: boolean;
+  /** Where Envoy takes what is for the app. Default: beside the sessions' socket. */
+  appSocket?: string | undefined;
+  /** The app is in pods, whose sidecars take it each in a folder of its own in this one. */
+  appPods?: string | undefined;
   /** The environment's NAMESPACE, for stores whose keys begin with it. */
   namespace?: string | undefined;
   log: Logger;

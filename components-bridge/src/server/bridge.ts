@@ -1,7 +1,7 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { configHash } from '../config/hash.js';
-import { streamsSocket } from '../config/sockets.js';
+import { appSocket, streamsSocket } from '../config/sockets.js';
 import type { RuntimeConfig } from '../config/types.js';
 import { Policy } from '../policy/policy.js';
 import { Backends } from '../primitives/backends.js';
@@ -15,6 +15,7 @@ import type { Labels } from '../telemetry/exposition.js';
 import { SpanExporter } from '../telemetry/otlp.js';
 import { AdminServer, okPage } from './admin.js';
 import type { AdminPage } from './admin.js';
+import type { AppPlaces } from './app-events.js';
 import type { AppShare } from './app-share.js';
 import type { BridgeOptions } from './bridge-options.js';
 import { CallWatch } from './calls.js';
@@ -117,10 +118,9 @@ export class Bridge {
       mayApply: () => share === undefined && this.#config.lifecycle.apply,
       push: (payload) => this.#sessions.push(payload),
       app: {
-        sessionSocket: this.socketPath,
+        places: this.#appPlaces(),
         appToken: options.appToken ?? '',
-        apiToken: options.apiToken ?? '',
-        direct: options.appDirectly ?? false,
+        functions: this.#functionsPlace(),
         spans: this.#spans,
       },
     });
@@ -144,7 +144,10 @@ export class Bridge {
         ]),
       holdGreetings: true,
       onFilter: (filter) => this.#services.live.join(filter),
-      ...(options.onSessions === undefined ? {} : { onSessions: options.onSessions }),
+      onSessions: (open) => {
+        if (open > 0) this.#services.events.noteSession();
+        options.onSessions?.(open);
+      },
       ...(options.onTakenOver === undefined ? {} : { onTakenOver: options.onTakenOver }),
     });
     this.#streams = new StreamServer({
@@ -328,6 +331,19 @@ export class Bridge {
       this.#telling = false;
       this.#sessions.push(healthPush(this.#registry.health()));
     });
+  }
+
+  #appPlaces(): AppPlaces {
+    const { appPods, appDirectly: direct = false } = this.options;
+    const socketPath = this.options.appSocket ?? appSocket(dirname(this.socketPath));
+    if (appPods === undefined) return { socketPath, direct };
+    return { pods: appPods, hasSession: (pod) => this.#sessions.hasPod(pod) };
+  }
+
+  /** Envoys of a mesh that share a bridge have no functions. */
+  #functionsPlace(): { dataDir: string; apiToken: string } | undefined {
+    const { appPods, apiToken = '' } = this.options;
+    return appPods === undefined ? { dataDir: dirname(this.socketPath), apiToken } : undefined;
   }
 
   async #closeAdmins(): Promise<void> {

@@ -42,6 +42,8 @@ interface Operation {
 export class Pair {
   /** The app beside the filter. */
   caller: Caller = { app: '', spiffe: '' };
+  /** Its pod, where there are pods. */
+  pod = '';
   small: SessionStream | undefined;
   large: SessionStream | undefined;
   /** Operations that somebody still waits for. */
@@ -128,6 +130,7 @@ export class Pair {
     if (payload.length > LARGE) stream.send(id, Kind.ACK, NO_BYTES);
     const call = this.watch.begin(method, frame.traceparent, now);
     call.caller = this.caller;
+    call.pod = this.pod;
     const deadline = frame.deadlineMs > 0 ? now + frame.deadlineMs : Infinity;
     call.deadline = deadline;
     const operation: Operation = { id, stream, call, deadline };

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 
+import type { OpenApiPart } from '../config/own-primitive.js';
 import type { RuntimeConfig } from '../config/types.js';
 import type { Policy } from '../policy/policy.js';
 import { ActuatorService } from '../primitives/actuator/service.js';
@@ -13,6 +14,7 @@ import type { Service } from '../primitives/handler.js';
 import { JsonService } from '../primitives/json/service.js';
 import type { LazyService } from '../primitives/lazy-service.js';
 import { LifecycleService } from '../primitives/lifecycle/service.js';
+import type { Topics } from '../primitives/pubsub/asyncapi.js';
 import { PubSubService } from '../primitives/pubsub/service.js';
 import type { ComponentRegistry } from '../primitives/registry.js';
 import { AppEvents } from './app-events.js';
@@ -36,7 +38,7 @@ export interface ServicesOptions {
   /** Tells every filter something unasked. */
   push: (payload: Uint8Array) => void;
   /** See `AppEventsOptions`. */
-  app: Pick<AppEventsOptions, 'sessionSocket' | 'appToken' | 'apiToken' | 'direct' | 'spans'>;
+  app: Pick<AppEventsOptions, 'places' | 'appToken' | 'functions' | 'spans'>;
 }
 
 /** What the bridge serves: the primitives' services, and what they keep between calls. */
@@ -74,11 +76,14 @@ export class Services {
         push(this.subscriptionsPush());
       });
     };
-    this.events = new AppEvents({ config, registry, policy, log, ...options.app, onChange });
+    this.events = new AppEvents({
+      ...{ config, registry, policy, log, ...options.app, onChange },
+      onPodGone: (pod) => this.#configuration.forget(pod),
+    });
     this.#configuration = new ConfigurationService({
       ...asked,
       appId: owner.appId,
-      app: this.events.channel,
+      callerOf: (pod) => this.events.callerOf(pod),
       log,
       watches,
       live: this.live,
@@ -92,7 +97,16 @@ export class Services {
       this.pubsub,
       ...this.#lazy.values(),
     ];
-    this.all = [...services, this.events.service, new JsonService({ services, messageBytes })];
+    const openApiParts = (): OpenApiPart[] => this.external.openApi();
+    const topics = (): Topics => ({
+      app: owner.appId,
+      listen: config.listen,
+      registry,
+      subscriptions: this.events.subscriptions,
+      published: this.pubsub.published.all,
+    });
+    const json = new JsonService({ services, messageBytes, openApiParts, topics });
+    this.all = [...services, this.events.service, json];
   }
 
   /** What filters are told of what the app is subscribed to. */

@@ -44,6 +44,9 @@ const WARNINGS_PER_SECOND = 5;
 /** How exact deadlines are. Envoy has its own; this one frees what nobody waits for. */
 const DEADLINE_STEP_MS = 25;
 
+/** Longest name of a pod, in characters. */
+const LONGEST_POD = 253;
+
 /** A filter may have sent requests before it saw GOAWAY: so long nothing may have come before the streams end. */
 const QUIET_MS = 100;
 
@@ -108,6 +111,11 @@ export class SessionServer implements StreamEvents, AppServer {
     const filters: Record<string, number> = {};
     for (const { version } of this.#members.filters) filters[version] = (filters[version] ?? 0) + 1;
     return { protocol: PROTOCOL, services: this.#services, filters };
+  }
+
+  /** Whether a filter of this pod is connected. */
+  hasPod(pod: string): boolean {
+    return [...this.#members.pairs].some((pair) => pair.pod === pod);
   }
 
   /** Operations at work for filters that are connected. */
@@ -347,6 +355,7 @@ export class SessionServer implements StreamEvents, AppServer {
     );
     member.pair = pair;
     pair.caller = { app: hello.appId, spiffe: hello.spiffeId };
+    pair.pod = hello.pod.slice(0, LONGEST_POD);
     pair.add(member.stream, large);
     member.filter = factsOf(hello);
     this.options.log.debug({ filter: member.filter }, 'session open');

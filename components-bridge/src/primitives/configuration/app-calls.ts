@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 
 import * as dapr from '../../gen/dapr/proto/runtime/v1/configuration_pb.js';
-import type { AppChannel } from '../app-channel.js';
+import type { AppCaller } from '../app-channel.js';
 import { Code, OperationError, reasonOf } from '../errors.js';
 import { Outbox } from './outbox.js';
 import type { Asked } from './query.js';
@@ -24,8 +24,8 @@ const LONGEST_PAUSE_MS = 5_000;
 
 export interface AppCallsOptions {
   watches: Watches;
-  /** Undefined: the app cannot be called. */
-  app: AppChannel | undefined;
+  /** By which the app of a pod is called; undefined: it cannot be. */
+  callerOf: (pod: string) => AppCaller | undefined;
   log: Logger;
 }
 
@@ -34,19 +34,22 @@ export interface AppCallsOptions {
  * A change that the app cannot take now is told again, or what came after it; one that it refuses is not.
  */
 export class AppCalls implements KnownById {
-  readonly #subscriptions = new Map<string, { storeName: string; end: () => void }>();
+  readonly #subscriptions = new Map<string, { storeName: string; pod: string; end: () => void }>();
 
   constructor(private readonly options: AppCallsOptions) {}
 
   /**
+   * @param pod where the app is that asks
    * @returns the id of the subscription
    * @throws OperationError if the app cannot be called
    */
-  async subscribe(storeName: string, asked: Asked): Promise<string> {
-    const { watches, app, log } = this.options;
+  async subscribe(storeName: string, asked: Asked, pod: string): Promise<string> {
+    const { watches, log } = this.options;
+    const app = this.options.callerOf(pod);
     if (app === undefined || app.app.port === 0 || app.app.protocol !== 'http') {
-      const message = 'the app cannot be called: set app.port, and app.protocol to http';
-      throw new OperationError(Code.FAILED_PRECONDITION, message);
+      const why =
+        app === undefined ? 'its sidecar takes no deliveries' : 'set app.port, and app.protocol to http';
+      throw new OperationError(Code.FAILED_PRECONDITION, `the app cannot be called: ${why}`);
     }
     if (this.#subscriptions.size === MOST_SUBSCRIPTIONS) {
       const message = `there are ${MOST_SUBSCRIPTIONS} subscriptions, no more are taken; end some`;
@@ -65,6 +68,7 @@ export class AppCalls implements KnownById {
     const ending = new AbortController();
     this.#subscriptions.set(id, {
       storeName,
+      pod,
       end: () => {
         following.close();
         outbox.fail(over);
@@ -84,6 +88,12 @@ export class AppCalls implements KnownById {
     return true;
   }
 
+  /** A pod has gone, and nobody is left there to be called. */
+  forget(pod: string): void {
+    for (const [id, found] of this.#subscriptions)
+      if (found.pod === pod) this.unsubscribe(found.storeName, id);
+  }
+
   close(): void {
     for (const { end } of this.#subscriptions.values()) end();
     this.#subscriptions.clear();
@@ -91,7 +101,7 @@ export class AppCalls implements KnownById {
 
   /** Until the subscription ends; never throws. */
   async #tell(
-    app: AppChannel,
+    app: AppCaller,
     storeName: string,
     id: string,
     outbox: Outbox<null>,
@@ -121,7 +131,7 @@ export class AppCalls implements KnownById {
 
   /** @returns false if the app should be called again */
   async #call(
-    app: AppChannel,
+    app: AppCaller,
     storeName: string,
     id: string,
     change: Change,

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 
 import { answerStaleness } from '../../config/answer-in-envoy.js';
 import * as pb from '../../gen/layotto/bridge/v1/configuration_pb.js';
-import type { AppChannel } from '../app-channel.js';
+import type { AppCaller } from '../app-channel.js';
 import { Backends } from '../backends.js';
 import type { Wording } from '../backends.js';
 import type { Call } from '../call.js';
@@ -30,8 +30,8 @@ export interface ConfigurationServiceOptions {
   messageBytes: number;
   /** The app that the runtime serves. */
   appId: string;
-  /** By which the app is called for its subscriptions; by default it is not. */
-  app?: AppChannel;
+  /** By which the app of a pod is called for its subscriptions; by default it is not. */
+  callerOf?: (pod: string) => AppCaller | undefined;
   log: Logger;
   /** What subscriptions follow. */
   watches: Watches;
@@ -54,15 +54,15 @@ export class ConfigurationService implements Service {
   readonly #appCalls: AppCalls;
 
   constructor(private readonly options: ConfigurationServiceOptions) {
-    const { watches, log, app } = options;
+    const { watches, log, callerOf = () => undefined } = options;
     this.#streams = new ConfigurationStreams(options);
-    this.#appCalls = new AppCalls({ watches, log, app });
+    this.#appCalls = new AppCalls({ watches, log, callerOf });
     this.#backends = options.backends ?? new Backends();
     this.handlers = new Map<string, Handler>([
       [`${this.name}/GetConfiguration`, (payload, call) => this.#get(payload, call)],
       [`${this.name}/SaveConfiguration`, (payload, call) => this.#save(payload, call)],
       [`${this.name}/DeleteConfiguration`, (payload, call) => this.#delete(payload, call)],
-      [`${this.name}/CallApp`, (payload) => this.#callApp(payload)],
+      [`${this.name}/CallApp`, (payload, call) => this.#callApp(payload, call)],
       [`${this.name}/UnsubscribeConfiguration`, (payload) => this.#unsubscribe(payload)],
     ]);
   }
@@ -118,16 +118,22 @@ export class ConfigurationService implements Service {
     return toBinary(pb.DeleteConfigurationResponseSchema, create(pb.DeleteConfigurationResponseSchema));
   }
 
+  /** Ends the calls to the app in a pod. */
+  forget(pod: string): void {
+    this.#appCalls.forget(pod);
+  }
+
   /** Ends the calls to the app. */
   close(): void {
     this.#appCalls.close();
   }
 
-  async #callApp(payload: Uint8Array): Promise<Uint8Array> {
+  async #callApp(payload: Uint8Array, { pod }: Call): Promise<Uint8Array> {
     const { storeName, keys, metadata } = decode(pb.CallAppRequestSchema, payload);
     this.#slot(storeName, 'get');
     checkKeys(keys);
-    const id = await this.#appCalls.subscribe(storeName, { appId: '', group: '', label: '', keys, metadata });
+    const asked = { appId: '', group: '', label: '', keys, metadata };
+    const id = await this.#appCalls.subscribe(storeName, asked, pod);
     return toBinary(pb.CallAppResponseSchema, create(pb.CallAppResponseSchema, { id }));
   }
 

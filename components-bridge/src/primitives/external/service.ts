@@ -2,6 +2,8 @@ import { fromBinary, fromJsonString, toBinary, toJsonString } from '@bufbuild/pr
 import type { DescMethodUnary } from '@bufbuild/protobuf';
 import type { Logger } from 'pino';
 
+import { openApiPartOf } from '../../config/own-primitive.js';
+import type { OpenApiPart } from '../../config/own-primitive.js';
 import type { ComponentConfig, OwnPrimitive } from '../../config/types.js';
 import type { Backends, Wording } from '../backends.js';
 import type { Call } from '../call.js';
@@ -141,6 +143,11 @@ export class ExternalServices {
 
   get all(): readonly Service[] {
     return this.#services;
+  }
+
+  /** What they add to the document that describes the HTTP doors. */
+  openApi(): OpenApiPart[] {
+    return this.#services.flatMap(({ own }) => openApiPartOf(own.folder) ?? []);
   }
 
   /** Serves the primitives of these components, and no others. */

@@ -9,6 +9,10 @@ import { Code, OperationError } from '../errors.js';
 import type { Handler, Service } from '../handler.js';
 import { JsonService } from './service.js';
 
+function noTopics(): never {
+  throw new Error('there are no topics');
+}
+
 const NO_BYTES = new Uint8Array(0);
 
 /** A service of one method. */
@@ -23,8 +27,13 @@ async function call(
   json: string | Uint8Array,
   messageBytes = 4_096,
 ): Promise<unknown> {
-  const service = new JsonService({ services: [serviceOf(method, handler)], messageBytes });
-  const name = [...service.handlers.keys()].find((key) => !key.endsWith('/OpenApi')) ?? '';
+  const service = new JsonService({
+    services: [serviceOf(method, handler)],
+    messageBytes,
+    openApiParts: () => [],
+    topics: noTopics,
+  });
+  const name = [...service.handlers.keys()].find((key) => !key.endsWith('Api')) ?? '';
   const payload = Buffer.from(json);
   const answer = service.handlers.get(name)?.(payload, new Call(name, '', 0));
   // What was lent may be used again as soon as the handler has returned.
@@ -146,7 +155,12 @@ describe('what is refused', () => {
 });
 
 test('the description of the HTTP doors is JSON', async () => {
-  const service = new JsonService({ services: [], messageBytes: 1_048_576 });
+  const service = new JsonService({
+    services: [],
+    messageBytes: 1_048_576,
+    openApiParts: () => [],
+    topics: noTopics,
+  });
   const answer = await service.handlers.get('layotto.bridge.v1.Json/OpenApi')?.(
     NO_BYTES,
     new Call('', '', 0),

@@ -1,12 +1,18 @@
+import type { OpenApiPart } from '../../config/own-primitive.js';
 import type { Call } from '../call.js';
 import { Code, OperationError } from '../errors.js';
 import type { Handler, Service } from '../handler.js';
+import type { Topics } from '../pubsub/asyncapi.js';
 
 export interface JsonServiceOptions {
   /** The services whose methods are there as JSON too. */
   services: readonly Service[];
   /** Largest message; also of an answer as JSON. */
   messageBytes: number;
+  /** What primitives that are not the runtime's own add to the description of the HTTP doors, as it is now. */
+  openApiParts: () => readonly OpenApiPart[];
+  /** Describes the app's topics, as they are now. */
+  topics: () => Topics;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -20,7 +26,10 @@ export class JsonService implements Service {
   readonly handlers: ReadonlyMap<string, Handler>;
 
   constructor(private readonly options: JsonServiceOptions) {
-    const handlers = new Map<string, Handler>([[`${this.name}/OpenApi`, () => this.#openApi()]]);
+    const handlers = new Map<string, Handler>([
+      [`${this.name}/OpenApi`, () => this.#openApi()],
+      [`${this.name}/AsyncApi`, () => this.#asyncApi()],
+    ]);
     for (const service of options.services) {
       for (const [method, handler] of service.handlers) {
         const name = `${this.name}/${method.slice(method.lastIndexOf('.') + 1).replace('/', '.')}`;
@@ -40,7 +49,15 @@ export class JsonService implements Service {
 
   async #openApi(): Promise<Uint8Array> {
     const { OPENAPI } = await import('./gen/openapi.js');
-    return this.#bounded(Buffer.from(OPENAPI, 'utf8'));
+    const parts = this.options.openApiParts();
+    const text = parts.length === 0 ? OPENAPI : withParts(OPENAPI, parts);
+    return this.#bounded(Buffer.from(text, 'utf8'));
+  }
+
+  async #asyncApi(): Promise<Uint8Array> {
+    const { asyncApiDocument } = await import('../pubsub/asyncapi.js');
+    const document = asyncApiDocument(this.options.topics());
+    return this.#bounded(Buffer.from(`${JSON.stringify(document, undefined, 2)}\n`, 'utf8'));
   }
 
   #bounded(json: Uint8Array): Uint8Array {
@@ -49,6 +66,20 @@ export class JsonService implements Service {
     const message = `the answer has ${json.length} bytes as JSON; limits.message is ${messageBytes} bytes`;
     throw new OperationError(Code.RESOURCE_EXHAUSTED, message);
   }
+}
+
+function withParts(text: string, parts: readonly OpenApiPart[]): string {
+  const document = JSON.parse(text) as {
+    tags: unknown[];
+    paths: Record<string, unknown>;
+    components: { schemas: Record<string, unknown> };
+  };
+  for (const { tag, paths, schemas } of parts) {
+    document.tags.push(tag);
+    Object.assign(document.paths, paths);
+    Object.assign(document.components.schemas, schemas);
+  }
+  return JSON.stringify(document);
 }
 
 /** @throws OperationError if the bytes are not UTF-8 */

@@ -14,8 +14,11 @@ import type { ComponentRegistry } from '../registry.js';
 import type { ComponentSlot } from '../slot.js';
 import { BrokerError } from './broker.js';
 import type { Broker, OutgoingMessage, Published } from './broker.js';
+import { bare, BYTES, TEXT } from './content-types.js';
 import { envelop, EnvelopeError } from './envelope.js';
 import type { Publication } from './envelope.js';
+import { isRaw } from './metadata.js';
+import { PublishedTopics } from './published-topics.js';
 
 export interface PubSubServiceOptions {
   registry: ComponentRegistry;
@@ -52,6 +55,7 @@ export class PubSubService implements Service {
   readonly handlers: ReadonlyMap<string, Handler>;
   /** How long publishing took, by component: from the call's arrival until the broker had answered. */
   readonly latencies = new Map<string, Histogram>();
+  readonly published = new PublishedTopics();
   readonly #backends: Backends;
 
   constructor(private readonly options: PubSubServiceOptions) {
@@ -74,6 +78,7 @@ export class PubSubService implements Service {
     const published = await this.#one(call, slot, ['publish', topic], (broker) =>
       broker.publish(topic, [message]),
     );
+    this.#note({ pubsub, topic }, dataContentType, metadata);
     const { id: messageId, persisted } = published;
     const response = create(pb.PublishEventResponseSchema, { messageId, persisted });
     return toBinary(pb.PublishEventResponseSchema, response);
@@ -96,12 +101,13 @@ export class PubSubService implements Service {
     if (messages.length > 0) {
       const outcomes = await this.#many(call, slot, topic, messages);
       if (outcomes instanceof OperationError) response.code = outcomes.code;
-      for (const [index, { entryId }] of entries.entries()) {
+      for (const [index, { entryId, contentType, metadata }] of entries.entries()) {
         const outcome = outcomes instanceof OperationError ? outcomes : outcomes[index];
         if (outcome === undefined || outcome instanceof Error) {
           const error = this.#backends.reasonOf(outcome ?? 'the broker did not say what became of it');
           response.failedEntries.push(create(pb.FailedEntrySchema, { entryId, error }));
         } else {
+          this.#note(target, contentType, { ...request.metadata, ...metadata });
           const { id: messageId, persisted } = outcome;
           const published = create(pb.PublishedEntrySchema, { entryId, messageId, persisted });
           response.publishedEntries.push(published);
@@ -126,9 +132,16 @@ export class PubSubService implements Service {
       if (broker.delays) return broker.publish(topic, [{ ...message, notBefore }]);
       throw new OperationError(Code.UNIMPLEMENTED, `pubsub ${pubsub} cannot delay messages`);
     });
+    this.#note({ pubsub, topic }, dataContentType, metadata);
     const { id: messageId, persisted } = published;
     const response = create(pb.PublishDelayMessageResponseSchema, { messageId, persisted });
     return toBinary(pb.PublishDelayMessageResponseSchema, response);
+  }
+
+  /** Remembers what was published. */
+  #note({ pubsub, topic }: Target, type: string, metadata: Readonly<Record<string, string>>): void {
+    const raw = isRaw(metadata);
+    this.published.add(pubsub, topic, bare(type) || (raw ? BYTES : TEXT), raw);
   }
 
   /** The broker's slot. @throws OperationError unless the call may publish to this topic of it */

@@ -18,7 +18,7 @@ import { Feed } from './feed.js';
 import { resolveSubscriptions } from './resolve.js';
 import { sameSubscription } from './subscription.js';
 import type { Subscription, SubscriptionSpec } from './subscription.js';
-import { Tally } from './tally.js';
+import type { Tally } from './tally.js';
 
 /** Pauses between questions to an app that is away, and to one that says the same again: doubled each time. */
 const FIRST_PAUSE_MS = 100;
@@ -37,14 +37,16 @@ export interface SubscriptionsOptions {
   messageBytes: number;
   log: Logger;
   spans?: SpanExporter | undefined;
+  /** Where deliveries are counted. */
+  tally: Tally;
+  /** Longest pause between questions to an app that is away, in milliseconds. */
+  longestAwayMs?: number;
   /** Told when `list` has changed. */
   onChange?: () => void;
   /** Finds out whether whoever gets the events is there, and what it asks for; by default an app is asked. */
   ask?: (channel: AppChannel) => Promise<Answer>;
   /** Whose events they are, for people; default `the app`. */
   who?: string;
-  /** Where deliveries are counted; by default for these subscriptions alone. */
-  tally?: Tally;
 }
 
 /** A subscription at work. */
@@ -59,7 +61,6 @@ interface Running {
  * changes. Only what differs is subscribed and unsubscribed; while the app is away nothing is taken from brokers.
  */
 export class Subscriptions {
-  readonly tally: Tally;
   readonly presence = new AppPresence();
   readonly deliveries: Deliveries;
   readonly #running = new Map<string, Running>();
@@ -75,18 +76,20 @@ export class Subscriptions {
   #paused: NodeJS.Timeout | undefined;
   /** The next look has something new to look at. */
   #nudged = false;
+  readonly #forget: (() => void)[];
 
   constructor(private readonly options: SubscriptionsOptions) {
-    const { log, spans, registry, policy } = options;
+    const { log, spans, registry, policy, tally } = options;
     this.#declared = options.declared;
-    this.tally = options.tally ?? new Tally();
     const onAway = (): void => this.#nudge();
-    this.deliveries = new Deliveries({ tally: this.tally, presence: this.presence, log, spans, onAway });
+    this.deliveries = new Deliveries({ tally, presence: this.presence, log, spans, onAway });
     this.presence.onChange((here) => this.#appears(here));
-    registry.onChange((primitive) => {
-      if (primitive === 'pubsub') this.#nudge();
-    });
-    policy.onChange(() => this.#nudge());
+    this.#forget = [
+      registry.onChange((primitive) => {
+        if (primitive === 'pubsub') this.#nudge();
+      }),
+      policy.onChange(() => this.#nudge()),
+    ];
   }
 
   /** What is subscribed to now. */
@@ -118,6 +121,7 @@ export class Subscriptions {
   /** Takes no more events, and resolves when those in hand are settled. */
   async close(): Promise<void> {
     this.#closed = true;
+    for (const forget of this.#forget.splice(0)) forget();
     clearTimeout(this.#paused);
     this.#pause.end();
     this.deliveries.end();
@@ -133,7 +137,7 @@ export class Subscriptions {
 
   /** Until it is closed; never throws. */
   async #watch(): Promise<void> {
-    const { channel, registry, log, ask = askApp } = this.options;
+    const { channel, registry, log, ask = askApp, longestAwayMs = LONGEST_AWAY_MS } = this.options;
     let pause = FIRST_PAUSE_MS;
     let before = '';
     while (!this.#closed) {
@@ -148,7 +152,7 @@ export class Subscriptions {
         const found = here ? JSON.stringify([this.#listed, this.#problems]) : 'away';
         if (found !== before) pause = FIRST_PAUSE_MS;
         before = found;
-        if (!here) most = LONGEST_AWAY_MS;
+        if (!here) most = longestAwayMs;
         else if (this.#running.size > 0) most = LONGEST_SUBSCRIBED_MS;
       } else if (this.#running.size > 0 || this.#declared.length > 0) await this.#reconcile([]);
       if (this.#closed) return;

@@ -266,6 +266,11 @@ export class Hello {
    * and a rule of the policy asks for it.
    */
   spiffeId: View = 0;
+  /**
+   * Filter: the pod it is in, where a mesh says so: there the app is that asks
+   * to be called.
+   */
+  pod: View = 0;
   /** What `byteSize` found last. */
   encodedSize: i32 = 0;
 
@@ -280,6 +285,7 @@ export class Hello {
     this.appId = 0;
     this.services.length = 0;
     this.spiffeId = 0;
+    this.pod = 0;
   }
 
   /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
@@ -324,6 +330,9 @@ export class Hello {
         case 74:
           this.spiffeId = r.string();
           break;
+        case 82:
+          this.pod = r.string();
+          break;
         default:
           r.skip();
       }
@@ -349,6 +358,7 @@ export class Hello {
     if (viewLen(this.appId) != 0) size += 1 + delimitedSize(viewLen(this.appId));
     for (let i = 0, n = this.services.length; i < n; i++) size += 1 + delimitedSize(viewLen(unchecked(this.services[i])));
     if (viewLen(this.spiffeId) != 0) size += 1 + delimitedSize(viewLen(this.spiffeId));
+    if (viewLen(this.pod) != 0) size += 1 + delimitedSize(viewLen(this.pod));
     this.encodedSize = size;
     return size;
   }
@@ -390,6 +400,10 @@ export class Hello {
     if (viewLen(this.spiffeId) != 0) {
       w.u8(74);
       w.delimited(this.spiffeId);
+    }
+    if (viewLen(this.pod) != 0) {
+      w.u8(82);
+      w.delimited(this.pod);
     }
   }
 }

@@ -1,0 +1,45 @@
+import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
+import { appCluster, appListener, tellsApp } from '../app-channel.js';
+import type { EnvoyObject } from '../names.js';
+import { bodyLimit } from '../runtime-listener.js';
+import type { MeshNames } from './options.js';
+
+/** Mode of the socket for deliveries in a pod: the bridge is in the sidecar's group. 0660, in decimal. */
+const SHARED_MODE = 0o660;
+
+/** A patch of an EnvoyFilter that adds something to what the app's sidecar sends. */
+export function addPatch(applyTo: string, value: EnvoyObject): EnvoyObject {
+  return { applyTo, match: { context: 'SIDECAR_OUTBOUND' }, patch: { operation: 'ADD', value } };
+}
+
+/** What lets the sidecar take deliveries for the app; nothing where there is nothing to tell it. */
+export function deliveryPatches(config: RuntimeConfig, { appSocket }: MeshNames): EnvoyObject[] {
+  if (!tellsApp(config)) return [];
+  return [
+    addPatch('CLUSTER', appCluster(config)),
+    addPatch('LISTENER', appListener(config, { path: appSocket, mode: SHARED_MODE })),
+  ];
+}
+
+/** What lets the listener that Istio has made take bodies as long as messages may be: its own bound is 1 MiB. */
+export function bufferPatch(config: RuntimeConfig): EnvoyObject {
+  return {
+    applyTo: 'LISTENER',
+    match: { context: 'SIDECAR_OUTBOUND', listener: { portNumber: config.listen.port } },
+    patch: { operation: 'MERGE', value: { per_connection_buffer_limit_bytes: bodyLimit(config) } },
+  };
+}
+
+/** An EnvoyFilter for the app's sidecars. */
+export function envoyFilterOf(
+  { name, namespace, selector }: MeshNames,
+  part: string,
+  configPatches: readonly EnvoyObject[],
+): EnvoyObject {
+  return {
+    apiVersion: 'networking.istio.io/v1alpha3',
+    kind: 'EnvoyFilter',
+    metadata: { name: part === '' ? name : `${name}-${part}`, namespace },
+    spec: { workloadSelector: { labels: { ...selector } }, configPatches },
+  };
+}

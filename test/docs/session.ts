@@ -110,7 +110,10 @@ export class DocumentSession {
     const own = `npx layotto run --port ${port} --metrics-port ${port - 1} --data-dir ${dataDir}`;
     let text = block.text.replaceAll('npx layotto run', own).replaceAll(PORT, String(port));
     if (appPort !== undefined) text = text.replaceAll(APP_PORT, String(appPort));
-    text = text.replaceAll(/npx layotto module (?:push|list|rollback|remove)/g, `$& --data-dir ${dataDir}`);
+    text = text.replaceAll(
+      /npx layotto (?:module|function) (?:push|list|rollback|remove)/g,
+      `$& --data-dir ${dataDir}`,
+    );
     for (const [name, path] of this.#files) text = text.replaceAll(` ${name}`, ` ${path}`);
     if (block.language === 'js')
       return new Running(process.execPath, [this.#script(text)], port, this.#project);

@@ -29,7 +29,7 @@ import { freePort } from '../support/ports.js';
 import { eventually } from '../support/wait.js';
 import { askIstio } from './istio.js';
 import type { Made } from './istio.js';
-import { Modules, MODULE, variant } from './modules.js';
+import { HELLO, MODULE, Modules, variant } from './modules.js';
 import { Sidecar } from './sidecar.js';
 
 const NAMESPACE = 'shop';
@@ -406,7 +406,7 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
     const ready = async (): Promise<void> =>
       expect(await door.get('statestore', 'k0')).toMatchObject({ code: 0, value: '"v0"' });
     await door.save('statestore', [{ key: 'k0', value: '"v0"' }]);
-    const module = modules.add(readFileSync(new URL('../../dist/modules/hello.wasm', import.meta.url)));
+    const module = modules.add(HELLO);
     const main = modules.add(MODULE);
     sidecar.push(await apply(main, runtime.config, module));
     await eventually('the slot has it', async () => (await dump()).includes(module.sha256));

@@ -51,7 +51,8 @@ describe('the bootstrap', () => {
   });
 
   it('has Envoy make a function that trapped anew sooner than other modules', () => {
-    const config = { ...SAMPLE_CONFIG, functions: { listen: { host: '127.0.0.1', port: 2045 }, slots: 1 } };
+    const functions = { listen: { host: '127.0.0.1', port: 2045 }, slots: 1 };
+    const config = { ...SAMPLE_CONFIG, modules: { slots: 1 }, functions };
     const module = { file: '/x.wasm', configuration: '', rootId: '', capabilities: [], seesBodies: true };
     const slots = new Map(['function-1', 'slot-1'].map((slot) => [slot, module]));
     const { extensionConfigs } = renderBootstrap(config, { ...options, slots });

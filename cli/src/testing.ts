@@ -6,12 +6,10 @@ import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 
 import { create, createFileRegistry, fromBinary, toBinary } from '@bufbuild/protobuf';
@@ -21,6 +19,7 @@ import { Client, credentials } from '@grpc/grpc-js';
 
 import { readDescription } from '../../components-bridge/src/config/own-primitive.js';
 import type { Description } from '../../components-bridge/src/config/own-primitive.js';
+import type * as Ports from '../../tools/free-port.mjs';
 import { findInstallation } from './installation.js';
 
 const START_MS = 30_000;
@@ -102,8 +101,11 @@ export async function startRuntime(place: string | URL, options: TestOptions = {
   };
   // JSON is YAML.
   writeFileSync(join(folder, 'layotto.yaml'), JSON.stringify({ ...config, components: [component] }));
+  const { root } = findInstallation();
+  // Loaded by path, because it stands outside of what is compiled.
+  const { freePort } = (await import(pathToFileURL(join(root, 'tools/free-port.mjs')).href)) as typeof Ports;
   const port = await freePort();
-  const layotto = join(findInstallation().root, 'cli/bin/layotto.js');
+  const layotto = join(root, 'cli/bin/layotto.js');
   const data = join(folder, 'data');
   const args = ['run', '-c', join(folder, 'layotto.yaml'), '--port', String(port), '--metrics-port', '0'];
   const child = spawn(process.execPath, [layotto, ...args, '--data-dir', data], {
@@ -137,14 +139,6 @@ async function untilReady(child: ChildProcess): Promise<void> {
   }
   clearTimeout(timer);
   throw new Error(`layotto run did not start:\n${said.join('\n')}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 /** An HTTP call to a runtime. */

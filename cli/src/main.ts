@@ -61,6 +61,15 @@ const COMMANDS: Readonly<Record<string, Command>> = {
         run: of.envoyfilter,
       })),
   },
+  'envoy slot': {
+    usage: 'envoy slot --slot SLOT [options]',
+    summary: 'print the EnvoyFilter that puts a module into a spare slot there',
+    load: () =>
+      import('./mesh-slot.js').then((of) => ({
+        options: [...CONFIG_OPTIONS, ...of.SLOT_OPTIONS],
+        run: of.slot,
+      })),
+  },
   'envoy trafficextension': {
     usage: 'envoy trafficextension [options]',
     summary: 'print the same as TrafficExtensions and services (Istio 1.30 or newer)',

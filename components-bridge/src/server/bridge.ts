@@ -238,6 +238,7 @@ export class Bridge {
       version,
       config: () => this.#config,
       services: this.#services.all,
+      own: () => this.#services.external.all,
       subscriptions: () => this.#services.events.subscriptions,
       log,
       calls: this.#calls,

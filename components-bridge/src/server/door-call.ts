@@ -30,7 +30,8 @@ const CALL_BYTES = 4_096;
 /** What all calls of a door share. */
 export interface DoorSite {
   behind: Behind;
-  handlers: ReadonlyMap<string, Handler>;
+  /** Who performs an operation. */
+  handler(operation: string): Handler | undefined;
   gate: Gate;
   budget: DoorBudget;
   limits: { messageBytes: number; deadlineMs: number };
@@ -122,7 +123,7 @@ export class DoorCall {
   }
 
   async #ask(step: Extract<Step, { operation: string }>): Promise<void> {
-    const { handlers, budget, watch, limits } = this.site;
+    const { budget, watch, limits } = this.site;
     const { operation, payload } = step;
     if (!budget.takeOperation()) {
       this.#refuse(step.onFailure(BUSY));
@@ -135,7 +136,7 @@ export class DoorCall {
     call.caller = this.site.gate.caller;
     let outcome: Answer | Refused;
     try {
-      const handler = handlers.get(operation);
+      const handler = this.site.handler(operation);
       if (handler === undefined)
         throw new OperationError(Code.UNIMPLEMENTED, `unknown method "${operation}"`);
       const result = await handler(payload, call);

@@ -1,5 +1,5 @@
 import { Filter, getState, grpcHeaders } from './harness.js';
-import type { HttpStream } from './http-stream.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 import { COMPONENTS, connected, LAYOTTO, policy, secret, workload } from './policy-filter.js';
 
 const DAPR = '/dapr.proto.runtime.v1.Dapr';

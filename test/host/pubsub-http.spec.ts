@@ -1,6 +1,6 @@
 import * as pb from '../../components-bridge/src/gen/layotto/bridge/v1/pubsub_pb.js';
 import type { Filter } from './harness.js';
-import type { HttpStream } from './http-stream.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 import { connected, DONE, headers, ID, json, PERSISTED, published, publishedBulk } from './pubsub-calls.js';
 
 describe('Dapr HTTP', () => {

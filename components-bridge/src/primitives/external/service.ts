@@ -54,6 +54,16 @@ export class ExternalService implements Service {
     );
   }
 
+  /**
+   * A method's messages, and the field of its request that names the component; undefined if there is no such method.
+   *
+   * @throws OperationError as a call of it would
+   */
+  method(name: string): { method: DescMethodUnary; component: string } | undefined {
+    const operation = this.own.operations.find((one) => one.name === name);
+    return operation && { method: this.#method(name), component: operation.component };
+  }
+
   async #perform(name: string, field: string, payload: Uint8Array, call: Call): Promise<Uint8Array> {
     const method = this.#method(name);
     const bytes = payload.slice();
@@ -141,7 +151,7 @@ export class ExternalServices {
 
   constructor(private readonly options: ExternalServiceOptions) {}
 
-  get all(): readonly Service[] {
+  get all(): readonly ExternalService[] {
     return this.#services;
   }
 

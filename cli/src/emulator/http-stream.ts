@@ -1,5 +1,4 @@
-import { Action, BufferType, HeaderMap, MapType, Status } from './abi.js';
-import { grpcMessage } from '../../components-bridge/src/server/stream.js';
+import { Action, BufferType, grpcMessage, HeaderMap, MapType, Status } from './abi.js';
 import type { HostEmulator } from './emulator.js';
 
 /** What `proxy_send_local_response` was asked for. */
@@ -133,7 +132,7 @@ export class HttpStream {
   }
 
   /** What is behind the route answers with a whole body, which the filter may change. */
-  upstreamAnswer(headers: Record<string, string>, body = Buffer.alloc(0)): void {
+  upstreamAnswer(headers: Record<string, string>, body: Buffer = Buffer.alloc(0)): void {
     this.encode(new HeaderMap(headers), body, false);
   }
 

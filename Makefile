@@ -75,6 +75,8 @@ generate: install ## generate code from proto/, the printed examples of envoy/re
 bench: build ## measure calls and CPU (see test/bench)
 	@node test/bench/run.mjs
 	@node test/bench/pubsub.mjs
+	@node test/bench/functions.mjs
+	@node test/bench/invoke.mjs
 
 profile: build ## where Envoy, bridge and Redis spend their time (see test/bench/profile)
 	@node test/bench/profile/run.mjs

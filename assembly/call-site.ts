@@ -7,6 +7,7 @@ import { Background, Listener, Tally } from './dialects/background';
 import { Door } from './dialects/door';
 import { Route } from './dialects/router';
 import { HttpContext, RootContext } from './host/context';
+import { LogLevel } from './host/enums';
 import { ByteWriter } from './wire/bytes';
 import { CallMetrics } from './metrics/call-metrics';
 import { FilterLog } from './metrics/filter-log';
@@ -54,6 +55,7 @@ export abstract class CallSite extends RootContext implements Background {
    */
   called(route: Route, component: i32, code: i32, microseconds: i64): void {
     this.calls.called(route, component, code, microseconds);
+    if (!this.log.says(LogLevel.Debug)) return;
     const name = component >= 0 ? this.configuration.labelAt(component) : 0;
     this.log.called(route, name, component, code, microseconds);
   }

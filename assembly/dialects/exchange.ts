@@ -46,8 +46,8 @@ export class Reply {
     this.status = 200;
     this.grpcStatus = NOT_GRPC;
     this.isMessage = false;
-    this.headers.clear();
-    this.trailers.clear();
+    if (this.headers.length > 0) this.headers.clear();
+    if (this.trailers.length > 0) this.trailers.clear();
     this.body = 0;
   }
 
@@ -319,7 +319,7 @@ export class Exchange {
 
   /** Gives back everything the call held; the exchange can serve another call then. */
   free(): void {
-    this.own(0);
+    if (this.buffer != 0) this.own(0);
     this.headers.free();
     for (let i = 0; i < this.used; i++) {
       if (i < KEPT_TEXTS) this.texts[i].forget(KEPT_BYTES);
@@ -345,11 +345,11 @@ export class Exchange {
     this.forward = null;
     this.caller = 0;
     this.remote = false;
-    this.params.length = 0;
+    if (this.params.length > 0) this.params.length = 0;
     this.operation = 0;
     this.idempotent = false;
     this.cacheKey = 0;
-    this.writtenKeys.length = 0;
+    if (this.writtenKeys.length > 0) this.writtenKeys.length = 0;
     this.liveRequest = 0;
     this.liveWrite = false;
     this.reply.reset();

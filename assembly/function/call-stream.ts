@@ -128,7 +128,7 @@ export abstract class CallStream extends HttpContext {
   private run(): Action {
     const site = this.site;
     const exchange = this.exchange;
-    const body = getBuffer(Buffer.RequestBody, 0, this.received);
+    const body: View = this.received == 0 ? 0 : getBuffer(Buffer.RequestBody, 0, this.received);
     exchange.own(body);
     exchange.body = body;
     if (this.received > DRAIN_OVER) replaceBuffer(Buffer.RequestBody, this.received, 0);

@@ -13,6 +13,7 @@ import { Bytes, bytesLength, bytesPtr } from './bytes';
 import { Action, Buffer } from './enums';
 import { OUT } from './memory';
 import { Status } from './status';
+import { StreamTable } from './stream-table';
 import { getBuffer } from './stream';
 
 /**
@@ -106,7 +107,7 @@ export abstract class HttpContext {
 }
 
 /** HTTP streams of this VM by id; the dispatcher routes their callbacks. */
-export const httpStreams = new Map<u32, HttpContext>();
+export const httpStreams = new StreamTable();
 
 /** From now on the callbacks of a stream go to another context, which has its id. */
 export function handOver(to: HttpContext): void {

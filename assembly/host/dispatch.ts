@@ -9,6 +9,16 @@ import { Action } from './enums';
 import { createRoot, GrpcStream, grpcStreams, httpStreams, RootContext } from './context';
 
 const roots = new Map<u32, RootContext>();
+/** Streams are mostly of the root context that had the one before. */
+let recentRoot: RootContext | null = null;
+
+function rootOf(id: u32): RootContext | null {
+  const recent = recentRoot;
+  if (recent !== null && recent.id == id) return recent;
+  const root = roots.has(id) ? roots.get(id) : null;
+  recentRoot = root;
+  return root;
+}
 
 export function proxy_abi_version_0_2_1(): void {}
 
@@ -19,9 +29,10 @@ export function proxy_on_vm_start(root: u32, size: u32): u32 {
 export function proxy_on_context_create(id: u32, parent: u32): void {
   if (parent == 0) {
     roots.set(id, createRoot(id));
-  } else if (roots.has(parent)) {
-    httpStreams.set(id, roots.get(parent).createHttpContext(id));
+    return;
   }
+  const root = rootOf(parent);
+  if (root !== null) httpStreams.set(id, root.createHttpContext(id));
 }
 
 export function proxy_on_configure(root: u32, size: u32): u32 {
@@ -33,41 +44,43 @@ export function proxy_on_tick(root: u32): void {
 }
 
 export function proxy_on_request_headers(id: u32, count: u32, endOfStream: u32): u32 {
-  return httpStreams.has(id)
-    ? httpStreams.get(id).onRequestHeaders(count, endOfStream != 0)
-    : Action.Continue;
+  const stream = httpStreams.find(id);
+  return stream === null ? Action.Continue : stream.onRequestHeaders(count, endOfStream != 0);
 }
 
 export function proxy_on_request_body(id: u32, size: u32, endOfStream: u32): u32 {
-  return httpStreams.has(id) ? httpStreams.get(id).onRequestBody(size, endOfStream != 0) : Action.Continue;
+  const stream = httpStreams.find(id);
+  return stream === null ? Action.Continue : stream.onRequestBody(size, endOfStream != 0);
 }
 
 export function proxy_on_request_trailers(id: u32, count: u32): u32 {
-  return httpStreams.has(id) ? httpStreams.get(id).onRequestTrailers(count) : Action.Continue;
+  const stream = httpStreams.find(id);
+  return stream === null ? Action.Continue : stream.onRequestTrailers(count);
 }
 
 export function proxy_on_response_headers(id: u32, count: u32, endOfStream: u32): u32 {
-  return httpStreams.has(id)
-    ? httpStreams.get(id).onResponseHeaders(count, endOfStream != 0)
-    : Action.Continue;
+  const stream = httpStreams.find(id);
+  return stream === null ? Action.Continue : stream.onResponseHeaders(count, endOfStream != 0);
 }
 
 export function proxy_on_response_body(id: u32, size: u32, endOfStream: u32): u32 {
-  return httpStreams.has(id) ? httpStreams.get(id).onResponseBody(size, endOfStream != 0) : Action.Continue;
+  const stream = httpStreams.find(id);
+  return stream === null ? Action.Continue : stream.onResponseBody(size, endOfStream != 0);
 }
 
 export function proxy_on_response_trailers(id: u32, count: u32): u32 {
-  return httpStreams.has(id) ? httpStreams.get(id).onResponseTrailers(count) : Action.Continue;
+  const stream = httpStreams.find(id);
+  return stream === null ? Action.Continue : stream.onResponseTrailers(count);
 }
 
 export function proxy_on_delete(id: u32): void {
-  if (httpStreams.has(id)) {
-    const stream = httpStreams.get(id);
-    httpStreams.delete(id);
+  const stream = httpStreams.take(id);
+  if (stream !== null) {
     stream.onDone();
   } else if (roots.has(id)) {
     const root = roots.get(id);
     roots.delete(id);
+    recentRoot = null;
     root.onDone();
   }
 }

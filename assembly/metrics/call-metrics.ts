@@ -23,14 +23,40 @@ const CODE_BITS: i32 = 10;
 const SEMICOLON: u8 = 0x3b;
 const UNDERSCORE: u8 = 0x5f;
 
+/** Durations that are kept until the next tick; beyond that they are handed over at once. */
+const KEPT_DURATIONS: i32 = 32;
+const NO_KEY: u32 = 0xffffffff;
+
+/** How long calls took that are about one thing. */
+class Durations {
+  private readonly kept: StaticArray<u64> = new StaticArray<u64>(KEPT_DURATIONS);
+  private count: i32 = 0;
+
+  constructor(private readonly histogram: Histogram) {}
+
+  record(microseconds: u64): void {
+    if (this.count == KEPT_DURATIONS) this.flush();
+    unchecked((this.kept[this.count++] = microseconds));
+  }
+
+  flush(): void {
+    for (let i = 0; i < this.count; i++) this.histogram.record(this.kept[i]);
+    this.count = 0;
+  }
+}
+
 class CallCounter {
   private counter: Counter | null = null;
   private count: i64 = 0;
 
-  constructor(private readonly name: ByteWriter) {}
+  constructor(
+    private readonly name: ByteWriter,
+    private readonly durations: Durations,
+  ) {}
 
   /** Counts one; true if there was nothing to hand over before. */
-  increment(): bool {
+  increment(microseconds: u64): bool {
+    this.durations.record(microseconds);
     return this.count++ == 0;
   }
 
@@ -43,6 +69,7 @@ class CallCounter {
     }
     counter.add(this.count);
     this.count = 0;
+    this.durations.flush();
   }
 }
 
@@ -53,9 +80,12 @@ class CallCounter {
  */
 export class CallMetrics {
   private counters: Map<u32, CallCounter> = new Map<u32, CallCounter>();
-  private durations: Map<u32, Histogram> = new Map<u32, Histogram>();
+  private durations: Map<u32, Durations> = new Map<u32, Durations>();
   /** Those with something to hand over. */
   private touched: Array<CallCounter> = [];
+  /** A call is often like the one before. */
+  private last: CallCounter | null = null;
+  private lastKey: u32 = NO_KEY;
 
   constructor(private readonly components: Labels) {}
 
@@ -69,19 +99,13 @@ export class CallMetrics {
   called(route: Route, component: i32, code: i32, microseconds: i64): void {
     const subject = <u32>(route.index * (this.components.mostLabels() + 2) + component + 2);
     const key = (subject << CODE_BITS) | ((<u32>code) & ((1 << CODE_BITS) - 1));
-    let counter: CallCounter;
-    if (this.counters.has(key)) counter = this.counters.get(key);
-    else {
-      const name = this.name('layotto_operations_total', route, component);
-      name.text(';code=');
-      if (code < FIRST_STATUS) name.text(codeName(code));
-      else if (code == UNUSUAL_STATUS) name.text('other');
-      else name.decimal(code);
-      counter = new CallCounter(name);
-      this.counters.set(key, counter);
+    let counter = this.last;
+    if (counter === null || key != this.lastKey) {
+      counter = this.counterFor(key, subject, route, component, code);
+      this.last = counter;
+      this.lastKey = key;
     }
-    if (counter.increment()) this.touched.push(counter);
-    this.duration(subject, route, component).record(microseconds > 0 ? <u64>microseconds : 0);
+    if (counter.increment(microseconds > 0 ? <u64>microseconds : 0)) this.touched.push(counter);
   }
 
   /** Hands over what was counted since. */
@@ -90,13 +114,25 @@ export class CallMetrics {
     this.touched.length = 0;
   }
 
-  private duration(subject: u32, route: Route, component: i32): Histogram {
+  private counterFor(key: u32, subject: u32, route: Route, component: i32, code: i32): CallCounter {
+    if (this.counters.has(key)) return this.counters.get(key);
+    const name = this.name('layotto_operations_total', route, component);
+    name.text(';code=');
+    if (code < FIRST_STATUS) name.text(codeName(code));
+    else if (code == UNUSUAL_STATUS) name.text('other');
+    else name.decimal(code);
+    const counter = new CallCounter(name, this.durationsOf(subject, route, component));
+    this.counters.set(key, counter);
+    return counter;
+  }
+
+  private durationsOf(subject: u32, route: Route, component: i32): Durations {
     if (this.durations.has(subject)) return this.durations.get(subject);
     const name = this.name('layotto_operation_duration_us', route, component);
-    const histogram = new Histogram(name.view());
+    const durations = new Durations(new Histogram(name.view()));
     name.free();
-    this.durations.set(subject, histogram);
-    return histogram;
+    this.durations.set(subject, durations);
+    return durations;
   }
 
   private name(metric: string, route: Route, component: i32): ByteWriter {

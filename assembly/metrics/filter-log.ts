@@ -46,7 +46,6 @@ export class FilterLog {
 
   /** A call or stream is over. Nothing that a caller has sent is said: not even a key. @param component its name */
   called(route: Route, component: View, place: i32, code: i32, microseconds: i64): void {
-    if (!this.says(LogLevel.Debug)) return;
     const name = component != 0 ? viewToString(component) : place == NO_COMPONENT ? 'none' : UNKNOWN;
     const answer = code < FIRST_STATUS ? codeName(code) : code.toString();
     const what = route.door + ' ' + route.primitive + ' ' + route.operation + ', component ' + name;

@@ -1,20 +1,16 @@
 import { pathToFileURL } from 'node:url';
 
+import { CONFIG_OPTIONS } from './config-options.js';
 import { findInstallation } from './installation.js';
 import { text } from './options.js';
 import type { Option, Values } from './options.js';
 
+/** Options of other commands that it understands, too. */
+const SHARED: readonly string[] = ['config', 'resources-path', 'app-id', 'data-dir'];
+
 /** Options of `layotto bridge`, which are those of the bridge's own program. */
 export const BRIDGE_OPTIONS: readonly Option[] = [
-  {
-    name: 'config',
-    short: 'c',
-    value: 'FILE',
-    help: "layotto.yaml, or Layotto's JSON; without it the built-in default",
-  },
-  { name: 'resources-path', value: 'DIR', help: 'folder of Dapr component files' },
-  { name: 'app-id', value: 'ID', help: "the app's id (app)" },
-  { name: 'data-dir', value: 'DIR', help: 'folder for data and sockets (./.layotto)' },
+  ...CONFIG_OPTIONS.filter(({ name }) => SHARED.includes(name)),
   { name: 'socket', value: 'PATH', help: 'where sessions are served (session.sock in the data folder)' },
   {
     name: 'app-socket',

@@ -1,6 +1,4 @@
-import { formatProblem, loadConfig } from '../../components-bridge/src/config/index.js';
 import type { Notice, RuntimeConfig } from '../../components-bridge/src/config/types.js';
-import { catalog } from '../../components-bridge/src/catalog.js';
 import { UserError } from './errors.js';
 import { text, wholeNumber } from './options.js';
 import type { Option, Values } from './options.js';
@@ -31,6 +29,9 @@ export interface Checked {
 
 /** Reads and checks the configuration that the options name. */
 export async function checkConfig(values: Values): Promise<Checked> {
+  // Loaded only where a configuration is read: both take long, and the bridge's command has its own.
+  const { formatProblem, loadConfig } = await import('../../components-bridge/src/config/index.js');
+  const { catalog } = await import('../../components-bridge/src/catalog.js');
   const result = await loadConfig({
     catalog,
     file: text(values, 'config'),

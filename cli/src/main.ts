@@ -1,213 +1,208 @@
-import { BRIDGE_OPTIONS, bridge } from './bridge.js';
-import { CHECK_OPTIONS, check } from './check.js';
-import { BUNDLE_OPTIONS, debugBundle } from './debug-bundle.js';
 import { CONFIG_OPTIONS } from './config-options.js';
-import { BOOTSTRAP_OPTIONS, bootstrap } from './envoy.js';
 import { UsageError, UserError } from './errors.js';
-import {
-  FUNCTION_BUILD_OPTIONS,
-  FUNCTION_LIST_OPTIONS,
-  FUNCTION_PUSH_OPTIONS,
-  functionBuild,
-  functionList,
-  functionPush,
-  functionRemove,
-  functionRollback,
-} from './function-commands.js';
-import { MANIFESTS_OPTIONS, manifests } from './manifests.js';
-import {
-  MODULE_LIST_OPTIONS,
-  MODULE_PUSH_OPTIONS,
-  moduleList,
-  modulePush,
-  moduleRemove,
-  moduleRollback,
-} from './module-commands.js';
-import { MODULE_INSPECT_OPTIONS, moduleInspect } from './module-inspect.js';
-import {
-  ENVOYFILTER_OPTIONS,
-  MESH_OPTIONS,
-  TRAFFICEXTENSION_OPTIONS,
-  envoyfilter,
-  trafficextension,
-  wasmplugin,
-} from './mesh.js';
 import { describeOptions, parseArguments } from './options.js';
 import type { Option, Values } from './options.js';
-import { primitiveBuild } from './primitive-build.js';
-import { NEW_PRIMITIVE_OPTIONS, newPrimitive } from './primitive-new.js';
-import { primitiveTest } from './primitive-test.js';
-import { RUN_OPTIONS, run } from './run.js';
 import { RUNNING_OPTIONS } from './running.js';
-import { STATUS_OPTIONS, status } from './status.js';
-import { version } from './version.js';
+
+/** What a command understands and does. Loaded only for the command that is meant: all of them together take long. */
+interface Action {
+  options: readonly Option[];
+  /** @param words the operands, or what follows the dashes */
+  run: (values: Values, words: readonly string[]) => Promise<number>;
+}
 
 interface Command {
   /** The words that call it, and what may follow them. */
   usage: string;
   summary: string;
-  options: readonly Option[];
   /** Words that it takes beside its options; one in brackets may be left out. */
   operands?: readonly string[];
   /** Whether `-- COMMAND …` may follow. */
   takesCommand?: boolean;
-  /** @param words the operands, or what follows the dashes */
-  run: (values: Values, words: readonly string[]) => Promise<number>;
+  load: () => Promise<Action>;
 }
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   run: {
     usage: 'run [options] [-- COMMAND …]',
     summary: 'start the runtime, and COMMAND beside it',
-    options: RUN_OPTIONS,
     takesCommand: true,
-    run,
+    load: () => import('./run.js').then((of) => ({ options: of.RUN_OPTIONS, run: of.run })),
   },
   check: {
     usage: 'check [options]',
     summary: 'say everything that is wrong with a configuration',
-    options: [...CONFIG_OPTIONS, ...CHECK_OPTIONS],
-    run: check,
+    load: () =>
+      import('./check.js').then((of) => ({
+        options: [...CONFIG_OPTIONS, ...of.CHECK_OPTIONS],
+        run: of.check,
+      })),
   },
   bridge: {
     usage: 'bridge [options]',
     summary: 'run the bridge alone, for an Envoy that runs elsewhere',
-    options: BRIDGE_OPTIONS,
-    run: bridge,
+    load: () => import('./bridge.js').then((of) => ({ options: of.BRIDGE_OPTIONS, run: of.bridge })),
   },
   'envoy bootstrap': {
     usage: 'envoy bootstrap [options]',
     summary: 'print the configuration of a standalone Envoy',
-    options: [...CONFIG_OPTIONS, ...BOOTSTRAP_OPTIONS],
-    run: bootstrap,
+    load: () =>
+      import('./envoy.js').then((of) => ({
+        options: [...CONFIG_OPTIONS, ...of.BOOTSTRAP_OPTIONS],
+        run: of.bootstrap,
+      })),
   },
   'envoy envoyfilter': {
     usage: 'envoy envoyfilter [options]',
     summary: 'print the EnvoyFilter for the sidecars of a mesh',
-    options: [...CONFIG_OPTIONS, ...ENVOYFILTER_OPTIONS],
-    run: envoyfilter,
+    load: () =>
+      import('./mesh.js').then((of) => ({
+        options: [...CONFIG_OPTIONS, ...of.ENVOYFILTER_OPTIONS],
+        run: of.envoyfilter,
+      })),
   },
   'envoy trafficextension': {
     usage: 'envoy trafficextension [options]',
     summary: 'print the same as TrafficExtensions and services (Istio 1.30 or newer)',
-    options: [...CONFIG_OPTIONS, ...TRAFFICEXTENSION_OPTIONS],
-    run: trafficextension,
+    load: () =>
+      import('./mesh.js').then((of) => ({
+        options: [...CONFIG_OPTIONS, ...of.TRAFFICEXTENSION_OPTIONS],
+        run: of.trafficextension,
+      })),
   },
   'envoy wasmplugin': {
     usage: 'envoy wasmplugin [options]',
     summary: 'print the same as a WasmPlugin and what it needs beside it',
-    options: [...CONFIG_OPTIONS, ...MESH_OPTIONS],
-    run: wasmplugin,
+    load: () =>
+      import('./mesh.js').then((of) => ({
+        options: [...CONFIG_OPTIONS, ...of.MESH_OPTIONS],
+        run: of.wasmplugin,
+      })),
   },
   'envoy manifests': {
     usage: 'envoy manifests --form FORM [options]',
     summary: 'print what runs the bridge in a cluster',
-    options: MANIFESTS_OPTIONS,
-    run: manifests,
+    load: () => import('./manifests.js').then((of) => ({ options: of.MANIFESTS_OPTIONS, run: of.manifests })),
   },
   status: {
     usage: 'status [options]',
     summary: 'how a running runtime does; exits with 1 if something needs a look',
-    options: STATUS_OPTIONS,
-    run: status,
+    load: () => import('./status.js').then((of) => ({ options: of.STATUS_OPTIONS, run: of.status })),
   },
   'module push': {
     usage: 'module push [options] FILE',
     summary: 'put a module into a running runtime, while it serves',
-    options: MODULE_PUSH_OPTIONS,
     operands: ['FILE'],
-    run: modulePush,
+    load: () =>
+      import('./module-commands.js').then((of) => ({ options: of.MODULE_PUSH_OPTIONS, run: of.modulePush })),
   },
   'module list': {
     usage: 'module list [options]',
     summary: 'print which modules a running runtime has, and had before',
-    options: MODULE_LIST_OPTIONS,
-    run: moduleList,
+    load: () =>
+      import('./module-commands.js').then((of) => ({ options: of.MODULE_LIST_OPTIONS, run: of.moduleList })),
   },
   'module rollback': {
     usage: 'module rollback [options] [SLOT]',
     summary: 'have the module serve again that served before the last push',
-    options: RUNNING_OPTIONS,
     operands: ['[SLOT]'],
-    run: moduleRollback,
+    load: () =>
+      import('./module-commands.js').then((of) => ({ options: RUNNING_OPTIONS, run: of.moduleRollback })),
   },
   'module remove': {
     usage: 'module remove [options] SLOT',
     summary: 'take every pushed module out of a slot',
-    options: RUNNING_OPTIONS,
     operands: ['SLOT'],
-    run: moduleRemove,
+    load: () =>
+      import('./module-commands.js').then((of) => ({ options: RUNNING_OPTIONS, run: of.moduleRemove })),
   },
   'module inspect': {
     usage: 'module inspect [options] FILE',
     summary: 'print what a module is, of a file or of a folder in OCI layout',
-    options: MODULE_INSPECT_OPTIONS,
     operands: ['FILE'],
-    run: moduleInspect,
+    load: () =>
+      import('./module-inspect.js').then((of) => ({
+        options: of.MODULE_INSPECT_OPTIONS,
+        run: of.moduleInspect,
+      })),
   },
   'new primitive': {
     usage: 'new primitive [options] NAME',
     summary:
       "write a primitive of one's own that works, to be changed: filter, .proto file, bridge, and their tests",
-    options: NEW_PRIMITIVE_OPTIONS,
     operands: ['NAME'],
-    run: newPrimitive,
+    load: () =>
+      import('./primitive-new.js').then((of) => ({
+        options: of.NEW_PRIMITIVE_OPTIONS,
+        run: of.newPrimitive,
+      })),
   },
   'function build': {
     usage: 'function build [options] FILE.ts',
     summary: 'compile a function to a module',
-    options: FUNCTION_BUILD_OPTIONS,
     operands: ['FILE.ts'],
-    run: functionBuild,
+    load: () =>
+      import('./function-commands.js').then((of) => ({
+        options: of.FUNCTION_BUILD_OPTIONS,
+        run: of.functionBuild,
+      })),
   },
   'function push': {
     usage: 'function push [options] --id ID FILE.wasm',
     summary: 'put a function into a running runtime, while it serves',
-    options: FUNCTION_PUSH_OPTIONS,
     operands: ['FILE.wasm'],
-    run: functionPush,
+    load: () =>
+      import('./function-commands.js').then((of) => ({
+        options: of.FUNCTION_PUSH_OPTIONS,
+        run: of.functionPush,
+      })),
   },
   'function list': {
     usage: 'function list [options]',
     summary: 'print which functions a running runtime has, and had before',
-    options: FUNCTION_LIST_OPTIONS,
-    run: functionList,
+    load: () =>
+      import('./function-commands.js').then((of) => ({
+        options: of.FUNCTION_LIST_OPTIONS,
+        run: of.functionList,
+      })),
   },
   'function rollback': {
     usage: 'function rollback [options] ID',
     summary: 'have the version of a function serve again that served before',
-    options: RUNNING_OPTIONS,
     operands: ['ID'],
-    run: functionRollback,
+    load: () =>
+      import('./function-commands.js').then((of) => ({ options: RUNNING_OPTIONS, run: of.functionRollback })),
   },
   'function remove': {
     usage: 'function remove [options] ID',
     summary: 'take a function out of a running runtime',
-    options: RUNNING_OPTIONS,
     operands: ['ID'],
-    run: functionRemove,
+    load: () =>
+      import('./function-commands.js').then((of) => ({ options: RUNNING_OPTIONS, run: of.functionRemove })),
   },
   'primitive build': {
     usage: 'primitive build FOLDER',
     summary: "build a primitive of one's own: its module, and what its bridge half needs",
-    options: [],
     operands: ['FOLDER'],
-    run: primitiveBuild,
+    load: () => import('./primitive-build.js').then((of) => ({ options: [], run: of.primitiveBuild })),
   },
   'primitive test': {
     usage: 'primitive test FOLDER',
     summary: 'build it, and run the tests in its folders',
-    options: [],
     operands: ['FOLDER'],
-    run: primitiveTest,
+    load: () => import('./primitive-test.js').then((of) => ({ options: [], run: of.primitiveTest })),
   },
   'debug bundle': {
     usage: 'debug bundle [options]',
     summary: 'put what support needs of a running runtime into one archive, without secrets',
-    options: BUNDLE_OPTIONS,
-    run: debugBundle,
+    load: () =>
+      import('./debug-bundle.js').then((of) => ({ options: of.BUNDLE_OPTIONS, run: of.debugBundle })),
   },
-  version: { usage: 'version', summary: 'print the versions of everything', options: [], run: version },
+  version: {
+    usage: 'version',
+    summary: 'print the versions of everything',
+    load: () => import('./version.js').then((of) => ({ options: [], run: of.version })),
+  },
 };
 
 process.exitCode = await main(process.argv.slice(2));
@@ -226,7 +221,7 @@ async function main(args: readonly string[]): Promise<number> {
 async function dispatch(args: readonly string[]): Promise<number> {
   const [first = '--help', second = ''] = args;
   if (first === '--help' || first === '-h' || first === 'help') return overview();
-  if (first === '--version') return version();
+  if (first === '--version') return (await import('./version.js')).version();
   const name = Object.keys(COMMANDS).find((words) => words === first || words === `${first} ${second}`);
   const command = name === undefined ? undefined : COMMANDS[name];
   if (name === undefined || command === undefined) {
@@ -238,11 +233,12 @@ async function dispatch(args: readonly string[]): Promise<number> {
   const dashes = command.takesCommand ? rest.indexOf('--') : -1;
   const own = dashes < 0 ? rest : rest.slice(0, dashes);
   const hint = command.takesCommand ? '; the command to run goes after --' : '';
-  const { values, words } = parseArguments(own, command.options, { ...command, hint });
-  if (values.help === true) return help(command);
+  const { options, run } = await command.load();
+  const { values, words } = parseArguments(own, options, { ...command, hint });
+  if (values.help === true) return help(command, options);
   const app = dashes < 0 ? [] : rest.slice(dashes + 1);
   if (dashes >= 0 && app.length === 0) throw new UsageError('a command must follow --');
-  return command.run(values, command.takesCommand ? app : words);
+  return run(values, command.takesCommand ? app : words);
 }
 
 function overview(prefix = ''): number {
@@ -257,7 +253,7 @@ function overview(prefix = ''): number {
   return 0;
 }
 
-function help({ usage, summary, options }: Command): number {
+function help({ usage, summary }: Command, options: readonly Option[]): number {
   console.log(`Usage: layotto ${usage}\n\n${summary[0]?.toUpperCase()}${summary.slice(1)}.\n`);
   console.log(`Options:\n${describeOptions(options)}`);
   return 0;

@@ -77,7 +77,9 @@ async function print(
   const { config, notices } = await readConfig(values);
   for (const notice of notices) console.error(`notice: ${notice}`);
   const installation = findInstallation();
-  const { info } = readModuleFile(text(values, 'module-copy') ?? installation.module);
+  const copy = text(values, 'module-copy');
+  const { info } =
+    copy === undefined ? readModuleFile(installation.module) : readModuleFile(copy, 'module-copy');
   const options: MeshOptions = {
     version: installation.version,
     apiTokens: [process.env.DAPR_API_TOKEN ?? ''],

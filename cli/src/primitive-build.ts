@@ -105,7 +105,7 @@ export async function buildPrimitive(folder: string): Promise<Built> {
   const module = join(generated, `${primitive}.wasm`);
   await compileFilter(installation, require, join(folder, 'filter'), primitive, module);
   const description = join(folder, 'bridge', DESCRIPTION);
-  writeFileSync(description, describe(set, operations));
+  writeFileSync(description, describe(set, operations, await openApiOf(installation, proto, operations)));
   return { name: primitive, module, description };
 }
 
@@ -234,8 +234,25 @@ async function generate(
   }
 }
 
+/** The operations' part of the document that describes the HTTP doors. */
+async function openApiOf(
+  { root }: Installation,
+  proto: string,
+  operations: readonly JsonOperation[],
+): Promise<object> {
+  const url = pathToFileURL(join(root, 'proto/plugin/openapi-document.mjs')).href;
+  const { openApiPart } = (await import(url)) as {
+    openApiPart: (operations: readonly JsonOperation[]) => object;
+  };
+  try {
+    return openApiPart(operations);
+  } catch (error) {
+    throw new UserError(`${proto}: ${messageOf(error)}`);
+  }
+}
+
 /** What the bridge must know of the primitive before anything of it is loaded. */
-function describe(set: FileDescriptorSet, operations: readonly JsonOperation[]): string {
+function describe(set: FileDescriptorSet, operations: readonly JsonOperation[], openapi: object): string {
   const [first] = operations;
   const files = set.file.map((file) => ({ ...file, sourceCodeInfo: undefined }));
   const bare = create(FileDescriptorSetSchema, { file: files });
@@ -248,6 +265,7 @@ function describe(set: FileDescriptorSet, operations: readonly JsonOperation[]):
       component: component?.proto,
     })),
     descriptors: Buffer.from(toBinary(FileDescriptorSetSchema, bare)).toString('base64'),
+    openapi,
   };
   return `${JSON.stringify(description, null, 2)}\n`;
 }

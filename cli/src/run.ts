@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
 
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
+import { HalvesWatch } from '../../components-bridge/src/config/halves-watch.js';
 import { watchConfig } from '../../components-bridge/src/config/watch.js';
 import { AppProcess, appEnvironment } from './app-process.js';
 import { CONFIG_OPTIONS, checkConfig, readConfig } from './config-options.js';
@@ -35,11 +36,17 @@ const say = (line: string): void => console.error(line);
 export async function run(values: Values, command: readonly string[]): Promise<number> {
   const started = Date.now();
   const installation = findInstallation();
-  const reloader = new Reloader(() => checkAgain(values), say);
+  const halves = new HalvesWatch(() => reloader.edited());
+  const reloader = new Reloader(async () => {
+    const checked = await checkAgain(values);
+    if (checked.config !== undefined) halves.use(checked.config);
+    return checked;
+  }, say);
   // From before it is read, so that no edit is missed.
   const sources = { file: text(values, 'config'), resourcesPath: text(values, 'resources-path') };
   const unwatch = watchConfig(sources, () => reloader.edited());
   const [{ config, notices }, envoy] = await Promise.all([readConfig(values), findEnvoy(installation, say)]);
+  halves.use(config);
   config.envoy.metricsPort = metricsPort(values, config);
   for (const notice of notices) say(`notice: ${notice}`);
 
@@ -62,6 +69,7 @@ export async function run(values: Values, command: readonly string[]): Promise<n
     }
   } finally {
     unwatch();
+    halves.end();
     const reloaded = reloader.end();
     await runtime.stop();
     await reloaded;

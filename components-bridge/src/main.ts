@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import { catalog, ownType } from './catalog.js';
 import { asListenAddress } from './config/limits.js';
 import type { ListenAddress, RuntimeConfig } from './config/types.js';
+import type { HalvesWatch } from './config/halves-watch.js';
 import { watchConfig } from './config/watch.js';
 import { giveBackStartUp } from './memory.js';
 import type { Applied, ApplyOptions } from './primitives/registry.js';
@@ -145,6 +146,12 @@ async function readConfig(
   return result.config;
 }
 
+/** Loaded only by a bridge that reads files, like what reads them. */
+async function watchHalves(onChange: () => void): Promise<HalvesWatch> {
+  const loaded = await import('./config/halves-watch.js');
+  return new loaded.HalvesWatch(onChange);
+}
+
 async function readResolved(file: string, values: Values): Promise<RuntimeConfig> {
   let config: RuntimeConfig;
   try {
@@ -278,7 +285,13 @@ async function main(): Promise<void> {
   if (values.takeover === true) await bridge.takeOver();
   else await bridge.start();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
-  const load = (): Promise<RuntimeConfig> => readConfig(values, positionals, log);
+  const halves = positionals.length === 0 ? await watchHalves(() => edited()) : undefined;
+  halves?.use(config);
+  const load = async (): Promise<RuntimeConfig> => {
+    const read = await readConfig(values, positionals, log);
+    halves?.use(read);
+    return read;
+  };
   const reloads = new Reloads({ bridge, running: config, load, log });
   edited = () => void reloads.reload();
   if (early) edited();

@@ -57,11 +57,6 @@ export function deliveryGaps(config: RuntimeConfig, delivery: Delivery): Gap[] {
   for (const { name } of config.outbound) missing(`the outbound listener ${name}`, PLAIN);
   if (delivery === 'envoyfilter') return gaps;
 
-  if (config.callees !== undefined || config.invoke?.pattern !== undefined)
-    missing(
-      'service invocation',
-      "Istio's routes on that port lead to the bridge and to nobody else; envoyfilter serves it",
-    );
   if (actuator !== undefined)
     missing(
       `actuator on ${actuator.host}:${actuator.port}`,
@@ -83,6 +78,11 @@ export function deliveryGaps(config: RuntimeConfig, delivery: Delivery): Gap[] {
   );
   if (delivery !== 'trafficextension-stable') return gaps;
 
+  if (config.callees !== undefined || config.invoke?.pattern !== undefined)
+    missing(
+      'service invocation',
+      'by stable APIs only, routes on that port lead to the bridge and to nobody else; print it without --stable',
+    );
   if (config.limits.messageBytes > MIB)
     differs(
       'Dapr HTTP and JSON over HTTP/1.1',

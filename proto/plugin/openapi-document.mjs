@@ -81,6 +81,24 @@ export function openApiDocument(files) {
   };
 }
 
+/**
+ * What a primitive of somebody's own adds to the document. Its schemas have its name in front, so that they are never
+ * taken for others.
+ * @param {readonly JsonOperation[]} operations of that primitive, at least one
+ */
+export function openApiPart(operations) {
+  const [{ primitive, method }] = operations;
+  const schemas = new MessageSchemas(operations).all;
+  const own = Object.entries(schemas).map(([name, schema]) => [`${primitive}.${name}`, schema]);
+  const part = {
+    tag: { name: primitive, description: textOf(method.parent) || method.parent.typeName },
+    paths: jsonPaths(operations, []),
+    schemas: Object.fromEntries(own),
+  };
+  const text = JSON.stringify(part).replaceAll('"#/components/schemas/', `$&${primitive}.`);
+  return JSON.parse(text);
+}
+
 /** @param {readonly Primitive[]} known */
 function daprPaths(known) {
   /** @type {Record<string, Json>} */

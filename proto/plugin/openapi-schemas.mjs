@@ -12,11 +12,29 @@ const SCALARS = new Map([
   [ScalarType.STRING, { type: 'string' }],
   [ScalarType.BYTES, { type: 'string', contentEncoding: 'base64' }],
   [ScalarType.BOOL, { type: 'boolean' }],
-  [ScalarType.INT32, { type: 'integer', minimum: -(2 ** 31), maximum: 2 ** 31 - 1 }],
-  [ScalarType.UINT32, { type: 'integer', minimum: 0, maximum: 2 ** 32 - 1 }],
-  [ScalarType.INT64, { type: 'string', pattern: '^-?[0-9]+$' }],
-  [ScalarType.UINT64, { type: 'string', pattern: '^[0-9]+$' }],
+  // NaN and the infinities are texts.
+  ...each([ScalarType.FLOAT, ScalarType.DOUBLE], { type: ['number', 'string'] }),
+  ...each([ScalarType.INT32, ScalarType.SINT32, ScalarType.SFIXED32], {
+    type: 'integer',
+    minimum: -(2 ** 31),
+    maximum: 2 ** 31 - 1,
+  }),
+  ...each([ScalarType.UINT32, ScalarType.FIXED32], { type: 'integer', minimum: 0, maximum: 2 ** 32 - 1 }),
+  ...each([ScalarType.INT64, ScalarType.SINT64, ScalarType.SFIXED64], {
+    type: 'string',
+    pattern: '^-?[0-9]+$',
+  }),
+  ...each([ScalarType.UINT64, ScalarType.FIXED64], { type: 'string', pattern: '^[0-9]+$' }),
 ]);
+
+/**
+ * @param {ScalarType[]} types
+ * @param {Schema} schema
+ * @returns {[ScalarType, Schema][]}
+ */
+function each(types, schema) {
+  return types.map((type) => [type, schema]);
+}
 
 /** JSON schemas of messages as proto3 JSON, each entered once by its name. */
 export class MessageSchemas {
@@ -86,6 +104,8 @@ export class MessageSchemas {
   #valueSchema(field) {
     const type = field.message ?? field.enum;
     if (type !== undefined) {
+      // Each of these has a form of its own in JSON.
+      if (type.typeName.startsWith('google.protobuf.')) return {};
       this.#enter(type);
       return { $ref: `#/components/schemas/${schemaName(type)}` };
     }

@@ -43,6 +43,11 @@ const { parseSample } = await bench<{ parseSample: (block: string) => object | u
   'profile/samples.mjs',
 );
 
+const { functionsReport } = await bench<{ functionsReport: (run: object) => string }>('functions-report.mjs');
+const { invokeReport, verdict } = await bench<{
+  invokeReport: (run: object) => string;
+  verdict: (result: object) => { ratio: number; more: number; met: boolean };
+}>('invoke-report.mjs');
 const { pubsubReport } = await bench<{ pubsubReport: (run: object) => string }>('pubsub-report.mjs');
 
 /** A result of one round of GetState, 1 KiB, 16 in flight. */
@@ -223,4 +228,61 @@ test('events are reported by the median of their rounds, with the processes that
   expect(text.split('\n').at(-1)).toBe(
     '| embedded | through the runtime | 16 | 300 | 2.00 | 20.00 | 600 (Envoy 200, bridge 400) |',
   );
+});
+
+test('what functions cost is said beside what it may cost, as medians over the rounds', () => {
+  const cpu = [1, 2, 3].flatMap((round) =>
+    Object.entries({ empty: 10, 'at-once': 30, stock: 60, relay: 90 }).map(([what, Envoy]) => ({
+      ...{ what, inflight: 16, round, others: 0.25, perSecond: 100 * round, p50: round, p99: 10 * round },
+      cpuPerCall: { Envoy: Envoy * round, bridge: round },
+    })),
+  );
+  const pushes = [100, 400, 300].map((first) => ({ first, command: first + 1 }));
+  const text = functionsReport({
+    ...{ date: '2026-01-02', machine: 'a machine', settings: { rounds: 3, seconds: 1, workers: 1 } },
+    ...{ cpu, pushes, memory: { idle: 3.5, busy: 4.5, workers: 2 } },
+  });
+  expect(text).toContain('Other programs took 25 % of the machine meanwhile.');
+  expect(text).toContain('| a function that answers at once | 16 | 200 | 2.00 | 20.00 | 60 | 2 |');
+  expect(text.split('\n').slice(-6)).toEqual([
+    "| Envoy's CPU for a function beyond Envoy's own answer, 16 in flight | 40 µs | met: at most 40 µs |",
+    '| the same for one that makes a state call, 16 in flight | 100 µs | **missed**: at most 40 µs |',
+    '| the whole of a call from function to function, 16 in flight | 120 µs | **missed**: at most 40 µs |',
+    '| from the start of `layotto function push` to the first answer | 300 ms | met: at most 500 ms |',
+    '| memory of one more function, idle, 2 workers | 3.5 MiB | met: at most 4 MiB |',
+    '| the same after calls | 4.5 MiB | **missed**: at most 4 MiB |',
+  ]);
+});
+
+describe('invocation', () => {
+  /** Three rounds; in the second the whole machine is twice as slow. */
+  const way = (cpu: number, p50: number): object[] =>
+    [1, 2, 1].map((slow) => ({ cpu: cpu * slow, p50: p50 * slow }));
+  const result = (cpu: number, p50: number, inflight = 1, judged = true): object => ({
+    ...{ title: 'HTTP invoke, POST', inflight, judged },
+    ...{ with: way(cpu, p50), without: way(100, 400) },
+  });
+
+  test.each([
+    [result(110, 450), true],
+    [result(111, 450), false],
+    [result(110, 451), false],
+    [result(110, 900, 16), true],
+    [result(111, 400, 16), false],
+    [result(300, 900, 1, false), true],
+  ])('%j: %s', (one, met) => {
+    expect(verdict(one).met).toBe(met);
+  });
+
+  test('is reported by the medians of its rounds, each compared with the other way of the same round', () => {
+    const text = invokeReport({
+      ...{ date: '2026-01-02', machine: 'a machine', others: 0.25 },
+      ...{ settings: { rounds: 3, seconds: 2, workers: 1 }, results: [result(120, 430)] },
+    });
+    expect(text).toContain('2026-01-02, a machine; 1 Envoy worker each, 3 rounds of 2 s each way.');
+    expect(text).toContain('Other programs took 25 % of the machine');
+    expect(text.split('\n').at(-1)).toBe(
+      '| HTTP invoke, POST | 1 | 120, 100 | 1.20 | 430, 400 | 30 | **missed** |',
+    );
+  });
 });

@@ -16,7 +16,9 @@ export const TARGETS = { hop: 40, push: 500, memory: 4 };
 export function functionsReport({ date, machine, settings, cpu, pushes, memory }) {
   const { rounds, seconds, workers } = settings;
   const about = `${date}, ${machine}; ${workers} Envoy worker${workers === 1 ? '' : 's'}, ${rounds} rounds of ${seconds} s.`;
-  return [about, '', ...cpuTable(cpu), ...targets({ cpu, pushes, memory })].join('\n');
+  const others = cpu.length === 0 ? [] : [median(cpu.map((one) => one.others)) * 100];
+  const beside = others.map((share) => `Other programs took ${share.toFixed(0)} % of the machine meanwhile.`);
+  return [about, ...beside, '', ...cpuTable(cpu), ...targets({ cpu, pushes, memory })].join('\n');
 }
 
 function cpuTable(cpu) {
@@ -55,10 +57,12 @@ function targets({ cpu, pushes, memory }) {
   const inflights = [...new Set(cpu.map(({ inflight }) => inflight))];
   for (const inflight of inflights) {
     const at = `${inflight} in flight`;
-    const added = envoy('at-once', inflight) - envoy('empty', inflight);
-    judged(`CPU that a function adds to Envoy's own answer, ${at}`, added, 'µs', TARGETS.hop);
+    const empty = envoy('empty', inflight);
+    const more = (what) => envoy(what, inflight) - empty;
+    judged(`Envoy's CPU for a function beyond Envoy's own answer, ${at}`, more('at-once'), 'µs', TARGETS.hop);
+    judged(`the same for one that makes a state call, ${at}`, more('stock'), 'µs', TARGETS.hop);
     const hop = envoy('relay', inflight) - envoy('at-once', inflight);
-    judged(`CPU of a hop from function to function, ${at}`, hop, 'µs', TARGETS.hop);
+    judged(`the whole of a call from function to function, ${at}`, hop, 'µs', TARGETS.hop);
   }
   if (pushes.length > 0) {
     const first = median(pushes.map((one) => one.first));

@@ -15,7 +15,7 @@ import { checkedCall } from './check.mjs';
 import { EMPTY_PATH } from './function-slots.mjs';
 import { measurePushes } from './function-pushes.mjs';
 import { functionsReport } from './functions-report.mjs';
-import { describeMachine } from './machine.mjs';
+import { describeMachine, readBusy, shareOfOthers } from './machine.mjs';
 import { chooseGenerator, watchCpu } from './measure.mjs';
 import { envoyMemory } from './memory.mjs';
 import { intoPage } from './output.mjs';
@@ -98,7 +98,16 @@ async function measureCpu() {
         const load = { port, request, inflight, dir, answerBytes: await checkedCall(port, request) };
         if (round === 0) await generator.run({ ...load, seconds: Math.min(settings.seconds, 0.5) });
         const run = () => generator.run({ ...load, seconds: settings.seconds });
-        results.push({ what, inflight, round, ...(await watchCpu(runtime.children, run)) });
+        const watched = [...runtime.children, redis];
+        const before = readBusy(watched);
+        const measured = await watchCpu(runtime.children, run);
+        results.push({
+          what,
+          inflight,
+          round,
+          ...measured,
+          others: shareOfOthers(before, readBusy(watched)),
+        });
         await checkedCall(port, request);
       }
       console.error(`functions: round ${round + 1} of ${settings.rounds}`);

@@ -37,7 +37,7 @@ export function writeResults(run, intoDocs) {
 /**
  * Writes a generated part of docs/performance.md.
  *
- * @param {'bench' | 'pubsub' | 'profile'} part
+ * @param {'bench' | 'pubsub' | 'functions' | 'invoke' | 'profile'} part
  * @param {string} text
  */
 export function intoPage(part, text) {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { fromBinary, toBinary, create } from '@bufbuild/protobuf';
+import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { Client, credentials, Server, ServerCredentials, status } from '@grpc/grpc-js';
 import type { sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js';
 
@@ -15,12 +16,14 @@ import { External } from '../../components-bridge/src/gen/layotto/bridge/v1/exte
 import type { PerformRequest } from '../../components-bridge/src/gen/layotto/bridge/v1/external_pb.js';
 import { GRPC_PACKAGES, pythonWith } from '../../tools/python.mjs';
 import { Child } from '../support/child.js';
+import { grpcFrame, RawClient } from '../support/grpc-raw.js';
 import { CommandLab } from '../support/layotto.js';
+import { freePort } from '../support/ports.js';
 import { eventually } from '../support/wait.js';
 
 const example = fileURLToPath(new URL('../../examples/new-primitive', import.meta.url));
 const STORE = '  - { name: statestore, type: state.embedded }';
-const HEAD = 'limits: { deadline: 1500ms, message: 64KiB }\n';
+const HEAD = 'limits: { deadline: 1500ms, message: 128KiB }\n';
 const KEY = 'visits';
 
 let lab: CommandLab;
@@ -117,6 +120,55 @@ describe('a module, loaded from its path', () => {
     expect(await json('counter')).toEqual({ status: 200, body: { count: 3 } });
   });
 
+  test('is listed where the others are: status, and the description of the HTTP doors', async () => {
+    const { log } = await layotto('status', '--data-dir', lab.dataDir);
+    expect(log).toMatch(/counter.*rate-counter\.module/);
+    const { body } = await callHttp(lab.port, 'GET', '/v1.0-layotto/openapi.json');
+    const path = '/v1.0-layotto/rate-counter/Increment';
+    const {
+      paths,
+      tags,
+      components: parts,
+    } = body as {
+      paths: Record<string, { post: { tags: string[]; requestBody: object } }>;
+      tags: { name: string }[];
+      components: { schemas: Record<string, { required?: string[] }> };
+    };
+    expect(paths[path]?.post.tags).toEqual(['rate-counter']);
+    const schema = '#/components/schemas/rate-counter.IncrementRequest';
+    expect(paths[path]?.post.requestBody).toMatchObject({
+      content: { 'application/json': { schema: { $ref: schema } } },
+    });
+    expect(parts.schemas['rate-counter.IncrementRequest']?.required).toEqual(['componentName']);
+    expect(Object.keys(paths)).toContain('/v1.0-layotto/state/GetState');
+    expect(tags.filter(({ name }) => name === 'rate-counter')).toHaveLength(1);
+    const config = await createConfig({
+      extends: ['recommended-strict'],
+      rules: { 'operation-2xx-response': 'off' },
+    });
+    expect(
+      await lintFromString({ source: JSON.stringify(body), absoluteRef: '/openapi.json', config }),
+    ).toEqual([]);
+  });
+
+  test('an edit of its bridge half is taken over, and a wrong one is said and changes nothing', async () => {
+    const file = 'rate-counter/bridge/index.mjs';
+    const before = readFileSync(join(lab.folder, file), 'utf8');
+    lab.file(file, before.replace('{ count: count', '{ count: 1000 + count'));
+    await eventually('the edited one answers', async () => {
+      const { body } = await http('counter');
+      return (body as { count: number }).count > 1000;
+    });
+    lab.file(file, 'this is no JavaScript');
+    await eventually('it is said', () => run.log.includes('counter: the old settings go on serving'));
+    expect(await http('counter')).toMatchObject({ status: 200 });
+    lab.file(file, before);
+    await eventually('it is as it was', async () => {
+      const { body } = await http('counter');
+      return (body as { count: number }).count < 1000;
+    });
+  });
+
   test('what is wrong with a call is said in the manner of its door', async () => {
     const missing = 'there is no rate-counter component of this name';
     await expect(grpc('other')).rejects.toMatchObject({ code: status.INVALID_ARGUMENT, details: missing });
@@ -175,6 +227,43 @@ describe('a module, loaded from its path', () => {
     const stats = await askSocket(join(lab.dataDir, 'envoy-admin.sock'), '/stats?filter=listener_modified');
     expect(stats?.body.trim()).toBe('listener_manager.listener_modified: 0');
   });
+});
+
+test('a bridge that serves doors itself serves those of such a primitive, and knows when it comes', async () => {
+  const port = await freePort();
+  const rules = '{ name: closed, deny: { primitives: [rate-counter], components: [closed] } }';
+  const counters = ['counter', 'closed'].map((name) => `{ name: ${name}, type: ./rate-counter/bridge }`);
+  lab.file('alone.yaml', `policy: { rules: [${rules}] }\ncomponents: [${counters.join(', ')}]\n`);
+  const options = ['-c', 'alone.yaml', '--listen', String(port), '--data-dir', join(lab.folder, 'alone')];
+  const bridge = lab.layotto(['bridge', ...options]);
+  const own = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  const call = (componentName: string, key = KEY): Promise<Record<string, unknown>> =>
+    callGrpc(own, description, 'Increment', { componentName, key });
+  try {
+    await eventually('it serves', () => bridge.log.includes('serving the Layotto and Dapr gRPC doors'));
+    const first = await eventually('it is ready', () => call('counter').catch(() => undefined));
+    expect(first).toMatchObject({ count: 1 });
+    expect(await call('counter')).toMatchObject({ count: 2 });
+    await expect(call('closed')).rejects.toMatchObject({ code: status.PERMISSION_DENIED });
+    await expect(call('other')).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
+    const raw = await RawClient.connect({ port });
+    const path = '/rate_counter.v1.RateCounter/Increment';
+    const wrong = await raw.send({ path, body: [grpcFrame(Buffer.from([0x0a, 0x7f]))] });
+    const none = await raw.send({ path: `${path}s`, body: [grpcFrame(new Uint8Array(0))] });
+    raw.close();
+    expect([wrong.grpcStatus, none.grpcStatus]).toEqual([status.INVALID_ARGUMENT, status.UNIMPLEMENTED]);
+    lab.file('alone.yaml', 'components: []\n');
+    await eventually('it is gone', () =>
+      call('counter').then(
+        () => false,
+        ({ code }) => code === status.UNIMPLEMENTED,
+      ),
+    );
+  } finally {
+    own.close();
+    bridge.signal('SIGTERM');
+    await bridge.exited;
+  }
 });
 
 describe('a process of its own', () => {

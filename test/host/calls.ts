@@ -10,7 +10,10 @@ export interface LogLine {
 export interface Metric {
   name: string;
   type: number;
+  /** Of a histogram: what was recorded last. */
   value: bigint;
+  /** How often it was changed, or something recorded. */
+  changes: number;
 }
 
 /** What the host functions act on; the stream and the buffers are those of the effective context. */
@@ -152,6 +155,7 @@ function metricCalls(host: CallTarget): Record<string, unknown> {
     const metric = metrics.get(id);
     if (metric === undefined) return Status.NotFound;
     metric.value = next(metric.value);
+    metric.changes++;
     return Status.Ok;
   };
   return {
@@ -160,7 +164,7 @@ function metricCalls(host: CallTarget): Record<string, unknown> {
       // A name defined twice is one metric, as it is for every VM of one Envoy.
       const known = [...metrics].find(([, metric]) => metric.name === name)?.[0];
       const id = known ?? metrics.size + 1;
-      if (known === undefined) metrics.set(id, { name, type, value: 0n });
+      if (known === undefined) metrics.set(id, { name, type, value: 0n, changes: 0 });
       memory.word(idAt, id);
       return Status.Ok;
     },

@@ -85,6 +85,17 @@ test('how long a call took is recorded in microseconds', async () => {
   expect(metric(filter, 'operation_duration_us', { ...GET, door: 'layotto_grpc' })).toBe(42_000);
 });
 
+test('of more calls than are kept until a tick every one is recorded', async () => {
+  const filter = await Filter.connected();
+  for (let i = 0; i < 75; i++) {
+    filter.getState('k');
+    filter.bridge.result(filter.bridge.lastRequest(), GetStateResponseSchema, {});
+  }
+  expect(metric(filter, 'operations_total', { ...GET, door: 'layotto_grpc', code: 'OK' })).toBe(75);
+  const recorded = [...filter.host.metrics.values()].find(({ name }) => name.includes('duration_us;'));
+  expect(recorded?.changes).toBe(75);
+});
+
 test('an HTTP answer says where its time went', async () => {
   const filter = await Filter.connected();
   const stream = filter.http('POST', '/v1.0/state/statestore', '[{"key":"k","value":1}]');

@@ -1,8 +1,3 @@
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
 import { Redis } from 'ioredis';
@@ -19,9 +14,10 @@ import type { EnvoyObject } from '../../envoy/names.js';
 import { subscribeDapr, subscribeLayotto } from '../support/configuration-streams.js';
 import { DAPR, GrpcStateDoor, HttpStateDoor, LAYOTTO } from '../support/doors.js';
 import { FileClient } from '../support/file-client.js';
-import { pieces } from '../support/grpc-raw.js';
+import { grpcFrame, pieces } from '../support/grpc-raw.js';
 import { HttpApp } from '../support/http-app.js';
 import { http1, httpJson } from '../support/http1.js';
+import { InvokedApp, InvokedGrpcApp } from '../support/invoked-app.js';
 import { Publisher } from '../support/publisher.js';
 import { redisComponent, Runtime, VERSION } from '../support/runtime.js';
 import { getStateBody, saveStateBody, valueOf } from '../support/requests.js';
@@ -31,9 +27,9 @@ import { freePort } from '../support/ports.js';
 import { eventually } from '../support/wait.js';
 import { askIstio } from './istio.js';
 import type { Made } from './istio.js';
+import { Modules, MODULE, variant } from './modules.js';
 import { Sidecar } from './sidecar.js';
 
-const MODULE = readFileSync(new URL('../../dist/modules/runtime.wasm', import.meta.url));
 const NAMESPACE = 'shop';
 const LABELS = { app: 'shop' };
 /** What Istio says of every EnvoyFilter. */
@@ -106,44 +102,19 @@ const CASES = FORMS.flatMap((form) =>
   form.versions.map((version): [string, string, Form] => [form.name, version, form]),
 );
 
-/** Serves modules by their checksums, as a registry of modules would. */
-class Modules {
-  readonly #files = new Map<string, Uint8Array>();
-
-  private constructor(private readonly server: Server) {
-    server.on('request', (request, response) => {
-      const found = this.#files.get(request.url ?? '');
-      response.writeHead(found === undefined ? 404 : 200).end(found);
-    });
-  }
-
-  static async start(): Promise<Modules> {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return new Modules(server);
-  }
-
-  get host(): string {
-    return `127.0.0.1:${(this.server.address() as AddressInfo).port}`;
-  }
-
-  add(wasm: Uint8Array): { url: string; sha256: string } {
-    const sha256 = createHash('sha256').update(wasm).digest('hex');
-    this.#files.set(`/${sha256}.wasm`, wasm);
-    return { url: `http://${this.host}/${sha256}.wasm`, sha256 };
-  }
-
-  stop(): void {
-    this.server.close();
-    this.server.closeAllConnections();
-  }
-}
-
-/** A module that does the same and has another checksum. */
-function variant(text: string): Uint8Array {
-  const name = Buffer.from('test');
-  const content = Buffer.concat([Buffer.from([name.length]), name, Buffer.from(text)]);
-  return Buffer.concat([MODULE, Buffer.from([0, content.length]), content]);
+/** A service of the mesh's. */
+function service(name: string, port: number): EnvoyObject {
+  return {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'ServiceEntry',
+    metadata: { name, namespace: NAMESPACE },
+    spec: {
+      hosts: [`${name}.${NAMESPACE}.svc.cluster.local`],
+      ports: [{ number: 80, name: 'http', protocol: 'HTTP', targetPort: port }],
+      resolution: 'STATIC',
+      endpoints: [{ address: '127.0.0.1' }],
+    },
+  };
 }
 
 describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
@@ -151,6 +122,8 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
   let redis: StoreServer;
   let redisPort: number;
   let app: HttpApp;
+  let callee: InvokedApp;
+  let grpcCallee: InvokedGrpcApp;
   let runtime: Runtime;
   let sidecar: Sidecar;
 
@@ -168,7 +141,7 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
       appSocket: join(config.dataDir, 'deliveries.sock'),
     });
     const made = await askIstio({
-      resources: resources.map(toYaml).join('---\n'),
+      resources: [...resources, service('billing', callee.port)].map(toYaml).join('---\n'),
       sidecar: { namespace: NAMESPACE, labels: LABELS, istioVersion },
       agent: { folder: config.dataDir, insecureHosts: [modules.host] },
     });
@@ -186,7 +159,14 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
     app = await HttpApp.open();
     app.subscriptions = [{ pubsubname: 'pubsub', topic: 'orders', route: '/orders' }];
     await app.start();
+    callee = await InvokedApp.start('callee');
+    grpcCallee = await InvokedGrpcApp.start();
     runtime = await Runtime.start({
+      callees: {
+        orders: { to: [{ host: '127.0.0.1', port: callee.port }] },
+        speaks: { to: [{ host: '127.0.0.1', port: grpcCallee.port }], protocol: 'grpc' },
+      },
+      invoke: { pattern: { kind: 'cluster', text: `outbound|{port}||{app}.${NAMESPACE}.svc.cluster.local` } },
       hold: form.hold,
       appPort: app.port,
       actuator: form.actuator,
@@ -210,6 +190,8 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
   afterAll(async () => {
     await runtime?.stop();
     await app?.stop();
+    await callee?.kill();
+    await grpcCallee?.stop();
     await redis?.stop();
     modules?.stop();
   });
@@ -276,6 +258,40 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
       dapr.close();
       outside.disconnect();
     }
+  });
+
+  test.each(['orders', 'billing'])('invokes %s', async (name) => {
+    const path = `/v1.0/invoke/${name}/method/a/b?c=1`;
+    const { status, body } = await http1(runtime.target, 'PUT', path, { body: 'x'.repeat(2_000_000) });
+    if (form.name === 'trafficextension --stable') {
+      expect(status).toBe(501);
+      return;
+    }
+    expect(JSON.parse(body)).toMatchObject({ app: 'callee', method: 'PUT', url: '/a/b?c=1' });
+    expect(callee.last).toMatchObject({
+      bytes: 2_000_000,
+      headers: { 'dapr-callee-app-id': name },
+    });
+    const failed = await http1(runtime.target, 'GET', `/v1.0/invoke/${name}/method/status/503`);
+    expect(failed).toMatchObject({ status: 503, body: 'status 503' });
+  });
+
+  test('sends gRPC on to the app that its metadata names', async () => {
+    const client = await runtime.connect();
+    const body = [grpcFrame(Buffer.from('hello'))];
+    const call = { path: '/some.Service/Echo', body };
+    const answer = await client.send({ ...call, headers: { 'dapr-app-id': 'speaks' } });
+    if (form.name === 'trafficextension --stable') {
+      expect(answer.grpcStatus).toBe(12);
+      return;
+    }
+    expect(answer).toMatchObject({ grpcStatus: 0, messages: [Buffer.from('hello')] });
+    const failed = await client.send({
+      ...call,
+      path: '/some.Service/Fail',
+      headers: { 'dapr-app-id': 'speaks' },
+    });
+    expect(failed).toMatchObject({ grpcStatus: 5, grpcMessage: 'no such thing' });
   });
 
   test('takes bodies in pieces, large messages and requests ended by trailers', async () => {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,12 +10,14 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { Checksums } from '../../tools/oci/build.js';
 import { envoyBinary } from '../../tools/get.mjs';
 import { Child } from '../support/child.js';
+import { which } from '../support/container.js';
 import { http1 } from '../support/http1.js';
 import { blob, read, sha256, unpack } from '../support/oci.js';
 import type { ImageConfig } from '../support/oci.js';
 import { CONFIG_SCHEMA, INDEX_SCHEMA, LAYOUT_SCHEMA, MANIFEST_SCHEMA } from '../support/oci-schemas.js';
 import { freePort } from '../support/ports.js';
 import { eventually } from '../support/wait.js';
+import { manifestsRun } from './manifests.js';
 
 /** What `make oci` makes, read by something else than made it; the bridge's image is unpacked and run. */
 
@@ -50,6 +52,8 @@ function build(
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'layotto-oci-'));
+  // The image's user has to come to its files.
+  chmodSync(folder, 0o711);
   made = join(folder, 'made');
   build(made);
   checksums = JSON.parse(readFileSync(join(made, 'checksums.json'), 'utf8')) as Checksums;
@@ -267,6 +271,8 @@ describe('the bridge', () => {
     expect(await bridge.exited).toBe(0);
   }, 60_000);
 
+  manifestsRun(() => ({ rootfs, config: config.config }));
+
   it('brings the layotto command', async () => {
     const env = ['-i', ...(config.config.Env ?? []), which('chroot')];
     const command = new Child('layotto', 'env', [...env, rootfs, '/usr/local/bin/layotto', 'version']);
@@ -301,10 +307,3 @@ describe('a base that is given', () => {
     expect(() => base(join(made, name), 'refused')).toThrow(reason);
   });
 });
-
-/** A program's path, for an environment without ours. */
-function which(program: string): string {
-  return execFileSync('sh', ['-c', `PATH=$PATH:/usr/sbin:/sbin command -v ${program}`], {
-    encoding: 'utf8',
-  }).trim();
-}

@@ -40,6 +40,13 @@ const description = z.object({
     .min(1)
     .max(MOST_OPERATIONS),
   descriptors: z.string().min(1),
+  openapi: z
+    .object({
+      tag: z.object({ name: z.string(), description: z.string() }),
+      paths: z.record(z.string(), z.unknown()),
+      schemas: z.record(z.string(), z.unknown()),
+    })
+    .optional(),
 });
 
 /** What a description says. */
@@ -90,6 +97,31 @@ export function readDescription(folder: string): Description & { text: string } 
   const wrong = nameProblem(found.primitive, found.service);
   if (wrong !== undefined) throw new OwnPrimitiveError(`${file}: ${wrong}`);
   return { ...found, text };
+}
+
+/** What the operations of such primitives add to the document that describes the HTTP doors. */
+export type OpenApiPart = NonNullable<Description['openapi']>;
+
+/**
+ * The part of a primitive whose bridge half is in a folder, as it is now; undefined if there is none that can be read.
+ * What would stand in another primitive's place is left out.
+ */
+export function openApiPartOf(folder: string): OpenApiPart | undefined {
+  let found: Description;
+  try {
+    found = readDescription(folder);
+  } catch {
+    return undefined;
+  }
+  const { primitive, openapi } = found;
+  if (openapi === undefined) return undefined;
+  const within = (record: Record<string, unknown>, prefix: string): Record<string, unknown> =>
+    Object.fromEntries(Object.entries(record).filter(([key]) => key.startsWith(prefix)));
+  return {
+    tag: { ...openapi.tag, name: primitive },
+    paths: within(openapi.paths, `/v1.0-layotto/${primitive}/`),
+    schemas: within(openapi.schemas, `${primitive}.`),
+  };
 }
 
 /** Why a primitive cannot be called so; undefined if it can. */

@@ -70,7 +70,8 @@ export async function signature({ file, resourcesPath }: ConfigSources): Promise
   return parts.join('\n');
 }
 
-async function fileSignature(path: string): Promise<string> {
+/** Changes whenever a file does. */
+export async function fileSignature(path: string): Promise<string> {
   try {
     const { dev, ino, size, mtimeMs, ctimeMs } = await stat(path);
     return [path, dev, ino, size, mtimeMs, ctimeMs].join(' ');

@@ -30,7 +30,8 @@ const CALL_BYTES = 4_096;
 /** What all calls of a door share. */
 export interface DoorSite {
   behind: Behind;
-  handlers: ReadonlyMap<string, Handler>;
+  /** Who performs an operation. */
+  handler(operation: string): Handler | undefined;
   gate: Gate;
   budget: DoorBudget;
   limits: { messageBytes: number; deadlineMs: number };
@@ -104,16 +105,25 @@ export class DoorCall {
       return;
     }
     const { gate, behind } = this.site;
-    const admit = (component: string, name?: string): Refused | undefined =>
-      gate.admit(this.method, component, name);
+    let about = '';
+    const admit = (component: string, name?: string): Refused | undefined => {
+      about = component;
+      return gate.admit(this.method, component, name);
+    };
     const step = this.method.start(message, behind, admit, this.headers);
-    if ('refused' in step) this.#refuse(step.refused);
+    if ('refused' in step) {
+      // It costs nothing.
+      this.#refuse(step.refused);
+      return;
+    }
+    const spent = gate.spend(this.method, about);
+    if (spent !== undefined) this.#refuse(spent);
     else if ('answer' in step) this.#answer(step.answer);
     else void this.#ask(step);
   }
 
   async #ask(step: Extract<Step, { operation: string }>): Promise<void> {
-    const { handlers, budget, watch, limits } = this.site;
+    const { budget, watch, limits } = this.site;
     const { operation, payload } = step;
     if (!budget.takeOperation()) {
       this.#refuse(step.onFailure(BUSY));
@@ -126,7 +136,7 @@ export class DoorCall {
     call.caller = this.site.gate.caller;
     let outcome: Answer | Refused;
     try {
-      const handler = handlers.get(operation);
+      const handler = this.site.handler(operation);
       if (handler === undefined)
         throw new OperationError(Code.UNIMPLEMENTED, `unknown method "${operation}"`);
       const result = await handler(payload, call);

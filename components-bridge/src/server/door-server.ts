@@ -11,7 +11,7 @@ import type { Behind, Method, StreamMethod } from '../doors/method.js';
 import type { Refused } from '../doors/refused.js';
 import { unservedText } from '../doors/unserved.js';
 import { Code, reasonOf } from '../primitives/errors.js';
-import type { Service } from '../primitives/handler.js';
+import type { Handler, Service } from '../primitives/handler.js';
 import type { StreamHandler } from '../primitives/stream.js';
 import type { CallWatch } from './calls.js';
 import { DoorBudget } from './door-budget.js';
@@ -43,6 +43,8 @@ export interface DoorServerOptions {
   address: ListenAddress;
   methods: ReadonlyMap<string, Method>;
   services: readonly Service[];
+  /** The methods of primitives that are not the runtime's own, and who performs them; they come and go. */
+  own: { method(path: string): Method | undefined; handler(operation: string): Handler | undefined };
   behind: Behind;
   gate: Gate;
   limits: {
@@ -77,12 +79,13 @@ export class DoorServer {
   #onIdle: () => void = () => undefined;
 
   constructor(private readonly options: DoorServerOptions) {
-    const { services, behind, gate, limits, calls } = options;
+    const { services, own, behind, gate, limits, calls } = options;
+    const handlers = new Map(services.flatMap((service) => [...service.handlers]));
     this.#streams = new Map(services.flatMap(({ streams }) => [...(streams ?? [])]));
     this.#budget = new DoorBudget(limits);
     this.#site = {
       behind,
-      handlers: new Map(services.flatMap(({ handlers }) => [...handlers])),
+      handler: (operation) => handlers.get(operation) ?? own.handler(operation),
       gate,
       budget: this.#budget,
       limits,
@@ -236,7 +239,7 @@ export class DoorServer {
       return;
     }
     const [path = ''] = (headers[':path'] ?? '').split('?', 1);
-    const method = this.options.methods.get(path);
+    const method = this.options.methods.get(path) ?? this.options.own.method(path);
     const refused = this.#refusal(path, method, headers);
     if (refused !== undefined || method === undefined) {
       this.#count(method?.path.slice(1) ?? 'unknown', refused?.code ?? 0);
@@ -269,6 +272,13 @@ export class DoorServer {
     if (!this.#budget.takeStream()) {
       this.#count(method.path.slice(1), MANY_STREAMS.code);
       refuse(http2, MANY_STREAMS);
+      return;
+    }
+    const spent = this.options.gate.spend(method, undefined);
+    if (spent !== undefined) {
+      this.#budget.giveStream();
+      this.#count(method.path.slice(1), spent.code);
+      refuse(http2, spent);
       return;
     }
     http2.on('close', () => this.#budget.giveStream());

@@ -4,7 +4,9 @@ import type { CatalogEntry, ComponentConfig, ListenAddress, RuntimeConfig } from
 import { Gate } from '../doors/admit.js';
 import type { Behind } from '../doors/method.js';
 import { doorMethods } from '../doors/methods.js';
+import { ownMethod } from '../doors/own-primitives.js';
 import type { Policy } from '../policy/policy.js';
+import type { ExternalService } from '../primitives/external/service.js';
 import type { Service } from '../primitives/handler.js';
 import type { ComponentRegistry } from '../primitives/registry.js';
 import type { CallWatch } from './calls.js';
@@ -25,6 +27,8 @@ export interface DoorsOptions {
   /** The configuration that counts now. */
   config: () => RuntimeConfig;
   services: readonly Service[];
+  /** Those of primitives that are not the runtime's own, as they are now. */
+  own: () => readonly ExternalService[];
   /** What the app is subscribed to. */
   subscriptions: () => readonly SubscriptionSpec[];
   log: Logger;
@@ -52,6 +56,10 @@ export function openDoors(options: DoorsOptions): DoorServer {
       subscriptions: () => options.subscriptions().map(daprSubscription),
     }),
     services,
+    own: {
+      method: (path) => ownMethod(path, options.own()),
+      handler: (operation) => options.own().flatMap(({ handlers: all }) => all.get(operation) ?? [])[0],
+    },
     behind,
     gate: new Gate({ hosts: listen.hosts, apiTokens }, policy, app.id),
     limits,

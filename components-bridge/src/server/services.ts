@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 
+import type { OpenApiPart } from '../config/own-primitive.js';
 import type { RuntimeConfig } from '../config/types.js';
 import type { Policy } from '../policy/policy.js';
 import { ActuatorService } from '../primitives/actuator/service.js';
@@ -96,6 +97,7 @@ export class Services {
       this.pubsub,
       ...this.#lazy.values(),
     ];
+    const openApiParts = (): OpenApiPart[] => this.external.openApi();
     const topics = (): Topics => ({
       app: owner.appId,
       listen: config.listen,
@@ -103,7 +105,8 @@ export class Services {
       subscriptions: this.events.subscriptions,
       published: this.pubsub.published.all,
     });
-    this.all = [...services, this.events.service, new JsonService({ services, messageBytes, topics })];
+    const json = new JsonService({ services, messageBytes, openApiParts, topics });
+    this.all = [...services, this.events.service, json];
   }
 
   /** What filters are told of what the app is subscribed to. */

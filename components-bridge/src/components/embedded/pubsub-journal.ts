@@ -112,6 +112,17 @@ export class Journal {
     return { delayed: this.#firstDue('D'), expired: this.#firstDue('X') };
   }
 
+  /** Whether a topic has had a message since its last position was noted. */
+  hasUnmarked(known: ReadonlyMap<number, number>): boolean {
+    this.database.lookAnew();
+    for (const { key, value } of this.#table.getRange(records.TOPICS)) {
+      const number = records.topicOf(key);
+      const { last } = records.decodeTopic(number, value);
+      if (last > 0 && known.get(number) !== last) return true;
+    }
+    return false;
+  }
+
   /** Whether there is a mark from until then. */
   hasMark(until: number): boolean {
     this.database.lookAnew();

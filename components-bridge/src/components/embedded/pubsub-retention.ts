@@ -15,7 +15,6 @@ const LONGEST_PART_MS = 3_600_000;
  */
 export class Retention {
   readonly #timer: NodeJS.Timeout;
-  #looked = 0;
   /** Last position of each topic that was noted. */
   readonly #marks = new Map<number, number>();
   #working: Promise<void> | undefined;
@@ -49,15 +48,13 @@ export class Retention {
 
   async #work(): Promise<void> {
     const now = Date.now();
-    if (this.database.lastCommit !== this.#looked)
-      await this.#write((change) => change.mark(now, this.#marks));
+    if (this.journal.hasUnmarked(this.#marks)) await this.#write((change) => change.mark(now, this.#marks));
     const removed = new Map<string, number>();
     while (!this.#ended && this.journal.hasMark(now - this.keptMs)) {
       const found = await this.#write((change) => change.removeOld(now - this.keptMs));
       if (found === undefined) break;
       removed.set(found.topic, (removed.get(found.topic) ?? 0) + found.count);
     }
-    this.#looked = this.database.lastCommit;
     for (const [topic, count] of removed)
       this.log.warn({ topic, count }, 'messages were removed because they are older than maxAge');
   }

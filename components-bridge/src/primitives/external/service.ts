@@ -2,6 +2,8 @@ import { fromBinary, fromJsonString, toBinary, toJsonString } from '@bufbuild/pr
 import type { DescMethodUnary } from '@bufbuild/protobuf';
 import type { Logger } from 'pino';
 
+import { openApiPartOf } from '../../config/own-primitive.js';
+import type { OpenApiPart } from '../../config/own-primitive.js';
 import type { ComponentConfig, OwnPrimitive } from '../../config/types.js';
 import type { Backends, Wording } from '../backends.js';
 import type { Call } from '../call.js';
@@ -50,6 +52,16 @@ export class ExternalService implements Service {
         ],
       ]),
     );
+  }
+
+  /**
+   * A method's messages, and the field of its request that names the component; undefined if there is no such method.
+   *
+   * @throws OperationError as a call of it would
+   */
+  method(name: string): { method: DescMethodUnary; component: string } | undefined {
+    const operation = this.own.operations.find((one) => one.name === name);
+    return operation && { method: this.#method(name), component: operation.component };
   }
 
   async #perform(name: string, field: string, payload: Uint8Array, call: Call): Promise<Uint8Array> {
@@ -139,8 +151,13 @@ export class ExternalServices {
 
   constructor(private readonly options: ExternalServiceOptions) {}
 
-  get all(): readonly Service[] {
+  get all(): readonly ExternalService[] {
     return this.#services;
+  }
+
+  /** What they add to the document that describes the HTTP doors. */
+  openApi(): OpenApiPart[] {
+    return this.#services.flatMap(({ own }) => openApiPartOf(own.folder) ?? []);
   }
 
   /** Serves the primitives of these components, and no others. */

@@ -27,7 +27,12 @@ async function call(
   json: string | Uint8Array,
   messageBytes = 4_096,
 ): Promise<unknown> {
-  const service = new JsonService({ services: [serviceOf(method, handler)], messageBytes, topics: noTopics });
+  const service = new JsonService({
+    services: [serviceOf(method, handler)],
+    messageBytes,
+    openApiParts: () => [],
+    topics: noTopics,
+  });
   const name = [...service.handlers.keys()].find((key) => !key.endsWith('Api')) ?? '';
   const payload = Buffer.from(json);
   const answer = service.handlers.get(name)?.(payload, new Call(name, '', 0));
@@ -150,7 +155,12 @@ describe('what is refused', () => {
 });
 
 test('the description of the HTTP doors is JSON', async () => {
-  const service = new JsonService({ services: [], messageBytes: 1_048_576, topics: noTopics });
+  const service = new JsonService({
+    services: [],
+    messageBytes: 1_048_576,
+    openApiParts: () => [],
+    topics: noTopics,
+  });
   const answer = await service.handlers.get('layotto.bridge.v1.Json/OpenApi')?.(
     NO_BYTES,
     new Call('', '', 0),

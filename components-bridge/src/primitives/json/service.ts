@@ -1,3 +1,4 @@
+import type { OpenApiPart } from '../../config/own-primitive.js';
 import type { Call } from '../call.js';
 import { Code, OperationError } from '../errors.js';
 import type { Handler, Service } from '../handler.js';
@@ -8,6 +9,8 @@ export interface JsonServiceOptions {
   services: readonly Service[];
   /** Largest message; also of an answer as JSON. */
   messageBytes: number;
+  /** What primitives that are not the runtime's own add to the description of the HTTP doors, as it is now. */
+  openApiParts: () => readonly OpenApiPart[];
   /** Describes the app's topics, as they are now. */
   topics: () => Topics;
 }
@@ -46,7 +49,9 @@ export class JsonService implements Service {
 
   async #openApi(): Promise<Uint8Array> {
     const { OPENAPI } = await import('./gen/openapi.js');
-    return this.#bounded(Buffer.from(OPENAPI, 'utf8'));
+    const parts = this.options.openApiParts();
+    const text = parts.length === 0 ? OPENAPI : withParts(OPENAPI, parts);
+    return this.#bounded(Buffer.from(text, 'utf8'));
   }
 
   async #asyncApi(): Promise<Uint8Array> {
@@ -61,6 +66,20 @@ export class JsonService implements Service {
     const message = `the answer has ${json.length} bytes as JSON; limits.message is ${messageBytes} bytes`;
     throw new OperationError(Code.RESOURCE_EXHAUSTED, message);
   }
+}
+
+function withParts(text: string, parts: readonly OpenApiPart[]): string {
+  const document = JSON.parse(text) as {
+    tags: unknown[];
+    paths: Record<string, unknown>;
+    components: { schemas: Record<string, unknown> };
+  };
+  for (const { tag, paths, schemas } of parts) {
+    document.tags.push(tag);
+    Object.assign(document.paths, paths);
+    Object.assign(document.components.schemas, schemas);
+  }
+  return JSON.stringify(document);
 }
 
 /** @throws OperationError if the bytes are not UTF-8 */

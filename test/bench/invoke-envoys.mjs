@@ -1,0 +1,100 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { freePort } from './child.mjs';
+import { emptyListener } from './listeners.mjs';
+import { startEnvoy } from './processes.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const BUFFER = 'type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer';
+
+/**
+ * The caller's Envoy, with a listener that is the runtime's and one that is the same but for the filters, and the
+ * callee's, which passes calls to an app that answers at once. The app is an Envoy, too, so that it is not what limits.
+ *
+ * @param {object} options
+ * @param {string} options.dir an empty folder
+ * @param {number} options.workers Envoy's threads
+ * @param {string} [options.module] another build of the filter
+ * @returns ports of both listeners, and the children: app, callee, caller
+ */
+export async function startInvokeEnvoys({ dir, workers, module = join(root, 'dist/modules/runtime.wasm') }) {
+  const bootstrapOf = await bootstraps({ dir, workers, module });
+  const [appPort, inboundPort, calleePort, port, plainPort] = await Promise.all(
+    [1, 2, 3, 4, 5].map(freePort),
+  );
+  const app = { static_resources: { listeners: [answeringListener(appPort)] } };
+  const callee = await bootstrapOf('callee', {
+    app: { id: 'orders', port: appPort },
+    listen: { port: calleePort, inbound: inboundPort },
+  });
+  const caller = await bootstrapOf('caller', {
+    app: { id: 'bench' },
+    listen: { port },
+    callees: { orders: `127.0.0.1:${inboundPort}` },
+  });
+  const plain = JSON.parse(JSON.stringify(caller.static_resources.listeners[0]));
+  plain.name = 'plain';
+  plain.address.socket_address.port_value = plainPort;
+  const manager = managerOf(plain);
+  manager.http_filters = manager.http_filters.slice(-1);
+  caller.static_resources.listeners.push(plain);
+  const children = [];
+  try {
+    for (const [name, bootstrap] of Object.entries({ app, callee, caller }))
+      children.push(await startEnvoy(name, join(dir, `${name}.json`), bootstrap, workers));
+  } catch (error) {
+    await Promise.all(children.map((child) => child.stop()));
+    throw error;
+  }
+  return { port, plainPort, children };
+}
+
+async function bootstraps({ dir, workers, module }) {
+  const [{ renderBootstrap }, { loadConfig }, { catalog }] = await Promise.all([
+    import('../../dist/envoy/bootstrap.js'),
+    import('../../dist/components-bridge/src/config/index.js'),
+    import('../../dist/components-bridge/src/catalog.js'),
+  ]);
+  return async (name, settings) => {
+    const folder = join(dir, name);
+    mkdirSync(folder);
+    const file = join(folder, 'layotto.yaml');
+    const native = { ...settings, dataDir: folder, envoy: { concurrency: workers, metricsPort: 0 } };
+    writeFileSync(file, JSON.stringify(native));
+    const { config, problems } = await loadConfig({ file, catalog, env: {} });
+    if (config === undefined) throw new Error(problems.map(({ message }) => message).join('\n'));
+    const options = { moduleFile: module, version: '0.0.0', hold: false, apiTokens: [], catalog };
+    const { bootstrap, extensionDir, extensionConfigs } = renderBootstrap(config, options);
+    mkdirSync(extensionDir, { recursive: true });
+    for (const [file, text] of Object.entries(extensionConfigs))
+      writeFileSync(join(extensionDir, file), text);
+    // What listens on sockets only is not measured.
+    const resources = bootstrap.static_resources;
+    resources.listeners = resources.listeners.filter(({ address }) => address.socket_address !== undefined);
+    return bootstrap;
+  };
+}
+
+/** A listener that answers every request with 200 when it has all of it, and gRPC's with an OK and no message. */
+function answeringListener(port) {
+  const listener = emptyListener(port);
+  const manager = managerOf(listener);
+  manager.route_config.virtual_hosts[0].routes = [
+    {
+      match: { prefix: '/', grpc: {} },
+      direct_response: { status: 200 },
+      response_headers_to_add: [{ header: { key: 'grpc-status', value: '0' } }],
+    },
+    { match: { prefix: '/' }, direct_response: { status: 200, body: { inline_string: 'hello' } } },
+  ];
+  // An answer before the end of its request would cost a connection each over HTTP/1.1.
+  const buffer = { '@type': BUFFER, max_request_bytes: 65536 };
+  manager.http_filters.unshift({ name: 'envoy.filters.http.buffer', typed_config: buffer });
+  return listener;
+}
+
+function managerOf(listener) {
+  return listener.filter_chains[0].filters[0].typed_config;
+}

@@ -1,0 +1,74 @@
+/** HTTP invoke takes at most so many times the CPU of both Envoys, and at most so many microseconds more. */
+export const MOST_CPU = 1.1;
+export const MOST_MORE_US = 50;
+
+/**
+ * @typedef {object} Figure one round of a case, one way
+ * @property {number} cpu microseconds of both Envoys per call
+ * @property {number} p50 microseconds
+ *
+ * @typedef {object} InvokeResult
+ * @property {string} title
+ * @property {number} inflight
+ * @property {boolean} judged it has a target
+ * @property {Figure[]} with through the runtime, round by round
+ * @property {Figure[]} without through the same two Envoys without it
+ *
+ * @param {InvokeResult} result
+ * @returns what a round's pair says, in the middle of all: a ratio of CPU and a difference of time
+ */
+export function verdict({ inflight, judged, with: own, without }) {
+  const ratio = median(own.map(({ cpu }, round) => cpu / without[round].cpu));
+  const more = median(own.map(({ p50 }, round) => p50 - without[round].p50));
+  const met = ratio <= MOST_CPU && (inflight > 1 || more <= MOST_MORE_US);
+  return { ratio, more, met: !judged || met };
+}
+
+/**
+ * What test/bench/invoke.mjs found, as Markdown.
+ *
+ * @param {object} run
+ * @param {string} run.date
+ * @param {string} run.machine
+ * @param {number} run.others share of the machine that other programs took, median of all slices
+ * @param {{rounds: number, seconds: number, workers: number}} run.settings
+ * @param {InvokeResult[]} run.results
+ */
+export function invokeReport({ date, machine, others, settings: { rounds, seconds, workers }, results }) {
+  const head = [
+    'call',
+    'in flight',
+    'CPU µs: with, without',
+    'ratio',
+    'p50 µs: with, without',
+    'more µs',
+    `target: ≤ ${MOST_CPU.toFixed(2)} ×, ≤ ${MOST_MORE_US} µs at 1 in flight`,
+  ];
+  const rows = results.map((result) => {
+    const { ratio, more, met } = verdict(result);
+    const both = (pick) =>
+      [result.with, result.without].map((rounds) => median(rounds.map(pick)).toFixed(0)).join(', ');
+    return [
+      result.title,
+      result.inflight,
+      both(({ cpu }) => cpu),
+      ratio.toFixed(2),
+      both(({ p50 }) => p50),
+      more.toFixed(0),
+      result.judged ? (met ? 'met' : '**missed**') : '',
+    ];
+  });
+  const lines = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
+  return [
+    `${date}, ${machine}; ${workers} Envoy worker${workers === 1 ? '' : 's'} each, ${rounds} rounds of ${seconds} s each way.`,
+    `Other programs took ${(others * 100).toFixed(0)} % of the machine meanwhile (median).`,
+    '',
+    ...lines,
+  ].join('\n');
+}
+
+function median(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}

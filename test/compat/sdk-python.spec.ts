@@ -25,11 +25,11 @@ beforeAll(async () => {
 
 /** The packages of PyPI, unmodified. */
 test.each([
-  ['fastapi_app.py', 'http', 'http', 'orders'],
-  ['grpc_app.py', 'grpc', 'grpc', 'urgent'],
+  ['fastapi_app.py', 'http', 'http', []],
+  ['grpc_app.py', 'grpc', 'grpc', ['urgent "urgent"']],
 ] as const)(
   "Dapr's client for Python, with %s",
-  async (script, appProtocol, invocation, urgent) => {
+  async (script, appProtocol, invocation, routed) => {
     const appPort = await freePort();
     const app = new Child(script, python, [join(SCRIPTS, script)], { env: { APP_PORT: String(appPort) } });
     const callees = { pay: { to: [{ host: '127.0.0.1', port: appPort }], protocol: appProtocol } };
@@ -58,17 +58,13 @@ test.each([
       });
       const told = (): { route: string; data: unknown }[] =>
         app.log.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as never] : []));
-      await eventually('all have come', () => told().length === 7);
-      expect(
-        told()
-          .map(({ route, data }) => [route, JSON.stringify(data)].join(' '))
-          .sort(),
-      ).toEqual(
-        [
-          ...['orders 1', 'orders 2', 'orders {"total":3}', `${urgent} "urgent"`],
-          ...['tried "again"', 'tried "again"', 'dead "again"'],
-        ].sort(),
-      );
+      const wanted = [
+        ...['orders 1', 'orders 2', 'orders {"total":3}', ...routed],
+        ...['tried "again"', 'tried "again"', 'dead "again"'],
+      ];
+      await eventually('all have come', () => told().length >= wanted.length);
+      const all = told().map(({ route, data }) => `${route} ${JSON.stringify(data)}`);
+      expect(all.sort()).toEqual(wanted.sort());
     } finally {
       await runtime.stop();
       await app.stop();

@@ -21,7 +21,7 @@ with DaprClient() as client:
     as_json = {'data_content_type': 'application/json'}
     client.publish_event('pubsub', 'orders', json.dumps({'total': 3}), **as_json)
     urgent = {'cloudevent.type': 'urgent'}
-    client.publish_event('pubsub', 'orders', json.dumps('urgent'), publish_metadata=urgent, **as_json)
+    client.publish_event('pubsub', 'routed', json.dumps('urgent'), publish_metadata=urgent, **as_json)
     many = client.publish_events('pubsub', 'orders', ['1', '2'], data_content_type='application/json')
     got['failed'] = len(many.failed_entries)
     client.publish_event('pubsub', 'tried', json.dumps('again'), **as_json)

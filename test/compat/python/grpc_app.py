@@ -21,7 +21,7 @@ def orders(event: v1.Event) -> None:
     told('orders', event)
 
 
-@app.subscribe('pubsub', 'orders', rule=Rule('event.type == "urgent"', 1))
+@app.subscribe('pubsub', 'routed', rule=Rule('event.type == "urgent"', 1))
 def urgent(event: v1.Event) -> None:
     told('urgent', event)
 

@@ -7,12 +7,16 @@ import {
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
-import { capabilityRestriction, VM_ID } from './runtime-filter.js';
+import { capabilityRestriction, moduleCode, VM_ID } from './runtime-filter.js';
+import type { ModuleSource } from './runtime-filter.js';
 
-/** A module in a slot, and what it is configured with. */
-export interface SlotModule {
-  /** Absolute path of the module; named by its content, because Envoy reads it only when this text changes. */
-  file: string;
+/**
+ * A module in a slot, and what it is configured with. A file's name has to change with its content, because Envoy reads
+ * it only when this text changes.
+ */
+export type SlotModule = ModuleSource & SlotSettings;
+
+interface SlotSettings {
   /** The plugin configuration. */
   configuration: string;
   rootId: string;
@@ -50,8 +54,13 @@ export function slotFile(slot: string): string {
  * and goes without a change of the listener.
  *
  * @param disabled only routes that enable it have it
+ * @param waits the listener waits for the config, which is sure to come
  */
-export function slotFilter(slot: string, configSource: EnvoyObject, disabled = false): EnvoyObject {
+export function slotFilter(
+  slot: string,
+  configSource: EnvoyObject,
+  { disabled = false, waits = true } = {},
+): EnvoyObject {
   return {
     name: slotFilterName(slot),
     ...(disabled ? { disabled } : {}),
@@ -59,7 +68,7 @@ export function slotFilter(slot: string, configSource: EnvoyObject, disabled = f
       config_source: { resource_api_version: 'V3', ...configSource },
       // Until the file is read, and if it cannot be: requests pass.
       default_config: PASS_THROUGH,
-      apply_default_config_without_warming: false,
+      apply_default_config_without_warming: !waits,
       type_urls: [TYPES.wasm, TYPES.headerMutation],
     },
   };
@@ -88,7 +97,7 @@ export function slotExtension(slot: string, module: SlotModule | undefined): Env
           vm_id: isSlotName(slot) ? VM_ID : name,
           configuration: { '@type': TYPES.string, value: name },
           runtime: 'envoy.wasm.runtime.v8',
-          code: { local: { filename: module.file } },
+          code: moduleCode(module),
         },
         configuration: { '@type': TYPES.string, value: module.configuration },
         ...capabilityRestriction(module.capabilities),

@@ -46,6 +46,11 @@ export function deliveryGaps(config: RuntimeConfig, delivery: Delivery): Gap[] {
     missing(`every door on ${host}`, `the listener is on 127.0.0.1, which the mesh does not capture`);
   if (config.listen.proxy !== undefined)
     missing(`the proxy for plain calls on ${config.listen.proxy.host}:${config.listen.proxy.port}`, PLAIN);
+  if (config.functions !== undefined)
+    missing(
+      `functions on ${config.functions.listen.host}:${config.functions.listen.port}`,
+      'their listener and their slots are for a standalone Envoy',
+    );
   const { inbound } = config.listen;
   if (inbound !== undefined)
     missing(

@@ -119,3 +119,24 @@ export function anchorsOf(document: string): Set<string> {
     ),
   );
 }
+
+/** What a guide has its reader do. */
+export interface Step {
+  line: number;
+  /** `step`: run it; `begin`: start it; `says`: wait for it; `keep`: write it to the file `name`. */
+  kind: string;
+  name: string;
+  block: Block;
+  /** What it prints, if the guide says so. */
+  expected: string | undefined;
+}
+
+/** What a guide has its reader do, in order; a block without a mark is only shown. */
+export function stepsOf(blocks: readonly Block[]): Step[] {
+  return blocks.flatMap((block, index) => {
+    const [, kind, name = ''] = /^(step|begin|says|keep)(?:: (\S+))?$/.exec(block.mark) ?? [];
+    const next = blocks[index + 1];
+    const expected = next?.mark === 'output' ? next.text : undefined;
+    return kind === undefined ? [] : [{ line: block.line, kind, name, block, expected }];
+  });
+}

@@ -118,7 +118,10 @@ export class DocumentSession {
     text = text.replaceAll('npx layotto bridge', `npx layotto bridge --data-dir ${dataDir}`);
     text = text.replaceAll(`${DATA_DIR}/`, `${dataDir}/`);
     if (appPort !== undefined) text = text.replaceAll(APP_PORT, String(appPort));
-    text = text.replaceAll(/npx layotto module (?:push|list|rollback|remove)/g, `$& --data-dir ${dataDir}`);
+    text = text.replaceAll(
+      /npx layotto (?:module|function) (?:push|list|rollback|remove)/g,
+      `$& --data-dir ${dataDir}`,
+    );
     for (const [, name = ''] of text.matchAll(/ > ([\w.-]+\.yaml)$/gm)) this.#file(name);
     for (const [name, path] of this.#files) text = text.replaceAll(` ${name}`, ` ${path}`);
     if (block.language === 'js')

@@ -5,7 +5,7 @@ import type { CompiledLimit } from '../../components-bridge/src/policy/types.js'
 import type { PluginComponent } from '../../envoy/plugin-config.js';
 import { RATE_VECTORS } from '../policy/rate-vectors.js';
 import { Filter, getState, grpcHeaders, saveState } from './harness.js';
-import type { HttpStream } from './http-stream.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 
 const LAYOTTO = '/spec.proto.runtime.v1.Runtime';
 const PER_HOUR = { minute: 60 };

@@ -5,12 +5,14 @@ import { Redis } from 'ioredis';
 import { catalog } from '../../components-bridge/src/catalog.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { toYaml } from '../../envoy/bootstrap.js';
-import { renderEnvoyFilter } from '../../envoy/istio/envoyfilter.js';
+import { renderEnvoyFilter, renderSlot } from '../../envoy/istio/envoyfilter.js';
 import { renderTrafficExtension, renderWasmPlugin } from '../../envoy/istio/extensions.js';
 import type { MeshOptions } from '../../envoy/istio/options.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
 import { readModule } from '../../envoy/module-info.js';
 import type { EnvoyObject } from '../../envoy/names.js';
+import { pluginConfiguration } from '../../envoy/plugin-config.js';
+import type { SlotModule } from '../../envoy/slots.js';
 import { subscribeDapr, subscribeLayotto } from '../support/configuration-streams.js';
 import { DAPR, GrpcStateDoor, HttpStateDoor, LAYOTTO } from '../support/doors.js';
 import { FileClient } from '../support/file-client.js';
@@ -27,7 +29,7 @@ import { freePort } from '../support/ports.js';
 import { eventually } from '../support/wait.js';
 import { askIstio } from './istio.js';
 import type { Made } from './istio.js';
-import { Modules, MODULE, variant } from './modules.js';
+import { HELLO, MODULE, Modules, variant } from './modules.js';
 import { Sidecar } from './sidecar.js';
 
 const NAMESPACE = 'shop';
@@ -102,6 +104,21 @@ const CASES = FORMS.flatMap((form) =>
   form.versions.map((version): [string, string, Form] => [form.name, version, form]),
 );
 
+/** The slot that a module is put into. */
+const SLOT = 'slot-1';
+
+/** A module of Layotto's, as `layotto envoy slot` puts it into a slot. */
+function passing(module: MeshOptions['module'], config: RuntimeConfig): SlotModule {
+  const plugin = pluginConfiguration(config, { version: VERSION, hold: false, apiTokens: [], catalog });
+  return {
+    ...module,
+    configuration: JSON.stringify({ ...plugin, passOn: true }),
+    rootId: 'runtime',
+    capabilities: [],
+    seesBodies: true,
+  };
+}
+
 /** A service of the mesh's. */
 function service(name: string, port: number): EnvoyObject {
   return {
@@ -128,8 +145,13 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
   let sidecar: Sidecar;
 
   /** What a sidecar of the app gets when the resources are applied. */
-  async function apply(module: MeshOptions['module'], config: RuntimeConfig): Promise<Made> {
-    const resources = form.render(config, {
+  async function apply(
+    module: MeshOptions['module'],
+    given: RuntimeConfig,
+    inSlot?: MeshOptions['module'] | 'empty',
+  ): Promise<Made> {
+    const config = { ...given, modules: { slots: 1 } };
+    const options: MeshOptions = {
       version: VERSION,
       apiTokens: [],
       catalog,
@@ -139,7 +161,12 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
       module,
       bridgeSocket: join(config.dataDir, 'session.sock'),
       appSocket: join(config.dataDir, 'deliveries.sock'),
-    });
+    };
+    const resources = form.render(config, options);
+    if (inSlot !== undefined)
+      resources.push(
+        renderSlot(config, options, SLOT, inSlot === 'empty' ? undefined : passing(inSlot, config)),
+      );
     const made = await askIstio({
       resources: [...resources, service('billing', callee.port)].map(toYaml).join('---\n'),
       sidecar: { namespace: NAMESPACE, labels: LABELS, istioVersion },
@@ -147,7 +174,9 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
     });
     expect(made.problems).toBe(null);
     expect(made.warnings ?? []).toEqual(
-      form.envoyFilters.map((name) => `EnvoyFilter ${NAMESPACE}/${name}: ${ENVOYFILTER_WARNING}`),
+      [...form.envoyFilters, ...(inSlot === undefined ? [] : [`layotto-${SLOT}`])].map(
+        (name) => `EnvoyFilter ${NAMESPACE}/${name}: ${ENVOYFILTER_WARNING}`,
+      ),
     );
     return made;
   }
@@ -359,6 +388,40 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
       over = true;
     }
     await Promise.all(load);
+  });
+
+  test('a module in a spare slot comes and goes, and one that cannot be fetched harms nothing', async () => {
+    if (!form.name.startsWith('envoyfilter')) {
+      expect(JSON.stringify((await runtime.admin('/config_dump')).body)).not.toContain('layotto.slot');
+      return;
+    }
+    const door = new HttpStateDoor(runtime.target);
+    const filter = `extension_config_discovery\\.http_filter\\.layotto\\.slot\\.${SLOT}`;
+    const count = async (what: string): Promise<number> => {
+      const found = await runtime.stats(new RegExp(`^${filter}\\.${what}$`));
+      return Object.values(found).reduce((sum, one) => sum + one, 0);
+    };
+    const dump = async (): Promise<string> =>
+      (await runtime.admin('/config_dump?resource=ecds_filters')).body;
+    const ready = async (): Promise<void> =>
+      expect(await door.get('statestore', 'k0')).toMatchObject({ code: 0, value: '"v0"' });
+    await door.save('statestore', [{ key: 'k0', value: '"v0"' }]);
+    const module = modules.add(HELLO);
+    const main = modules.add(MODULE);
+    sidecar.push(await apply(main, runtime.config, module));
+    await eventually('the slot has it', async () => (await dump()).includes(module.sha256));
+    await ready();
+    const refused = await count('update_rejected');
+    sidecar.push(await apply(main, runtime.config, { ...module, sha256: '1'.repeat(64) }));
+    await eventually(
+      'what came in its place is refused',
+      async () => (await count('update_rejected')) > refused,
+    );
+    expect(await dump()).toContain(module.sha256);
+    await ready();
+    sidecar.push(await apply(main, runtime.config, 'empty'));
+    await eventually('it has gone', async () => !(await dump()).includes(module.sha256));
+    await ready();
   });
 
   test('a module that cannot be fetched', async () => {

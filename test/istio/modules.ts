@@ -4,7 +4,8 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-export const MODULE = readFileSync(new URL('../../dist/modules/runtime.wasm', import.meta.url));
+export const MODULE = built('runtime');
+export const HELLO = built('hello');
 
 /** Serves modules by their checksums, as a registry of modules would. */
 export class Modules {
@@ -44,4 +45,8 @@ export function variant(text: string): Uint8Array {
   const name = Buffer.from('test');
   const content = Buffer.concat([Buffer.from([name.length]), name, Buffer.from(text)]);
   return Buffer.concat([MODULE, Buffer.from([0, content.length]), content]);
+}
+
+function built(name: string): Buffer {
+  return readFileSync(new URL(`../../dist/modules/${name}.wasm`, import.meta.url));
 }

@@ -1,5 +1,4 @@
-import { Action, BufferType, HeaderMap, MapType, Status } from './abi.js';
-import { grpcMessage } from '../../components-bridge/src/server/stream.js';
+import { Action, BufferType, grpcMessage, HeaderMap, MapType, Status } from './abi.js';
 import type { HostEmulator } from './emulator.js';
 
 /** What `proxy_send_local_response` was asked for. */

@@ -43,6 +43,8 @@ export class HttpStream {
   /** The last piece of the body that the filter let go on. */
   passedBody: Buffer | undefined;
 
+  /** Decided when the request's headers come, whatever becomes of them. */
+  private grpc = false;
   private requestBody: Buffer | undefined;
   private bufferingRequest = false;
   private responseBody: Buffer | undefined;
@@ -61,6 +63,7 @@ export class HttpStream {
 
   callOnRequestHeaders(headers: Record<string, string>, endOfStream: boolean): Action {
     for (const [name, value] of Object.entries(headers)) this.requestHeaders.add(name, value);
+    this.grpc = /^application\/grpc($|\+)/.test(this.requestHeaders.get('content-type') ?? '');
     const action = this.host.call(this.id, 'proxy_on_request_headers', [
       this.id,
       this.requestHeaders.size,
@@ -191,7 +194,7 @@ export class HttpStream {
 
   /** Makes the reply as Envoy does, and takes it through the filter's response callbacks. */
   private reply(reply: LocalReply): void {
-    const grpc = /^application\/grpc($|\+)/.test(this.requestHeaders.get('content-type') ?? '');
+    const { grpc } = this;
     const headers = new HeaderMap();
     const body = grpc ? Buffer.alloc(0) : reply.body;
     headers.set(':status', grpc ? '200' : String(reply.status));
@@ -234,7 +237,7 @@ export class HttpStream {
       body: this.responseBody ?? Buffer.alloc(0),
       trailers: this.responseTrailers,
       grpcStatus: Number(carrier.get('grpc-status') ?? -1),
-      grpcMessage: decodeURIComponent(carrier.get('grpc-message') ?? ''),
+      grpcMessage: decoded(carrier.get('grpc-message') ?? ''),
     };
     this.finish();
   }
@@ -247,4 +250,10 @@ export class HttpStream {
     this.gone = true;
     this.host.streams.delete(this.id);
   }
+}
+
+/** A percent-encoded text, whose bytes need not be UTF-8. */
+function decoded(text: string): string {
+  const bytes = text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+  return Buffer.from(bytes, 'latin1').toString('utf8');
 }

@@ -15,11 +15,12 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { freePort } from '../tools/free-port.mjs';
 import { redisOrValkeyServer } from '../tools/get.mjs';
 import { root } from './lib/tree.mjs';
 
@@ -156,17 +157,6 @@ function accepts(port) {
     const socket = connect(port, '127.0.0.1');
     socket.on('connect', () => socket.end(() => resolve(true)));
     socket.on('error', () => resolve(false));
-  });
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
   });
 }
 

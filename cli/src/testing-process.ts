@@ -2,13 +2,13 @@ import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 
+import type * as Ports from '../../tools/free-port.mjs';
 import { findInstallation } from './installation.js';
 
 const START_MS = 30_000;
@@ -85,9 +85,8 @@ async function untilReady(child: ChildProcess): Promise<void> {
 
 /** A port that nobody listens on now. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
+  // Loaded by path, because it stands outside of what is compiled.
+  const path = join(findInstallation().root, 'tools/free-port.mjs');
+  const ports = (await import(pathToFileURL(path).href)) as typeof Ports;
+  return ports.freePort();
 }

@@ -6,12 +6,13 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import layotto from 'layotto';
+
+import { freePorts } from '../../tools/free-port.mjs';
 
 const { PORT: port, EXAMPLE_DIR: dir } = process.env;
 if (dir === undefined) {
@@ -26,14 +27,6 @@ const metrics = Number(port) - 1;
 const CALLERS = 8;
 const POST = 3;
 const AFTER_MS = 3_000;
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const found = server.address().port;
-  server.close();
-  return found;
-}
 
 const children = [];
 
@@ -55,7 +48,7 @@ function runtime(name, config, { args = [], app = [], env = {} }) {
 
 /** An instance of the callee: its app, and its Envoy, which others reach at `inbound`. */
 async function instance(number) {
-  const [own, appPort, inbound] = [await freePort(), await freePort(), await freePort()];
+  const [own, appPort, inbound] = await freePorts(3);
   const config = { app: { id: 'orders' }, listen: { port: own, inbound }, components: [] };
   runtime(`orders-${number}`, config, {
     args: ['--metrics-port', '0', '--app-port', String(appPort)],

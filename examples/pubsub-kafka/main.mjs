@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
+import { freePort } from '../../tools/free-port.mjs';
 import { Kafka } from './kafka.mjs';
 
 const { PORT: port, EXAMPLE_DIR: folder, EXAMPLE_PORT: kafkaPort } = process.env;
@@ -40,7 +41,7 @@ const app = createServer((request, response) => {
 });
 await listening(app, 0);
 
-const [controllerPort] = await freePorts(1);
+const controllerPort = await freePort();
 const kafka = await Kafka.start(folder, Number(kafkaPort), controllerPort).catch((error) => {
   console.error(error.message);
   process.exit(1);
@@ -130,12 +131,4 @@ function listening(server, onPort) {
     server.once('error', reject);
     server.listen(onPort, '127.0.0.1', resolve);
   });
-}
-
-async function freePorts(count) {
-  const servers = Array.from({ length: count }, () => createServer());
-  for (const server of servers) await listening(server, 0);
-  const ports = servers.map((server) => server.address().port);
-  for (const server of servers) server.close();
-  return ports;
 }

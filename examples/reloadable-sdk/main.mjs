@@ -7,12 +7,12 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
+import { freePort } from '../../tools/free-port.mjs';
 import { Service } from './service.mjs';
 
 const { EXAMPLE_DIR: dir, EXAMPLE_PORT: port, PORT: runtimePort } = process.env;
@@ -40,14 +40,6 @@ async function compile(name) {
 async function module(...args) {
   const { stdout } = await run(process.execPath, [layotto, 'module', ...args, '--data-dir', data]);
   return stdout.trim();
-}
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port: found } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return found;
 }
 
 const key = randomBytes(32);

@@ -5,13 +5,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import layotto from 'layotto';
 
+import { freePorts } from '../../tools/free-port.mjs';
 import { redisOrValkeyServer } from '../../tools/get.mjs';
 
 const { runtime_GRPC_PORT: port, EXAMPLE_DIR: dir, EXAMPLE_PORT: redisPort } = process.env;
@@ -24,17 +24,9 @@ const CALLS = 3_000;
 const [WEAK, STRONG] = [0, 1];
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const found = server.address().port;
-  server.close();
-  return String(found);
-}
-
 /** A second runtime, beside the one that runs this. */
 async function another() {
-  const [own, metrics] = [await freePort(), await freePort()];
+  const [own, metrics] = (await freePorts(2)).map(String);
   const config = join(root, 'examples/sequencer/layotto.yaml');
   const options = ['--port', own, '--metrics-port', metrics, '--data-dir', join(dir, 'second'), '-c', config];
   const child = spawn(process.execPath, [join(root, 'cli/bin/layotto.js'), 'run', ...options], {

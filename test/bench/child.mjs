@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { createConnection, createServer } from 'node:net';
+import { createConnection } from 'node:net';
 
 /** What still runs when this process ends, goes with it. */
 const running = new Set();
@@ -50,18 +50,6 @@ export function start(name, command, args, signal = 'SIGKILL', env = process.env
       return ended;
     },
   };
-}
-
-/** A TCP port of loopback that nothing listens on. @returns {Promise<number>} */
-export function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /**

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-import { freePort, start } from './child.mjs';
+import { freePorts } from '../../tools/free-port.mjs';
+import { start } from './child.mjs';
 import { section } from './function-slots.mjs';
 
 const program = fileURLToPath(new URL('../../cli/bin/layotto.js', import.meta.url));
@@ -18,7 +19,7 @@ const program = fileURLToPath(new URL('../../cli/bin/layotto.js', import.meta.ur
  * has said that the function serves, and until a caller that tries all the time has its first answer of it
  */
 export async function measurePushes({ dir, file, times }) {
-  const [port, functionsPort] = [await freePort(), await freePort()];
+  const [port, functionsPort] = await freePorts(2);
   const config = join(dir, 'layotto.yaml');
   const settings = {
     app: { id: 'bench' },

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { freePort } from './child.mjs';
+import { freePorts } from '../../tools/free-port.mjs';
 import { emptyListener } from './listeners.mjs';
 import { startEnvoy } from './processes.mjs';
 
@@ -21,9 +21,7 @@ const BUFFER = 'type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buff
  */
 export async function startInvokeEnvoys({ dir, workers, module = join(root, 'dist/modules/runtime.wasm') }) {
   const bootstrapOf = await bootstraps({ dir, workers, module });
-  const [appPort, inboundPort, calleePort, port, plainPort] = await Promise.all(
-    [1, 2, 3, 4, 5].map(freePort),
-  );
+  const [appPort, inboundPort, calleePort, port, plainPort] = await freePorts(5);
   const app = { static_resources: { listeners: [answeringListener(appPort)] } };
   const callee = await bootstrapOf('callee', {
     app: { id: 'orders', port: appPort },

@@ -1,8 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { freePorts } from '../../tools/free-port.mjs';
 import { storesOf } from './cases.mjs';
-import { accepts, freePort, start } from './child.mjs';
+import { accepts, start } from './child.mjs';
 import { redisProxy } from './listeners.mjs';
 import { startEnvoy } from './processes.mjs';
 
@@ -20,12 +21,7 @@ export async function startPeer({ dir, redisPort, workers }) {
   if (program === undefined || program === '') return undefined;
   const resources = join(dir, 'dapr');
   mkdirSync(resources);
-  const [port, httpPort, internal, proxyPort] = [
-    await freePort(),
-    await freePort(),
-    await freePort(),
-    await freePort(),
-  ];
+  const [port, httpPort, internal, proxyPort] = await freePorts(4);
   const proxy = redisProxy(proxyPort, redisPort);
   const sidecar = await startEnvoy(
     'sidecar',

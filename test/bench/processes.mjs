@@ -2,8 +2,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { freePort, freePorts } from '../../tools/free-port.mjs';
 import { envoyBinary, redisServer } from '../../tools/get.mjs';
-import { accepts, freePort, start } from './child.mjs';
+import { accepts, start } from './child.mjs';
 import { functionSlots, withEmptyRoute } from './function-slots.mjs';
 import { emptyFilters, emptyListener, redisProxy } from './listeners.mjs';
 
@@ -60,7 +61,7 @@ export async function startRuntime({
     import('../../dist/components-bridge/src/config/index.js'),
     import('../../dist/components-bridge/src/catalog.js'),
   ]);
-  const [port, emptyPort, proxyPort] = [await freePort(), await freePort(), await freePort()];
+  const [port, emptyPort, proxyPort] = await freePorts(3);
   const functionsPort = places === 0 ? 0 : await freePort();
   const components = stores.map(({ name, through, metadata }) => ({
     name,

@@ -10,7 +10,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { freePort } from './child.mjs';
+import { freePort } from '../../tools/free-port.mjs';
 import { describeMachine } from './machine.mjs';
 import { watchCpu } from './measure.mjs';
 import { intoPage } from './output.mjs';

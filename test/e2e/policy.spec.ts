@@ -1,4 +1,4 @@
-import { readFileSync, renameSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { PolicyConfig, PolicyRule } from '../../components-bridge/src/policy/types.js';
@@ -162,18 +162,8 @@ describe('an edit', () => {
   afterEach(() => lab.close());
 
   test('of the policy takes effect under load, and no call fails for it', async () => {
-    const edit = (policy?: object): void => {
-      const text = JSON.stringify({
-        listen: { port: lab.port },
-        envoy: { metricsPort: 0 },
-        components: [
-          { name: 'statestore', type: 'state.embedded' },
-          { name: 'other', type: 'state.embedded' },
-        ],
-        ...(policy === undefined ? {} : { policy }),
-      });
-      renameSync(lab.file('.layotto.yaml.swp', text), join(lab.folder, 'layotto.yaml'));
-    };
+    const components = ['statestore', 'other'].map((name) => ({ name, type: 'state.embedded' }));
+    const edit = (policy?: object): void => lab.edit(components, { policy });
     edit();
     const run = lab.layotto(['run', '-c', 'layotto.yaml', '--data-dir', lab.dataDir]);
     await lab.ready(run);

@@ -1,4 +1,4 @@
-import { readFileSync, renameSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { PolicyConfig, PolicyLimit } from '../../components-bridge/src/policy/types.js';
@@ -153,15 +153,8 @@ describe('an edit', () => {
   afterEach(() => lab.close());
 
   test('of the limits takes effect under load, without a restart', async () => {
-    const edit = (policy?: object): void => {
-      const text = JSON.stringify({
-        listen: { port: lab.port },
-        envoy: { metricsPort: 0 },
-        components: [{ name: 'statestore', type: 'state.embedded' }],
-        ...(policy === undefined ? {} : { policy }),
-      });
-      renameSync(lab.file('.layotto.yaml.swp', text), join(lab.folder, 'layotto.yaml'));
-    };
+    const edit = (policy?: object): void =>
+      lab.edit([{ name: 'statestore', type: 'state.embedded' }], { policy });
     edit();
     const run = lab.layotto(['run', '-c', 'layotto.yaml', '--data-dir', lab.dataDir]);
     await lab.ready(run);

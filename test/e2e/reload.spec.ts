@@ -1,4 +1,4 @@
-import { readFileSync, renameSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { Child } from '../support/child.js';
@@ -32,12 +32,7 @@ const redis = (name: string, port: number): object => ({
   metadata: { redisHost: `127.0.0.1:${port}` },
 });
 
-/** Writes the configuration as an editor does: another file, renamed over it. */
-function edit(components: readonly object[], more: object = {}): void {
-  const listen = { port: lab.port };
-  const text = JSON.stringify({ listen, envoy: { metricsPort: 0 }, components, ...more });
-  renameSync(lab.file('.layotto.yaml.swp', text), join(lab.folder, 'layotto.yaml'));
-}
+const edit = (components: readonly object[], more?: object): void => lab.edit(components, more);
 
 async function start(components: readonly object[]): Promise<void> {
   edit(components);

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -56,6 +56,13 @@ export class CommandLab {
       if (child.exitCode !== undefined) throw new Error(`it exited\n${child.tail()}`);
       return child.log.includes('ready in');
     });
+  }
+
+  /** Writes layotto.yaml as an editor does, another file renamed over it: on the lab's port, without metrics. */
+  edit(components: readonly object[], more: object = {}): void {
+    const listen = { port: this.port };
+    const text = JSON.stringify({ listen, envoy: { metricsPort: 0 }, components, ...more });
+    renameSync(this.file('.layotto.yaml.swp', text), join(this.folder, 'layotto.yaml'));
   }
 
   /** Writes a file into the lab's folder; returns its path. */

@@ -132,7 +132,7 @@ export class HttpStream {
   }
 
   /** What is behind the route answers with a whole body, which the filter may change. */
-  upstreamAnswer(headers: Record<string, string>, body = Buffer.alloc(0)): void {
+  upstreamAnswer(headers: Record<string, string>, body: Buffer = Buffer.alloc(0)): void {
     this.encode(new HeaderMap(headers), body, false);
   }
 

@@ -1,6 +1,7 @@
 import { isAscii } from 'node:buffer';
 
 import { Kind } from '../gen/layotto/bridge/v1/session_pb.js';
+import { writeVarint } from '../primitives/varint.js';
 
 /**
  * Reads and writes session frames (proto/layotto/bridge/v1/session.proto) by hand: every call passes here twice.
@@ -162,15 +163,4 @@ export function encodeHead(
   head[0] = 0;
   head.writeUInt32BE(at - GRPC_HEADER + payloadLength, 1);
   return head.subarray(0, at);
-}
-
-function writeVarint(target: Buffer, start: number, value: number): number {
-  let at = start;
-  let rest = value;
-  while (rest >= 0x80) {
-    target[at++] = (rest % 128) | 0x80;
-    rest = Math.floor(rest / 128);
-  }
-  target[at++] = rest;
-  return at;
 }

@@ -1,3 +1,4 @@
+import { writeVarint } from '../varint.js';
 import type { StateValue } from './store.js';
 
 /**
@@ -28,15 +29,4 @@ function fieldSize(length: number): number {
   let size = 2 + length;
   for (let rest = length; rest >= 0x80; rest = Math.floor(rest / 128)) size++;
   return size;
-}
-
-function writeVarint(target: Buffer, start: number, value: number): number {
-  let at = start;
-  let rest = value;
-  while (rest >= 0x80) {
-    target[at++] = (rest % 128) | 0x80;
-    rest = Math.floor(rest / 128);
-  }
-  target[at++] = rest;
-  return at;
 }

@@ -18,6 +18,7 @@ import { getHeader, removeHeader, replaceHeader } from './host/headers';
 import { release } from './host/memory';
 import { getProperty } from './host/properties';
 import { getBuffer, replaceBuffer } from './host/stream';
+import { setHead } from './request-head';
 import { ByteWriter } from './wire/bytes';
 import { literal, View, viewEquals, viewLen } from './wire/view';
 
@@ -33,9 +34,12 @@ const CONTENT_TYPE = literal('content-type');
 const CONTENT_LENGTH = literal('content-length');
 const APPLICATION_JSON = literal('application/json');
 const SERVER_ERROR = literal('500');
+const GRPC_STATUS = literal('grpc-status');
+const INTERNAL = literal('13');
 const GRPC_MESSAGE = literal('grpc-message');
 const CODE_DETAILS = literal('response\0code_details');
 const VIA_UPSTREAM = literal('via_upstream');
+const CLUSTER_NOT_FOUND = literal('cluster_not_found');
 
 const FIRST_SERVER_ERROR: i32 = 500;
 /** For a caller that went away before its answer; the usual number for it, and never sent. */
@@ -55,33 +59,39 @@ export function mayInvoke(site: CallSite, door: Door, exchange: Exchange): bool 
     return false;
   }
   if (!site.policy.passes(door, exchange, callee.name)) return false;
-  takeWay(exchange, <Callee>callee, exchange.passesTo, exchange.wayThere);
+  takeWay(exchange, <Callee>callee, exchange.passesTo, exchange.wayThere, null);
   return true;
 }
 
-/** Makes the request's head one that Envoy has a route for. */
-export function takeWay(exchange: Exchange, callee: Callee, id: View, way: View): void {
+/** Makes the request's head one that Envoy has a route for. @param later see `setHead` */
+export function takeWay(
+  exchange: Exchange,
+  callee: Callee,
+  id: View,
+  way: View,
+  later: ByteWriter | null,
+): void {
   const headers = exchange.headers;
   if (callee.found) {
     const invocation = exchange.configuration.invocation;
     const place = exchange.writer();
     invocation.writePlace(id, place);
     if (invocation.usesDns) {
-      replaceHeader(HeaderMap.RequestHeaders, AUTHORITY, place.view());
+      setHead(later, AUTHORITY, place.view());
       const cluster = exchange.writer();
       cluster.text(DNS_CLUSTER);
-      replaceHeader(HeaderMap.RequestHeaders, CLUSTER, cluster.view());
+      setHead(later, CLUSTER, cluster.view());
     } else {
-      replaceHeader(HeaderMap.RequestHeaders, CLUSTER, place.view());
-      replaceHeader(HeaderMap.RequestHeaders, AUTHORITY, Invocation.hostOf(place.view()));
+      setHead(later, CLUSTER, place.view());
+      setHead(later, AUTHORITY, Invocation.hostOf(place.view()));
     }
-    replaceHeader(HeaderMap.RequestHeaders, CALLEE_ID, id);
+    setHead(later, CALLEE_ID, id);
   }
-  if (way != 0) replaceHeader(HeaderMap.RequestHeaders, PATH, way);
+  if (way != 0) setHead(later, PATH, way);
   if (callee.timeoutMs == 0 || headers.has(TIMEOUT)) return;
   const ms = exchange.writer();
   ms.decimal(callee.timeoutMs);
-  replaceHeader(HeaderMap.RequestHeaders, TIMEOUT, ms.view());
+  setHead(later, TIMEOUT, ms.view());
 }
 
 /** The context of a call that passes: one that is over, if there is one. */
@@ -129,14 +139,18 @@ export class InvokedCall extends HttpContext {
     if (this.grpc) {
       if (!endOfStream) return Action.Continue;
       this.code = grpcStatusIn(HeaderMap.ResponseHeaders);
-      if (this.code == Code.UNAVAILABLE && isEnvoysOwn()) this.explain();
+      if (this.code != Code.UNAVAILABLE || !isEnvoysOwn()) return Action.Continue;
+      if (isUnknown()) {
+        this.code = Code.INTERNAL;
+        replaceHeader(HeaderMap.ResponseHeaders, GRPC_STATUS, INTERNAL);
+      }
+      this.explain();
       return Action.Continue;
     }
     this.code = httpStatusIn(HeaderMap.ResponseHeaders);
     if (this.code < FIRST_SERVER_ERROR || !isUnanswered()) return Action.Continue;
     this.code = FIRST_SERVER_ERROR;
     replaceHeader(HeaderMap.ResponseHeaders, STATUS, SERVER_ERROR);
-    // Of a cluster that is not there Envoy has nothing to say.
     if (endOfStream) return Action.Continue;
     this.dressing = true;
     replaceHeader(HeaderMap.ResponseHeaders, CONTENT_TYPE, APPLICATION_JSON);
@@ -197,4 +211,12 @@ export function isEnvoysOwn(): bool {
   const own = viewLen(details) > 0 && !viewEquals(details, VIA_UPSTREAM);
   release(details);
   return own;
+}
+
+/** Whether Envoy has answered because nobody knows the app: a pattern made the name of a cluster that there is not. */
+export function isUnknown(): bool {
+  const details = getProperty(CODE_DETAILS);
+  const unknown = viewEquals(details, CLUSTER_NOT_FOUND);
+  release(details);
+  return unknown;
 }

@@ -15,14 +15,17 @@ import { addHeader, getHeader, removeHeader, replaceHeader } from './host/header
 import { log, succeeded } from './host/log';
 import { release } from './host/memory';
 import { getBuffer, replaceBuffer } from './host/stream';
-import { isEnvoysOwn, takeWay } from './passed-invocation';
+import { isEnvoysOwn, isUnknown, takeWay } from './passed-invocation';
 import { BUSY, NO_REPLY_FILTER, RESULT_TOO_LARGE } from './refusals';
+import { clearHead, endHead, setHead } from './request-head';
 import { ByteWriter } from './wire/bytes';
 import { encodeGrpcMessage, GRPC_PREFIX, writePrefix } from './wire/grpc';
 import { delimitedSize } from './wire/proto';
 import { literal, View, viewByte, viewLen, viewSlice, viewToString } from './wire/view';
 
 const METHOD = literal(':method');
+/** The filter's own, to the Lua filter. */
+const HOLD = literal('x-layotto-hold');
 const STATUS = literal(':status');
 const CONTENT_TYPE = literal('content-type');
 const CONTENT_LENGTH = literal('content-length');
@@ -56,10 +59,11 @@ const SPACE: u8 = 0x20;
  */
 export function forwardRequest(exchange: Exchange, forward: Forward, held: u32): void {
   const headers = exchange.headers;
-  takeWay(exchange, forward.callee, forward.named, forward.way);
+  const later = exchange.configuration.hold ? exchange.writer() : null;
+  takeWay(exchange, forward.callee, forward.named, forward.way, later);
   const text = exchange.writer();
   text.decimal(forward.timeoutMs);
-  replaceHeader(HeaderMap.RequestHeaders, TIMEOUT, text.view());
+  setHead(later, TIMEOUT, text.view());
   let body = forward.body;
   if (forward.grpc) {
     const framed = exchange.writer();
@@ -67,26 +71,31 @@ export function forwardRequest(exchange: Exchange, forward: Forward, held: u32):
     if (at != 0) writePrefix(at, viewLen(body));
     framed.raw(body);
     body = framed.view();
-    if (headers.has(CONTENT_LENGTH)) removeHeader(HeaderMap.RequestHeaders, CONTENT_LENGTH);
+    if (headers.has(CONTENT_LENGTH)) clearHead(later, CONTENT_LENGTH);
   } else {
-    replaceHeader(HeaderMap.RequestHeaders, METHOD, forward.method);
-    removeIfThere(exchange, TE);
-    removeIfThere(exchange, GRPC_TIMEOUT);
-    removeIfThere(exchange, GRPC_ENCODING);
-    removeIfThere(exchange, GRPC_ACCEPT_ENCODING);
-    if (viewLen(forward.contentType) > 0)
-      replaceHeader(HeaderMap.RequestHeaders, CONTENT_TYPE, forward.contentType);
-    else removeHeader(HeaderMap.RequestHeaders, CONTENT_TYPE);
+    setHead(later, METHOD, forward.method);
+    clearIfThere(exchange, later, TE);
+    clearIfThere(exchange, later, GRPC_TIMEOUT);
+    clearIfThere(exchange, later, GRPC_ENCODING);
+    clearIfThere(exchange, later, GRPC_ACCEPT_ENCODING);
+    if (viewLen(forward.contentType) > 0) setHead(later, CONTENT_TYPE, forward.contentType);
+    else clearHead(later, CONTENT_TYPE);
     const length = exchange.writer();
     length.decimal(viewLen(body));
-    replaceHeader(HeaderMap.RequestHeaders, CONTENT_LENGTH, length.view());
-    if (viewLen(forward.id) > 0) replaceHeader(HeaderMap.RequestHeaders, ID, forward.id);
+    setHead(later, CONTENT_LENGTH, length.view());
+    if (viewLen(forward.id) > 0) setHead(later, ID, forward.id);
+  }
+  if (later !== null) {
+    clearHead(later, HOLD);
+    endHead(later);
+    later.raw(body);
+    body = later.view();
   }
   succeeded(replaceBuffer(Buffer.RequestBody, held, body), 'set_buffer_bytes');
 }
 
-function removeIfThere(exchange: Exchange, name: View): void {
-  if (exchange.headers.has(name)) removeHeader(HeaderMap.RequestHeaders, name);
+function clearIfThere(exchange: Exchange, later: ByteWriter | null, name: View): void {
+  if (exchange.headers.has(name)) clearHead(later, name);
 }
 
 export class WrappedCall extends HttpContext {
@@ -125,7 +134,7 @@ export class WrappedCall extends HttpContext {
     if (said >= 0 && isEnvoysOwn()) {
       this.over = true;
       this.code = said;
-      this.explain();
+      this.explain(isUnknown());
       return Action.Continue;
     }
     if (said >= 0) removeHeader(map, GRPC_STATUS);
@@ -162,10 +171,17 @@ export class WrappedCall extends HttpContext {
   }
 
   /** Says of the callee what Envoy's own reply says of an upstream. */
-  private explain(): void {
+  private explain(unknown: bool): void {
     const text = getHeader(HeaderMap.ResponseHeaders, GRPC_MESSAGE);
     const writer = new ByteWriter();
-    this.wrapping.writeAbsence(writer, this.callee.name, text);
+    if (unknown) {
+      this.code = this.wrapping.unknownCode;
+      const code = new ByteWriter(4);
+      code.decimal(this.code);
+      replaceHeader(HeaderMap.ResponseHeaders, GRPC_STATUS, code.view());
+      code.free();
+      this.wrapping.writeUnknown(writer, this.callee.name, text);
+    } else this.wrapping.writeAbsence(writer, this.callee.name, text);
     replaceHeader(HeaderMap.ResponseHeaders, GRPC_MESSAGE, writer.view());
     writer.free();
     release(text);

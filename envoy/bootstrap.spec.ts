@@ -50,6 +50,16 @@ describe('the bootstrap', () => {
     ]);
   });
 
+  it('has Envoy make a function that trapped anew sooner than other modules', () => {
+    const functions = { listen: { host: '127.0.0.1', port: 2045 }, slots: 1 };
+    const config = { ...SAMPLE_CONFIG, modules: { slots: 1 }, functions };
+    const module = { file: '/x.wasm', configuration: '', rootId: '', capabilities: [], seesBodies: true };
+    const slots = new Map(['function-1', 'slot-1'].map((slot) => [slot, module]));
+    const { extensionConfigs } = renderBootstrap(config, { ...options, slots });
+    expect(extensionConfigs['function-1.ecds.yaml']).toContain('base_interval: 0.1s');
+    expect(extensionConfigs['slot-1.ecds.yaml']).toContain('base_interval: 0.5s');
+  });
+
   it('puts the admin interface and the sockets where only their owner can reach them', () => {
     const { bootstrap } = renderBootstrap(SAMPLE_CONFIG, { ...options, adminSocket: '/run/admin.sock' });
     expect(bootstrap['admin']).toMatchObject({ address: { pipe: { path: '/run/admin.sock', mode: 0o600 } } });

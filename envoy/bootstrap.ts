@@ -125,7 +125,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
               functionsListener(config, functions, {
                 slots: slots
                   .filter(isFunctionSlot)
-                  .map((slot) => slotFilter(slot, watched(extensionDir, slotFile(slot)), true)),
+                  .map((slot) => slotFilter(slot, watched(extensionDir, slotFile(slot)), { disabled: true })),
                 routes: watched(extensionDir, FUNCTIONS_FILE),
               }),
             ]),

@@ -48,6 +48,8 @@ export function inboundListener(config: RuntimeConfig, { host, port }: ListenAdd
               {
                 match: { prefix: '/' },
                 ...tracing?.route,
+                // What the caller's Envoy has called it by is none of the app's business.
+                request_headers_to_remove: ['x-envoy-original-host', 'x-envoy-original-path'],
                 response_headers_to_remove: [FAILED, 'x-envoy-upstream-service-time'],
                 route: {
                   cluster: CLUSTERS.app,

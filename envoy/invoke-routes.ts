@@ -131,6 +131,17 @@ function ofMesh(policy: EnvoyObject): EnvoyObject {
   return { ...policy, retry_on: `${String(policy['retry_on'])},gateway-error` };
 }
 
+/**
+ * What Envoy itself says where a pattern made the name of a cluster that there is not: nothing, if nobody gives it a text.
+ * The filter puts it in the words of the caller's API.
+ */
+export const UNKNOWN_CLUSTER = {
+  filter: { response_flag_filter: { flags: ['NC'] } },
+  body_format_override: {
+    text_format_source: { inline_string: "couldn't find service: %REQ(dapr-callee-app-id)%" },
+  },
+};
+
 /** What all of these routes have in common. @param stamps further headers for the callee */
 function passing({ app }: Invoking, stamps: readonly EnvoyObject[]): EnvoyObject {
   return {

@@ -25,9 +25,23 @@ end
 
 -- hold mode
 -- Where the mesh does not let the filter stop a request at its headers, the filter marks the request and lets
--- it on to here; asking for the body keeps the headers back until the filter has seen all of the body.
+-- it on to here; asking for the body keeps the headers back until the filter has seen all of the body. What comes
+-- out of the filter then goes to another app, and is what is to change in its head, a line with a name and one with a
+-- value that is empty for a header to remove; an empty line; and the body.
 function envoy_on_request(handle)
   if handle:headers():get("x-layotto-hold") then
-    handle:body()
+    local body = handle:body()
+    local text = body:getBytes(0, body:length())
+    local headers = handle:headers()
+    local at = 1
+    while true do
+      local name_end = text:find("\n", at, true)
+      if name_end == at then break end
+      local value_end = text:find("\n", name_end + 1, true)
+      local name, value = text:sub(at, name_end - 1), text:sub(name_end + 1, value_end - 1)
+      if value == "" then headers:remove(name) else headers:replace(name, value) end
+      at = value_end + 1
+    end
+    body:setBytes(text:sub(at + 1))
   end
 end

@@ -57,7 +57,8 @@ export function capabilityRestriction(capabilities: readonly string[]): EnvoyObj
   return { capability_restriction_config: { allowed_capabilities: allowed } };
 }
 
-function moduleCode(module: ModuleSource): EnvoyObject {
+/** Where Envoy has a module's code from. */
+export function moduleCode(module: ModuleSource): EnvoyObject {
   if ('file' in module) return { local: { filename: module.file } };
   return {
     remote: {

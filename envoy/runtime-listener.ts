@@ -2,7 +2,7 @@ import type { ListenAddress, RuntimeConfig } from '../components-bridge/src/conf
 import { streamsSocket } from '../components-bridge/src/config/sockets.js';
 import { AS_SENT } from './as-sent.js';
 import { httpListener } from './http-listener.js';
-import { invokeFilters, invokeRoutes, unwayedRoutes } from './invoke-routes.js';
+import { invokeFilters, invokeRoutes, UNKNOWN_CLUSTER, unwayedRoutes } from './invoke-routes.js';
 import { CLUSTERS, FILTERS, STREAM_PATHS, TYPES, UPLOAD_PATH } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { replyShim } from './reply-shim.js';
@@ -130,6 +130,7 @@ function connectionManager(
       initial_stream_window_size: Math.min(MAX_WINDOW, stream),
       initial_connection_window_size: Math.min(MAX_WINDOW, Math.max(SESSION_WINDOW, 2 * stream)),
     },
+    ...(config.invoke?.pattern === undefined ? {} : { local_reply_config: { mappers: [UNKNOWN_CLUSTER] } }),
     route_config: {
       name: 'layotto_runtime',
       virtual_hosts: [

@@ -1,5 +1,6 @@
 import {
   functionSlots,
+  isFunctionSlot,
   isSlotName,
   RUNTIME_SLOT,
   spareSlots,
@@ -7,12 +8,16 @@ import {
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
-import { capabilityRestriction, VM_ID } from './runtime-filter.js';
+import { capabilityRestriction, moduleCode, VM_ID } from './runtime-filter.js';
+import type { ModuleSource } from './runtime-filter.js';
 
-/** A module in a slot, and what it is configured with. */
-export interface SlotModule {
-  /** Absolute path of the module; named by its content, because Envoy reads it only when this text changes. */
-  file: string;
+/**
+ * A module in a slot, and what it is configured with. A file's name has to change with its content, because Envoy reads
+ * it only when this text changes.
+ */
+export type SlotModule = ModuleSource & SlotSettings;
+
+interface SlotSettings {
   /** The plugin configuration. */
   configuration: string;
   rootId: string;
@@ -50,8 +55,13 @@ export function slotFile(slot: string): string {
  * and goes without a change of the listener.
  *
  * @param disabled only routes that enable it have it
+ * @param waits the listener waits for the config, which is sure to come
  */
-export function slotFilter(slot: string, configSource: EnvoyObject, disabled = false): EnvoyObject {
+export function slotFilter(
+  slot: string,
+  configSource: EnvoyObject,
+  { disabled = false, waits = true } = {},
+): EnvoyObject {
   return {
     name: slotFilterName(slot),
     ...(disabled ? { disabled } : {}),
@@ -59,11 +69,14 @@ export function slotFilter(slot: string, configSource: EnvoyObject, disabled = f
       config_source: { resource_api_version: 'V3', ...configSource },
       // Until the file is read, and if it cannot be: requests pass.
       default_config: PASS_THROUGH,
-      apply_default_config_without_warming: false,
+      apply_default_config_without_warming: !waits,
       type_urls: [TYPES.wasm, TYPES.headerMutation],
     },
   };
 }
+
+/** How long Envoy waits at least between two virtual machines of a module that traps. Those of a function are small. */
+const RELOAD = { functions: '0.1s', modules: '0.5s' };
 
 /** The extension config of a slot that nothing is in: a filter of Envoy's own that has nothing to do. */
 const PASS_THROUGH: EnvoyObject = { '@type': TYPES.headerMutation };
@@ -80,7 +93,9 @@ export function slotExtension(slot: string, module: SlotModule | undefined): Env
         name,
         root_id: module.rootId,
         failure_policy: 'FAIL_RELOAD',
-        reload_config: { backoff: { base_interval: '0.5s' } },
+        reload_config: {
+          backoff: { base_interval: isFunctionSlot(slot) ? RELOAD.functions : RELOAD.modules },
+        },
         ...(module.seesBodies ? { allow_on_headers_stop_iteration: true } : {}),
         vm_config: {
           // A virtual machine of its own, because its configuration is its own: no other slot's traps or memory touch
@@ -88,7 +103,7 @@ export function slotExtension(slot: string, module: SlotModule | undefined): Env
           vm_id: isSlotName(slot) ? VM_ID : name,
           configuration: { '@type': TYPES.string, value: name },
           runtime: 'envoy.wasm.runtime.v8',
-          code: { local: { filename: module.file } },
+          code: moduleCode(module),
         },
         configuration: { '@type': TYPES.string, value: module.configuration },
         ...capabilityRestriction(module.capabilities),

@@ -1,11 +1,20 @@
 /**
  * Runs an example from start to end: `node scripts/example.mjs NAME [--store embedded|redis] [--port N]`. Starts a
  * Redis if asked, then `layotto run` with the example's run.mjs, on a data folder that is removed afterwards. An
- * example may bring its own layotto.yaml. It finds a folder of its own in EXAMPLE_DIR and a free port in EXAMPLE_PORT.
+ * example may bring its own layotto.yaml. It finds a folder of its own in EXAMPLE_DIR, a free port in EXAMPLE_PORT, and
+ * the address with that port in EXAMPLE_ADDRESS.
  * One with a main.mjs in place of run.mjs starts the runtime itself, on PORT.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,6 +51,11 @@ const BESIDE_REDIS = [
   { name: 'secretstore', type: 'secretstores.local.env', metadata: { prefix: 'SECRET_' } },
 ];
 
+const own = join(root, 'examples', name, 'layotto.yaml');
+const settings = existsSync(own) ? readFileSync(own, 'utf8') : '';
+if (values.store === 'redis' && /^components:/m.test(settings))
+  fail(`examples/${name} brings stores of its own; leave STORE out`);
+
 const scratch = mkdtempSync(join(tmpdir(), 'layotto-example-'));
 const children = new Set();
 // Ctrl-C goes to every process of the terminal; the runtime ends in order, and this waits for it.
@@ -74,6 +88,7 @@ async function run() {
   process.env.SECRET_fruit ??= 'apple';
   process.env.EXAMPLE_DIR = join(scratch, 'example');
   process.env.EXAMPLE_PORT = String(await freePort());
+  process.env.EXAMPLE_ADDRESS = `127.0.0.1:${process.env.EXAMPLE_PORT}`;
   process.env.PORT = values.port;
   mkdirSync(process.env.EXAMPLE_DIR);
   if (existsSync(main)) return ended(start(process.execPath, [main], 'inherit'));
@@ -91,7 +106,7 @@ function ended(child) {
   });
 }
 
-/** The example's own configuration, or one for the Redis started here. */
+/** The example's own configuration; with components for the Redis started here, if that is wanted. */
 async function configFile() {
   if (values.store === 'redis') {
     const port = await startRedis();
@@ -101,11 +116,10 @@ async function configFile() {
       return { name: component, type: `${primitive}.redis`, metadata };
     });
     // JSON is YAML.
-    writeFileSync(path, JSON.stringify({ components: [...served, ...BESIDE_REDIS] }));
+    writeFileSync(path, `${settings}\ncomponents: ${JSON.stringify([...served, ...BESIDE_REDIS])}\n`);
     return path;
   }
-  const own = join(root, 'examples', name, 'layotto.yaml');
-  return existsSync(own) ? own : undefined;
+  return settings === '' ? undefined : own;
 }
 
 async function startRedis() {

@@ -1,3 +1,4 @@
+/* global WebAssembly */
 /** Compiles a function, which is written with assembly/function, to a module. */
 import { readFile } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
@@ -42,6 +43,9 @@ export async function buildFunction(file) {
       '--shrinkLevel',
       '1',
       '--noAssert',
+      // Envoy knows the module's memory only once it is made, so nothing that asks the host may run before.
+      '--exportStart',
+      '_initialize',
       // 64 MiB: what a function may fill of its thread's memory.
       '--maximumMemory',
       '1024',
@@ -59,7 +63,14 @@ export async function buildFunction(file) {
   if (error || wasm === undefined)
     throw new FunctionError(`${stderr.toString()}${error?.message ?? ''}`.trim());
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  return withSection(wasm, name, version);
+  try {
+    return withSection(wasm, name, version);
+  } catch (error) {
+    if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+    throw new FunctionError(
+      `what stands outside of its methods ends in a trap, or does not end within 100 ms: ${error.message}`,
+    );
+  }
 }
 
 async function compiler() {

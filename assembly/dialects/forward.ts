@@ -24,6 +24,10 @@ export abstract class Wrapping {
     return 0;
   }
 
+  /** The google.rpc.Code and the text for an app that nobody knows. @param text what is said of it, in the form of grpc-message */
+  abstract get unknownCode(): i32;
+  abstract writeUnknown(w: ByteWriter, callee: View, text: View): void;
+
   /** Writes the text of what Envoy itself says in the callee's place. @param text in the form of grpc-message */
   abstract writeAbsence(w: ByteWriter, callee: View, text: View): void;
 }

@@ -11,7 +11,8 @@ const TURNS: i32 = 8192;
 
 let turns: i32 = TURNS;
 let until: i64 = 0;
-let limit: i64 = 0;
+/** What holds while it is started. */
+let limit: i64 = 100;
 
 /** A method of the function begins. @param ms how long it may run without a pause */
 export function guardBegins(ms: i32): void {

@@ -53,7 +53,8 @@ export async function bootstrap(values: Values): Promise<number> {
 function moduleAtHand(values: Values, installed: string): ModuleInfo {
   const copy = text(values, 'module-copy');
   const file = text(values, 'module-file') ?? installed;
-  return readModuleFile(copy ?? (existsSync(file) ? file : installed)).info;
+  if (copy !== undefined) return readModuleFile(copy, 'module-copy').info;
+  return readModuleFile(existsSync(file) ? file : installed).info;
 }
 
 function envoyVersion(values: Values): string | undefined {

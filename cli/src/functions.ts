@@ -5,6 +5,7 @@ import { UserError } from './errors.js';
 import { titleOf } from './module-slots.js';
 import type { ModuleSlots, SlotView } from './module-slots.js';
 import type { FunctionSettings } from './module-store.js';
+import { tryStart } from './preflight.js';
 
 const MIB = 1024 * 1024;
 /** Limits of a function that was pushed without saying other ones. */
@@ -54,6 +55,8 @@ export class Functions {
     private readonly modules: ModuleSlots,
     private readonly slots: readonly string[],
     private readonly limits: RuntimeConfig['limits'],
+    /** The plugin configuration of a function. */
+    private readonly configurationOf: (settings: FunctionSettings) => string,
   ) {}
 
   list(): FunctionView[] {
@@ -83,6 +86,7 @@ export class Functions {
     const said = await this.modules.push(slot, wasm, {
       function: settings,
       rollbackOnTrap: options.rollbackOnTrap,
+      tryOut: () => tryStart(wasm, this.configurationOf(settings)),
     });
     return named(settings.id, said);
   }

@@ -61,6 +61,15 @@ const COMMANDS: Readonly<Record<string, Command>> = {
         run: of.envoyfilter,
       })),
   },
+  'envoy slot': {
+    usage: 'envoy slot --slot SLOT [options]',
+    summary: 'print the EnvoyFilter that puts a module into a spare slot there',
+    load: () =>
+      import('./mesh-slot.js').then((of) => ({
+        options: [...CONFIG_OPTIONS, ...of.SLOT_OPTIONS],
+        run: of.slot,
+      })),
+  },
   'envoy trafficextension': {
     usage: 'envoy trafficextension [options]',
     summary: 'print the same as TrafficExtensions and services (Istio 1.30 or newer)',
@@ -137,6 +146,13 @@ const COMMANDS: Readonly<Record<string, Command>> = {
         run: of.newPrimitive,
       })),
   },
+  'new function': {
+    usage: 'new function [options] NAME',
+    summary: 'write a function that works, to be changed, and its test',
+    operands: ['NAME'],
+    load: () =>
+      import('./function-new.js').then((of) => ({ options: of.NEW_FUNCTION_OPTIONS, run: of.newFunction })),
+  },
   'function build': {
     usage: 'function build [options] FILE.ts',
     summary: 'compile a function to a module',
@@ -146,6 +162,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
         options: of.FUNCTION_BUILD_OPTIONS,
         run: of.functionBuild,
       })),
+  },
+  'function test': {
+    usage: 'function test FOLDER',
+    summary: "run a function's tests, in a runtime with a real Envoy",
+    operands: ['FOLDER'],
+    load: () => import('./function-new.js').then((of) => ({ options: [], run: of.functionTest })),
   },
   'function push': {
     usage: 'function push [options] --id ID FILE.wasm',

@@ -74,26 +74,43 @@ async function print(
   values: Values,
   render: (config: RuntimeConfig, options: MeshOptions) => EnvoyObject[],
 ): Promise<number> {
-  const { config, notices } = await readConfig(values);
-  for (const notice of notices) console.error(`notice: ${notice}`);
-  const installation = findInstallation();
-  const { info } = readModuleFile(text(values, 'module-copy') ?? installation.module);
-  const options: MeshOptions = {
-    version: installation.version,
-    apiTokens: [process.env.DAPR_API_TOKEN ?? ''],
-    catalog,
-    capabilities: moduleCapabilities(info),
-    name: text(values, 'name'),
-    namespace: text(values, 'namespace'),
-    selector: selector(text(values, 'selector')),
-    module: moduleSource(values, info.sha256),
-    bridgeSocket: text(values, 'bridge-socket'),
-    appSocket: text(values, 'app-socket'),
-  };
+  const config = await readMesh(values);
+  const copy = text(values, 'module-copy');
+  const { info } =
+    copy === undefined ? readModuleFile(findInstallation().module) : readModuleFile(copy, 'module-copy');
+  const options = meshOptions(values, info.sha256, moduleCapabilities(info));
   const problems = meshProblems(config, options);
   if (problems.length > 0) throw new UserError(problems.join('\n'));
   process.stdout.write(render(config, options).map(toYaml).join('---\n'));
   return 0;
+}
+
+/** The configuration that is printed for a mesh; what is to be noticed of it is said. */
+export async function readMesh(values: Values): Promise<RuntimeConfig> {
+  const { config, notices } = await readConfig(values);
+  for (const notice of notices) console.error(`notice: ${notice}`);
+  return config;
+}
+
+/**
+ * What `MESH_OPTIONS` say.
+ *
+ * @param copied checksum of the copy of the module at hand
+ * @param capabilities what the module may use
+ */
+export function meshOptions(values: Values, copied: string, capabilities: readonly string[]): MeshOptions {
+  return {
+    version: findInstallation().version,
+    apiTokens: [process.env.DAPR_API_TOKEN ?? ''],
+    catalog,
+    capabilities,
+    name: text(values, 'name'),
+    namespace: text(values, 'namespace'),
+    selector: selector(text(values, 'selector')),
+    module: moduleSource(values, copied),
+    bridgeSocket: text(values, 'bridge-socket'),
+    appSocket: text(values, 'app-socket'),
+  };
 }
 
 function selector(label: string | undefined): Record<string, string> | undefined {

@@ -64,7 +64,8 @@ export async function modulePush(values: Values, [path = '']: readonly string[])
   );
 }
 
-function readConfiguration(file: string): Buffer {
+/** What a module is configured with, as it stands in a file. @throws UserError */
+export function readConfiguration(file: string): Buffer {
   let content;
   try {
     content = readFileSync(file);

@@ -55,10 +55,29 @@ test.each([
 });
 
 test('what is wrong is named', () => {
-  expect(() => readModuleFile(join(folder, 'none.wasm'))).toThrow(/no such file/);
-  expect(() => readModuleFile(folder)).toThrow(/is a folder, and no OCI layout/);
+  expect(() => readModuleFile(folder)).toThrow(
+    `${folder}: it is a folder, and no whole OCI layout: index.json: no such file; give a module's file`,
+  );
   layout('application/vnd.oci.image.layer.v1.tar', tar(new Map([['else', wasm]]), new Date(0)));
   expect(() => readModuleFile(folder)).toThrow(/has no layer with a module/);
   writeFileSync(layout('application/vnd.module.wasm.content.layer.v1+wasm', wasm), 'changed');
   expect(() => readModuleFile(folder)).toThrow(/is damaged/);
+  rmSync(join(folder, 'blobs'), { recursive: true });
+  expect(() => readModuleFile(folder)).toThrow(/no whole OCI layout: blobs.*for there is no folder/);
+});
+
+test('a path that leads nowhere is named with its option and the folder that is missing', () => {
+  const said = (path: string, option?: string): unknown => {
+    try {
+      return readModuleFile(join(folder, path), option);
+    } catch (error) {
+      return (error as Error).message.replaceAll(folder, 'DIR');
+    }
+  };
+  writeFileSync(join(folder, 'file'), '');
+  expect(said('none.wasm')).toBe('DIR/none.wasm: no such file');
+  expect(said('a/b/none.wasm', 'module-copy')).toBe(
+    '--module-copy DIR/a/b/none.wasm: no such file, for there is no folder DIR/a',
+  );
+  expect(said('file/none.wasm')).toBe('DIR/file/none.wasm: a part of this path is a file, not a folder');
 });

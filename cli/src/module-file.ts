@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 
 import { MOST_MODULE_BYTES, ModuleError, readModule } from '../../envoy/module-info.js';
@@ -23,17 +23,37 @@ export interface ModuleFile {
  * Reads a module from a file, or from a folder in OCI layout with an image of it, in either of the forms that Istio
  * takes.
  *
- * @throws UserError naming the file and what is wrong
+ * @param option that the path was given with, for the error
+ * @throws UserError naming the option, the file and what is wrong
  */
-export function readModuleFile(path: string): ModuleFile {
+export function readModuleFile(path: string, option?: string): ModuleFile {
+  const given = option === undefined ? path : `--${option} ${path}`;
   try {
     const wasm = statSync(path).isDirectory() ? fromLayout(path) : readBounded(path);
     return { wasm, info: readModule(wasm) };
   } catch (error) {
-    if (error instanceof ModuleError) throw new UserError(`${path}: ${error.message}`);
-    const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new UserError(gone ? `${path}: no such file; check the path` : messageOf(error));
+    throw new UserError(`${given}: ${error instanceof ModuleError ? error.message : unread(path, error)}`);
   }
+}
+
+/** Why a path cannot be read. */
+function unread(path: string, error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+      return `no such file${missingFolder(dirname(path))}`;
+    case 'ENOTDIR':
+      return 'a part of this path is a file, not a folder';
+    case 'EACCES':
+      return 'it may not be read; check its owner and mode, and those of the folders above it';
+    default:
+      return messageOf(error);
+  }
+}
+
+/** The uppermost folder that is missing. */
+function missingFolder(folder: string): string {
+  if (existsSync(folder)) return '';
+  return missingFolder(dirname(folder)) || `, for there is no folder ${folder}`;
 }
 
 function readBounded(path: string): Uint8Array {
@@ -49,7 +69,7 @@ interface Descriptor {
 }
 
 function fromLayout(folder: string): Uint8Array {
-  const index = json(readFile(join(folder, 'index.json')), 'index.json') as { manifests?: Descriptor[] };
+  const index = json(readFile(folder, 'index.json'), 'index.json') as { manifests?: Descriptor[] };
   const [manifest] = list(index.manifests);
   if (manifest === undefined) throw new ModuleError('its index.json names no image');
   const { layers } = json(blob(folder, manifest), 'its manifest') as { layers?: Descriptor[] };
@@ -73,12 +93,15 @@ function list(descriptors: Descriptor[] | undefined): Descriptor[] {
   return Array.isArray(descriptors) ? descriptors : [];
 }
 
-function readFile(path: string): Uint8Array {
+function readFile(folder: string, name: string): Uint8Array {
+  const path = join(folder, name);
   try {
     return readBounded(path);
   } catch (error) {
     if (error instanceof ModuleError) throw error;
-    throw new ModuleError(`it is a folder, and no OCI layout: ${messageOf(error)}`);
+    throw new ModuleError(
+      `it is a folder, and no whole OCI layout: ${name}: ${unread(path, error)}; give a module's file, or such a folder as 'make oci' makes`,
+    );
   }
 }
 
@@ -87,7 +110,7 @@ function blob(folder: string, { digest }: Descriptor): Uint8Array {
   const hex = /^sha256:([0-9a-f]{64})$/.exec(String(digest))?.[1];
   if (hex === undefined)
     throw new ModuleError(`it has a descriptor without a SHA-256 digest: ${String(digest)}`);
-  const content = readFile(join(folder, 'blobs/sha256', hex));
+  const content = readFile(folder, `blobs/sha256/${hex}`);
   if (createHash('sha256').update(content).digest('hex') !== hex)
     throw new ModuleError(`its blob ${hex} is damaged: the content has another checksum`);
   return content;

@@ -52,6 +52,8 @@ export interface PushOptions {
   rollbackOnTrap?: TrapLimit | undefined;
   /** In a slot for functions only, and there always. */
   function?: FunctionSettings | undefined;
+  /** Looks once more at a module that could be run. @returns why it must not be */
+  tryOut?: (() => Promise<string | undefined>) | undefined;
 }
 
 /** How a module is called: its name and version, or its checksum. */
@@ -112,7 +114,7 @@ export class ModuleSlots {
   push(slot: string, wasm: Uint8Array, options: PushOptions): Promise<string> {
     return this.parts.exclusively(async () => {
       this.#expectSlot(slot);
-      const info = await this.#check(slot, wasm);
+      const info = await this.#check(slot, wasm, options);
       const { store } = this.parts;
       const before = store.history(slot);
       const { sha256, section } = info;
@@ -179,7 +181,7 @@ export class ModuleSlots {
   }
 
   /** @throws UserError if the module cannot run here */
-  async #check(slot: string, wasm: Uint8Array): Promise<ModuleInfo> {
+  async #check(slot: string, wasm: Uint8Array, { tryOut }: PushOptions): Promise<ModuleInfo> {
     let info: ModuleInfo;
     try {
       info = readModule(wasm);
@@ -206,6 +208,8 @@ export class ModuleSlots {
         problems.push('the bridge does not answer, so what it offers is not known; try again');
       else problems.push(...bridgeProblems(info, bridge));
     }
+    const found = problems.length === 0 ? await tryOut?.() : undefined;
+    if (found !== undefined) problems.push(found);
     if (problems.length > 0) throw new UserError(problems.join('\n'));
     return info;
   }

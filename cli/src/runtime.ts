@@ -26,7 +26,7 @@ import { LiveConfig } from './live-config.js';
 import { readModuleFile } from './module-file.js';
 import { ModuleSlots } from './module-slots.js';
 import { ModuleStore } from './module-store.js';
-import type { Pushed } from './module-store.js';
+import type { FunctionSettings, Pushed } from './module-store.js';
 import { untilServing } from './readiness.js';
 import { askSocket } from './socket-http.js';
 
@@ -152,7 +152,12 @@ export class Runtime {
     const functions =
       this.config.functions === undefined
         ? undefined
-        : new Functions(modules, functionSlots(this.config.functions.slots), this.config.limits);
+        : new Functions(modules, functionSlots(this.config.functions.slots), this.config.limits, (settings) =>
+            this.#functionConfiguration(live.effective, settings, {
+              ...this.#pluginOptions,
+              version: this.installation.version,
+            }),
+          );
     this.#control = new ControlServer(join(dataDir, CONTROL_SOCKET), modules, functions);
     await this.#control.start();
   }
@@ -225,12 +230,7 @@ export class Runtime {
   #render(config: RuntimeConfig): RenderedBootstrap {
     const folder = join(config.dataDir, 'envoy');
     const runtime = this.#store.history(RUNTIME_SLOT).at(-1);
-    const options = {
-      version: this.#versionOf(RUNTIME_SLOT),
-      hold: false,
-      apiTokens: [process.env.DAPR_API_TOKEN ?? ''],
-      catalog,
-    };
+    const options = { ...this.#pluginOptions, version: this.#versionOf(RUNTIME_SLOT) };
     return renderBootstrap(config, {
       ...options,
       ...(runtime === undefined
@@ -274,16 +274,27 @@ export class Runtime {
 
   /** A function gets what the runtime gets, and its own settings. */
   #functionModule(config: RuntimeConfig, slot: string, pushed: Pushed, options: PluginOptions): SlotModule {
-    const plugin = pluginConfiguration(config, { ...options, version: this.#versionOf(slot) });
     const { moduleFile, capabilities } = this.#stored(pushed);
-    const { path: _path, ...settings } = pushed.function ?? {};
+    const versioned = { ...options, version: this.#versionOf(slot) };
     return {
       file: moduleFile,
       capabilities,
-      configuration: JSON.stringify({ ...plugin, function: settings }),
+      configuration: this.#functionConfiguration(config, pushed.function, versioned),
       rootId: 'function',
       seesBodies: true,
     };
+  }
+
+  #functionConfiguration(
+    config: RuntimeConfig,
+    { path: _path, ...settings }: Partial<FunctionSettings> = {},
+    options: PluginOptions,
+  ): string {
+    return JSON.stringify({ ...pluginConfiguration(config, options), function: settings });
+  }
+
+  get #pluginOptions(): Omit<PluginOptions, 'version'> {
+    return { hold: false, apiTokens: [process.env.DAPR_API_TOKEN ?? ''], catalog };
   }
 
   /** Where a pushed module stands, and what it may use: what it needs. */

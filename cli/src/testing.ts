@@ -1,16 +1,11 @@
 /**
- * For tests of a primitive of one's own: a runtime with the primitive in it, real Envoy and real bridge. Tests that
- * `layotto primitive test` runs have it as `layotto-envoy/testing`.
+ * For tests of a primitive of one's own, and of functions: a runtime with the primitive or the functions in it, real
+ * Envoy and real bridge. Tests that `layotto primitive test` and `layotto function test` run have it as
+ * `layotto-envoy/testing`.
  */
-import { execFile, spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { promisify } from 'node:util';
+import { fileURLToPath } from 'node:url';
 
 import { create, createFileRegistry, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { DescMethod } from '@bufbuild/protobuf';
@@ -19,10 +14,11 @@ import { Client, credentials } from '@grpc/grpc-js';
 
 import { readDescription } from '../../components-bridge/src/config/own-primitive.js';
 import type { Description } from '../../components-bridge/src/config/own-primitive.js';
-import type * as Ports from '../../tools/free-port.mjs';
-import { findInstallation } from './installation.js';
+import { TestProcess } from './testing-process.js';
 
-const START_MS = 30_000;
+export { startFunctions } from './testing-functions.js';
+export type { FunctionAnswer, TestFunctions } from './testing-functions.js';
+
 const CALL_MS = 10_000;
 
 /** How a runtime for tests is started. */
@@ -49,12 +45,14 @@ export class TestRuntime {
   readonly #grpc: Client;
 
   constructor(
-    readonly port: number,
     private readonly description: Description,
-    private readonly process_: ChildProcess,
-    private readonly folder: string,
+    private readonly process_: TestProcess,
   ) {
-    this.#grpc = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+    this.#grpc = new Client(`127.0.0.1:${this.port}`, credentials.createInsecure());
+  }
+
+  get port(): number {
+    return this.process_.port;
   }
 
   /** Calls a method of the primitive's service. @throws ServiceError with `code` and `details` */
@@ -72,13 +70,9 @@ export class TestRuntime {
     return this.http('POST', `/v1.0-layotto/${this.description.primitive}/${method}`, request);
   }
 
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
     this.#grpc.close();
-    if (this.process_.exitCode === null && this.process_.signalCode === null) {
-      this.process_.kill('SIGTERM');
-      await once(this.process_, 'exit');
-    }
-    rmSync(this.folder, { recursive: true, force: true });
+    return this.process_.stop();
   }
 }
 
@@ -91,7 +85,6 @@ export class TestRuntime {
 export async function startRuntime(place: string | URL, options: TestOptions = {}): Promise<TestRuntime> {
   const primitive = place instanceof URL ? fileURLToPath(place) : place;
   const description = readDescription(join(primitive, 'bridge'));
-  const folder = mkdtempSync(join(tmpdir(), 'layotto-test-'));
   const { metadata = {}, socket, config = {} } = options;
   const component = {
     name: 'tested',
@@ -99,46 +92,17 @@ export async function startRuntime(place: string | URL, options: TestOptions = {
     ...(socket === undefined ? {} : { socket }),
     metadata,
   };
-  // JSON is YAML.
-  writeFileSync(join(folder, 'layotto.yaml'), JSON.stringify({ ...config, components: [component] }));
-  const { root } = findInstallation();
-  // Loaded by path, because it stands outside of what is compiled.
-  const { freePort } = (await import(pathToFileURL(join(root, 'tools/free-port.mjs')).href)) as typeof Ports;
-  const port = await freePort();
-  const layotto = join(root, 'cli/bin/layotto.js');
-  const data = join(folder, 'data');
-  const args = ['run', '-c', join(folder, 'layotto.yaml'), '--port', String(port), '--metrics-port', '0'];
-  const child = spawn(process.execPath, [layotto, ...args, '--data-dir', data], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const runtime = new TestRuntime(port, description, child, folder);
+  const started = await TestProcess.start({ ...config, components: [component] });
+  const runtime = new TestRuntime(description, started);
   try {
-    await untilReady(child);
     const [module] = readdirSync(join(primitive, 'filter/gen')).filter((file) => file.endsWith('.wasm'));
     const file = join(primitive, 'filter/gen', module ?? 'no module; build it first');
-    await promisify(execFile)(process.execPath, [
-      ...[layotto, 'module', 'push', file, '--name', 'slot-1', '--data-dir', data],
-    ]);
+    await started.layotto('module', 'push', file, '--name', 'slot-1');
     return runtime;
   } catch (error) {
     await runtime.stop();
     throw error;
   }
-}
-
-async function untilReady(child: ChildProcess): Promise<void> {
-  if (child.stderr === null) return;
-  const timer = setTimeout(() => child.kill('SIGTERM'), START_MS);
-  const said: string[] = [];
-  for await (const line of createInterface({ input: child.stderr })) {
-    said.push(line);
-    if (!line.includes('ready in')) continue;
-    clearTimeout(timer);
-    child.stderr.resume();
-    return;
-  }
-  clearTimeout(timer);
-  throw new Error(`layotto run did not start:\n${said.join('\n')}`);
 }
 
 /** An HTTP call to a runtime. */

@@ -46,6 +46,11 @@ export function deliveryGaps(config: RuntimeConfig, delivery: Delivery): Gap[] {
     missing(`every door on ${host}`, `the listener is on 127.0.0.1, which the mesh does not capture`);
   if (config.listen.proxy !== undefined)
     missing(`the proxy for plain calls on ${config.listen.proxy.host}:${config.listen.proxy.port}`, PLAIN);
+  if (config.functions !== undefined)
+    missing(
+      `functions on ${config.functions.listen.host}:${config.functions.listen.port}`,
+      'their listener and their slots are for a standalone Envoy',
+    );
   const { inbound } = config.listen;
   if (inbound !== undefined)
     missing(
@@ -57,11 +62,6 @@ export function deliveryGaps(config: RuntimeConfig, delivery: Delivery): Gap[] {
   for (const { name } of config.outbound) missing(`the outbound listener ${name}`, PLAIN);
   if (delivery === 'envoyfilter') return gaps;
 
-  if (config.callees !== undefined || config.invoke?.pattern !== undefined)
-    missing(
-      'service invocation',
-      "Istio's routes on that port lead to the bridge and to nobody else; envoyfilter serves it",
-    );
   if (actuator !== undefined)
     missing(
       `actuator on ${actuator.host}:${actuator.port}`,
@@ -83,6 +83,11 @@ export function deliveryGaps(config: RuntimeConfig, delivery: Delivery): Gap[] {
   );
   if (delivery !== 'trafficextension-stable') return gaps;
 
+  if (config.callees !== undefined || config.invoke?.pattern !== undefined)
+    missing(
+      'service invocation',
+      'by stable APIs only, routes on that port lead to the bridge and to nobody else; print it without --stable',
+    );
   if (config.limits.messageBytes > MIB)
     differs(
       'Dapr HTTP and JSON over HTTP/1.1',

@@ -1,3 +1,4 @@
+import { spareSlots } from '../../components-bridge/src/config/slots.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { invokeClusters } from '../invoke-routes.js';
 import { FILTERS } from '../names.js';
@@ -6,7 +7,9 @@ import { isGuarded, pluginConfiguration } from '../plugin-config.js';
 import type { PluginConfiguration } from '../plugin-config.js';
 import { discoveredFilter, extensionConfig } from '../runtime-filter.js';
 import { actuatorListener, runtimeClusters, runtimeListener } from '../runtime-listener.js';
-import { meshNames, refuseProblems } from './options.js';
+import { slotExtension, slotFilter } from '../slots.js';
+import type { SlotModule } from '../slots.js';
+import { meshNames, meshProblems, refuseProblems } from './options.js';
 import type { MeshOptions } from './options.js';
 import { addPatch, deliveryPatches, envoyFilterOf } from './patches.js';
 
@@ -30,15 +33,19 @@ export function renderEnvoyFilter(config: RuntimeConfig, options: EnvoyFilterOpt
   const names = meshNames(config, options);
   const { bridgeSocket } = names;
   const plugin = pluginConfiguration(config, options);
+  const { hold } = options;
+  // A slot is empty until a resource of its own says otherwise, see `renderSlot`: nothing is waited for.
+  const source = { ads: {}, initial_fetch_timeout: '0s' };
+  const before = spareSlots(config.modules.slots).map((slot) => slotFilter(slot, source, { waits: false }));
   // 0s: the listener waits for the filter's config, however long the first download takes. Only a wasm filter is taken:
   // for a module that it cannot fetch, Istio's agent sends a filter that refuses every call, and the last good module
   // is better than that.
-  const filter = discoveredFilter({ ads: {}, initial_fetch_timeout: '0s' });
-  const { hold } = options;
+  const filter = discoveredFilter(source);
   const { actuator } = config.listen;
   const listeners = [
     runtimeListener(config, {
       address: { socket_address: { address: '127.0.0.1', port_value: config.listen.port } },
+      before,
       filter,
       hold,
     }),
@@ -57,6 +64,32 @@ export function renderEnvoyFilter(config: RuntimeConfig, options: EnvoyFilterOpt
     addPatch('EXTENSION_CONFIG', extensionConfig(options.module, plugin, options.capabilities)),
     ...(options.outbound === true ? outboundPatches(plugin, options) : []),
   ]);
+}
+
+/**
+ * An EnvoyFilter that puts a module into a spare slot of {@link renderEnvoyFilter}'s listener. One of the same name with
+ * another module takes its place, and one without any empties the slot.
+ *
+ * @throws TypeError with the lines of `slotProblems`, if there are any
+ */
+export function renderSlot(
+  config: RuntimeConfig,
+  options: MeshOptions,
+  slot: string,
+  module: SlotModule | undefined,
+): EnvoyObject {
+  const problems = slotProblems(config, options, slot);
+  if (problems.length > 0) throw new TypeError(problems.join('\n'));
+  const names = meshNames(config, options);
+  return envoyFilterOf(names, slot, [addPatch('EXTENSION_CONFIG', slotExtension(slot, module))]);
+}
+
+/** What is wrong with a slot or with the options; empty if nothing. A line each. */
+export function slotProblems(config: RuntimeConfig, options: MeshOptions, slot: string): string[] {
+  const slots = spareSlots(config.modules.slots);
+  const known = slots.length === 0 ? 'none: modules.slots is 0' : slots.join(', ');
+  const problem = `slot: expected one that the listener has (${known}), found ${JSON.stringify(slot)}`;
+  return [...(slots.includes(slot) ? [] : [problem]), ...meshProblems(config, options)];
 }
 
 /** The same module, which lets plain calls pass, in the listeners that the mesh has made. */

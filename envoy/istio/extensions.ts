@@ -5,7 +5,7 @@ import { pluginConfiguration } from '../plugin-config.js';
 import { replyShim } from '../reply-shim.js';
 import { meshNames, refuseProblems } from './options.js';
 import type { MeshNames, MeshOptions } from './options.js';
-import { bufferPatch, deliveryPatches, envoyFilterOf } from './patches.js';
+import { beforeRouter, bufferPatch, deliveryPatches, envoyFilterOf, invocationPatches } from './patches.js';
 import { serviceClusters, serviceResources } from './services.js';
 
 const API = 'extensions.istio.io/v1alpha1';
@@ -21,7 +21,7 @@ export interface TrafficExtensionOptions extends MeshOptions {
 /**
  * TrafficExtensions (Istio 1.30 or newer) for the module and the Lua filter after it, and the services that they need.
  * Always in hold mode, because Istio cannot set `allow_on_headers_stop_iteration`. Unless it is to be stable APIs only, an
- * EnvoyFilter gives what those cannot: longer bodies, and deliveries.
+ * EnvoyFilter gives what those cannot: longer bodies, routes to other apps, and deliveries.
  *
  * @throws TypeError with the lines of `meshProblems`, if there are any
  */
@@ -43,13 +43,19 @@ export function renderTrafficExtension(
     extension(`${names.name}-reply`, PRIORITY.reply, { lua: { inlineCode: replyShim(true) } }),
     ...(options.stable === true
       ? []
-      : [envoyFilterOf(names, 'listeners', [bufferPatch(config), ...deliveryPatches(config, names)])]),
+      : [
+          envoyFilterOf(names, 'listeners', [
+            bufferPatch(config),
+            ...invocationPatches(config),
+            ...deliveryPatches(config, names),
+          ]),
+        ]),
   ];
 }
 
 /**
  * A WasmPlugin for the module, and what it needs beside it: the services, and an EnvoyFilter with the Lua filter, because
- * no other resource of Istio before 1.30 adds one, with longer bodies, and with deliveries. Always in hold mode.
+ * no other resource of Istio before 1.30 adds one, with longer bodies, routes to other apps, and deliveries. Always in hold mode.
  *
  * @throws TypeError with the lines of `meshProblems`, if there are any
  */
@@ -65,8 +71,9 @@ export function renderWasmPlugin(config: RuntimeConfig, options: MeshOptions): E
       spec: { ...attachment(config, names, PRIORITY.module), ...wasm(config, names, options) },
     },
     envoyFilterOf(names, 'listeners', [
-      replyPatch(config),
+      beforeRouter(config, replyFilter()),
       bufferPatch(config),
+      ...invocationPatches(config),
       ...deliveryPatches(config, names),
     ]),
   ];
@@ -81,41 +88,27 @@ function attachment(config: RuntimeConfig, { selector }: MeshNames, priority: nu
   };
 }
 
-function wasm(config: RuntimeConfig, names: MeshNames, options: MeshOptions): EnvoyObject {
-  // Istio's routes lead nowhere else than to the bridge, so nobody can be invoked.
-  const { invoke: _, ...plugin } = pluginConfiguration(config, { ...options, hold: true });
+function wasm(config: RuntimeConfig, names: MeshNames, options: TrafficExtensionOptions): EnvoyObject {
+  const { invoke, ...plugin } = pluginConfiguration(config, { ...options, hold: true });
   const { module } = options;
   return {
     ...('file' in module ? { url: `file://${module.file}` } : { url: module.url, sha256: module.sha256 }),
     pluginName: 'runtime',
     // After a trap a new VM instead of refusing calls for good.
     failStrategy: 'FAIL_RELOAD',
-    pluginConfig: { ...plugin, clusters: serviceClusters(config, names) },
+    pluginConfig: {
+      ...plugin,
+      // Without an EnvoyFilter routes lead nowhere else than to the bridge, so nobody can be invoked.
+      ...(options.stable === true ? {} : { invoke }),
+      clusters: serviceClusters(config, names),
+    },
   };
 }
 
-/** The Lua filter, right before the router. */
-function replyPatch(config: RuntimeConfig): EnvoyObject {
+/** The Lua filter. */
+function replyFilter(): EnvoyObject {
   return {
-    applyTo: 'HTTP_FILTER',
-    match: {
-      context: 'SIDECAR_OUTBOUND',
-      listener: {
-        portNumber: config.listen.port,
-        filterChain: {
-          filter: {
-            name: 'envoy.filters.network.http_connection_manager',
-            subFilter: { name: FILTERS.router },
-          },
-        },
-      },
-    },
-    patch: {
-      operation: 'INSERT_BEFORE',
-      value: {
-        name: FILTERS.reply,
-        typed_config: { '@type': TYPES.lua, default_source_code: { inline_string: replyShim(true) } },
-      },
-    },
+    name: FILTERS.reply,
+    typed_config: { '@type': TYPES.lua, default_source_code: { inline_string: replyShim(true) } },
   };
 }

@@ -1,5 +1,7 @@
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { appCluster, appListener, tellsApp } from '../app-channel.js';
+import { invokeClusters, invokeFilters, invokeRoutes } from '../invoke-routes.js';
+import { FILTERS } from '../names.js';
 import type { EnvoyObject } from '../names.js';
 import { bodyLimit } from '../runtime-listener.js';
 import type { MeshNames } from './options.js';
@@ -27,6 +29,37 @@ export function bufferPatch(config: RuntimeConfig): EnvoyObject {
     applyTo: 'LISTENER',
     match: { context: 'SIDECAR_OUTBOUND', listener: { portNumber: config.listen.port } },
     patch: { operation: 'MERGE', value: { per_connection_buffer_limit_bytes: bodyLimit(config) } },
+  };
+}
+
+/**
+ * What lets calls to other apps through the listener that Istio has made: its own routes lead to the bridge. They stand
+ * first, in their order, in each of the listener's virtual hosts.
+ */
+export function invocationPatches(config: RuntimeConfig): EnvoyObject[] {
+  const context = 'SIDECAR_OUTBOUND';
+  return [
+    ...invokeClusters(config).map((cluster) => addPatch('CLUSTER', cluster)),
+    ...invokeFilters(config).map((filter) => beforeRouter(config, filter)),
+    // Each is put before those that are there.
+    ...invokeRoutes(config)
+      .reverse()
+      .map((route) => ({
+        applyTo: 'HTTP_ROUTE',
+        match: { context, routeConfiguration: { portNumber: config.listen.port } },
+        patch: { operation: 'INSERT_FIRST', value: route },
+      })),
+  ];
+}
+
+/** A filter right before the router, in the listener that Istio has made. */
+export function beforeRouter(config: RuntimeConfig, filter: EnvoyObject): EnvoyObject {
+  const name = 'envoy.filters.network.http_connection_manager';
+  const filterChain = { filter: { name, subFilter: { name: FILTERS.router } } };
+  return {
+    applyTo: 'HTTP_FILTER',
+    match: { context: 'SIDECAR_OUTBOUND', listener: { portNumber: config.listen.port, filterChain } },
+    patch: { operation: 'INSERT_BEFORE', value: filter },
   };
 }
 

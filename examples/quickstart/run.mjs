@@ -4,6 +4,7 @@
  */
 import { CommunicationProtocolEnum } from '@dapr/dapr';
 
+import { startApp } from './app.mjs';
 import { daprHttp } from './doors/dapr-http.mjs';
 import { daprSdk } from './doors/dapr-sdk.mjs';
 import { json } from './doors/json.mjs';
@@ -17,6 +18,9 @@ const at = {
   store: 'statestore',
   // Keys nobody else uses, whatever the store holds from before.
   prefix: `quickstart-${Date.now().toString(36)}-`,
+  // The app's own side, as far as the runtime knows where it is.
+  id: process.env.APP_ID,
+  app: process.env.APP_PORT === undefined ? undefined : await startApp(Number(process.env.APP_PORT)),
 };
 
 const report = new Report();
@@ -25,4 +29,5 @@ await report.door('Dapr HTTP', (step) => daprHttp(at, step));
 await report.door('@dapr/dapr HTTP', (step) => daprSdk(at, CommunicationProtocolEnum.HTTP, step));
 await report.door('@dapr/dapr gRPC', (step) => daprSdk(at, CommunicationProtocolEnum.GRPC, step));
 await report.door('JSON', (step) => json(at, step));
+at.app?.stop();
 process.exitCode = report.end();

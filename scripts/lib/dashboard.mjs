@@ -23,6 +23,10 @@ const HEIGHT = 8;
 /** Which series the dashboard's choices leave; each metric of the filter is narrowed by these. */
 const JOB = 'instance=~"$instance"';
 const CALL = `${JOB}, primitive=~"$primitive", component=~"$component"`;
+/** The same for what is published, delivered and invoked. */
+const BROKER = `${JOB}, component=~"$component"`;
+const PUBLISH = `${BROKER}, primitive="pubsub", operation=~"PublishEvent|BulkPublishEvent|PublishDelayMessage"`;
+const INVOKE = `${BROKER}, primitive="invoke"`;
 
 const rate = (metric, labels) => `rate(${metric}{${labels}}[$__rate_interval])`;
 const quantile = (q, by, metric, labels) =>
@@ -92,6 +96,69 @@ export const ROWS = [
           'near cache {{result}}': `sum by (result) (${rate('layotto_near_cache_reads_total', JOB)})`,
           'configuration {{result}}': `sum by (result) (${rate('layotto_live_reads_total', JOB)})`,
           'ids from {{source}}': `sum by (source) (${rate('layotto_sequencer_weak_ids_total', JOB)})`,
+        },
+      ],
+    ],
+  ],
+  [
+    'Events and invocations',
+    [
+      [
+        'Published',
+        'reqps',
+        'Calls that publish, by broker and what became of them; one may have many events.',
+        {
+          '{{component}} {{code}}': `sum by (component, code) (${rate('layotto_operations_total', PUBLISH)})`,
+        },
+      ],
+      [
+        'Time of publishing',
+        's',
+        'From the arrival of a call until the broker had its event, or had refused it.',
+        {
+          '{{component}} p50': quantile(0.5, ['component'], 'layotto_bridge_pubsub_publish_seconds', BROKER),
+          '{{component}} p99': quantile(0.99, ['component'], 'layotto_bridge_pubsub_publish_seconds', BROKER),
+        },
+      ],
+      [
+        'Deliveries',
+        'reqps',
+        'Events that the app was told of, by topic and what became of them.',
+        {
+          '{{component}} {{topic}} {{status}}': `sum by (component, topic, status) (${rate('layotto_bridge_pubsub_deliveries_total', BROKER)})`,
+        },
+      ],
+      [
+        'Deliveries again',
+        'reqps',
+        'Those that were not the first attempt, by topic and attempt.',
+        {
+          '{{component}} {{topic}} {{attempt}}': `sum by (component, topic, attempt) (${rate('layotto_bridge_pubsub_deliveries_total', `${BROKER}, attempt!="1"`)})`,
+        },
+      ],
+      [
+        'Events that wait',
+        'short',
+        'By subscription, where the broker can say. What grows for long is not taken fast enough.',
+        {
+          '{{component}} {{topic}}': `sum by (component, topic) (layotto_bridge_pubsub_lag{${BROKER}})`,
+        },
+      ],
+      [
+        'Invocations',
+        'reqps',
+        'Calls of other apps by their ids, by callee and code.',
+        {
+          '{{component}} {{code}}': `sum by (component, code) (${rate('layotto_operations_total', INVOKE)})`,
+        },
+      ],
+      [
+        'Time of invocations',
+        'µs',
+        'From the head of the call to its end, by callee.',
+        {
+          'p50 {{component}}': quantile(0.5, ['component'], 'layotto_operation_duration_us', INVOKE),
+          'p99 {{component}}': quantile(0.99, ['component'], 'layotto_operation_duration_us', INVOKE),
         },
       ],
     ],
@@ -174,15 +241,6 @@ export const ROWS = [
             'layotto_bridge_backend_duration_seconds',
             JOB,
           ),
-        },
-      ],
-      [
-        'Time of publishing',
-        's',
-        'From the arrival of a call until the broker had its event, or had refused it.',
-        {
-          '{{component}} p50': quantile(0.5, ['component'], 'layotto_bridge_pubsub_publish_seconds', JOB),
-          '{{component}} p99': quantile(0.99, ['component'], 'layotto_bridge_pubsub_publish_seconds', JOB),
         },
       ],
       [

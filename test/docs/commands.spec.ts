@@ -10,7 +10,7 @@ import { difference, DocumentSession } from './session.js';
 
 /**
  * What a marked block is for: `run` (to its end; `run: 1` if its exit code is 1), `start` (and let it run), `file: NAME`
- * (a file for the commands that follow), or `said` (by what runs).
+ * (a file for the commands that follow), or `said` (by what runs). `needs: WHAT` is what cannot be run here.
  */
 interface Step {
   kind: 'run' | 'start' | 'file' | 'said';
@@ -51,6 +51,28 @@ function isFree(port: number): Promise<boolean> {
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
 }
+
+/** Guides whose every command is run, and the blocks of each that are not, because of what they need. */
+const GUIDES: Record<string, string[]> = {
+  'docs/deployment.md': ['a cluster', 'a cluster'],
+  'docs/images.md': ['skopeo, crane or oras, and a registry', 'skopeo and a registry'],
+  'docs/without-wasm.md': [],
+};
+/** How a line begins that is a command. */
+const COMMAND =
+  /^(?:\$ )?(?:npx|node|npm|make|layotto|kubectl|helm|docker|skopeo|crane|oras|curl|sudo|mkdir|printf|cat) /m;
+
+test.each(Object.entries(GUIDES))('%s: nothing is left out unseen', (file, expected) => {
+  const blocks = blocksOf(read(file));
+  const commands = blocks.filter(({ language }) => language === 'sh');
+  expect(commands.length).toBeGreaterThan(0);
+  for (const { line, mark } of commands) expect(`${line} ${mark}`).toMatch(/^\d+ (?:run|start|needs: .+)$/);
+  const needs = commands.flatMap(({ mark }) => /^needs: (.+)$/.exec(mark)?.[1] ?? []);
+  expect(needs).toEqual(expected);
+  // Commands stand in blocks of commands.
+  const others = blocks.filter(({ language, mark }) => language !== 'sh' && mark !== 'output');
+  expect(others.filter(({ text }) => COMMAND.test(text)).map(({ line }) => line)).toEqual([]);
+});
 
 test('the README has commands to run', () => {
   expect(documents.map(({ file }) => file)).toContain('README.md');

@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { HostEmulator } from '../host/emulator.js';
+import { HostEmulator } from '../../cli/src/emulator/emulator.js';
 import { blocksOf, read, root } from './markdown.js';
 
 /** The filter that assembly/host/README.md shows, built as it says, in a folder of its own with the package installed. */

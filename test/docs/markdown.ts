@@ -41,20 +41,23 @@ export function blocksOf(document: string): Block[] {
   const blocks: Block[] = [];
   let open: Block | undefined;
   let mark = '';
+  let indent = /^/;
   for (const [index, line] of document.split('\n').entries()) {
-    const fence = /^```(\w*)$/.exec(line);
+    // In a list, blocks and comments stand below the text of their item.
+    const fence = /^ *```(\w*)$/.exec(line);
     if (open !== undefined) {
       if (fence !== null) {
         blocks.push(open);
         open = undefined;
         mark = '';
       } else {
-        open.text += `${line}\n`;
+        open.text += `${line.replace(indent, '')}\n`;
       }
     } else if (fence !== null) {
       open = { line: index + 1, language: fence[1] ?? '', text: '', mark };
+      indent = new RegExp(`^${/^ */.exec(line)?.[0] ?? ''}`);
     } else if (line !== '') {
-      mark = /^<!-- (.+) -->$/.exec(line)?.[1] ?? '';
+      mark = /^ *<!-- (.+) -->$/.exec(line)?.[1] ?? '';
     }
   }
   if (open !== undefined) throw new Error(`the block in line ${open.line} is not closed`);
@@ -115,4 +118,25 @@ export function anchorsOf(document: string): Set<string> {
         .replaceAll(' ', '-'),
     ),
   );
+}
+
+/** What a guide has its reader do. */
+export interface Step {
+  line: number;
+  /** `step`: run it; `begin`: start it; `says`: wait for it; `keep`: write it to the file `name`. */
+  kind: string;
+  name: string;
+  block: Block;
+  /** What it prints, if the guide says so. */
+  expected: string | undefined;
+}
+
+/** What a guide has its reader do, in order; a block without a mark is only shown. */
+export function stepsOf(blocks: readonly Block[]): Step[] {
+  return blocks.flatMap((block, index) => {
+    const [, kind, name = ''] = /^(step|begin|says|keep)(?:: (\S+))?$/.exec(block.mark) ?? [];
+    const next = blocks[index + 1];
+    const expected = next?.mark === 'output' ? next.text : undefined;
+    return kind === undefined ? [] : [{ line: block.line, kind, name, block, expected }];
+  });
 }

@@ -1,60 +1,15 @@
-import { execFileSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 
 import { freePortWithMetrics } from '../support/ports.js';
-import { blocksOf, read, root } from './markdown.js';
+import { clone } from './clone.js';
+import { blocksOf, read, stepsOf } from './markdown.js';
 import { difference, DocumentSession } from './session.js';
 
 const blocks = blocksOf(read('docs/new-primitive.md'));
 
-/** What the guide has its reader do; a block without a mark is only shown. */
-const steps = blocks.flatMap((block, index) => {
-  const [, kind, name = ''] = /^(step|begin|says|keep)(?:: (\S+))?$/.exec(block.mark) ?? [];
-  const next = blocks[index + 1];
-  const expected = next?.mark === 'output' ? next.text : undefined;
-  return kind === undefined ? [] : [{ line: block.line, kind, name, block, expected }];
-});
-
-/**
- * Every file of the project as a clone would have it, with the packages and what was built of the same sources, so that
- * `make install` and `make build` find nothing to do.
- */
-function clone(folder: string): void {
-  const list = execFileSync('git', ['ls-files', '-coz', '--exclude-standard'], {
-    cwd: root,
-    encoding: 'utf8',
-  });
-  for (const file of list.split('\0').filter((name) => name !== '' && existsSync(join(root, name)))) {
-    mkdirSync(dirname(join(folder, file)), { recursive: true });
-    cpSync(join(root, file), join(folder, file));
-  }
-  cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
-  symlinkSync(join(root, '.tools'), join(folder, '.tools'));
-  link('node_modules', folder);
-}
-
-/** Packages as they are; those that are folders of the project lead to the clone's. */
-function link(path: string, folder: string): void {
-  mkdirSync(join(folder, path));
-  for (const name of readdirSync(join(root, path))) {
-    const [from, to] = [join(root, path, name), join(folder, path, name)];
-    if (lstatSync(from).isSymbolicLink()) symlinkSync(readlinkSync(from), to);
-    else if (name.startsWith('@') || name === '.bin') link(join(path, name), folder);
-    else symlinkSync(from, to);
-  }
-}
+const steps = stepsOf(blocks);
 
 describe('docs/new-primitive.md, word for word in a fresh clone', () => {
   let folder: string;

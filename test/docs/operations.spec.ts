@@ -10,6 +10,7 @@ import { parse } from 'yaml';
 import { catalog } from '../../components-bridge/src/catalog.js';
 import { NodeBridge } from '../../components-bridge/src/node/node-bridge.js';
 import { Secrets } from '../../components-bridge/src/telemetry/secrets.js';
+import { HttpApp } from '../support/http-app.js';
 import { http1 } from '../support/http1.js';
 import { CommandLab } from '../support/layotto.js';
 import { freePort } from '../support/ports.js';
@@ -17,8 +18,8 @@ import { SessionClient } from '../support/session-client.js';
 import { eventually } from '../support/wait.js';
 import { read } from './markdown.js';
 
-/** Names of metrics with the labels that their samples have. */
-type Scrape = Map<string, Set<string>>;
+/** Names of metrics with the labels that their samples have, and the values of each. */
+type Scrape = Map<string, Map<string, Set<string>>>;
 
 interface Alert {
   alert: string;
@@ -50,14 +51,19 @@ const RARE = [
   'layotto_operations_total',
   'layotto_bridge_backend_errors_total',
   'layotto_bridge_pubsub_publish_seconds_bucket',
+  'layotto_bridge_pubsub_deliveries_total',
+  'layotto_bridge_pubsub_lag',
   'layotto_sequencer_weak_ids_total',
   'layotto_policy_denials_total',
   'layotto_rate_limit_refusals_total',
   'layotto_bridge_policy_denials_total',
+  'layotto_bridge_rate_limit_refusals_total',
   'layotto_bridge_app_refusals_total',
 ];
 
 let lab: CommandLab;
+/** Is told of events, and invoked. */
+let app: HttpApp;
 /** A bridge for the apps of a node, with one app. */
 let apps: { dir: string; bridge: NodeBridge };
 /** Sessions that say they are another app's. */
@@ -65,8 +71,10 @@ const stray: SessionClient[] = [];
 let scrape: Scrape;
 
 beforeAll(async () => {
-  lab = await CommandLab.open();
-  const away = await freePort();
+  [lab, app] = await Promise.all([CommandLab.open(), HttpApp.open()]);
+  const [away, proxy] = [await freePort(), await freePort()];
+  app.subscriptions = [{ pubsubname: 'events', topic: 'orders', route: '/orders' }];
+  await app.start();
   lab.file(
     'layotto.yaml',
     JSON.stringify({
@@ -74,6 +82,8 @@ beforeAll(async () => {
         rules: [{ name: 'no-deletes', deny: { operations: ['DeleteState'] } }],
         limits: [{ name: 'few', operations: ['SaveState'], rate: '1/h' }],
       },
+      listen: { proxy },
+      callees: { pay: [`127.0.0.1:${app.port}`] },
       components: [
         { name: 'kept', type: 'state.embedded' },
         { name: 'events', type: 'pubsub.embedded' },
@@ -83,7 +93,7 @@ beforeAll(async () => {
       ],
     }),
   );
-  await lab.ready(lab.run([], { options: ['-c', 'layotto.yaml'] }));
+  await lab.ready(lab.run([], { options: ['-c', 'layotto.yaml', '--app-port', String(app.port)] }));
   apps = await startNode();
   await eventually('every kind of sample is there', async () => {
     await http1({ port: lab.port }, 'GET', '/v1.0/state/kept/k');
@@ -91,6 +101,8 @@ beforeAll(async () => {
     await http1({ port: lab.port }, 'DELETE', '/v1.0/state/kept/k');
     await http1({ port: lab.port }, 'POST', '/v1.0/state/kept', { body: '[]' });
     await http1({ port: lab.port }, 'POST', '/v1.0/publish/events/orders', { body: 'x' });
+    await http1({ port: lab.port }, 'GET', '/v1.0/invoke/pay/method/x');
+    await http1({ port: proxy }, 'GET', '/x', { headers: { host: 'pay' } });
     const { status } = await http1({ port: lab.port }, 'POST', '/v1.0-layotto/sequencer/GetNextId', {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ storeName: 'ids', key: 'order' }),
@@ -107,7 +119,10 @@ beforeAll(async () => {
     for (const page of ['/metrics', '/metrics/bridge'])
       note(scrape, (await http1({ port: lab.metricsPort }, 'GET', page)).body);
     note(scrape, (await http1({ socketPath: join(apps.dir, 'bridge-admin.sock') }, 'GET', '/metrics')).body);
-    return RARE.every((name) => scrape.has(name));
+    const calls = scrape.get('layotto_operations_total');
+    const counted =
+      calls?.get('primitive')?.has('invoke') === true && calls.get('door')?.has('outbound') === true;
+    return counted && RARE.every((name) => scrape.has(name));
   });
 });
 afterAll(async () => {
@@ -115,6 +130,7 @@ afterAll(async () => {
   await apps?.bridge.drain(100);
   await rm(apps?.dir ?? '', { recursive: true, force: true });
   await lab?.close();
+  await app?.stop();
 });
 
 async function startNode(): Promise<typeof apps> {
@@ -140,8 +156,10 @@ async function startNode(): Promise<typeof apps> {
 /** Enters the samples of a page in Prometheus' text format; Prometheus itself adds `instance` and `job`. */
 function note(into: Scrape, page: string): void {
   for (const [, name = '', labels = ''] of page.matchAll(/^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? /gm)) {
-    const known = into.get(name) ?? new Set(['instance', 'job']);
-    for (const [, label = ''] of labels.matchAll(/(\w+)="(?:[^"\\]|\\.)*"/g)) known.add(label);
+    const known =
+      into.get(name) ?? new Map([...['instance', 'job'].map((own) => [own, new Set<string>()] as const)]);
+    for (const [, label = '', value = ''] of labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g))
+      known.set(label, (known.get(label) ?? new Set()).add(value));
     into.set(name, known);
   }
 }
@@ -153,12 +171,18 @@ function problemsOf(expression: string): string[] {
   const problems: string[] = [];
   const metrics: string[] = [];
   const labels: string[] = [];
+  /** Labels with a value that is asked for as it stands. */
+  const values: [label: string, value: string][] = [];
   parser.parse(text).iterate({
     enter: ({ name, type, from, to, node }) => {
       const part = text.slice(from, to);
       if (type.isError) problems.push(`not PromQL at ${from}: ${text.slice(from, from + 20)}`);
       else if (name === 'Identifier' && node.parent?.name === 'VectorSelector') metrics.push(part);
       else if (name === 'LabelName') labels.push(part);
+      else if (name === 'UnquotedLabelMatcher') {
+        const [, label, value] = /^(\w+)="([^"$]*)"$/.exec(part) ?? [];
+        if (label !== undefined && value !== undefined) values.push([label, value]);
+      }
     },
   });
   if (metrics.length === 0) problems.push('names no metric');
@@ -168,6 +192,9 @@ function problemsOf(expression: string): string[] {
     else
       problems.push(
         ...labels.filter((label) => !known.has(label)).map((label) => `${metric} has no ${label}`),
+        ...values
+          .filter(([label, value]) => known.get(label)?.has(value) === false)
+          .map(([label, value]) => `${metric} has no ${label} ${value}`),
       );
   }
   return problems;
@@ -179,6 +206,9 @@ test('PromQL that asks for what is not there is noticed', () => {
     'layotto_session_links has no colour',
   ]);
   expect(problemsOf('layotto_session_links{shape="round"}')).toEqual(['layotto_session_links has no shape']);
+  expect(problemsOf('layotto_session_links{link="square"}')).toEqual([
+    'layotto_session_links has no link square',
+  ]);
   expect(problemsOf('sum(rate(layotto_session_links[1m])')[0]).toContain('not PromQL');
 });
 
@@ -215,7 +245,7 @@ describe('the Grafana dashboard', () => {
       })),
     );
     expect(asked).toHaveLength(3);
-    for (const { metric, label } of asked) expect(scrape.get(metric)).toContain(label);
+    for (const { metric, label } of asked) expect([...(scrape.get(metric)?.keys() ?? [])]).toContain(label);
   });
 });
 

@@ -47,7 +47,13 @@ export class DocumentSession {
     const path = join(this.options.filesDir, name);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, block.text);
+    this.#file(name);
+  }
+
+  /** A file that is shown, or that a command writes. */
+  #file(name: string): void {
     const top = name.split('/')[0] ?? name;
+    mkdirSync(this.options.filesDir, { recursive: true });
     this.#files.set(top, join(this.options.filesDir, top));
   }
 
@@ -109,8 +115,14 @@ export class DocumentSession {
     const { port, dataDir, appPort } = this.options;
     const own = `npx layotto run --port ${port} --metrics-port ${port - 1} --data-dir ${dataDir}`;
     let text = block.text.replaceAll('npx layotto run', own).replaceAll(PORT, String(port));
+    text = text.replaceAll('npx layotto bridge', `npx layotto bridge --data-dir ${dataDir}`);
+    text = text.replaceAll(`${DATA_DIR}/`, `${dataDir}/`);
     if (appPort !== undefined) text = text.replaceAll(APP_PORT, String(appPort));
-    text = text.replaceAll(/npx layotto module (?:push|list|rollback|remove)/g, `$& --data-dir ${dataDir}`);
+    text = text.replaceAll(
+      /npx layotto (?:module|function) (?:push|list|rollback|remove)/g,
+      `$& --data-dir ${dataDir}`,
+    );
+    for (const [, name = ''] of text.matchAll(/ > ([\w.-]+\.yaml)$/gm)) this.#file(name);
     for (const [name, path] of this.#files) text = text.replaceAll(` ${name}`, ` ${path}`);
     if (block.language === 'js')
       return new Running(process.execPath, [this.#script(text)], port, this.#project);
@@ -223,6 +235,8 @@ function linesOf(text: string): string[] {
         .replaceAll(/\d+(?:\.\d+)? (ms|s)\b/g, 'N $1')
         .replaceAll(/\d+ (components|operations)\b/g, 'N $1')
         .replaceAll(/Envoy \d+\.\d+\.\d+/g, 'Envoy V')
+        // Of a log: when, and by which process.
+        .replace(/^\{"level":(\d+),"time":\d+,"pid":\d+,/, '{"level":$1,"time":N,"pid":N,')
         .replaceAll(/\S*layotto-example-\w+/g, 'SCRATCH')
         .replaceAll(/\s+/g, ' ')
         .trim(),

@@ -26,6 +26,7 @@ it.each([
   'bridge',
   'envoy bootstrap',
   'envoy envoyfilter',
+  'envoy slot',
   'envoy trafficextension',
   'envoy wasmplugin',
   'version',
@@ -75,7 +76,7 @@ it.each([
   [['run', '--metrics-port', '70000'], "--metrics-port needs a port, or 0 for none, not '70000'"],
   [
     ['check', '--delivery', 'x'],
-    "--delivery needs one of static, envoyfilter, trafficextension, wasmplugin, not 'x'",
+    "--delivery needs one of static, envoyfilter, trafficextension, trafficextension-stable, wasmplugin, not 'x'",
   ],
   [
     ['envoy', 'wasmplugin', '--module-url', 'oci://a/b:1'],
@@ -180,6 +181,48 @@ describe('envoy', () => {
       metadata: { name: 'layotto', namespace: 'shop' },
       spec: { workloadSelector: { labels: { tier: 'web' } } },
     });
+  });
+
+  it('slot prints what fills a slot of the listener, and what empties it', async () => {
+    const hello = new URL('../../dist/modules/hello.wasm', import.meta.url).pathname;
+    const to = ['--slot', 'slot-1', '--module-file', '/var/run/layotto/hello.wasm'];
+    const filled = await layotto('envoy', 'slot', ...to, '--module-copy', hello);
+    expect(filled.code).toBe(0);
+    expect(parse(filled.log)).toMatchObject({
+      metadata: { name: 'layotto-slot-1' },
+      spec: {
+        configPatches: [
+          {
+            applyTo: 'EXTENSION_CONFIG',
+            patch: {
+              value: {
+                name: 'layotto.slot.slot-1',
+                typed_config: { config: { root_id: 'runtime', allow_on_headers_stop_iteration: true } },
+              },
+            },
+          },
+        ],
+      },
+    });
+    expect(filled.log).toContain('passOn');
+    const empty = await layotto('envoy', 'slot', '--slot', 'slot-1', '--empty');
+    expect(empty.code).toBe(0);
+    expect(empty.log).toContain('header_mutation.v3.HeaderMutation');
+    expect(empty.log).not.toContain('wasm');
+  });
+
+  it.each([
+    [['--empty'], '--slot says into which slot'],
+    [['--slot', 'slot-1'], '--module-copy FILE says which module'],
+    [
+      ['--slot', 'slot-9', '--empty'],
+      'slot: expected one that the listener has (slot-1, slot-2), found "slot-9"',
+    ],
+    [['--slot', 'slot-1', '--module-copy', 'package.json'], 'package.json: '],
+  ])('slot refuses %j', async (args, expected) => {
+    const { code, log } = await layotto('envoy', 'slot', ...args);
+    expect(code).toBeGreaterThan(0);
+    expect(log).toContain(expected);
   });
 
   it('envoyfilter says what Kubernetes would refuse', async () => {

@@ -1,8 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { jest } from '@jest/globals';
+import type binaryenTypes from 'binaryen';
 
 import {
   functionList,
@@ -64,6 +65,14 @@ function file(name: string): string {
 const push = (name: string, id: string, options: Record<string, string> = {}): Promise<number> =>
   functionPush({ 'data-dir': lab.dataDir, id, ...options }, [file(name)]);
 const remove = (id: string): Promise<number> => functionRemove({ 'data-dir': lab.dataDir }, [id]);
+
+/** A function that does something when it is started, without the check that the build puts into loops. */
+async function withStart(path: string, body: (module: binaryenTypes.Module) => number): Promise<Uint8Array> {
+  const { default: binaryen } = await import('binaryen');
+  const module = binaryen.readBinary(readFileSync(path));
+  module.setStart(module.addFunction('added', binaryen.none, binaryen.none, [], body(module)));
+  return module.emitBinary();
+}
 
 async function call(
   id: string,
@@ -189,6 +198,11 @@ test('versions come and go under load without a call that fails', async () => {
   expect(calls).toBeGreaterThan(100);
 }, 60_000);
 
+test('what does not end outside of its methods is not built', async () => {
+  const built = buildFunction(join(root, 'test/e2e/assembly/trapping-start.ts'));
+  await expect(built).rejects.toThrow(/what stands outside of its methods ends in a trap, or does not end/);
+});
+
 test('what is refused changes nothing and says why', async () => {
   const list = async (): Promise<FunctionView[]> => {
     said = [];
@@ -199,6 +213,10 @@ test('what is refused changes nothing and says why', async () => {
   await expect(push('stock', 'a b')).rejects.toThrow(/a function's id has 1 to 64 letters/);
   await expect(push('stock', 'other', { path: '/stock' })).rejects.toThrow(/is that of function id_2/);
   await expect(push('stock', 'other', { 'max-body': '1GiB' })).rejects.toThrow(/raise limits.message/);
+  writeFileSync(file('endless'), await withStart(file('stock'), (m) => m.loop('again', m.br('again'))));
+  await expect(push('endless', 'other')).rejects.toThrow(/its start did not end within 3 s/);
+  writeFileSync(file('trapping'), await withStart(file('stock'), (m) => m.unreachable()));
+  await expect(push('trapping', 'other')).rejects.toThrow(/it traps when it is started: unreachable/);
   await expect(remove('nobody')).rejects.toThrow(/there is no function nobody; there are/);
   await expect(
     functionPush({ 'data-dir': lab.dataDir, id: 'x' }, [join(root, 'dist/modules/runtime.wasm')]),

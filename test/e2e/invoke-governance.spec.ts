@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 
+import { grpcFrame } from '../support/grpc-raw.js';
 import { http1 } from '../support/http1.js';
 import { InvokedApp } from '../support/invoked-app.js';
 import { freePort } from '../support/ports.js';
@@ -125,7 +126,41 @@ describe('where invocations go is configuration', () => {
       expect([id, refused.status >= 400]).toEqual([id, true]);
     }
     const unknown = await http1(runtime.target, 'GET', '/v1.0/invoke/nobody/method/a');
-    expect(unknown.status).toBe(500);
+    expect(unknown).toMatchObject({ status: 500, headers: { 'content-type': 'application/json' } });
+    expect(JSON.parse(unknown.body)).toEqual({
+      errorCode: 'ERR_DIRECT_INVOKE',
+      message: "failed to invoke, id: nobody, err: couldn't find service: nobody",
+    });
+  });
+});
+
+describe('an app whose cluster there is not', () => {
+  test('is told as one that nobody knows, over gRPC in the words of each API', async () => {
+    const runtime = await Runtime.start({
+      ...bare,
+      invoke: { pattern: { kind: 'cluster', text: 'outbound|{port}||{app}' }, port: 80 },
+    });
+    try {
+      const client = await runtime.connect();
+      const call = (path: string, headers = {}) =>
+        client.send({
+          path,
+          headers,
+          body: [grpcFrame(Buffer.from('\n\x06nobody\x12\x03\n\x01m', 'latin1'))],
+        });
+      const dapr = {
+        grpcStatus: 13,
+        grpcMessage: "failed to invoke, id: nobody, err: couldn't find service: nobody",
+      };
+      expect(await call('/dapr.proto.runtime.v1.Dapr/InvokeService')).toMatchObject(dapr);
+      expect(await call('/any.Service/Call', { 'dapr-app-id': 'nobody' })).toMatchObject(dapr);
+      expect(await call('/spec.proto.runtime.v1.Runtime/InvokeService')).toMatchObject({
+        grpcStatus: 14,
+        grpcMessage: "http response code 404, body: couldn't find service: nobody",
+      });
+    } finally {
+      await runtime.stop();
+    }
   });
 });
 

@@ -18,9 +18,11 @@ import type { Child } from '../support/child.js';
 import { Child as Process } from '../support/child.js';
 import { DAPR, GrpcStateDoor, LAYOTTO } from '../support/doors.js';
 import { grpcFrame, RawClient } from '../support/grpc-raw.js';
+import { http1 } from '../support/http1.js';
 import { TestHttpServer } from '../support/http-server.js';
 import { CommandLab } from '../support/layotto.js';
 import { freePort } from '../support/ports.js';
+import { getStateBody, saveStateBody } from '../support/requests.js';
 import { eventually } from '../support/wait.js';
 
 const CONFIG = `components:
@@ -225,6 +227,41 @@ describe('layotto bridge --listen', () => {
       const { grpcMessage } = await client.send({ path: `${LAYOTTO}/PutFile` });
       return grpcMessage === "request can't be nil";
     });
+  });
+
+  it('keeps the rate limits of the policy, over all connections, and says when to come again', async () => {
+    lab.file(
+      'layotto.yaml',
+      `${CONFIG.replace('%URL%', http.url)}policy:
+  limits:
+    - { name: writes, operations: [SaveState], rate: 1/m, burst: 2 }
+    - { name: uploads, primitives: [file], rate: 1/h }
+`,
+    );
+    await serving(bridge());
+    const save = async () => {
+      const client = await connect();
+      return client.send({ path: `${DAPR}/SaveState`, body: [saveStateBody('k', '1')] });
+    };
+    await eventually('the store is there', async () => {
+      const client = await connect();
+      return (await client.send({ path: `${LAYOTTO}/GetState`, body: [getStateBody('k')] })).grpcStatus === 0;
+    });
+    expect([(await save()).grpcStatus, (await save()).grpcStatus]).toEqual([0, 0]);
+    const refused = await save();
+    expect(refused.grpcStatus).toBe(8);
+    expect(refused.grpcMessage).toMatch(
+      /^too many calls: the limit "writes" of the policy is met; try again in \d+ ms$/,
+    );
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(30);
+    const client = await connect();
+    const upload = () => client.send({ path: `${LAYOTTO}/PutFile` });
+    expect((await upload()).grpcMessage).toBe("request can't be nil");
+    const late = await upload();
+    expect([late.grpcStatus, late.headers['retry-after']]).toEqual([8, '3600']);
+    const page = await http1({ socketPath: join(lab.dataDir, 'bridge-admin.sock') }, 'GET', '/metrics');
+    expect(page.body).toContain('layotto_bridge_rate_limit_refusals_total{limit="writes"} 1');
+    expect(page.body).toContain('layotto_bridge_rate_limit_refusals_total{limit="uploads"} 1');
   });
 
   it('outlives callers that give up while their calls are at work', async () => {

@@ -14,7 +14,7 @@ import { createHash } from 'node:crypto';
 
 import { Kind } from '../support/frames.js';
 import { Filter } from './harness.js';
-import type { HttpStream } from './http-stream.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 
 const READINESS = '/actuator/health/readiness';
 const LIVENESS = '/actuator/health/liveness';

@@ -6,7 +6,7 @@ import type { PluginComponent } from '../../envoy/plugin-config.js';
 import { Kind } from '../support/frames.js';
 import { unframe } from '../support/grpc-raw.js';
 import { Filter } from './harness.js';
-import type { HttpStream } from './http-stream.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 
 const LAYOTTO = '/spec.proto.runtime.v1.Runtime/InvokeBinding';
 const DAPR = '/dapr.proto.runtime.v1.Dapr/InvokeBinding';

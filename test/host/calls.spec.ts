@@ -7,9 +7,9 @@ import {
 } from '../../components-bridge/src/gen/layotto/bridge/v1/state_pb.js';
 import { grpcFrame, pieces, unframe } from '../support/grpc-raw.js';
 import { Kind } from '../support/frames.js';
-import { Action } from './abi.js';
+import { Action } from '../../cli/src/emulator/abi.js';
 import { Filter, getState, grpcHeaders, saveState } from './harness.js';
-import type { HttpStream } from './http-stream.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 
 const LAYOTTO = '/spec.proto.runtime.v1.Runtime';
 const DAPR = '/dapr.proto.runtime.v1.Dapr';

@@ -15,8 +15,8 @@ import {
   Kind,
   type Frame,
 } from '../support/frames.js';
-import type { HostEmulator } from './emulator.js';
-import type { OpenedGrpcStream } from './grpc-streams.js';
+import type { HostEmulator } from '../../cli/src/emulator/emulator.js';
+import type { OpenedGrpcStream } from '../../cli/src/emulator/grpc-streams.js';
 
 /** Frames of one session that the fake bridge has read, and where it is read up to. */
 interface Session {

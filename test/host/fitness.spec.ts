@@ -3,17 +3,16 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { HelloSchema, Kind } from '../support/frames.js';
 import { grpcFrame } from '../support/grpc-raw.js';
 import { getStateBody } from '../support/requests.js';
-import { HostEmulator } from './emulator.js';
 import { FakeBridge } from './fake-bridge.js';
-import { configuration, grpcHeaders } from './harness.js';
-import type { HttpStream } from './http-stream.js';
+import { configuration, grpcHeaders, loadRuntime } from './harness.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 
 const FAILED_PRECONDITION = 9;
 const GET_STATE = '/spec.proto.runtime.v1.Runtime/GetState';
 const LOCK = '/spec.proto.runtime.v1.Runtime/TryLock';
 
 async function started(hello: { protocol?: number; services?: string[] }) {
-  const host = await HostEmulator.load();
+  const host = await loadRuntime();
   const bridge = new FakeBridge(host);
   const { root, ok } = host.start(JSON.stringify(configuration()));
   expect(ok).toBe(true);

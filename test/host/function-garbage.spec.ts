@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 
 import { buildFunction } from '../../tools/function.mjs';
-import { HostEmulator } from './emulator.js';
+import { HostEmulator } from '../../cli/src/emulator/emulator.js';
 import { configuration } from './harness.js';
 
 const CALLS = 500;

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { create, toBinary } from '@bufbuild/protobuf';
 import {
   GetStateRequestSchema,
@@ -5,9 +6,18 @@ import {
 } from '../../components-bridge/src/gen/layotto/bridge/v1/state_pb.js';
 import type { PluginConfiguration } from '../../envoy/plugin-config.js';
 import { grpcFrame } from '../support/grpc-raw.js';
-import { HostEmulator } from './emulator.js';
+import { HostEmulator } from '../../cli/src/emulator/emulator.js';
 import { FakeBridge } from './fake-bridge.js';
-import type { HttpStream } from './http-stream.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
+
+const artifact = new URL('../../dist/modules/runtime.wasm', import.meta.url);
+let compiled: Promise<WebAssembly.Module> | undefined;
+
+/** A new VM with the release artifact. */
+export async function loadRuntime(): Promise<HostEmulator> {
+  compiled ??= readFile(artifact).then((file) => WebAssembly.compile(file));
+  return HostEmulator.load(await compiled);
+}
 
 /** A plugin configuration as the Envoy generator makes it, with one Redis store. */
 export function configuration(overrides: Partial<PluginConfiguration> = {}): PluginConfiguration {
@@ -57,7 +67,7 @@ export class Filter {
     overrides: Partial<PluginConfiguration> = {},
     properties: Record<string, string> = {},
   ): Promise<Filter> {
-    const host = await HostEmulator.load();
+    const host = await loadRuntime();
     for (const [name, value] of Object.entries(properties)) host.properties.set(name, Buffer.from(value));
     const { root, ok } = host.start(JSON.stringify(configuration(overrides)));
     if (!ok) throw new Error(`the filter refused its configuration: ${JSON.stringify(host.logs)}`);

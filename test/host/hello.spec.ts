@@ -5,7 +5,7 @@ import * as lifecycle from '../../components-bridge/src/gen/layotto/bridge/v1/li
 import type { PluginComponent } from '../../envoy/plugin-config.js';
 import { unframe } from '../support/grpc-raw.js';
 import { Filter } from './harness.js';
-import type { HttpStream } from './http-stream.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 
 const GREETER: PluginComponent = {
   name: 'helloworld',

@@ -3,7 +3,7 @@ import type { PluginComponent } from '../../envoy/plugin-config.js';
 import { Kind } from '../support/frames.js';
 import { described } from '../support/openapi.js';
 import { configuration, Filter } from './harness.js';
-import type { HttpStream } from './http-stream.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 
 const MIB = 1024 * 1024;
 const GET = '/v1.0-layotto/state/GetState';

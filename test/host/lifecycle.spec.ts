@@ -1,7 +1,6 @@
 import { Kind } from '../support/frames.js';
-import { HostEmulator } from './emulator.js';
 import { FakeBridge } from './fake-bridge.js';
-import { configuration, Filter } from './harness.js';
+import { configuration, Filter, loadRuntime } from './harness.js';
 
 describe('configuration', () => {
   const good = configuration();
@@ -20,7 +19,7 @@ describe('configuration', () => {
     ['bytes that are no text', '\uFFFF\0{'],
     ['very deep nesting', '['.repeat(100_000)],
   ])('%s is refused with a log line', async (_name, text) => {
-    const host = await HostEmulator.load();
+    const host = await loadRuntime();
     expect(host.start(text).ok).toBe(false);
     const errors = host.logs.filter(({ level }) => level === 'error');
     expect(errors).toHaveLength(1);
@@ -28,7 +27,7 @@ describe('configuration', () => {
   });
 
   test('members it does not know are ignored', async () => {
-    const host = await HostEmulator.load();
+    const host = await loadRuntime();
     const text = JSON.stringify({
       future: { deep: [1, null, { x: 'y' }] },
       ...good,
@@ -177,7 +176,7 @@ describe('sessions', () => {
 });
 
 test('the emulator keeps the rules of the real host', async () => {
-  const host = await HostEmulator.load();
+  const host = await loadRuntime();
   const { root } = host.start(JSON.stringify(configuration()));
   const stream = host.openStream(root);
   expect(host.setEffective(stream.id)).toBe(0);

@@ -5,7 +5,7 @@ import {
 import { grpcFrame, unframe } from '../support/grpc-raw.js';
 import { Kind } from '../support/frames.js';
 import { configuration, Filter, getState, grpcHeaders, saveState } from './harness.js';
-import type { HttpStream } from './http-stream.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 
 const { limits } = configuration();
 const KIB = 1024;

@@ -2,7 +2,7 @@ import { readFile, readdir } from 'node:fs/promises';
 
 import { grpcFrame } from '../support/grpc-raw.js';
 import { described } from '../support/openapi.js';
-import { HostEmulator } from './emulator.js';
+import { HostEmulator } from '../../cli/src/emulator/emulator.js';
 import { configuration, grpcHeaders } from './harness.js';
 
 const RUNTIME = '/spec.proto.runtime.v1.Runtime';

@@ -11,7 +11,7 @@ import { unframe } from '../support/grpc-raw.js';
 import { Kind } from '../support/frames.js';
 import { configuration, Filter, getState, grpcHeaders } from './harness.js';
 import { grpcFrame } from '../support/grpc-raw.js';
-import type { HttpStream } from './http-stream.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 
 const COMPONENT = {
   name: 'statestore',

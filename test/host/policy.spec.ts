@@ -6,7 +6,7 @@ import type { CompiledPolicy, CompiledRule, Subject } from '../../components-bri
 import type { PluginComponent } from '../../envoy/plugin-config.js';
 import { callerOf, VECTORS } from '../policy/vectors.js';
 import { Filter, getState, grpcHeaders } from './harness.js';
-import type { HttpStream } from './http-stream.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 
 const LAYOTTO = '/spec.proto.runtime.v1.Runtime';
 const DAPR = '/dapr.proto.runtime.v1.Dapr';

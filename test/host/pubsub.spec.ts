@@ -5,7 +5,7 @@ import type { CompiledPolicy } from '../../components-bridge/src/policy/types.js
 import type { PluginComponent } from '../../envoy/plugin-config.js';
 import { unframe } from '../support/grpc-raw.js';
 import { Filter } from './harness.js';
-import type { HttpStream } from './http-stream.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 
 const LAYOTTO = '/spec.proto.runtime.v1.Runtime/PublishEvent';
 const DELAY = '/spec.proto.extension.v1.delay_queue.DelayQueue/PublishDelayMessage';

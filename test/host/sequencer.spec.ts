@@ -5,7 +5,7 @@ import type { PluginComponent } from '../../envoy/plugin-config.js';
 import { Kind } from '../support/frames.js';
 import { grpcFrame, unframe } from '../support/grpc-raw.js';
 import { Filter, grpcHeaders } from './harness.js';
-import type { HttpStream } from './http-stream.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 
 const PATH = '/spec.proto.runtime.v1.Runtime/GetNextId';
 const { WEAK, STRONG } = pb.SequencerOptions_AutoIncrement;

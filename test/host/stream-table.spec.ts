@@ -2,7 +2,7 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { GetStateResponseSchema } from '../../components-bridge/src/gen/layotto/bridge/v1/state_pb.js';
 import { unframe } from '../support/grpc-raw.js';
 import { configuration, Filter } from './harness.js';
-import type { HttpStream } from './http-stream.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 
 /** Numbers that are always the same. */
 function numbers(seed: number): () => number {

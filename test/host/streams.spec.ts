@@ -1,6 +1,6 @@
-import { Action } from './abi.js';
+import { Action } from '../../cli/src/emulator/abi.js';
 import { configuration, Filter, grpcHeaders } from './harness.js';
-import type { HttpStream } from './http-stream.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 
 const GET_FILE = '/spec.proto.runtime.v1.Runtime/GetFile';
 const PUT_FILE = '/spec.proto.runtime.v1.Runtime/PutFile';

@@ -1,8 +1,3 @@
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
 import { Redis } from 'ioredis';
@@ -10,18 +5,21 @@ import { Redis } from 'ioredis';
 import { catalog } from '../../components-bridge/src/catalog.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { toYaml } from '../../envoy/bootstrap.js';
-import { renderEnvoyFilter } from '../../envoy/istio/envoyfilter.js';
+import { renderEnvoyFilter, renderSlot } from '../../envoy/istio/envoyfilter.js';
 import { renderTrafficExtension, renderWasmPlugin } from '../../envoy/istio/extensions.js';
 import type { MeshOptions } from '../../envoy/istio/options.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
 import { readModule } from '../../envoy/module-info.js';
 import type { EnvoyObject } from '../../envoy/names.js';
+import { pluginConfiguration } from '../../envoy/plugin-config.js';
+import type { SlotModule } from '../../envoy/slots.js';
 import { subscribeDapr, subscribeLayotto } from '../support/configuration-streams.js';
 import { DAPR, GrpcStateDoor, HttpStateDoor, LAYOTTO } from '../support/doors.js';
 import { FileClient } from '../support/file-client.js';
-import { pieces } from '../support/grpc-raw.js';
+import { grpcFrame, pieces } from '../support/grpc-raw.js';
 import { HttpApp } from '../support/http-app.js';
 import { http1, httpJson } from '../support/http1.js';
+import { InvokedApp, InvokedGrpcApp } from '../support/invoked-app.js';
 import { Publisher } from '../support/publisher.js';
 import { redisComponent, Runtime, VERSION } from '../support/runtime.js';
 import { getStateBody, saveStateBody, valueOf } from '../support/requests.js';
@@ -31,9 +29,9 @@ import { freePort } from '../support/ports.js';
 import { eventually } from '../support/wait.js';
 import { askIstio } from './istio.js';
 import type { Made } from './istio.js';
+import { HELLO, MODULE, Modules, variant } from './modules.js';
 import { Sidecar } from './sidecar.js';
 
-const MODULE = readFileSync(new URL('../../dist/modules/runtime.wasm', import.meta.url));
 const NAMESPACE = 'shop';
 const LABELS = { app: 'shop' };
 /** What Istio says of every EnvoyFilter. */
@@ -106,44 +104,34 @@ const CASES = FORMS.flatMap((form) =>
   form.versions.map((version): [string, string, Form] => [form.name, version, form]),
 );
 
-/** Serves modules by their checksums, as a registry of modules would. */
-class Modules {
-  readonly #files = new Map<string, Uint8Array>();
+/** The slot that a module is put into. */
+const SLOT = 'slot-1';
 
-  private constructor(private readonly server: Server) {
-    server.on('request', (request, response) => {
-      const found = this.#files.get(request.url ?? '');
-      response.writeHead(found === undefined ? 404 : 200).end(found);
-    });
-  }
-
-  static async start(): Promise<Modules> {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return new Modules(server);
-  }
-
-  get host(): string {
-    return `127.0.0.1:${(this.server.address() as AddressInfo).port}`;
-  }
-
-  add(wasm: Uint8Array): { url: string; sha256: string } {
-    const sha256 = createHash('sha256').update(wasm).digest('hex');
-    this.#files.set(`/${sha256}.wasm`, wasm);
-    return { url: `http://${this.host}/${sha256}.wasm`, sha256 };
-  }
-
-  stop(): void {
-    this.server.close();
-    this.server.closeAllConnections();
-  }
+/** A module of Layotto's, as `layotto envoy slot` puts it into a slot. */
+function passing(module: MeshOptions['module'], config: RuntimeConfig): SlotModule {
+  const plugin = pluginConfiguration(config, { version: VERSION, hold: false, apiTokens: [], catalog });
+  return {
+    ...module,
+    configuration: JSON.stringify({ ...plugin, passOn: true }),
+    rootId: 'runtime',
+    capabilities: [],
+    seesBodies: true,
+  };
 }
 
-/** A module that does the same and has another checksum. */
-function variant(text: string): Uint8Array {
-  const name = Buffer.from('test');
-  const content = Buffer.concat([Buffer.from([name.length]), name, Buffer.from(text)]);
-  return Buffer.concat([MODULE, Buffer.from([0, content.length]), content]);
+/** A service of the mesh's. */
+function service(name: string, port: number): EnvoyObject {
+  return {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'ServiceEntry',
+    metadata: { name, namespace: NAMESPACE },
+    spec: {
+      hosts: [`${name}.${NAMESPACE}.svc.cluster.local`],
+      ports: [{ number: 80, name: 'http', protocol: 'HTTP', targetPort: port }],
+      resolution: 'STATIC',
+      endpoints: [{ address: '127.0.0.1' }],
+    },
+  };
 }
 
 describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
@@ -151,12 +139,19 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
   let redis: StoreServer;
   let redisPort: number;
   let app: HttpApp;
+  let callee: InvokedApp;
+  let grpcCallee: InvokedGrpcApp;
   let runtime: Runtime;
   let sidecar: Sidecar;
 
   /** What a sidecar of the app gets when the resources are applied. */
-  async function apply(module: MeshOptions['module'], config: RuntimeConfig): Promise<Made> {
-    const resources = form.render(config, {
+  async function apply(
+    module: MeshOptions['module'],
+    given: RuntimeConfig,
+    inSlot?: MeshOptions['module'] | 'empty',
+  ): Promise<Made> {
+    const config = { ...given, modules: { slots: 1 } };
+    const options: MeshOptions = {
       version: VERSION,
       apiTokens: [],
       catalog,
@@ -166,15 +161,22 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
       module,
       bridgeSocket: join(config.dataDir, 'session.sock'),
       appSocket: join(config.dataDir, 'deliveries.sock'),
-    });
+    };
+    const resources = form.render(config, options);
+    if (inSlot !== undefined)
+      resources.push(
+        renderSlot(config, options, SLOT, inSlot === 'empty' ? undefined : passing(inSlot, config)),
+      );
     const made = await askIstio({
-      resources: resources.map(toYaml).join('---\n'),
+      resources: [...resources, service('billing', callee.port)].map(toYaml).join('---\n'),
       sidecar: { namespace: NAMESPACE, labels: LABELS, istioVersion },
       agent: { folder: config.dataDir, insecureHosts: [modules.host] },
     });
     expect(made.problems).toBe(null);
     expect(made.warnings ?? []).toEqual(
-      form.envoyFilters.map((name) => `EnvoyFilter ${NAMESPACE}/${name}: ${ENVOYFILTER_WARNING}`),
+      [...form.envoyFilters, ...(inSlot === undefined ? [] : [`layotto-${SLOT}`])].map(
+        (name) => `EnvoyFilter ${NAMESPACE}/${name}: ${ENVOYFILTER_WARNING}`,
+      ),
     );
     return made;
   }
@@ -186,7 +188,14 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
     app = await HttpApp.open();
     app.subscriptions = [{ pubsubname: 'pubsub', topic: 'orders', route: '/orders' }];
     await app.start();
+    callee = await InvokedApp.start('callee');
+    grpcCallee = await InvokedGrpcApp.start();
     runtime = await Runtime.start({
+      callees: {
+        orders: { to: [{ host: '127.0.0.1', port: callee.port }] },
+        speaks: { to: [{ host: '127.0.0.1', port: grpcCallee.port }], protocol: 'grpc' },
+      },
+      invoke: { pattern: { kind: 'cluster', text: `outbound|{port}||{app}.${NAMESPACE}.svc.cluster.local` } },
       hold: form.hold,
       appPort: app.port,
       actuator: form.actuator,
@@ -210,6 +219,8 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
   afterAll(async () => {
     await runtime?.stop();
     await app?.stop();
+    await callee?.kill();
+    await grpcCallee?.stop();
     await redis?.stop();
     modules?.stop();
   });
@@ -278,6 +289,40 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
     }
   });
 
+  test.each(['orders', 'billing'])('invokes %s', async (name) => {
+    const path = `/v1.0/invoke/${name}/method/a/b?c=1`;
+    const { status, body } = await http1(runtime.target, 'PUT', path, { body: 'x'.repeat(2_000_000) });
+    if (form.name === 'trafficextension --stable') {
+      expect(status).toBe(501);
+      return;
+    }
+    expect(JSON.parse(body)).toMatchObject({ app: 'callee', method: 'PUT', url: '/a/b?c=1' });
+    expect(callee.last).toMatchObject({
+      bytes: 2_000_000,
+      headers: { 'dapr-callee-app-id': name },
+    });
+    const failed = await http1(runtime.target, 'GET', `/v1.0/invoke/${name}/method/status/503`);
+    expect(failed).toMatchObject({ status: 503, body: 'status 503' });
+  });
+
+  test('sends gRPC on to the app that its metadata names', async () => {
+    const client = await runtime.connect();
+    const body = [grpcFrame(Buffer.from('hello'))];
+    const call = { path: '/some.Service/Echo', body };
+    const answer = await client.send({ ...call, headers: { 'dapr-app-id': 'speaks' } });
+    if (form.name === 'trafficextension --stable') {
+      expect(answer.grpcStatus).toBe(12);
+      return;
+    }
+    expect(answer).toMatchObject({ grpcStatus: 0, messages: [Buffer.from('hello')] });
+    const failed = await client.send({
+      ...call,
+      path: '/some.Service/Fail',
+      headers: { 'dapr-app-id': 'speaks' },
+    });
+    expect(failed).toMatchObject({ grpcStatus: 5, grpcMessage: 'no such thing' });
+  });
+
   test('takes bodies in pieces, large messages and requests ended by trailers', async () => {
     const client = await runtime.connect();
     const size = 4 * 1024 * 1024 - 1024;
@@ -343,6 +388,40 @@ describe.each(CASES)('%s, Istio %s', (_name, istioVersion, form) => {
       over = true;
     }
     await Promise.all(load);
+  });
+
+  test('a module in a spare slot comes and goes, and one that cannot be fetched harms nothing', async () => {
+    if (!form.name.startsWith('envoyfilter')) {
+      expect(JSON.stringify((await runtime.admin('/config_dump')).body)).not.toContain('layotto.slot');
+      return;
+    }
+    const door = new HttpStateDoor(runtime.target);
+    const filter = `extension_config_discovery\\.http_filter\\.layotto\\.slot\\.${SLOT}`;
+    const count = async (what: string): Promise<number> => {
+      const found = await runtime.stats(new RegExp(`^${filter}\\.${what}$`));
+      return Object.values(found).reduce((sum, one) => sum + one, 0);
+    };
+    const dump = async (): Promise<string> =>
+      (await runtime.admin('/config_dump?resource=ecds_filters')).body;
+    const ready = async (): Promise<void> =>
+      expect(await door.get('statestore', 'k0')).toMatchObject({ code: 0, value: '"v0"' });
+    await door.save('statestore', [{ key: 'k0', value: '"v0"' }]);
+    const module = modules.add(HELLO);
+    const main = modules.add(MODULE);
+    sidecar.push(await apply(main, runtime.config, module));
+    await eventually('the slot has it', async () => (await dump()).includes(module.sha256));
+    await ready();
+    const refused = await count('update_rejected');
+    sidecar.push(await apply(main, runtime.config, { ...module, sha256: '1'.repeat(64) }));
+    await eventually(
+      'what came in its place is refused',
+      async () => (await count('update_rejected')) > refused,
+    );
+    expect(await dump()).toContain(module.sha256);
+    await ready();
+    sidecar.push(await apply(main, runtime.config, 'empty'));
+    await eventually('it has gone', async () => !(await dump()).includes(module.sha256));
+    await ready();
   });
 
   test('a module that cannot be fetched', async () => {

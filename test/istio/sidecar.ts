@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { Made } from './istio.js';
@@ -89,6 +89,9 @@ export class Sidecar {
     });
     if ('config_discovery' in object) {
       const discovery = object['config_discovery'] as Json;
+      const file = this.file('extensions', String(object['name']));
+      // Nobody has sent any: what istiod has nothing to say of, it does not send. Envoy wants the file to be there.
+      if (!existsSync(file)) writeFileSync(file, JSON.stringify({ resources: [] }));
       result['config_discovery'] = { ...discovery, config_source: from('extensions', object['name']) };
     }
     if ('route_config_name' in object) result['config_source'] = from('routes', object['route_config_name']);

@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { chmodSync, chownSync, mkdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, parseAllDocuments } from 'yaml';
 
@@ -129,6 +129,7 @@ async function serves(container: Container, app: string, socket: string): Promis
   );
   expect((found.mode & 0o777).toString(8)).toBe('660');
   if (ROOT) expect(found.gid).toBe(SIDECAR_GROUP);
+  if (/^\/run\/layotto\/\w+\/session\.sock$/.test(socket)) hasFolderForPods(dirname(path));
   const client = SessionClient.open(path, { hello: { appId: app } });
   try {
     const states = [{ key: 'who', value: Buffer.from(app) }];
@@ -141,6 +142,16 @@ async function serves(container: Container, app: string, socket: string): Promis
   } finally {
     client.close();
   }
+}
+
+/**
+ * Whether an app's folder on a node has one of which the kubelet makes parts for pods: with its mode, and by the bit that
+ * hands on its group, with its group.
+ */
+function hasFolderForPods(folder: string): void {
+  const found = statSync(join(folder, 'pods'));
+  expect((found.mode & 0o7777).toString(8)).toBe('2770');
+  if (ROOT) expect(found.gid).toBe(SIDECAR_GROUP);
 }
 
 /** The result of an operation, which is asked for again until the store is connected. */

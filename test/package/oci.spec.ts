@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -52,6 +52,8 @@ function build(
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'layotto-oci-'));
+  // The image's user has to come to its files.
+  chmodSync(folder, 0o711);
   made = join(folder, 'made');
   build(made);
   checksums = JSON.parse(readFileSync(join(made, 'checksums.json'), 'utf8')) as Checksums;

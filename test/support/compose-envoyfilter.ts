@@ -90,9 +90,9 @@ function rewrite(
   if (Array.isArray(value)) return value.map((item) => rewrite(item, extensions, options));
   if (typeof value !== 'object' || value === null) return value;
   const object = value as Json;
-  const discovery = object['config_discovery'] as { type_urls: string[] } | undefined;
+  const discovery = object['config_discovery'] as { type_urls: string[]; default_config?: Json } | undefined;
   if (discovery !== undefined) {
-    const config = extensions.get(object['name']) as Json | undefined;
+    const config = (extensions.get(object['name']) as Json | undefined) ?? discovery.default_config;
     if (config === undefined) throw new Error(`no extension config is named ${String(object['name'])}`);
     if (!discovery.type_urls.includes(String(config['@type']))) {
       throw new Error(`the extension config ${String(object['name'])} is of type ${String(config['@type'])}`);

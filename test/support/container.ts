@@ -87,7 +87,7 @@ const PROBE = { periodSeconds: 10, timeoutSeconds: 1, failureThreshold: 3 };
 /**
  * A container of a pod, started by what its manifest says, in its image's files: entry point or command, arguments,
  * variables, user and groups as they are, volumes as the kubelet makes them. It has no network of its own, so each of its
- * ports is another one, which takes that number's place behind a colon in the arguments; and it starts in `/`.
+ * ports is another one, which takes that number's place behind a colon in the arguments.
  */
 export class Container {
   private constructor(
@@ -133,9 +133,9 @@ export class Container {
     if (!ROOT) args = args.map((arg, at) => withoutGroup(arg, args[at - 1]));
     const command = [...(spec.command ?? config.Entrypoint ?? []), ...args];
     const env = [...(config.Env ?? []), ...(spec.env ?? []).map((one) => `${one.name}=${one.value}`)];
-    const who = [`--userspec=${userOf(pod, spec, config)}`, `--groups=${groupsOf(pod)}`];
+    const inside = ['unshare', `--root=${rootfs}`, `--wd=${config.WorkingDir ?? '/'}`];
     // Who is not root here can be nobody but root there, and give files to no other group.
-    const enter = ROOT ? ['chroot', ...who, rootfs] : ['unshare', '--map-root-user', 'chroot', rootfs];
+    const enter = ROOT ? [...become(pod, spec, config), ...inside] : [...inside, '--map-root-user'];
     const [program = '', ...rest] = enter;
     const child = new Child(name, 'env', ['-i', ...env, which(program), ...rest, ...command]);
     return new Container(spec, child, rootfs, volumes, ports);
@@ -192,20 +192,23 @@ function inImage(rootfs: string, path: string): string {
   return join(rootfs, path.replace(/^\/var\/run\//, '/run/'));
 }
 
-function userOf(
+/** The beginning of a command that is run by the container's user, who may do no more than enter the image. */
+function become(
   pod: PodSpec,
   { securityContext: own }: ContainerSpec,
   { User = '' }: Image['config'],
-): string {
+): string[] {
   const [imageUser, imageGroup] = User.split(':');
-  const user = own?.runAsUser ?? pod.securityContext?.runAsUser ?? imageUser;
-  const group = own?.runAsGroup ?? pod.securityContext?.runAsGroup ?? imageGroup;
-  return `${user}:${group}`;
-}
-
-function groupsOf({ securityContext }: PodSpec): string {
-  const { supplementalGroups = [], fsGroup } = securityContext ?? {};
-  return [...supplementalGroups, ...(fsGroup === undefined ? [] : [fsGroup])].join(',');
+  const { runAsUser = imageUser, runAsGroup = imageGroup } = { ...pod.securityContext, ...own };
+  const { supplementalGroups = [], fsGroup } = pod.securityContext ?? {};
+  const groups = [...supplementalGroups, ...(fsGroup === undefined ? [] : [fsGroup])];
+  return [
+    'setpriv',
+    ...['--reuid', String(runAsUser), '--regid', String(runAsGroup)],
+    ...(groups.length === 0 ? ['--clear-groups'] : ['--groups', groups.join(',')]),
+    ...['--bounding-set', '-all,+sys_chroot', '--inh-caps', '-all,+sys_chroot'],
+    ...['--ambient-caps', '-all,+sys_chroot'],
+  ];
 }
 
 function fill(

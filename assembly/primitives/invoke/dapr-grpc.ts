@@ -57,6 +57,14 @@ class DaprWrapping extends Wrapping {
     return HTTP_STATUS;
   }
 
+  get unknownCode(): i32 {
+    return Code.INTERNAL;
+  }
+
+  writeUnknown(w: ByteWriter, callee: View, text: View): void {
+    this.writeAbsence(w, callee, text);
+  }
+
   writeAbsence(w: ByteWriter, callee: View, text: View): void {
     writeFailure(w, callee);
     w.raw(text);

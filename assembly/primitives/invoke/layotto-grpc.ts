@@ -10,6 +10,8 @@ import { ByteWriter } from '../../wire/bytes';
 import { literal, View, viewByte, viewLen } from '../../wire/view';
 import { InvokeService } from './service';
 
+/** How it tells an id that no route of its router is about. */
+const NOT_FOUND = 'http response code 404, body: ';
 const NO_INVOKER = literal('invoker not init');
 const TIMEOUT = literal('rpc_request_timeout');
 const DEFAULT_TIMEOUT_MS: i64 = 3000;
@@ -29,6 +31,15 @@ class LayottoWrapping extends Wrapping {
     w.decimal(status);
     w.text(', body: ');
     w.raw(clip(body));
+  }
+
+  get unknownCode(): i32 {
+    return Code.UNAVAILABLE;
+  }
+
+  writeUnknown(w: ByteWriter, callee: View, text: View): void {
+    w.text(NOT_FOUND);
+    w.raw(text);
   }
 
   writeAbsence(w: ByteWriter, callee: View, text: View): void {
@@ -82,7 +93,8 @@ class LayottoInvokeService extends InvokeService {
   /** What its router answers for an id that no route of it is about. */
   protected refuseUnknown(exchange: Exchange, id: View): void {
     const text = exchange.writer();
-    text.text("http response code 404, body: couldn't find service: ");
+    text.text(NOT_FOUND);
+    text.text("couldn't find service: ");
     text.raw(clip(id));
     exchange.reply.grpcError(Code.UNAVAILABLE, text.view());
   }

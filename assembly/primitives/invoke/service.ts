@@ -15,9 +15,6 @@ import { literal, View, viewByte, viewIndexOf, viewLen, viewPtr, viewSlice } fro
 const INVOKE = literal('invoke');
 const MALFORMED = literal('the request message is not valid protobuf');
 const NOT_SERVED = literal('service invocation is not served by this version');
-const NOT_IN_HOLD = literal(
-  'InvokeService is not served in hold mode; invoke by HTTP at /v1.0/invoke, or by gRPC with the metadata dapr-app-id',
-);
 const BAD_METHOD = literal('the method cannot stand in a path: it has spaces or control characters');
 const BAD_CONTENT_TYPE = literal('the content type cannot stand in a header: it has control characters');
 const METHOD_WAY = literal('/method/');
@@ -74,7 +71,6 @@ export abstract class InvokeService extends Handler {
     const message = new InvokeRequest();
     const invocation = exchange.configuration.invocation;
     if (!invocation.served) return refuse(exchange, Code.UNIMPLEMENTED, NOT_SERVED);
-    if (exchange.configuration.hold) return refuse(exchange, Code.UNIMPLEMENTED, NOT_IN_HOLD);
     if (!this.serves(exchange)) return Step.Answer;
     if (!request.decode(exchange.body) || !message.decode(request.message))
       return refuse(exchange, Code.INVALID_ARGUMENT, MALFORMED);

@@ -20,7 +20,8 @@ export interface Access {
 
 /**
  * Decides which calls are served. Every call passes `checkHead` before it is read, `admit` with what its head says of
- * it, and `admit` again when it is known which component it is about, before anything is done.
+ * it, and `admit` again when it is known which component it is about, before anything is done. What may go on then
+ * passes `spend`.
  */
 export class Gate {
   readonly #hosts: ReadonlySet<string>;
@@ -80,6 +81,30 @@ export class Gate {
     const named = { ...subject, name: undefined };
     const { policy, caller } = this;
     return refusalOf(again ? policy.denialOf(caller, named) : policy.admit(caller, named));
+  }
+
+  /**
+   * Takes what the rate limits ask of a call that was admitted, once everything is known of it that will be.
+   *
+   * @param component empty: none; undefined: of a stream, of which it shows only later: limits that name components do
+   *   not count it
+   */
+  spend(method: Method, component: string | undefined): Refused | undefined {
+    const subject = {
+      primitive: method.primitive,
+      operation: operationOf(method),
+      component,
+      name: undefined,
+    };
+    const spent = this.policy.spend(this.caller, subject);
+    if (spent === undefined) return undefined;
+    const { limit, waitMs } = spent;
+    return {
+      code: Code.RESOURCE_EXHAUSTED,
+      message: `too many calls: the limit "${limit}" of the policy is met; try again in ${waitMs} ms`,
+      // RFC 9110, 10.2.3: whole seconds.
+      headers: { 'retry-after': String(Math.ceil(waitMs / 1_000)) },
+    };
   }
 
   #holdsToken(token: string | string[] | undefined): boolean {

@@ -31,6 +31,14 @@ export function decide(policy: CompiledPolicy, caller: Caller, subject: Subject,
   return policy.denies && !probe ? BY_DEFAULT : ALLOWED;
 }
 
+/** Whether a limit counts a call, of which everything is known that will be. */
+export function concerns(rule: CompiledRule, caller: Caller, subject: Subject): boolean {
+  const { primitives = [], operations = [] } = rule;
+  if (primitives.length === 0 ? isProbe(subject) : !primitives.includes(subject.primitive)) return false;
+  if (operations.length > 0 && !operations.includes(subject.operation)) return false;
+  return isFor(rule, caller) && matches(rule, subject) === YES;
+}
+
 /** Questions about health: a default, or a rule that does not name their primitive, must not make an app look dead. */
 function isProbe({ primitive, operation }: Subject): boolean {
   if (primitive === 'health') return true;

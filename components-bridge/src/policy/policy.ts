@@ -2,6 +2,8 @@ import { clip } from './clip.js';
 import { compilePolicy } from './compile.js';
 import type { PolicySource } from './compile.js';
 import { ALLOWED, decide } from './decide.js';
+import { RateLimits } from './rates.js';
+import type { Spent } from './rates.js';
 import type { Caller, CompiledPolicy, Subject } from './types.js';
 
 /** Why something is denied. */
@@ -17,11 +19,14 @@ export interface Denial {
 /** The policy that holds now, as whoever serves calls in this process asks it. */
 export class Policy {
   #compiled: CompiledPolicy | undefined;
+  #rates: RateLimits;
   readonly #denials = new Map<string, number>();
+  readonly #refusals = new Map<string, number>();
   readonly #listeners = new Set<() => void>();
 
   constructor(source: PolicySource) {
     this.#compiled = compilePolicy(source);
+    this.#rates = new RateLimits(this.#compiled?.limits);
   }
 
   /** How often each rule has denied. */
@@ -29,9 +34,15 @@ export class Policy {
     return this.#denials;
   }
 
+  /** How many calls of this process' own doors each limit has refused. */
+  get rateRefusals(): ReadonlyMap<string, number> {
+    return this.#refusals;
+  }
+
   /** Takes the place of what held until now. */
   use(source: PolicySource): void {
     this.#compiled = compilePolicy(source);
+    this.#rates = new RateLimits(this.#compiled?.limits, this.#rates);
     for (const listener of this.#listeners) listener();
   }
 
@@ -67,6 +78,18 @@ export class Policy {
     const denial = this.denialOf(caller, subject, strict);
     if (denial !== undefined) this.#denials.set(denial.rule, (this.#denials.get(denial.rule) ?? 0) + 1);
     return denial;
+  }
+
+  /**
+   * Takes what the rate limits ask of a call that the rules allow. Only for calls that came by a door of this process:
+   * those of a filter have paid in Envoy.
+   *
+   * @returns the limit that refuses it, which is counted; undefined if it may go on
+   */
+  spend(caller: Caller, subject: Subject): Spent | undefined {
+    const spent = this.#rates.take(caller, subject, performance.now());
+    if (spent !== undefined) this.#refusals.set(spent.limit, (this.#refusals.get(spent.limit) ?? 0) + 1);
+    return spent;
   }
 }
 

@@ -228,12 +228,6 @@ export class Bridge {
   async #openDoors(replace: boolean): Promise<void> {
     const { listen, catalog, version, log } = this.options;
     if (listen === undefined) return;
-    const rates = this.#config.policy?.limits?.filter(({ perHour }) => perHour !== undefined) ?? [];
-    if (rates.length > 0)
-      log.warn(
-        { limits: rates.map(({ name }) => name) },
-        'rate limits are kept by Envoy, and not by the doors of the bridge',
-      );
     const { openDoors } = await import('./doors.js');
     this.#doors = openDoors({
       address: listen,
@@ -386,6 +380,7 @@ export class Bridge {
       endedStreams: this.#streams.ended,
       ...(this.#doors === undefined ? {} : { doors: this.#doors }),
       denials: this.#policy.denials,
+      rateRefusals: this.#policy.rateRefusals,
       deliveries: this.#services.events.deliveries,
       publishing: this.#services.pubsub.latencies,
       lags: this.#services.events.lags,

@@ -105,10 +105,19 @@ export class DoorCall {
       return;
     }
     const { gate, behind } = this.site;
-    const admit = (component: string, name?: string): Refused | undefined =>
-      gate.admit(this.method, component, name);
+    let about = '';
+    const admit = (component: string, name?: string): Refused | undefined => {
+      about = component;
+      return gate.admit(this.method, component, name);
+    };
     const step = this.method.start(message, behind, admit, this.headers);
-    if ('refused' in step) this.#refuse(step.refused);
+    if ('refused' in step) {
+      // It costs nothing.
+      this.#refuse(step.refused);
+      return;
+    }
+    const spent = gate.spend(this.method, about);
+    if (spent !== undefined) this.#refuse(spent);
     else if ('answer' in step) this.#answer(step.answer);
     else void this.#ask(step);
   }

@@ -274,6 +274,13 @@ export class DoorServer {
       refuse(http2, MANY_STREAMS);
       return;
     }
+    const spent = this.options.gate.spend(method, undefined);
+    if (spent !== undefined) {
+      this.#budget.giveStream();
+      this.#count(method.path.slice(1), spent.code);
+      refuse(http2, spent);
+      return;
+    }
     http2.on('close', () => this.#budget.giveStream());
     this.#add(http2, new DoorStream(http2, headers, method, handler, this.#site, this.#leaving.signal));
   }

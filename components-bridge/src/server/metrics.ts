@@ -33,6 +33,8 @@ export interface BridgeState {
   doors?: { open: number; ended: Iterable<EndedStreams> };
   /** What rules of the policy denied here. */
   denials: ReadonlyMap<string, number>;
+  /** What rate limits refused of those doors' calls. */
+  rateRefusals: ReadonlyMap<string, number>;
   /** Events that were delivered to the app, and those that wait. */
   deliveries: Iterable<DeliverySeries>;
   /** How long publishing took, by component. */
@@ -150,6 +152,14 @@ function writeDenials(to: Exposition, sources: Sources): void {
   );
   for (const { labels, state } of sources)
     for (const [rule, count] of state.denials) to.sample(name, count, { ...labels, rule });
+  const refusals = 'layotto_bridge_rate_limit_refusals_total';
+  to.family(
+    refusals,
+    'counter',
+    "Calls of the bridge's own doors that a rate limit refused; others are refused in Envoy.",
+  );
+  for (const { labels, state } of sources)
+    for (const [limit, count] of state.rateRefusals) to.sample(refusals, count, { ...labels, limit });
 }
 
 function writeComponents(to: Exposition, sources: Sources): void {

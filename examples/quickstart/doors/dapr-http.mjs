@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-export async function daprHttp({ host, port, store, prefix }, step) {
+export async function daprHttp({ host, port, store, prefix, id, app }, step) {
   const base = `http://${host.includes(':') ? `[${host}]` : host}:${port}/v1.0`;
   const [apple, pear] = [`${prefix}apple`, `${prefix}pear`];
   const call = await caller(base);
@@ -74,6 +74,21 @@ export async function daprHttp({ host, port, store, prefix }, step) {
     assert.equal(status, 204);
     return 'on disk, for whoever subscribes';
   });
+  if (app !== undefined) {
+    await step('deliver', async () => {
+      const delivered = app.order(`${prefix}2`);
+      const { status } = await send('POST', '/publish/events/orders', { id: `${prefix}2` });
+      assert.equal(status, 204);
+      await delivered;
+      return 'published, and the app has it';
+    });
+    await step('invoke', async () => {
+      const { status, body } = await send('POST', `/invoke/${id}/method/colors`, { fruit: 'apple' });
+      assert.equal(status, 200);
+      assert.deepEqual(JSON.parse(body), { color: 'red' });
+      return `the app says: ${JSON.parse(body).color}`;
+    });
+  }
   await step('configuration', async () => {
     const { status } = await call('GET', `/configuration/configstore?key=${prefix}none`);
     assert.equal(status, 204);

@@ -1,14 +1,14 @@
 /** Dapr's client from npm; the same code over HTTP and over gRPC. */
 import assert from 'node:assert/strict';
 
-import { CommunicationProtocolEnum, DaprClient } from '@dapr/dapr';
+import { CommunicationProtocolEnum, DaprClient, HttpMethod } from '@dapr/dapr';
 
 // The client would also log the refusal that is provoked below.
 const nothing = () => undefined;
 const quiet = { error: nothing, warn: nothing, info: nothing, verbose: nothing, debug: nothing };
 
 export async function daprSdk(
-  { host: daprHost, port: daprPort, store, prefix },
+  { host: daprHost, port: daprPort, store, prefix, id, app },
   communicationProtocol,
   step,
 ) {
@@ -74,6 +74,21 @@ export async function daprSdk(
     if (error) throw error;
     return 'on disk, for whoever subscribes';
   });
+  if (app !== undefined) {
+    await step('deliver', async () => {
+      const data = { id: `${prefix}${communicationProtocol}` };
+      const delivered = app.order(data.id);
+      const { error } = await client.pubsub.publish('events', 'orders', data);
+      if (error) throw error;
+      await delivered;
+      return 'published, and the app has it';
+    });
+    await step('invoke', async () => {
+      const { color } = await client.invoker.invoke(id, 'colors', HttpMethod.POST, { fruit: 'apple' });
+      assert.equal(color, 'red');
+      return `the app says: ${color}`;
+    });
+  }
   await step('invoke binding', async () => {
     const metadata = { fileName: `${prefix}note.txt` };
     await client.binding.send('localstorage', 'create', 'buy apples', metadata);

@@ -6,7 +6,7 @@ import layotto from 'layotto';
 
 const text = (state) => Buffer.from(state.value).toString('utf8');
 
-export async function layottoGrpc({ host, port, store: storeName, prefix }, step) {
+export async function layottoGrpc({ host, port, store: storeName, prefix, id, app }, step) {
   const client = new layotto.Client(port, host);
   const [apple, pear] = [`${prefix}apple`, `${prefix}pear`];
   const fetch = (key) => client.state.get({ storeName, key });
@@ -117,6 +117,20 @@ export async function layottoGrpc({ host, port, store: storeName, prefix }, step
     await client.pubsub.publish({ pubsubName: 'events', topic: `${prefix}orders`, data: { number: 1 } });
     return 'on disk, for whoever subscribes';
   });
+  if (app !== undefined) {
+    await step('deliver', async () => {
+      const data = { id: `${prefix}1` };
+      const delivered = app.order(data.id);
+      await client.pubsub.publish({ pubsubName: 'events', topic: 'orders', data });
+      await delivered;
+      return 'published, and the app has it';
+    });
+    await step('invoke', async () => {
+      const { content } = await client.invoker.invoke({ id, method: '/colors', data: { fruit: 'pear' } });
+      assert.deepEqual(content, { color: 'green' });
+      return `the app says: ${content.color}`;
+    });
+  }
   await step('lock', async () => {
     const claim = { storeName: 'lockstore', resourceId: `${prefix}harvest` };
     const [one, two] = [client.lock.uuid(), client.lock.uuid()];

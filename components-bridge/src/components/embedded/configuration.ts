@@ -10,6 +10,7 @@ import type {
   ConfigurationWrite,
 } from '../../primitives/configuration/store.js';
 import { reasonOf } from '../../primitives/errors.js';
+import { CommitWatch } from './commit-watch.js';
 import { EmbeddedDatabase, EmbeddedError } from './database.js';
 import { configurationMetadataSchema } from './metadata.js';
 import { recordKey } from './record.js';
@@ -36,12 +37,11 @@ export class EmbeddedConfigurationStore implements ConfigurationStore {
   readonly place: BackendPlace = { system: 'lmdb' };
   readonly #notices = new Notices();
   readonly #looking: NodeJS.Timeout;
-  /** The last commit whose changes were told. */
-  #seen: number;
+  readonly #commits: CommitWatch;
   #closed = false;
 
   constructor(private readonly database: EmbeddedDatabase) {
-    this.#seen = database.lastCommit;
+    this.#commits = new CommitWatch(database);
     this.#looking = setInterval(() => this.#look(), LOOK_EVERY_MS);
     this.#looking.unref();
   }
@@ -121,11 +121,7 @@ export class EmbeddedConfigurationStore implements ConfigurationStore {
 
   /** Tells everybody if something was committed since the last look, by whomever. */
   #look(): void {
-    if (this.#closed) return;
-    const last = this.database.lastCommit;
-    if (last === this.#seen) return;
-    this.#seen = last;
-    this.#notices.allChanged();
+    if (!this.#closed && this.#commits.look()) this.#notices.allChanged();
   }
 
   #scan(query: ConfigurationQuery): ConfigurationItem[] {

@@ -73,6 +73,22 @@ describe('EmbeddedBroker', () => {
     return broker.database.table('pubsub').getKeysCount();
   };
 
+  it('finds what can be read only after its commit was noticed', async () => {
+    const broker = await openHere();
+    const { got } = await subscribe(broker);
+    const other = await openHere();
+    let last = broker.database.lastCommit + 1;
+    jest.spyOn(broker.database, 'lastCommit', 'get').mockImplementation(() => last);
+    // It is looked at what is not there yet.
+    await sleep(250);
+    await other.publish('orders', [message('late')]);
+    await eventually('it is delivered', () => got.length === 1);
+    last++;
+    await other.publish('orders', [message('next')]);
+    await eventually('so is the next', () => got.length === 2);
+    expect(got).toEqual(['late', 'next']);
+  });
+
   it('takes no more than a topic may keep, says who holds it up, and takes more when they have gone on', async () => {
     const broker = await openHere({ maxLength: '3' });
     const results = await broker.publish(

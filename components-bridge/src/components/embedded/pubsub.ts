@@ -8,6 +8,7 @@ import type {
   Published,
   SubscribeOptions,
 } from '../../primitives/pubsub/broker.js';
+import { CommitWatch } from './commit-watch.js';
 import { EmbeddedDatabase, EmbeddedError } from './database.js';
 import { pubsubMetadataSchema } from './metadata.js';
 import { Consumer } from './pubsub-consumer.js';
@@ -83,7 +84,7 @@ export class EmbeddedBroker implements Broker {
   #commit: Promise<void> | undefined;
   #looking: NodeJS.Timeout | undefined;
   #looks = 0;
-  #seen = 0;
+  readonly #commits: CommitWatch;
   #timer: NodeJS.Timeout | undefined;
   /** When a message is due that waits, or has expired. */
   #due = Infinity;
@@ -95,7 +96,7 @@ export class EmbeddedBroker implements Broker {
     private readonly options: EmbeddedBrokerOptions,
   ) {
     this.#journal = new Journal(database, options.limits);
-    this.#seen = database.lastCommit;
+    this.#commits = new CommitWatch(database);
     this.#lookForDue();
   }
 
@@ -292,9 +293,7 @@ export class EmbeddedBroker implements Broker {
   }
 
   #lookAtOthers(): void {
-    const last = this.database.lastCommit;
-    const changed = last !== this.#seen;
-    this.#seen = last;
+    const changed = this.#commits.look();
     this.#looks = changed ? 0 : this.#looks + 1;
     if (changed) {
       this.#lookForDue();

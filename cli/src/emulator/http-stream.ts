@@ -1,5 +1,4 @@
-import { Action, BufferType, HeaderMap, MapType, Status } from './abi.js';
-import { grpcMessage } from '../../components-bridge/src/server/stream.js';
+import { Action, BufferType, grpcMessage, HeaderMap, MapType, Status } from './abi.js';
 import type { HostEmulator } from './emulator.js';
 
 /** What `proxy_send_local_response` was asked for. */
@@ -41,6 +40,9 @@ export class HttpStream {
   /** True once a callback let the request go on to the router. */
   forwarded = false;
 
+  /** The last piece of the body that the filter let go on. */
+  passedBody: Buffer | undefined;
+
   private requestBody: Buffer | undefined;
   private bufferingRequest = false;
   private responseBody: Buffer | undefined;
@@ -76,7 +78,10 @@ export class HttpStream {
       endOfStream ? 1 : 0,
     ]);
     this.bufferingRequest = action === Action.Pause;
-    if (!this.bufferingRequest) this.requestBody = undefined;
+    if (!this.bufferingRequest) {
+      this.passedBody = this.requestBody;
+      this.requestBody = undefined;
+    }
     return this.acted(action, endOfStream);
   }
 
@@ -124,6 +129,11 @@ export class HttpStream {
       this.host.call(id, 'proxy_on_response_trailers', [id, this.responseTrailers.size]);
     }
     this.finish();
+  }
+
+  /** What is behind the route answers with a whole body, which the filter may change. */
+  upstreamAnswer(headers: Record<string, string>, body: Buffer = Buffer.alloc(0)): void {
+    this.encode(new HeaderMap(headers), body, false);
   }
 
   /** For the host: a reply is asked for; it goes out when the VM call under way has returned. */

@@ -19,11 +19,13 @@ export const MapType = {
   ResponseTrailers: 3,
   GrpcReceiveInitialMetadata: 4,
   GrpcReceiveTrailingMetadata: 5,
+  HttpCallResponseHeaders: 6,
 } as const;
 
 export const BufferType = {
   RequestBody: 0,
   ResponseBody: 1,
+  HttpCallResponseBody: 4,
   GrpcReceive: 5,
   VmConfiguration: 6,
   PluginConfiguration: 7,
@@ -92,6 +94,13 @@ export function encodePairs(pairs: readonly (readonly [string, string])[]): Buff
     parts.push(key, Buffer.alloc(1), text, Buffer.alloc(1));
   });
   return Buffer.concat([head, ...parts]);
+}
+
+/** Percent-encoded as gRPC wants it in `grpc-message`. */
+export function grpcMessage(text: string): string {
+  return text.replace(/[^\x20-\x24\x26-\x7e]+/gu, (part) =>
+    [...Buffer.from(part)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+  );
 }
 
 /** The inverse of `encodePairs`. */

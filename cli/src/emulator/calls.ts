@@ -25,6 +25,7 @@ export interface CallTarget {
   readonly properties: Map<string, Buffer>;
   nowNs: bigint;
   stream(): HttpStream | undefined;
+  map(type: number): HeaderMap | undefined;
   buffer(type: number): Buffer | undefined;
   setTick(ms: number): void;
   setEffective(context: number): number;
@@ -83,7 +84,7 @@ function generalCalls(host: CallTarget): Record<string, Call> {
 function headerCalls(host: CallTarget): Record<string, Call> {
   const { memory } = host;
   const withMap = (type: number, use: (map: HeaderMap) => number): number => {
-    const map = host.stream()?.map(type);
+    const map = host.map(type);
     return map === undefined ? Status.BadArgument : use(map);
   };
   return {

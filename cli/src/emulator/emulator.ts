@@ -1,18 +1,14 @@
 import { randomFillSync } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { BufferType, Status } from './abi.js';
+import { BufferType, HeaderMap, MapType, Status } from './abi.js';
 import { hostCalls, type CallTarget, type LogLine, type Metric } from './calls.js';
 import { GrpcStreams, type OpenedGrpcStream } from './grpc-streams.js';
+import { HttpCalls } from './http-calls.js';
 import { HttpStream } from './http-stream.js';
 import { ModuleMemory } from './memory.js';
 import { wasi } from './wasi.js';
 
-const artifact = new URL('../../dist/modules/runtime.wasm', import.meta.url);
-let compiled: Promise<WebAssembly.Module> | undefined;
-
 /**
- * A proxy-wasm 0.2.1 host in this process, for one VM on one thread. It runs the release artifact and behaves
- * as Envoy does where the two could be told apart: local replies go out after the outermost call into the VM
+ * A proxy-wasm 0.2.1 host in this process, for one VM on one thread. It behaves as Envoy does where the two could be told apart: local replies go out after the outermost call into the VM
  * has returned, each callback starts with its own context effective, and a gone stream cannot be made effective.
  */
 export class HostEmulator implements CallTarget {
@@ -24,6 +20,7 @@ export class HostEmulator implements CallTarget {
   readonly streams = new Map<number, HttpStream>();
   readonly memory = new ModuleMemory(() => this.exports);
   readonly grpc = new GrpcStreams(this.memory, () => this.contextId);
+  readonly http = new HttpCalls(this.memory, () => this.contextId);
   /** Nanoseconds of both clocks; `advance` moves it. */
   nowNs = 1_700_000_000_000_000_000n;
   /** The period the module set; 0 means no ticks. */
@@ -41,7 +38,7 @@ export class HostEmulator implements CallTarget {
 
   private constructor(module: WebAssembly.Module) {
     this.exports = new WebAssembly.Instance(module, {
-      env: { ...hostCalls(this), ...this.grpc.calls(), abort: this.abort.bind(this) },
+      env: { ...hostCalls(this), ...this.grpc.calls(), ...this.http.calls(), abort: this.abort.bind(this) },
       wasi_snapshot_preview1: wasi({
         memory: () => this.memory.memory,
         nowNs: () => this.nowNs,
@@ -51,11 +48,9 @@ export class HostEmulator implements CallTarget {
     }).exports;
   }
 
-  /** A new VM with the release artifact, or with `bytes`. Nothing has been called in it yet. */
-  static async load(bytes?: Uint8Array): Promise<HostEmulator> {
-    if (bytes !== undefined) return new HostEmulator(await WebAssembly.compile(bytes));
-    compiled ??= readFile(artifact).then((file) => WebAssembly.compile(file));
-    return new HostEmulator(await compiled);
+  /** A new VM with a module. Nothing has been called in it yet but its start function, if it has one. */
+  static async load(module: Uint8Array | WebAssembly.Module): Promise<HostEmulator> {
+    return new HostEmulator(module instanceof Uint8Array ? await WebAssembly.compile(module) : module);
   }
 
   /** Bytes of linear memory the VM has. */
@@ -144,6 +139,15 @@ export class HostEmulator implements CallTarget {
     if (stream.localClosed) this.grpc.open.delete(token);
   }
 
+  /** An HTTP request that the module sent is answered; without headers nobody has answered it. */
+  callOnHttpCallResponse(token: number, headers: Record<string, string> = {}, body = ''): void {
+    const { root } = this.http.take(token);
+    const map = new HeaderMap(headers);
+    this.http.answer = { headers: map, body: Buffer.from(body) };
+    this.call(root, 'proxy_on_http_call_response', [root, token, map.size, this.http.answer.body.length, 0]);
+    this.http.answer = undefined;
+  }
+
   /** A counter's or gauge's value by name; undefined if it was never defined. */
   metric(name: string): number | undefined {
     for (const metric of this.metrics.values()) if (metric.name === name) return Number(metric.value);
@@ -160,7 +164,12 @@ export class HostEmulator implements CallTarget {
     return this.streams.get(this.contextId);
   }
 
+  map(type: number): HeaderMap | undefined {
+    return type >= MapType.HttpCallResponseHeaders ? this.http.map(type) : this.stream()?.map(type);
+  }
+
   buffer(type: number): Buffer | undefined {
+    if (type === BufferType.HttpCallResponseBody) return this.http.buffer(type);
     if (type === BufferType.GrpcReceive) return this.grpcMessage;
     if (type === BufferType.PluginConfiguration) return this.roots.get(this.contextId);
     if (type === BufferType.VmConfiguration) return Buffer.alloc(0);

@@ -1,0 +1,189 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+
+import {
+  InvokeRequestSchema,
+  InvokeResponseSchema,
+  InvokeServiceRequestSchema,
+} from '../../components-bridge/src/gen/layotto/bridge/v1/invoke_pb.js';
+import { unframe } from '../support/grpc-raw.js';
+import { Action } from '../../cli/src/emulator/abi.js';
+import { Filter, grpcHeaders } from './harness.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
+
+const LAYOTTO = '/spec.proto.runtime.v1.Runtime/InvokeService';
+const DAPR = '/dapr.proto.runtime.v1.Dapr/InvokeService';
+const WAY = '/v1.0/invoke/orders/method/hello';
+
+const invoke = {
+  callees: [{ name: 'orders' }, { name: 'slow', timeoutMs: 250 }, { name: 'speaks', grpc: true as const }],
+  pattern: { text: 'outbound|80||{app}.{namespace}' },
+  namespace: 'shops',
+};
+
+function message(id: string, data = 'x', method = 'hello'): Uint8Array {
+  const inner = create(InvokeRequestSchema, {
+    ...{ method, contentType: 'text/plain', data: { value: Buffer.from(data) } },
+    httpExtension: { verb: 3, querystring: 'a=b' },
+  });
+  const request = { id, message: toBinary(InvokeRequestSchema, inner) };
+  return toBinary(InvokeServiceRequestSchema, create(InvokeServiceRequestSchema, request));
+}
+
+/** How often a call was counted so, after the next tick. */
+function counted(filter: Filter, door: string, operation: string, component: string, code: string): number {
+  filter.advance(1_000);
+  const labels = `;primitive=invoke;operation=${operation};component=${component};door=${door};code=${code}`;
+  return filter.host.metric(`layotto_operations_total${labels}`) ?? 0;
+}
+
+function way(stream: HttpStream): string | undefined {
+  return stream.requestHeaders.get(':path');
+}
+
+describe('a call that passes', () => {
+  test('keeps its head if it has the spelling of its route, and its end is counted', async () => {
+    const filter = await Filter.configured({ invoke });
+    const stream = filter.http('POST', WAY, 'body');
+    expect(stream.forwarded).toBe(true);
+    expect(stream.requestHeaders.object()).toEqual({
+      ...{ ':method': 'POST', ':path': WAY, ':authority': 'localhost:34904', ':scheme': 'http' },
+    });
+    expect(stream.passedBody?.toString()).toBe('body');
+    stream.upstreamReply({ ':status': '418' }, Buffer.from('teapot'));
+    expect(counted(filter, 'dapr_http', 'InvokeService', 'orders', '418')).toBe(1);
+    filter.http('GET', WAY).reset();
+    expect(counted(filter, 'dapr_http', 'InvokeService', 'orders', '499')).toBe(1);
+  });
+
+  test.each([
+    ['another spelling', '/v1.0//invoke/orders/method/hello?q', {}, `${WAY}?q`],
+    ['its own namespace', '/v1.0/invoke/orders.shops/method/hello', {}, WAY],
+    ['a header', '/hello?q', { 'dapr-app-id': 'orders' }, `${WAY}?q`],
+    ['a user', '/hello', { authorization: `Basic ${btoa('dapr-app-id:orders')}` }, WAY],
+  ])('gets the path of its route: %s', async (_, path, headers, expected) => {
+    const filter = await Filter.configured({ invoke });
+    const stream = filter.http('GET', path, undefined, headers);
+    expect([stream.forwarded, way(stream)]).toEqual([true, expected]);
+  });
+
+  test('by gRPC ends with the status of its trailers', async () => {
+    const filter = await Filter.configured({ invoke });
+    const stream = filter.grpc('/any.Service/Call', Buffer.from('m'), { 'dapr-app-id': 'orders' });
+    expect([stream.forwarded, way(stream)]).toEqual([true, '/v1.0/invoke/orders/method/any.Service/Call']);
+    stream.upstreamReply({ ':status': '200' }, Buffer.from('m'), { 'grpc-status': '5' });
+    expect(counted(filter, 'dapr_grpc', 'Proxy', 'orders', 'NOT_FOUND')).toBe(1);
+  });
+
+  test('has the timeout of its callee, and the cluster that a pattern finds', async () => {
+    const filter = await Filter.configured({ invoke });
+    const slow = filter.http('GET', '/v1.0/invoke/slow/method/x').requestHeaders;
+    expect(slow.get('x-envoy-upstream-rq-timeout-ms')).toBe('250');
+    const forged = { 'x-layotto-cluster': 'layotto_session' };
+    const found = filter.http('GET', '/v1.0/invoke/stock/method/x', undefined, forged).requestHeaders;
+    expect(found.object()).toMatchObject({
+      ...{ 'x-layotto-cluster': 'outbound|80||stock.shops', ':authority': 'stock.shops' },
+      'dapr-callee-app-id': 'stock',
+    });
+  });
+
+  test.each([
+    ['cluster_not_found', "couldn't find service: stock", 13],
+    ['no_healthy_upstream', 'no healthy upstream', 14],
+  ])("is told of Envoy's own answer in the words of its API: %s", async (details, text, code) => {
+    const filter = await Filter.configured({ invoke });
+    filter.host.properties.set('response.code_details', Buffer.from(details));
+    const http = filter.http('GET', '/v1.0/invoke/stock/method/x');
+    http.envoyReply(503, text, 14);
+    expect(http.answer?.status).toBe(500);
+    expect(JSON.parse(http.answer?.body.toString() ?? '')).toEqual({
+      errorCode: 'ERR_DIRECT_INVOKE',
+      message: `failed to invoke, id: stock, err: ${text}`,
+    });
+    const grpc = filter.grpc('/any.Service/Call', Buffer.from('m'), { 'dapr-app-id': 'stock' });
+    grpc.envoyReply(503, text, 14);
+    const grpcMessage = `failed to invoke, id: stock, err: ${text}`;
+    expect(grpc.answer).toMatchObject({ grpcStatus: code, grpcMessage });
+    const layotto = filter.grpc(LAYOTTO, message('stock'));
+    layotto.envoyReply(503, text, 14);
+    const prefix = code === 13 ? 'http response code 404, body: ' : '';
+    expect(layotto.answer).toMatchObject({ grpcStatus: 14, grpcMessage: `${prefix}${text}` });
+  });
+
+  test('is refused if nobody is there by this name', async () => {
+    const { pattern: _, ...known } = invoke;
+    const filter = await Filter.configured({ invoke: known });
+    expect(filter.http('GET', '/v1.0/invoke/nobody/method/x').answer?.status).toBe(500);
+    const grpc = filter.grpc('/any.Service/Call', Buffer.from('m'), { 'dapr-app-id': 'nobody' });
+    expect(grpc.answer?.grpcStatus).toBe(13);
+    expect(filter.grpc(DAPR, message('nobody')).answer?.grpcStatus).toBe(13);
+    expect(filter.grpc(LAYOTTO, message('nobody')).answer?.grpcStatus).toBe(14);
+  });
+});
+
+describe('InvokeService', () => {
+  test.each([LAYOTTO, DAPR])(
+    '%s: the request goes on as HTTP, the answer comes back as a message',
+    async (path) => {
+      const filter = await Filter.configured({ invoke });
+      const stream = filter.grpc(path, message('orders', 'data'));
+      expect(stream.forwarded).toBe(true);
+      expect(stream.requestHeaders.object()).toMatchObject({
+        ...{ ':path': `${WAY}?a=b`, ':method': 'POST', 'content-type': 'text/plain', 'content-length': '4' },
+      });
+      expect(stream.requestHeaders.has('te')).toBe(false);
+      expect(stream.passedBody?.toString()).toBe('data');
+      stream.upstreamAnswer({ ':status': '200', 'content-type': 'text/x' }, Buffer.from('answer'));
+      expect(stream.answer).toMatchObject({ status: 200, grpcStatus: 0 });
+      const [body = Buffer.alloc(0)] = unframe(stream.answer?.body ?? Buffer.alloc(0));
+      const { data, contentType } = fromBinary(InvokeResponseSchema, body);
+      expect([Buffer.from(data?.value ?? []).toString(), contentType]).toEqual(['answer', 'text/x']);
+    },
+  );
+
+  test('in hold mode, what is to change in the head stands before the body', async () => {
+    const filter = await Filter.configured({ invoke, hold: true });
+    const stream = filter.host.openStream(filter.root);
+    expect(stream.callOnRequestHeaders(grpcHeaders(DAPR), false)).toBe(Action.Continue);
+    const framed = Buffer.concat([Buffer.alloc(5), message('orders', 'a\n\nb')]);
+    framed.writeUInt32BE(framed.length - 5, 1);
+    expect(stream.callOnRequestBody(framed, true)).toBe(Action.Continue);
+    // The head is out of reach.
+    expect(way(stream)).toBe(DAPR);
+    const lines = stream.passedBody?.toString().split('\n') ?? [];
+    const end = lines.findIndex((line, at) => at % 2 === 0 && line === '');
+    const changes = Object.fromEntries(
+      Array.from({ length: end / 2 }, (_, n) => [lines[2 * n] ?? '', lines[2 * n + 1]]),
+    );
+    expect(changes).toMatchObject({ ':path': `${WAY}?a=b`, ':method': 'POST', te: '', 'x-layotto-hold': '' });
+    expect(changes['content-length']).toBe('4');
+    expect(lines.slice(end + 1).join('\n')).toBe('a\n\nb');
+  });
+});
+
+test('bytes that mean nothing are refused or passed, and the next call is served', async () => {
+  const filter = await Filter.configured({ invoke });
+  let seed = 11;
+  const random = (below: number): number =>
+    Math.floor(((seed = (seed * 1103515245 + 12345) % 2 ** 31) / 2 ** 31) * below);
+  const noise = (length: number): Buffer => Buffer.from(Array.from({ length }, () => random(256)));
+  const paths = ['/v1.0/invoke/', '/v1.0/invoke/orders/', '/v1.0/invoke/orders/method', '/', ''];
+  for (let i = 0; i < 400; i++) {
+    const good = Buffer.from(message(['orders', 'speaks', 'stock'][random(3)] ?? '', 'data', `m${i}`));
+    for (let n = random(6); n > 0; n--) good[random(good.length)] = random(256);
+    const bytes = random(3) === 0 ? noise(random(200)) : good;
+    const call = filter.grpc(random(2) === 0 ? LAYOTTO : DAPR, bytes);
+    if (call.answer === undefined)
+      call.upstreamAnswer(
+        { ':status': String(random(1000)), 'content-type': noise(9).toString('latin1') },
+        noise(random(50)),
+      );
+    const path = `${paths[random(5)]}${noise(random(20)).toString('latin1')}`;
+    const headers = { 'dapr-app-id': noise(random(12)).toString('latin1') };
+    const http = filter.http('GET', path, undefined, random(2) === 0 ? headers : {});
+    if (http.answer === undefined)
+      http.upstreamAnswer({ ':status': noise(random(5)).toString('latin1') }, noise(random(50)));
+  }
+  filter.http('GET', WAY).upstreamReply({ ':status': '200' }, Buffer.from('x'));
+  expect(counted(filter, 'dapr_http', 'InvokeService', 'orders', '200')).toBe(1);
+  expect(filter.complaints).toEqual([]);
+});

@@ -41,13 +41,20 @@ const MAY_IMPORT = {
   'assembly/envoy-replies.ts': PIPELINE,
   'assembly/refusals.ts': PIPELINE,
   'assembly/passed-stream.ts': [...PIPELINE, 'assembly/call-site.ts', 'assembly/envoy-replies.ts'],
-  'assembly/passed-invocation.ts': [...PIPELINE, 'assembly/call-site.ts', 'assembly/envoy-replies.ts'],
+  'assembly/request-head.ts': BASE,
+  'assembly/passed-invocation.ts': [
+    ...PIPELINE,
+    'assembly/call-site.ts',
+    'assembly/envoy-replies.ts',
+    'assembly/request-head.ts',
+  ],
   'assembly/wrapped-call.ts': [
     ...PIPELINE,
     'assembly/call-site.ts',
     'assembly/envoy-replies.ts',
     'assembly/passed-invocation.ts',
     'assembly/refusals.ts',
+    'assembly/request-head.ts',
   ],
   'assembly/call-reply.ts': [
     ...PIPELINE,

@@ -86,7 +86,7 @@ async function untilReady(child: ChildProcess): Promise<void> {
 /** A port that nobody listens on now. */
 export async function freePort(): Promise<number> {
   // Loaded by path, because it stands outside of what is compiled.
-  const url = pathToFileURL(join(findInstallation().root, 'tools/free-port.mjs')).href;
-  const ports = (await import(url)) as typeof Ports;
+  const path = join(findInstallation().root, 'tools/free-port.mjs');
+  const ports = (await import(pathToFileURL(path).href)) as typeof Ports;
   return ports.freePort();
 }

@@ -57,7 +57,6 @@ const RARE = [
   'layotto_policy_denials_total',
   'layotto_rate_limit_refusals_total',
   'layotto_bridge_policy_denials_total',
-  'layotto_bridge_rate_limit_refusals_total',
   'layotto_bridge_app_refusals_total',
 ];
 

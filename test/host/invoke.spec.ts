@@ -1,14 +1,15 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 
+import { Action } from '../../cli/src/emulator/abi.js';
+import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 import {
   InvokeRequestSchema,
   InvokeResponseSchema,
   InvokeServiceRequestSchema,
 } from '../../components-bridge/src/gen/layotto/bridge/v1/invoke_pb.js';
 import { unframe } from '../support/grpc-raw.js';
-import { Action } from '../../cli/src/emulator/abi.js';
+
 import { Filter, grpcHeaders } from './harness.js';
-import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 
 const LAYOTTO = '/spec.proto.runtime.v1.Runtime/InvokeService';
 const DAPR = '/dapr.proto.runtime.v1.Dapr/InvokeService';

@@ -82,6 +82,45 @@ describe("Layotto's JSON", () => {
     expect((await folder.config({ file })).components.map(({ name }) => name)).toEqual(['state_demo']);
   });
 
+  it.each([
+    ['http', {}, 'its listener is not used; who may be invoked stands in the callees of layotto.yaml'],
+    [
+      'dubbo',
+      { channel: 'dubbo' },
+      'the dubbo channel is not served by this version: InvokeService is unimplemented',
+    ],
+    [
+      'bolt',
+      { channel: 'bolt' },
+      'the bolt channel is not served by this version: InvokeService is unimplemented',
+    ],
+  ])('takes the channel of InvokeService from rpcs: %s', async (protocol, invoke, notice) => {
+    const channel = [{ size: 16, protocol, listener: 'egress' }];
+    await folder.write({
+      [file]: JSON.stringify({ grpc_config: { rpcs: { mosn: { config: { channel } } } } }),
+    });
+    const result = await folder.load({ file });
+    expect(result).toMatchObject({ config: { invoke } });
+    expect(result.notices.map(({ key, message }) => `${key}: ${message}`)).toEqual([
+      `grpc_config.rpcs.mosn.config.channel[0]: ${notice}`,
+    ]);
+  });
+
+  it('refuses a channel of InvokeService that there is not, and leaves out what is no channel of MOSN', async () => {
+    const mosn = { config: { channel: [{ protocol: 'carrier-pigeon' }] } };
+    await folder.write({ [file]: JSON.stringify({ grpc_config: { rpcs: { mosn, other: {} } } }) });
+    const result = await folder.load({ file });
+    expect(result).toMatchObject({
+      problems: [
+        {
+          key: 'grpc_config.rpcs.mosn.config.channel[0].protocol',
+          message: 'expected http, dubbo, bolt, found "carrier-pigeon"',
+        },
+      ],
+      notices: [{ key: 'grpc_config.rpcs', message: 'not served by this version; left out: other' }],
+    });
+  });
+
   it('maps in-memory to the embedded store, and adds no store of its own', async () => {
     await folder.write({ [file]: JSON.stringify({ state: { s: { type: 'in-memory', metadata: {} } } }) });
     expect((await folder.config({ file })).components.map(({ type }) => type)).toEqual(['state.embedded']);

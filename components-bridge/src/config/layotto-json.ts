@@ -23,6 +23,9 @@ type Settings = Pick<DraftComponent, 'metadata' | 'secretRefs' | 'access'>;
 /** Other keys of `grpc_config`. */
 const OTHER_KEYS = ['app', 'extends', 'secret_ref'];
 
+/** The protocols of MOSN's channels. */
+const CHANNELS = ['http', 'dubbo', 'bolt'] as const;
+
 /** Does the document look like Layotto's configuration rather than the native form? */
 export function isLayottoForm(value: unknown): boolean {
   if (!isRecord(value) || 'components' in value) return false;
@@ -194,10 +197,41 @@ class LayottoReader {
       const inner = [...path, key];
       const primitive = Object.hasOwn(SECTIONS, key) ? SECTIONS[key] : undefined;
       if (key === 'app') this.#app(config[key], inner);
+      else if (key === 'rpcs') this.#rpcs(config[key], inner);
       else if (primitive === undefined) this.#unknownSection(key, inner);
       else if (this.catalog.some((entry) => entry.primitive === primitive))
         this.#section(config[key], inner, primitive);
       else this.#unservedSection(config[key], inner);
+    }
+  }
+
+  /** How `InvokeService` reaches other apps: by MOSN's first channel. */
+  #rpcs(value: unknown, path: Path): void {
+    const { mosn, ...others } = this.#map(value, path);
+    this.#unservedSection(others, path);
+    const mosnPath = [...path, 'mosn'];
+    const config = this.#map(this.#map(mosn, mosnPath)['config'], [...mosnPath, 'config']);
+    const listPath = [...mosnPath, 'config', 'channel'];
+    const [first] = this.#list(config['channel'], listPath);
+    if (first === undefined) return;
+    const channelPath = [...listPath, 0];
+    const protocol = this.#map(first, channelPath)['protocol'];
+    const channel = CHANNELS.find((one) => one === protocol);
+    if (channel === undefined) {
+      const found = describe(protocol);
+      this.#problem([...channelPath, 'protocol'], `expected ${CHANNELS.join(', ')}, found ${found}`);
+    } else if (channel === 'http') {
+      this.#draft.invoke = {};
+      this.#notice(
+        channelPath,
+        'its listener is not used; who may be invoked stands in the callees of layotto.yaml',
+      );
+    } else {
+      this.#draft.invoke = { channel };
+      this.#notice(
+        channelPath,
+        `the ${channel} channel is not served by this version: InvokeService is unimplemented`,
+      );
     }
   }
 

@@ -1,4 +1,3 @@
-import { createServer } from 'node:http2';
 import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 
 import { Kind } from '../gen/layotto/bridge/v1/session_pb.js';
@@ -14,7 +13,9 @@ import type { Member } from './members.js';
 import { Pair } from './operations.js';
 import type { OperationLimits } from './operations.js';
 import { EMPTY_MESSAGE, TAKE_OVER_PATH } from './predecessor.js';
+import { openWindow, sessionHttp2 } from './session-http2.js';
 import type { SessionServerOptions } from './session-options.js';
+import { QUIET_MS, Quiet } from './quiet.js';
 import { refusalOf } from './session-refusal.js';
 import type { OpeningHeaders } from './session-refusal.js';
 import { listenOnSocket } from './socket.js';
@@ -26,18 +27,6 @@ import { Throttle } from './throttle.js';
 /** What a frame may have beside the caller's message. */
 const FRAME_SLACK = 64 * 1024;
 
-/** HTTP/2 windows: a stream's, so that several messages of 4 MiB flow without waiting; and a connection's. */
-const STREAM_WINDOW = 16 * 1024 * 1024;
-const CONNECTION_WINDOW = 64 * 1024 * 1024;
-
-/** The same where apps share the bridge: what an app sends and is not read is bounded by its number of connections. */
-const SHARED_STREAM_WINDOW = 512 * 1024;
-const SHARED_CONNECTION_WINDOW = 1024 * 1024;
-/** Streams of a connection there. A filter has one. */
-const SHARED_STREAMS = 8;
-/** Connections beside those that carry the sessions an app may have: new ones come before old ones go. */
-const SPARE_CONNECTIONS = 16;
-
 /** Warnings of one server about its peers per second, at most. */
 const WARNINGS_PER_SECOND = 5;
 
@@ -46,9 +35,6 @@ const DEADLINE_STEP_MS = 25;
 
 /** Longest name of a pod, in characters. */
 const LONGEST_POD = 253;
-
-/** A filter may have sent requests before it saw GOAWAY: so long nothing may have come before the streams end. */
-const QUIET_MS = 100;
 
 /** How long filters have to come with a new configuration before it is said that they did not. */
 const FOLLOW_MS = 5_000;
@@ -74,7 +60,12 @@ export class SessionServer implements StreamEvents, AppServer {
   #draining = false;
   #greets: boolean;
   #lastFrame = 0;
-  #onIdle: () => void = () => undefined;
+  readonly #quiet = new Quiet(() => ({
+    open: this.open,
+    running: this.running,
+    backlog: this.backlog,
+    lastFrame: this.#lastFrame,
+  }));
 
   constructor(private readonly options: SessionServerOptions) {
     const { services, limits } = options;
@@ -86,14 +77,7 @@ export class SessionServer implements StreamEvents, AppServer {
     this.#greets = options.holdGreetings !== true;
     const { share } = options;
     this.#leaveShare = share?.join(this) ?? (() => undefined);
-    this.#http2 = createServer({
-      settings:
-        share === undefined
-          ? { initialWindowSize: STREAM_WINDOW, maxConcurrentStreams: 100 }
-          : { initialWindowSize: SHARED_STREAM_WINDOW, maxConcurrentStreams: SHARED_STREAMS },
-      maxSessionMemory: Math.ceil((2 * limits.bytes) / (1024 * 1024)),
-    });
-    if (share !== undefined) this.#http2.maxConnections = share.limits.sessions + SPARE_CONNECTIONS;
+    this.#http2 = sessionHttp2(limits.bytes, share);
     this.#http2.on('session', (session) => this.#connected(session));
     this.#http2.on('stream', (stream, headers) => this.#opened(stream, headers));
     this.#http2.on('sessionError', (error) =>
@@ -193,9 +177,9 @@ export class SessionServer implements StreamEvents, AppServer {
     // So that filters dial on a new connection: this one leads here whoever listens by now.
     for (const connection of this.#connections) if (!connection.destroyed) connection.goaway();
     this.#sayGoaway();
-    if (replaced) await this.#idle(graceMs, true);
+    if (replaced) await this.#quiet.wait(graceMs, true);
     this.#sayGoaway();
-    await this.#idle(Math.max(end - performance.now(), 2 * QUIET_MS));
+    await this.#quiet.wait(Math.max(end - performance.now(), 2 * QUIET_MS));
     for (const stream of this.#members.streams) stream.end();
     for (const connection of this.#connections) connection.close();
     const timer = setTimeout(() => this.#destroy(), 500);
@@ -207,7 +191,7 @@ export class SessionServer implements StreamEvents, AppServer {
   /** Ends everything at once. */
   async close(): Promise<void> {
     this.#draining = true;
-    this.#onIdle();
+    this.#quiet.stop();
     const closed = this.#stopListening();
     this.#destroy();
     await closed;
@@ -296,9 +280,7 @@ export class SessionServer implements StreamEvents, AppServer {
 
   #connected(session: ServerHttp2Session): void {
     this.#connections.add(session);
-    session.setLocalWindowSize(
-      this.options.share === undefined ? CONNECTION_WINDOW : SHARED_CONNECTION_WINDOW,
-    );
+    openWindow(session, this.options.share);
     session.on('close', () => this.#connections.delete(session));
     session.on('error', (error) => this.options.log.debug({ reason: reasonOf(error) }, 'connection lost'));
   }
@@ -407,31 +389,6 @@ export class SessionServer implements StreamEvents, AppServer {
       more ||= pair.nextDeadline !== Infinity;
     }
     if (more) this.#deadlines = setTimeout(() => this.#expire(), DEADLINE_STEP_MS);
-  }
-
-  /**
-   * Resolves when nothing is at work, nothing waits to be written and nothing has come for a while; or, `untilLeft`,
-   * when every filter has ended its streams.
-   */
-  #idle(graceMs: number, untilLeft = false): Promise<void> {
-    return new Promise((resolve) => {
-      const end = setTimeout(() => this.#onIdle(), graceMs);
-      let quiet: NodeJS.Timeout | undefined;
-      this.#onIdle = () => {
-        clearTimeout(end);
-        clearTimeout(quiet);
-        this.#onIdle = () => undefined;
-        resolve();
-      };
-      const look = (): void => {
-        const busy = untilLeft || this.running > 0 || this.backlog > 0;
-        const rest = busy ? QUIET_MS / 4 : this.#lastFrame + QUIET_MS - performance.now();
-        if (this.#members.size === 0 && this.running === 0) this.#onIdle();
-        else if (rest <= 0) this.#onIdle();
-        else quiet = setTimeout(look, rest);
-      };
-      look();
-    });
   }
 
   #destroy(): void {

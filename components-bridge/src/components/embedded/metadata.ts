@@ -56,4 +56,7 @@ export const pubsubMetadataSchema = z.strictObject({
   maxBytes: read('bytes such as 512MiB', parseBytes).describe(
     'What all topics keep, at most; then publishing fails. Default 1GiB.',
   ),
+  maxAge: duration().describe(
+    'How long a message is kept that not every group has acknowledged. 0: for good. Default 168h.',
+  ),
 });

@@ -112,6 +112,23 @@ export class Journal {
     return { delayed: this.#firstDue('D'), expired: this.#firstDue('X') };
   }
 
+  /** Whether a topic has had a message since its last position was noted. */
+  hasUnmarked(known: ReadonlyMap<number, number>): boolean {
+    this.database.lookAnew();
+    for (const { key, value } of this.#table.getRange(records.TOPICS)) {
+      const number = records.topicOf(key);
+      const { last } = records.decodeTopic(number, value);
+      if (last > 0 && known.get(number) !== last) return true;
+    }
+    return false;
+  }
+
+  /** Whether there is a mark from until then. */
+  hasMark(until: number): boolean {
+    this.database.lookAnew();
+    return [...this.#table.getKeys({ ...records.marksUntil(until), limit: 1 })].length > 0;
+  }
+
   #firstDue(letter: 'D' | 'X'): number {
     const [first] = this.#table.getKeys({ ...records.dueUntil(letter, LAST), limit: 1 });
     return first === undefined ? Infinity : records.splitDueKey(first).due;
@@ -207,6 +224,46 @@ export class Change {
       this.#remove(topic, position, value.readUIntBE(0, 6), 0);
     }
     return topics;
+  }
+
+  /**
+   * Notes which messages there are by now.
+   *
+   * @param known last positions that have been noted, by topic; those that are noted now are entered
+   */
+  mark(now: number, known: Map<number, number>): void {
+    for (const { key, value } of [...this.table.getRange(records.TOPICS)]) {
+      const number = records.topicOf(key);
+      const { last } = records.decodeTopic(number, value);
+      if (known.get(number) === last) continue;
+      known.set(number, last);
+      const position = Buffer.alloc(6);
+      position.writeUIntBE(last, 0, 6);
+      void this.table.put(records.markKey(now, number), position);
+    }
+  }
+
+  /**
+   * Removes messages that were there at marks until then; some of them, each time it is called.
+   *
+   * @returns how many of which topic; undefined: there are none left
+   */
+  removeOld(until: number): { topic: string; count: number } | undefined {
+    for (const { key: mark, value } of [...this.table.getRange(records.marksUntil(until))]) {
+      const number = records.topicOfMark(mark);
+      const last = value.readUIntBE(0, 6);
+      const { start } = records.messagesFrom(number, 0);
+      const range = { start, end: records.messageKey(number, last + 1), limit: DUE_STEP };
+      const old = [...this.table.getRange(range)].map(({ key, value: record }) => ({
+        position: records.positionOf(key),
+        size: records.sizeOf(record),
+        expiresAt: records.expiryOf(record),
+      }));
+      for (const { position, size, expiresAt } of old) this.#remove(number, position, size, expiresAt);
+      if (old.length < DUE_STEP) void this.table.remove(mark);
+      if (old.length > 0) return { topic: this.#topic(number).name, count: old.length };
+    }
+    return undefined;
   }
 
   /** A group is done with a message, which goes if all are. */

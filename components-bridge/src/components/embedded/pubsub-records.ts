@@ -15,6 +15,7 @@ import { recordKey } from './record.js';
  *     P group, due, position       attempts (4) so far of a message that is to be delivered again, or is in hand
  *     D due, topic, number         a message that is not to be delivered yet
  *     X due, topic, position       a message that expires
+ *     R time, topic                position (6) of the last message that the topic had by then
  *
  * Topics and groups stand there by their numbers (4 bytes). Times are milliseconds since 1970 and positions count from
  * 1 in each topic, both in 6 bytes.
@@ -34,6 +35,20 @@ export const delayedKey = (due: number, topic: number, number: number): Buffer =
   key('D', [due, 6], [topic, 4], [number, 6]);
 export const expiryKey = (due: number, topic: number, position: number): Buffer =>
   key('X', [due, 6], [topic, 4], [position, 6]);
+
+export const markKey = (time: number, topic: number): Buffer => key('R', [time, 6], [topic, 4]);
+
+/** Marks of all topics until then. */
+export function marksUntil(time: number): { start: Buffer; end: Buffer } {
+  return { start: Buffer.from('R'), end: key('R', [time + 1, 6]) };
+}
+
+export const topicOfMark = (bytes: Buffer): number => bytes.readUInt32BE(7);
+
+/** All topics. */
+export const TOPICS = { start: Buffer.from('T'), end: Buffer.from('U') };
+
+export const topicOf = (topicKey: Buffer): number => topicKey.readUInt32BE(1);
 
 /** All groups of a topic, as a range of keys. */
 export function groupsOf(topic: number): { start: Buffer; end: Buffer } {

@@ -114,6 +114,27 @@ describe('EmbeddedBroker', () => {
     await eventually('there is room', () => broker.publish('orders', [message('6')]));
   });
 
+  it('keeps nothing for good that a group never comes back for', async () => {
+    const broker = await openHere({ maxLength: '300', maxAge: '800ms' });
+    const { subscription } = await subscribe(broker, undefined, { consumerID: 'gone' });
+    await subscription.close();
+    const start = Date.now();
+    await broker.publish(
+      'orders',
+      Array.from({ length: 300 }, (_, n) => message(`old ${n}`)),
+    );
+    await expect(broker.publish('orders', [message('x')])).rejects.toMatchObject({ kind: 'full' });
+    await eventually('there is room', () => broker.publish('orders', [message('new')]));
+    expect(Date.now() - start).toBeGreaterThan(700);
+    await eventually('all the old ones have gone', () =>
+      broker.publish('orders', Array(299).fill(message('new'))),
+    );
+    const { got } = await subscribe(broker, undefined, { concurrency: 300 });
+    await eventually('the new ones are there', () => got.length === 300);
+    expect(new Set(got)).toEqual(new Set(['new']));
+    await eventually('they go as well', () => entries(broker) < 20);
+  });
+
   it('takes no more bytes than it may keep', async () => {
     const broker = await openHere({ maxBytes: '10KiB' });
     await broker.publish('a', [message('x'.repeat(6_000))]);

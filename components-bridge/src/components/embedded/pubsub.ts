@@ -16,6 +16,7 @@ import { Journal } from './pubsub-journal.js';
 import type { Change, JournalLimits } from './pubsub-journal.js';
 import { encodeMessage, expiryOf } from './pubsub-records.js';
 import type { StoredGroup, StoredTopic } from './pubsub-records.js';
+import { Retention } from './pubsub-retention.js';
 
 /** How often it is looked whether another process has written, or whoever delivered before has ended. */
 const LOOK_EVERY_MS = 100;
@@ -31,13 +32,14 @@ const SWEEP_EVERY_MS = 1_000;
 const LONGEST_TIMER_MS = 3_600_000;
 
 export async function open(context: ComponentContext): Promise<EmbeddedBroker> {
-  const { path, consumerID, redeliverInterval, maxLength, maxBytes } = pubsubMetadataSchema.parse(
+  const { path, consumerID, redeliverInterval, maxLength, maxBytes, maxAge } = pubsubMetadataSchema.parse(
     context.metadata,
   );
   return new EmbeddedBroker(await EmbeddedDatabase.open(context, 'pubsub', path), context.log, {
     group: consumerID || context.appId,
     pauseMs: redeliverInterval ?? 1_000,
     limits: { length: maxLength ?? 100_000, bytes: maxBytes ?? 1024 ** 3 },
+    keptMs: maxAge ?? 7 * 24 * 3_600_000,
   });
 }
 
@@ -47,6 +49,8 @@ interface EmbeddedBrokerOptions {
   /** Milliseconds before a message is delivered for the second time. */
   readonly pauseMs: number;
   readonly limits: JournalLimits;
+  /** Milliseconds that a message is kept; 0: until it is acknowledged. */
+  readonly keptMs: number;
 }
 
 /** What a commit does. */
@@ -75,6 +79,7 @@ export class EmbeddedBroker implements Broker {
   readonly delays = true;
   readonly place: BackendPlace = { system: 'lmdb' };
   readonly #journal: Journal;
+  readonly #retention: Retention | undefined;
   readonly #consumers = new Set<Consumer>();
   /** Consumers of which nobody is left, until that is on disk. */
   readonly #leaving = new Set<Consumer>();
@@ -96,6 +101,8 @@ export class EmbeddedBroker implements Broker {
     private readonly options: EmbeddedBrokerOptions,
   ) {
     this.#journal = new Journal(database, options.limits);
+    const { keptMs } = options;
+    if (keptMs > 0) this.#retention = new Retention(database, this.#journal, keptMs, log);
     this.#commits = new CommitWatch(database);
     this.#lookForDue();
   }
@@ -158,6 +165,7 @@ export class EmbeddedBroker implements Broker {
     clearInterval(this.#looking);
     clearTimeout(this.#timer);
     await last;
+    await this.#retention?.end();
     for (const consumer of this.#consumers) consumer.end();
     await this.database.close();
   }

@@ -18,6 +18,8 @@ import { eventually } from '../support/wait.js';
 /** The package as a user has it: packed, installed into an empty folder, with nothing of the project around it. */
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+/** In the folder. */
+const BIN = 'node_modules/.bin/layotto';
 let folder: string;
 
 beforeAll(() => {
@@ -46,7 +48,10 @@ function start(...args: string[]): Child {
     LAYOTTO_TOOLS: '',
     ENVOY_BIN: process.env.ENVOY_BIN ?? '',
   };
-  return new Child('npx', 'npx', ['--no-install', 'layotto', ...args], { cwd: folder, env });
+  // `npx` itself would keep a signal for itself.
+  const [command, ...first] =
+    args[0] === 'run' ? [process.execPath, BIN] : ['npx', '--no-install', 'layotto'];
+  return new Child('layotto', command ?? '', [...first, ...args], { cwd: folder, env });
 }
 
 it('holds what it needs, and no tests', () => {

@@ -3,11 +3,9 @@
  * runs beside them.
  */
 export const ALONE = [
-  'test/e2e/bridge-metrics.spec.ts',
   'test/e2e/configuration-in-envoy.spec.ts',
   'test/e2e/metrics.spec.ts',
   'test/e2e/near-cache.spec.ts',
-  'test/e2e/new-primitive.spec.ts',
   'test/e2e/rate-limits.spec.ts',
   'test/e2e/reload.spec.ts',
   'test/e2e/streams.spec.ts',

@@ -1,11 +1,11 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { freePort, freePortWithMetrics } from '../support/ports.js';
-import { clone } from './clone.js';
+import { ClonedSession } from './clone.js';
 import { blocksOf, read, stepsOf } from './markdown.js';
-import { difference, DocumentSession } from './session.js';
+import { difference } from './session.js';
+import type { DocumentSession } from './session.js';
 
 /** Where the guide says functions are called. */
 const PORT = '2045';
@@ -14,25 +14,19 @@ const blocks = blocksOf(read('docs/functions.md'));
 const steps = stepsOf(blocks);
 
 describe('docs/functions.md, word for word in a fresh clone', () => {
+  let cloned: ClonedSession;
   let folder: string;
   let session: DocumentSession;
   let port: string;
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'layotto-clone-'));
-    clone(folder);
+    cloned = ClonedSession.open(await freePortWithMetrics());
+    ({ folder, session } = cloned);
     port = String(await freePort());
-    session = new DocumentSession({
-      port: await freePortWithMetrics(),
-      dataDir: join(folder, '.layotto'),
-      filesDir: folder,
-      projectDir: folder,
-    });
   }, 120_000);
 
   afterAll(async () => {
-    await session?.close();
-    rmSync(folder, { recursive: true, force: true });
+    await cloned?.close();
   });
 
   test('every command of it is run', () => {

@@ -1,36 +1,30 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { freePortWithMetrics } from '../support/ports.js';
-import { clone } from './clone.js';
+import { ClonedSession } from './clone.js';
 import { blocksOf, read, stepsOf } from './markdown.js';
-import { difference, DocumentSession } from './session.js';
+import { difference } from './session.js';
+import type { DocumentSession } from './session.js';
 
 const blocks = blocksOf(read('docs/new-primitive.md'));
 
 const steps = stepsOf(blocks);
 
 describe('docs/new-primitive.md, word for word in a fresh clone', () => {
+  let cloned: ClonedSession;
   let folder: string;
   let before: string[];
   let session: DocumentSession;
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'layotto-clone-'));
-    clone(folder);
+    cloned = ClonedSession.open(await freePortWithMetrics());
+    ({ folder, session } = cloned);
     before = readdirSync(folder).sort();
-    session = new DocumentSession({
-      port: await freePortWithMetrics(),
-      dataDir: join(folder, '.layotto'),
-      filesDir: folder,
-      projectDir: folder,
-    });
   }, 120_000);
 
   afterAll(async () => {
-    await session?.close();
-    rmSync(folder, { recursive: true, force: true });
+    await cloned?.close();
   });
 
   test('every command of it is run', () => {

@@ -234,7 +234,7 @@ it('refuses at once while etcd hangs, keeps its locks meanwhile, and goes on', a
   const opened = await rooms(etcd.address, { timeout: '500ms' });
   const locks = new LockClient(opened);
   const first = await locks.tryLock('r', 'a');
-  etcd.process.signal('SIGSTOP');
+  await etcd.process.freeze();
   await eventually('all are down', () => opened.registry.health().every(({ status }) => status === 'down'));
   const ids = new SequencerClient(opened, 'ids');
   for (const call of [
@@ -264,7 +264,7 @@ it('goes on hearing of changes when members die', async () => {
     return told.length > 0;
   });
   // Whichever is in use: one that hangs, and then is gone.
-  cluster.members[0]?.signal('SIGSTOP');
+  await cluster.members[0]?.freeze();
   await eventually('it is saved', () => save(opened, { key: 'k', content: 'second' }).then(() => true));
   await eventually('the second is told', () => told.at(-1)?.item.content === 'second');
   cluster.members[0]?.signal('SIGCONT');

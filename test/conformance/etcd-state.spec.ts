@@ -72,7 +72,7 @@ describe('state.etcd and its server', () => {
   it('gives up on a server that hangs, and goes on when it does', async () => {
     const etcd = await server();
     const state = await client(etcd.address, { timeout: '500ms' });
-    etcd.process.signal('SIGSTOP');
+    await etcd.process.freeze();
     const waiting = refused(state.get('k'));
     expect(await waiting).toMatchObject({ code: Code.UNAVAILABLE });
     expect((await waiting).message).toContain(`${etcd.address}: no answer in time`);

@@ -245,7 +245,7 @@ describe('state.redis on a cluster whose nodes come and go', () => {
       await state.save(item('b', String(count), STRONG));
       expect(await replica.hget('app||b', 'data')).toBe(String(count));
     }
-    cluster.nodes[1]?.server.process.signal('SIGSTOP');
+    await cluster.nodes[1]?.server.process.freeze();
     const { code, message } = await refused(state.save(item('b', 'x', STRONG)));
     cluster.nodes[1]?.server.process.signal('SIGCONT');
     expect(code).toBe(Code.UNAVAILABLE);

@@ -128,7 +128,7 @@ describe('STRONG consistency of state.redis', () => {
     const replica = await addReplica();
     const state = await client({ strongTimeout: '300ms' });
     await state.save(strong('k', 'old'));
-    replica.process.signal('SIGSTOP');
+    await replica.process.freeze();
     const started = performance.now();
     const writes = ['a', 'b', 'k'].map((key) => refused(state.save(strong(key, 'new'))));
     await sleep(50);
@@ -180,7 +180,7 @@ describe('STRONG consistency of state.redis', () => {
     const replica = await addReplica();
     // What it knows of replicas may be a second old.
     await sleep(1_100);
-    replica.process.signal('SIGSTOP');
+    await replica.process.freeze();
     const { message } = await refused(state.save(strong('k', '1')));
     expect(message).toContain('0 of 1 replicas confirmed it');
     // That one waited where everything else goes; the next has a connection of its own.
@@ -200,7 +200,7 @@ describe('STRONG consistency of state.redis', () => {
     const two = await client({ strongReplicas: '2', strongTimeout: '100ms' });
     await one.save(strong('k', '1'));
     expect((await refused(two.save(strong('k', '2')))).message).toContain('1 of 2 replicas confirmed it');
-    replica.process.signal('SIGSTOP');
+    await replica.process.freeze();
     const started = performance.now();
     await none.save(strong('k', '3'));
     expect(performance.now() - started).toBeLessThan(AT_ONCE_MS);

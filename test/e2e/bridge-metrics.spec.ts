@@ -137,7 +137,7 @@ describe("the bridge's metrics", () => {
   });
 
   test('show what is at work, and what came of it', async () => {
-    store.process.signal('SIGSTOP');
+    await store.process.freeze();
     const door = new HttpStateDoor(runtime.target);
     const value = JSON.stringify('x'.repeat(1_000));
     const saved = door.save('statestore', [{ key: 'slow', value }]);

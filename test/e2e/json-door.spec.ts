@@ -191,7 +191,7 @@ describe('the JSON door of a real Envoy', () => {
   });
 
   test('keeps deadlines, and says so in its own way', async () => {
-    runtime.stopBridge();
+    await runtime.stopBridge();
     try {
       const headers = { 'grpc-timeout': '200m' };
       const path = `${JSON_DOOR}state/GetState`;

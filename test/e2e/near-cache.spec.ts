@@ -72,7 +72,7 @@ describe('a near cache on a real Envoy with two workers', () => {
     await save(clients[0] as RawClient, 'still', '{"n":1}');
     await warm('still');
     await warm('still');
-    runtime.stopBridge();
+    await runtime.stopBridge();
     try {
       for (const client of clients) expect(await read(client, 'still')).toBe('{"n":1}');
       const http = await http1(runtime.target, 'GET', '/v1.0/state/statestore/still');

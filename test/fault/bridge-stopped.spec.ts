@@ -16,7 +16,7 @@ describe.each([1, 2])('a bridge that stands still, with %i worker(s)', (concurre
       const client = await runtime.connect();
       const idle = await runtime.envoyRssKiB();
 
-      runtime.stopBridge();
+      await runtime.stopBridge();
       let most = 0;
       let sampling = true;
       const sampler = (async () => {

@@ -86,7 +86,7 @@ describe.each([1, 2])(
 
     test('through 10 rounds of saves to a bridge that stands still', async () => {
       const most = await mostDuring(async () => {
-        runtime.stopBridge();
+        await runtime.stopBridge();
         try {
           for (let round = 0; round < 10; round++) {
             const { statuses } = await load({

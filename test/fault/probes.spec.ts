@@ -132,7 +132,7 @@ it.each(['state.redis', 'lock.redis', 'sequencer.redis', 'configuration.redis'])
     servers.push(redis);
     const metadata = { redisHost: `127.0.0.1:${redis.port}`, readTimeout: '500ms' };
     await open({ name: 'here', type, metadata });
-    redis.process.signal('SIGSTOP');
+    await redis.process.freeze();
     expect(await down('here')).toContain(`127.0.0.1:${redis.port}`);
     redis.process.signal('SIGCONT');
     await ready('here');
@@ -143,7 +143,7 @@ it('a Redis Cluster is down while all of its nodes hang', async () => {
   const cluster = await ClusterServers.start();
   servers.push(cluster);
   await open({ name: 'here', type: 'state.redis', metadata: { ...cluster.metadata, readTimeout: '500ms' } });
-  for (const { server } of cluster.nodes) server.process.signal('SIGSTOP');
+  for (const { server } of cluster.nodes) await server.process.freeze();
   expect(await down('here')).toContain('127.0.0.1');
   for (const { server } of cluster.nodes) server.process.signal('SIGCONT');
   await ready('here');

@@ -178,7 +178,7 @@ export class Watch {
       return stream;
     };
     try {
-      this.runtime.stopBridge();
+      await this.runtime.stopBridge();
       const waiting = Array.from({ length: operations }, ask);
       const over = fieldOf((await ask().answer).headers, 'grpc-status');
       this.runtime.contBridge();

@@ -1,5 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
+
+import { eventually } from './wait.js';
 
 /** How much of a child's output is kept, in characters. */
 const KEPT = 64 * 1024;
@@ -77,6 +79,24 @@ export class Child {
   /** Sends a signal; nothing happens if it has ended. */
   signal(signal: NodeJS.Signals): void {
     if (this.code === undefined) this.process.kill(signal);
+  }
+
+  /** SIGSTOP; resolves when all of its threads stand still, which on a busy machine may take a moment. */
+  async freeze(): Promise<void> {
+    this.signal('SIGSTOP');
+    await eventually(
+      `${this.name} stands still`,
+      async () => {
+        if (this.code !== undefined) return true;
+        const threads = await readdir(`/proc/${this.pid}/task`);
+        const states = threads.map(async (id) => {
+          const text = await readFile(`/proc/${this.pid}/task/${id}/stat`, 'utf8').catch(() => ') T');
+          return text.charAt(text.lastIndexOf(')') + 2);
+        });
+        return (await Promise.all(states)).every((state) => state === 'T');
+      },
+      { everyMs: 2 },
+    );
   }
 
   /** Ends it: SIGTERM, then SIGKILL after `graceMs`; resolves with its exit code. */

@@ -202,8 +202,8 @@ export class Runtime {
   }
 
   /** SIGSTOP: the bridge stands still, its connections stay open. */
-  stopBridge(): void {
-    this.bridgeProcess.signal('SIGSTOP');
+  stopBridge(): Promise<void> {
+    return this.bridgeProcess.freeze();
   }
 
   contBridge(): void {

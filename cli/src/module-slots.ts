@@ -24,8 +24,8 @@ export interface SlotParts {
   deliver: (slot: string) => Promise<string | undefined>;
   /** Puts back what Envoy refused to replace, without waiting. */
   restore: (slot: string) => void;
-  /** Resolves when the filter of a slot is connected; false if it does not come. */
-  connected: (slot: string) => Promise<boolean>;
+  /** Resolves when a slot's module does its work; to what it still lacks if that does not come. */
+  working: (slot: string) => Promise<string | undefined>;
   /** How often each slot's virtual machines were made anew after a trap. */
   traps: () => Promise<ReadonlyMap<string, number>>;
   /** When a module is rolled back that was pushed without saying when. */
@@ -230,8 +230,8 @@ export class ModuleSlots {
   }
 
   async #served(slot: string, what: string): Promise<string> {
-    const connected = await this.parts.connected(slot);
-    return `${slot}: ${what}${connected ? '' : '; not all of its threads are connected to the bridge yet'}`;
+    const lack = await this.parts.working(slot);
+    return `${slot}: ${what}${lack === undefined ? '' : `; ${lack}`}`;
   }
 
   async #look(): Promise<void> {

@@ -9,13 +9,14 @@ import type { RenderedBootstrap } from '../../envoy/bootstrap.js';
 import { FUNCTIONS_FILE, FUNCTIONS_STATS } from '../../envoy/functions-listener.js';
 import { FILTERS } from '../../envoy/names.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
-import type { BridgeOffer } from '../../envoy/module-info.js';
 import { pluginConfiguration } from '../../envoy/plugin-config.js';
 import type { PluginOptions } from '../../envoy/plugin-config.js';
 import { slotFile, slotFilterName, slotNames } from '../../envoy/slots.js';
 import type { SlotModule } from '../../envoy/slots.js';
 import type { BridgeMessage } from './bridge-child.js';
 import { BridgeProcess } from './bridge-process.js';
+import { bridgeReport } from './bridge-report.js';
+import type { BridgeReport } from './bridge-report.js';
 import { CONTROL_SOCKET, ControlServer } from './control-server.js';
 import { EnvoyProcess, filterStats } from './envoy-process.js';
 import { Functions } from './functions.js';
@@ -28,12 +29,11 @@ import { ModuleSlots } from './module-slots.js';
 import { ModuleStore } from './module-store.js';
 import type { FunctionSettings, Pushed } from './module-store.js';
 import { untilServing } from './readiness.js';
-import { askSocket } from './socket-http.js';
 
 /** How long starting may take before it counts as failed; on a loaded machine it takes a second or two. */
 const START_LIMIT_MS = 30_000;
-/** How long the filters of a module that Envoy has taken over may take to connect. */
-const CONNECTED_MS = 5_000;
+/** How long a module that Envoy has taken over may take until it does its work. */
+const WORKING_MS = 5_000;
 /** Envoy's threads take routes over one after the other; until then they may still send calls by the old ones. */
 const THREADS_MS = 200;
 /** How long each process may take to end before it is killed. */
@@ -129,14 +129,14 @@ export class Runtime {
     const modules = new ModuleSlots({
       store: this.#store,
       slots,
-      offer: () => this.#askBridge(),
+      offer: () => bridgeReport(this.config.dataDir),
       deliver: (slot) => this.#deliver(envoy, live.effective, slot),
       restore: (slot) => {
         const file = slotFile(slot);
         const text = this.#filters[file];
         if (text !== undefined) envoy.write(file, text);
       },
-      connected: (slot) => this.#connected(slot),
+      working: (slot) => this.#working(slot),
       traps: async () => {
         const reloads = (await envoy.reloads()) ?? new Map<string, number>();
         return new Map(slots.map((slot) => [slot, reloads.get(slotFilterName(slot)) ?? 0]));
@@ -355,27 +355,35 @@ export class Runtime {
     return failure;
   }
 
-  async #askBridge(): Promise<(BridgeOffer & { filters: Record<string, number> }) | undefined> {
-    const answer = await askSocket(join(this.config.dataDir, 'bridge-admin.sock'), '/health');
-    return answer?.status === 200
-      ? (JSON.parse(answer.body) as BridgeOffer & { filters: Record<string, number> })
-      : undefined;
-  }
-
-  /** Whether every thread's filter of a slot has its links to the bridge, which is waited for. */
-  async #connected(slot: string): Promise<boolean> {
+  /**
+   * Waits until a slot's module does its work: its threads have their links to the bridge; or, of a function that events
+   * trigger, events are taken, so that none is lost that is published when the push is through.
+   *
+   * @returns what is lacking when that takes too long
+   */
+  #working(slot: string): Promise<string | undefined> {
     const pushed = this.#store.history(slot).at(-1);
     // A function connects when it asks for something first.
-    if (isFunctionSlot(slot)) return true;
+    if (isFunctionSlot(slot)) {
+      const id = pushed?.function?.id ?? '';
+      const lack = 'its events are not taken yet; layotto status tells whether their broker is there';
+      return this.#eventually((bridge) => bridge?.triggered?.[id] !== false, lack);
+    }
     const alone = slot !== RUNTIME_SLOT && (pushed?.name === undefined || pushed.configuration !== undefined);
-    if (alone) return true;
-    const end = Date.now() + CONNECTED_MS;
+    if (alone) return Promise.resolve(undefined);
+    return this.#eventually(
+      (bridge) => (bridge?.filters?.[this.#versionOf(slot)] ?? 0) >= this.#expectedSessions,
+      'not all of its threads are connected to the bridge yet',
+    );
+  }
+
+  async #eventually(is: (bridge?: BridgeReport) => boolean, lack: string): Promise<string | undefined> {
+    const end = Date.now() + WORKING_MS;
     while (Date.now() < end && !this.#stopping) {
-      const { filters = {} } = (await this.#askBridge()) ?? {};
-      if ((filters[this.#versionOf(slot)] ?? 0) >= this.#expectedSessions) return true;
+      if (is(await bridgeReport(this.config.dataDir))) return undefined;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    return false;
+    return lack;
   }
 
   #told(message: BridgeMessage): void {

@@ -143,6 +143,11 @@ export class AppEvents {
     return this.#tally.series;
   }
 
+  /** Of each function that events trigger, whether they do: it is there, and subscribed. */
+  get triggered(): Record<string, boolean> {
+    return this.#functions?.atWork ?? {};
+  }
+
   /** What became of runs of schedules. */
   get runs(): Iterable<RunSeries> {
     return this.#functions?.runs ?? [];

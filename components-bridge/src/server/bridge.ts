@@ -397,7 +397,9 @@ export class Bridge {
   report(): object {
     const { version, configVersion, sessions, operations, components } = this.#state();
     const { protocol, services, filters } = this.#sessions.offer;
-    return { version, configVersion, protocol, services, sessions, filters, operations, components };
+    const { triggered } = this.#services.events;
+    const offer = { version, configVersion, protocol, services };
+    return { ...offer, sessions, filters, operations, components, triggered };
   }
 
   #metricsPage(): AdminPage {

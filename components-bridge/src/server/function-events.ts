@@ -57,6 +57,12 @@ export class FunctionEvents {
     }
   }
 
+  /** Of each function that events trigger, whether they do: it is there, and subscribed. */
+  get atWork(): Record<string, boolean> {
+    const all = [...this.#subscribers].map(([id, { subscriptions }]) => [id, subscriptions.atWork]);
+    return Object.fromEntries(all) as Record<string, boolean>;
+  }
+
   /** Messages that wait, by subscription, where brokers can say. */
   async lags(): Promise<{ component: string; topic: string; lag: number }[]> {
     const all = [...this.#subscribers.values()].map(({ subscriptions }) => subscriptions.lags());

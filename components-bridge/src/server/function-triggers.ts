@@ -14,6 +14,11 @@ export class FunctionTriggers {
     this.#schedules = new Schedules(options);
   }
 
+  /** Of each function that events trigger, whether they do. */
+  get atWork(): Record<string, boolean> {
+    return this.#events.atWork;
+  }
+
   /** What became of runs of schedules. */
   get runs(): Iterable<RunSeries> {
     return this.#schedules.runs;

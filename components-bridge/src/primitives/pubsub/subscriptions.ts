@@ -72,6 +72,8 @@ export class Subscriptions {
   /** What was said of what is wrong, so that it is said once. */
   #problems = '';
   #closed = false;
+  /** What was found when whoever gets the events was last asked is subscribed to, or being. */
+  #current = false;
   #watching: Promise<void> | undefined;
   #paused: NodeJS.Timeout | undefined;
   /** The next look has something new to look at. */
@@ -95,6 +97,11 @@ export class Subscriptions {
   /** What is subscribed to now. */
   get list(): SubscriptionSpec[] {
     return [...this.#running.values()].map(({ subscription }) => subscription);
+  }
+
+  /** Whether whoever gets the events is there, and brokers deliver what it is subscribed to. */
+  get atWork(): boolean {
+    return this.#current && [...this.#running.values()].every(({ feed }) => feed.isOpen);
   }
 
   /** Messages that wait, by subscription, where brokers can say. */
@@ -149,6 +156,7 @@ export class Subscriptions {
         this.presence.set(here);
         if (listed !== undefined) this.#listed = listed;
         if (here) await this.#reconcile(problems);
+        this.#current = here;
         const found = here ? JSON.stringify([this.#listed, this.#problems]) : 'away';
         if (found !== before) pause = FIRST_PAUSE_MS;
         before = found;

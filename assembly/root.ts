@@ -119,6 +119,7 @@ export class Runtime extends CallSite implements PushListener {
   onDone(): void {
     const session = this.session;
     if (session !== null) session.close();
+    this.forgetAnswers();
     this.tell();
     const metrics = this.metrics;
     if (metrics !== null) metrics.leave();

@@ -49,7 +49,7 @@ export async function buildFunction(file) {
       // 64 MiB: what a function may fill of its thread's memory.
       '--maximumMemory',
       '1024',
-      // assembly/host/exports-collecting.ts says when garbage is collected.
+      // assembly/host/callbacks.ts says when garbage is collected.
       '--runtime',
       'minimal',
     ],

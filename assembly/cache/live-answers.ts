@@ -13,45 +13,37 @@
 
 import { Configuration } from '../config/configuration';
 import { monotonicUs } from '../host/clock';
-import { allocate, release } from '../host/memory';
+import { allocate } from '../host/memory';
 import { getSharedU64, setSharedU64 } from '../host/shared-data';
 import { ByteWriter } from '../wire/bytes';
-import { View, viewEquals, viewLen, viewPtr } from '../wire/view';
-import { Pinned } from './pinned';
+import { View, viewLen, viewPtr } from '../wire/view';
+import { Kept } from './kept';
 
 /** What an answer takes beside its bytes and its request's, about. */
 const OVERHEAD: i32 = 256;
 const SLASH: u8 = 0x2f;
 
-/** An answer, and the request that it answers. */
-export class LiveAnswer extends Pinned {
+/** An answer that the bridge keeps up to date. */
+// @ts-ignore: decorator
+@unmanaged
+export class LiveAnswer extends Kept {
   /** Given since the search for something to give up came by. */
   used: bool = true;
 
   constructor(
-    readonly component: i32,
-    readonly request: ByteWriter,
-    /** The response message, with headroom in front. */
-    readonly payload: View,
+    component: i32,
+    request: View,
+    payload: View,
     /** What the bridge calls it in this session; 0 in a session that has not told it. */
     public id: u32,
     /** When it was last known to be right, in microseconds of the monotonic clock. */
     public currentAt: i64,
   ) {
-    super();
+    super(component, request, payload, payload);
   }
 
   get size(): i32 {
-    return viewLen(this.payload) + this.request.length + OVERHEAD;
-  }
-
-  is(component: i32, request: View): bool {
-    return this.component == component && viewEquals(this.request.view(), request);
-  }
-
-  protected free(): void {
-    release(this.payload);
-    this.request.free();
+    return this.bytes + OVERHEAD;
   }
 }
 
@@ -87,11 +79,9 @@ export class LiveAnswers {
     const limit = this.configuration.cacheBytes;
     if (<i64>size > limit) return;
     this.makeRoom(limit - size);
-    const key = new ByteWriter(viewLen(request) + 1);
-    key.raw(request);
     const payload = allocate(viewLen(response));
     memory.copy(viewPtr(payload), viewPtr(response), viewLen(response));
-    const answer = new LiveAnswer(component, key, payload, id, monotonicUs() - <i64>ageUs);
+    const answer = new LiveAnswer(component, request, payload, id, monotonicUs() - <i64>ageUs);
     this.answers.set(hash, answer);
     this.byId.set(id, answer);
     this.bytes += answer.size;

@@ -10,11 +10,10 @@
 
 import { Configuration } from '../config/configuration';
 import { randomU64 } from '../host/clock';
-import { release } from '../host/memory';
 import { getSharedU64, setSharedU64 } from '../host/shared-data';
 import { ByteWriter } from '../wire/bytes';
-import { View, viewEquals, viewLen, viewPtr } from '../wire/view';
-import { Pinned } from './pinned';
+import { View, viewLen, viewPtr } from '../wire/view';
+import { Kept } from './kept';
 
 /** Entries at most: a key has one place, and whoever comes later takes it. A power of two. */
 const PLACES: i32 = 4096;
@@ -25,32 +24,24 @@ const OVERHEAD: i32 = 160;
 const SLASH: u8 = 0x2f;
 
 /** An answer that is kept. */
-export class Entry extends Pinned {
+// @ts-ignore: decorator
+@unmanaged
+export class Entry extends Kept {
   constructor(
-    readonly component: i32,
-    readonly key: ByteWriter,
-    private readonly buffer: View,
-    /** The response message, with headroom in front. */
-    readonly payload: View,
+    component: i32,
+    key: View,
+    buffer: View,
+    payload: View,
     readonly slot: u32,
     readonly stamp: u64,
     /** When it was asked for, in microseconds of the monotonic clock. */
     readonly askedAt: i64,
   ) {
-    super();
+    super(component, key, buffer, payload);
   }
 
   get size(): i32 {
-    return viewLen(this.buffer) + this.key.length + OVERHEAD;
-  }
-
-  is(component: i32, key: View): bool {
-    return this.component == component && viewEquals(this.key.view(), key);
-  }
-
-  protected free(): void {
-    release(this.buffer);
-    this.key.free();
+    return this.bytes + OVERHEAD;
   }
 }
 
@@ -114,10 +105,8 @@ export class NearCache {
     const old = this.at(component, key);
     if (old !== null) this.remove(old);
     while (this.bytes + size > limit) this.removeNext();
-    const copy = new ByteWriter(viewLen(key) + 1);
-    copy.raw(key);
     const place = this.placeOf(component, key);
-    const entry = new Entry(component, copy, buffer, payload, this.slotOf(component, key), stamp, askedAt);
+    const entry = new Entry(component, key, buffer, payload, this.slotOf(component, key), stamp, askedAt);
     if (this.places.length == 0) this.places = new Array<Entry | null>(PLACES);
     this.places[place] = entry;
     this.bytes += entry.size;
@@ -165,7 +154,7 @@ export class NearCache {
   }
 
   private remove(entry: Entry): void {
-    const place = this.placeOf(entry.component, entry.key.view());
+    const place = this.placeOf(entry.component, entry.asked);
     this.bytes -= entry.size;
     this.places[place] = null;
     entry.drop();

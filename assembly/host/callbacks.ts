@@ -1,5 +1,5 @@
-// The callbacks of a module that is compiled with `--runtime minimal`, which collect
-// garbage when they return. An entry file exports those of them that it needs.
+// The host's callbacks, which collect garbage when they return: modules are compiled
+// with `--runtime minimal`.
 //
 // That runtime keeps no stack of references, which makes a module little more than
 // half as large; but it must be told when to collect, and only when no function has
@@ -7,12 +7,6 @@
 
 import * as callout from './callout';
 import * as dispatch from './dispatch';
-// Compiled in so that `--use abort=assembly/host/log/abort` finds the abort handler.
-import './log';
-
-export { proxy_abi_version_0_2_1, proxy_on_vm_start } from './dispatch';
-export { proxy_on_memory_allocate } from './memory';
-
 /** Bytes that may become garbage until it is collected; a quarter of the memory, if that is more. */
 const GARBAGE_BYTES: u32 = 128 * 1024;
 /** The most callbacks until it is. */

@@ -5,7 +5,6 @@
 import './log';
 
 export {
-  proxy_abi_version_0_2_1,
   proxy_on_configure,
   proxy_on_context_create,
   proxy_on_delete,
@@ -17,6 +16,6 @@ export {
   proxy_on_response_body,
   proxy_on_response_headers,
   proxy_on_tick,
-  proxy_on_vm_start,
-} from './dispatch';
+} from './callbacks';
+export { proxy_abi_version_0_2_1, proxy_on_vm_start } from './dispatch';
 export { proxy_on_memory_allocate } from './memory';

@@ -2,4 +2,4 @@
 // their response trailers. Streams that it answers itself cost no call more.
 
 export * from './exports-answering';
-export { proxy_on_response_trailers } from './dispatch';
+export { proxy_on_response_trailers } from './callbacks';

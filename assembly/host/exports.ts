@@ -3,5 +3,5 @@
 // takes exports-answering.ts instead: each exported callback costs a call.
 
 export * from './exports-passing';
-export { proxy_on_http_call_response } from './callout';
+export { proxy_on_http_call_response } from './callbacks';
 export { proxy_on_grpc_receive_initial_metadata, proxy_on_grpc_receive_trailing_metadata } from './dispatch';

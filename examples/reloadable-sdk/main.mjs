@@ -31,7 +31,7 @@ async function compile(name) {
   const module = join(dir, `${name}.wasm`);
   const asc = join(root, 'node_modules/assemblyscript/bin/asc.js');
   const source = `examples/reloadable-sdk/assembly/${name}.ts`;
-  const flags = ['-O3', '--noAssert', '--runtime', 'incremental', '--use', 'abort=assembly/host/log/abort'];
+  const flags = ['-O3', '--noAssert', '--runtime', 'minimal', '--use', 'abort=assembly/host/log/abort'];
   await run(process.execPath, [asc, source, '--outFile', module, ...flags], { cwd: root });
   return module;
 }

@@ -188,7 +188,7 @@ describe('a module in a spare slot', () => {
   beforeAll(() => {
     trapping = join(lab.folder, 'trapping.wasm');
     const asc = join(root, 'node_modules/assemblyscript/bin/asc.js');
-    const args = ['-O1', '--runtime', 'incremental', '--use', 'abort=assembly/host/log/abort'];
+    const args = ['-O1', '--runtime', 'minimal', '--use', 'abort=assembly/host/log/abort'];
     execFileSync(
       process.execPath,
       [asc, 'test/fault/assembly/trapping-filter.ts', '--outFile', trapping, ...args],

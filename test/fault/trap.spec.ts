@@ -29,7 +29,7 @@ describe('a VM that traps', () => {
       '-O3',
       '--noAssert',
       '--runtime',
-      'incremental',
+      'minimal',
       '--use',
       config.targets.release.use.join(','),
     ];

@@ -337,8 +337,8 @@ export class Bridge {
 
   /** Envoys of a mesh that share a bridge have no functions. */
   #functionsPlace(): { dataDir: string; apiToken: string } | undefined {
-    const { appPods, apiToken = '' } = this.options;
-    return appPods === undefined ? { dataDir: dirname(this.socketPath), apiToken } : undefined;
+    const { appPods, appSocket: place = this.socketPath, apiToken = '' } = this.options;
+    return appPods === undefined ? { dataDir: dirname(place), apiToken } : undefined;
   }
 
   async #closeAdmins(): Promise<void> {

@@ -212,7 +212,42 @@ describe('envoy', () => {
   });
 
   it.each([
+    [
+      'trafficextension',
+      { kind: 'TrafficExtension', spec: { priority: 998, wasm: { pluginName: 'runtime' } } },
+    ],
+    ['wasmplugin', { kind: 'WasmPlugin', spec: { priority: 998, pluginName: 'runtime' } }],
+  ])('slot prints a resource of the form %s', async (form, expected) => {
+    const hello = new URL('../../dist/modules/hello.wasm', import.meta.url).pathname;
+    const { code, log } = await layotto(
+      'envoy',
+      'slot',
+      '--slot',
+      'slot-2',
+      '--form',
+      form,
+      '--module-copy',
+      hello,
+    );
+    expect(code).toBe(0);
+    expect(parse(log)).toMatchObject({ metadata: { name: 'layotto-slot-2' }, ...expected });
+    expect(log).toContain('outbound|34904||session.layotto.internal');
+    expect(log).toContain('passOn: true');
+  });
+
+  it.each([
     [['--empty'], '--slot says into which slot'],
+    [['--slot', 'slot-1', '--id', 'x'], '--id is of functions, which go into function-1'],
+    [
+      ['--slot', 'orders', '--form', 'wasmplugin'],
+      'orders is a slot of what layotto envoy envoyfilter prints',
+    ],
+    [['--slot', 'slot-1', '--form', 'wasmplugin', '--empty'], 'no WasmPlugin is empty: delete the one'],
+    [['--slot', 'slot-1', '--form', 'x'], "--form is envoyfilter, trafficextension or wasmplugin, not 'x'"],
+    [
+      ['--slot', 'function-1', '--module-copy', 'dist/modules/hello.wasm'],
+      'dist/modules/hello.wasm: it is no function; layotto function build makes one',
+    ],
     [['--slot', 'slot-1'], '--module-copy FILE says which module'],
     [
       ['--slot', 'slot-9', '--empty'],

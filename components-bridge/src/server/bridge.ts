@@ -4,6 +4,7 @@ import { configHash } from '../config/hash.js';
 import { appSocket, streamsSocket } from '../config/sockets.js';
 import type { RuntimeConfig } from '../config/types.js';
 import { Policy } from '../policy/policy.js';
+import { AppTokenFile } from '../primitives/app-token.js';
 import { Backends } from '../primitives/backends.js';
 import { ComponentRegistry } from '../primitives/registry.js';
 import type { Applied, ApplyOptions } from '../primitives/registry.js';
@@ -15,7 +16,7 @@ import type { Labels } from '../telemetry/exposition.js';
 import { SpanExporter } from '../telemetry/otlp.js';
 import { AdminServer, okPage } from './admin.js';
 import type { AdminPage } from './admin.js';
-import type { AppPlaces } from './app-events.js';
+import type { AppEventsOptions, AppPlaces } from './app-events.js';
 import type { AppShare } from './app-share.js';
 import type { BridgeOptions } from './bridge-options.js';
 import { CallWatch } from './calls.js';
@@ -119,7 +120,7 @@ export class Bridge {
       push: (payload) => this.#sessions.push(payload),
       app: {
         places: this.#appPlaces(),
-        appToken: options.appToken ?? '',
+        appToken: this.#appToken(),
         functions: this.#functionsPlace(),
         spans: this.#spans,
       },
@@ -328,6 +329,12 @@ export class Bridge {
     });
   }
 
+  #appToken(): AppEventsOptions['appToken'] {
+    const { config, log, secrets, appToken = '' } = this.options;
+    const { appTokenFile: file } = config;
+    return file === undefined ? appToken : new AppTokenFile(file, log, (token) => secrets.add(token));
+  }
+
   #appPlaces(): AppPlaces {
     const { appPods, appDirectly: direct = false } = this.options;
     const socketPath = this.options.appSocket ?? appSocket(dirname(this.socketPath));
@@ -364,7 +371,8 @@ export class Bridge {
     clearInterval(this.#renewals);
     this.#metrics.stop();
     this.#services.close();
-    await Promise.all([this.#registry.close(), this.#spans?.close(LAST_SPANS_MS)]);
+    const noted = this.#services.pubsub.published.close();
+    await Promise.all([this.#registry.close(), this.#spans?.close(LAST_SPANS_MS), noted]);
   }
 
   #state(): BridgeState {

@@ -4,6 +4,7 @@ import type { AppChannel } from '../primitives/app-channel.js';
 import type { Answer } from '../primitives/pubsub/app-lists.js';
 import { Subscriptions } from '../primitives/pubsub/subscriptions.js';
 import type { SubscriptionsOptions } from '../primitives/pubsub/subscriptions.js';
+import type { SubscriptionSpec } from '../primitives/pubsub/subscription.js';
 import { functionChannel } from './function-channel.js';
 import type { FunctionChannelOptions } from './function-channel.js';
 
@@ -14,7 +15,7 @@ const LOOK_MS = 5_000;
 const LOOK_PATH = '/.well-known/layotto-function';
 
 export type FunctionEventsOptions = FunctionChannelOptions &
-  Omit<SubscriptionsOptions, 'channel' | 'declared' | 'ask' | 'who' | 'appId' | 'onChange'>;
+  Omit<SubscriptionsOptions, 'channel' | 'declared' | 'ask' | 'who' | 'appId'>;
 
 interface Subscriber {
   readonly channel: AppChannel;
@@ -63,6 +64,11 @@ export class FunctionEvents {
     return Object.fromEntries(all) as Record<string, boolean>;
   }
 
+  /** What is subscribed to now. */
+  get list(): SubscriptionSpec[] {
+    return [...this.#subscribers.values()].flatMap(({ subscriptions }) => subscriptions.list);
+  }
+
   /** Messages that wait, by subscription, where brokers can say. */
   async lags(): Promise<{ component: string; topic: string; lag: number }[]> {
     const all = [...this.#subscribers.values()].map(({ subscriptions }) => subscriptions.lags());
@@ -99,6 +105,7 @@ export class FunctionEvents {
 
   #remove(id: string, { channel, subscriptions }: Subscriber): void {
     this.#subscribers.delete(id);
+    this.options.onChange?.();
     const ending = subscriptions.close().finally(() => {
       channel.close();
       this.#ending.delete(ending);

@@ -11,6 +11,7 @@ import {
 } from './abi';
 import { Bytes, bytesLength, bytesPtr } from './bytes';
 import { Action, Buffer } from './enums';
+import { beforeTrap } from './log';
 import { OUT } from './memory';
 import { Status } from './status';
 import { StreamTable } from './stream-table';
@@ -98,6 +99,12 @@ export abstract class HttpContext {
   onDone(): void {}
 
   /**
+   * The module ends by `trap`, or by an error of AssemblyScript's. A stream that waits for something else than the host
+   * answers itself here, for example by `failStream`, or it waits until its deadline. It must not allocate.
+   */
+  onTrap(): void {}
+
+  /**
    * Makes this stream the effective context, to touch it from a callback that
    * belongs to another one. False when the stream is gone.
    */
@@ -108,6 +115,8 @@ export abstract class HttpContext {
 
 /** HTTP streams of this VM by id; the dispatcher routes their callbacks. */
 export const httpStreams = new StreamTable();
+
+beforeTrap((): void => httpStreams.trapped());
 
 /** From now on the callbacks of a stream go to another context, which has its id. */
 export function handOver(to: HttpContext): void {

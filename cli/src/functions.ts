@@ -5,7 +5,7 @@ import { UserError } from './errors.js';
 import { titleOf } from './module-slots.js';
 import type { ModuleSlots, SlotView } from './module-slots.js';
 import type { FunctionSettings } from './module-store.js';
-import { tryStart } from './preflight.js';
+import { tryOut } from './preflight.js';
 
 const MIB = 1024 * 1024;
 /** Limits of a function that was pushed without saying other ones. */
@@ -22,6 +22,8 @@ export interface FunctionOptions {
   inFlight?: number | undefined;
   deadlineMs?: number | undefined;
   rollbackOnTrap?: TrapLimit | undefined;
+  /** It is called before it is pushed, unless false. */
+  tryCall?: boolean | undefined;
 }
 
 /** A function, as `layotto function list` shows it. */
@@ -46,6 +48,7 @@ export function functionOptions(options: URLSearchParams): FunctionOptions {
     inFlight: number('inFlight'),
     deadlineMs: number('deadlineMs'),
     rollbackOnTrap: parseTrapLimit(options.get('rollbackOnTrap')),
+    tryCall: options.get('try') !== 'no',
   };
 }
 
@@ -86,7 +89,8 @@ export class Functions {
     const said = await this.modules.push(slot, wasm, {
       function: settings,
       rollbackOnTrap: options.rollbackOnTrap,
-      tryOut: () => tryStart(wasm, this.configurationOf(settings)),
+      tryOut: () =>
+        tryOut({ wasm, configuration: this.configurationOf(settings), call: options.tryCall !== false }),
     });
     return named(settings.id, said);
   }

@@ -23,6 +23,8 @@ export class HostEmulator implements CallTarget {
   readonly http = new HttpCalls(this.memory, () => this.contextId);
   /** Nanoseconds of both clocks; `advance` moves it. */
   nowNs = 1_700_000_000_000_000_000n;
+  /** How far it moves at each reading. */
+  nsPerReading = 0n;
   /** The period the module set; 0 means no ticks. */
   tickMs = 0;
 
@@ -41,7 +43,7 @@ export class HostEmulator implements CallTarget {
       env: { ...hostCalls(this), ...this.grpc.calls(), ...this.http.calls(), abort: this.abort.bind(this) },
       wasi_snapshot_preview1: wasi({
         memory: () => this.memory.memory,
-        nowNs: () => this.nowNs,
+        nowNs: () => (this.nowNs += this.nsPerReading),
         random: (bytes) => randomFillSync(bytes),
         print: (message) => this.logs.push({ level: 'info', message }),
       }),

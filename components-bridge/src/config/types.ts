@@ -116,6 +116,8 @@ export interface ScheduleConfig {
   contentType: string;
   /** Runs at the same time, at most. */
   concurrency: number;
+  /** Name of the lock component by which one replica of the app makes each run; absent: all do. */
+  once?: string;
 }
 
 /** How many traps are too many. */

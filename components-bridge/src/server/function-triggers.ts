@@ -2,6 +2,7 @@ import type { RuntimeConfig } from '../config/types.js';
 import { FunctionEvents } from './function-events.js';
 import type { FunctionEventsOptions } from './function-events.js';
 import type { SubscriptionSpec } from '../primitives/pubsub/subscription.js';
+import { RunClaims } from './run-claims.js';
 import { Schedules } from './schedules.js';
 import type { RunSeries } from './schedules.js';
 
@@ -12,7 +13,10 @@ export class FunctionTriggers {
 
   constructor(options: FunctionEventsOptions) {
     this.#events = new FunctionEvents(options);
-    this.#schedules = new Schedules(options);
+    this.#schedules = new Schedules({
+      ...options,
+      claims: new RunClaims(options.registry, options.config.app.id),
+    });
   }
 
   /** Of each function that events trigger, whether they do. */

@@ -100,10 +100,13 @@ local function read(text, at)
   return math.floor(tag / 8), bytes, at
 end
 
--- The last field of each number that has a length; nothing if the message cannot be read.
+-- The last field of each number that has a length; nothing if the message cannot be read, or has more fields than any
+-- such message.
 local function fields(text)
-  local found, at = {}, 1
+  local found, at, left = {}, 1, 100
   while at <= #text do
+    left = left - 1
+    if left < 0 then return nil end
     local number, bytes, after = read(text, at)
     if not number then return nil end
     if bytes then found[number] = bytes end

@@ -277,6 +277,11 @@ describe.each([false, true])('HTTP calls to a callee that speaks gRPC, in hold m
     expect(await of('DELETE', `${base}m`)).toBe('["DELETE","m","","",0]');
     expect(await of('PATCH', `${base}m`, '')).toBe('["PATCH","m","","",0]');
     expect(await of('GET', '/m?q', undefined, { 'dapr-app-id': 'Speaks' })).toBe('["GET","m","q","",0]');
+    const chunked = { body: 'abc', chunked: true };
+    expect(await http1(runtime.target, 'POST', `${base}m`, chunked)).toMatchObject({
+      status: 200,
+      body: '["POST","m","","",3]',
+    });
     const user = { authorization: `Basic ${btoa('dapr-app-id:speaks')}` };
     expect(await of('PUT', '/m', 'x', user)).toBe('["PUT","m","","",1]');
     expect(await of('GET', '/v1.0/invoke/SPEAKS.default/method/m')).toBe('["GET","m","","",0]');
@@ -315,6 +320,8 @@ describe.each([false, true])('HTTP calls to a callee that speaks gRPC, in hold m
   test('are told of what is no answer', async () => {
     app.answer = () => Buffer.from([10, 200]);
     const broken = await ask('GET', `${base}m`);
+    app.answer = () => Buffer.alloc(2 * MIB, Buffer.from([16, 1]));
+    expect((await ask('GET', `${base}m`)).status).toBe(500);
     expect([broken.status, JSON.parse(broken.body)]).toMatchObject([500, { code: 13 }]);
     const away = await ask('GET', '/v1.0/invoke/away/method/m');
     expect(away.status).toBe(500);

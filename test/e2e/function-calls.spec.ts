@@ -6,6 +6,7 @@ import { jest } from '@jest/globals';
 import { functionPush } from '../../cli/src/function-commands.js';
 import { askSocket } from '../../cli/src/socket-http.js';
 import { buildFunction } from '../../tools/function.mjs';
+import { asyncApiProblems } from '../support/asyncapi.js';
 import { HttpApp } from '../support/http-app.js';
 import { CommandLab } from '../support/layotto.js';
 import { startNats } from '../support/nats-server.js';
@@ -225,6 +226,35 @@ test('a schedule calls a function again and again, and says which it is', async 
   expect(await runsOf(lab, 'nobody')).toEqual({ missed: expect.any(Number) as number });
 });
 
+/** What a page of the runtime's says. */
+async function page(path: string): Promise<Record<string, unknown>> {
+  const headers = { 'dapr-api-token': TOKEN };
+  const answer = await fetch(`http://127.0.0.1:${lab.port}${path}`, { headers });
+  return (await answer.json()) as Record<string, unknown>;
+}
+
+test('topics that trigger functions are among the subscriptions, and in the document of topics', async () => {
+  await eventually('the runtime knows', async () => {
+    const { subscriptions = [] } = await page('/v1.0/metadata');
+    return (subscriptions as unknown[]).length >= 4;
+  });
+  const { subscriptions } = await page('/v1.0/metadata');
+  const fragile = (subscriptions as { topic: string }[]).filter(({ topic }) => topic === 'fragile');
+  expect(fragile).toEqual([
+    {
+      ...{ pubsubname: 'pubsub', topic: 'fragile', deadLetterTopic: 'dead', type: 'DECLARATIVE' },
+      metadata: { consumerID: 'app.worker', function: 'worker' },
+      rules: [{ path: '/' }],
+    },
+  ]);
+  const document = await page('/v1.0-layotto/asyncapi.json');
+  expect(asyncApiProblems(document)).toEqual([]);
+  expect(document['operations']).toMatchObject({
+    receive_pubsub_orders: { 'x-layotto-callback': 'dapr-http' },
+    trigger_worker_pubsub_orders: { action: 'receive', 'x-layotto-function': 'worker' },
+    trigger_worker_pubsub_fragile: { 'x-layotto-max-deliveries': 2 },
+  });
+});
 /** What became of the runs of a schedule. */
 async function runsOf({ dataDir }: CommandLab, schedule: string): Promise<Record<string, number>> {
   const metrics = (await askSocket(join(dataDir, 'bridge-admin.sock'), '/metrics'))?.body ?? '';

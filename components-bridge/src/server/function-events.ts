@@ -2,13 +2,14 @@ import type { RuntimeConfig, SubscriptionConfig } from '../config/types.js';
 import { AppError } from '../primitives/app-channel.js';
 import type { AppChannel } from '../primitives/app-channel.js';
 import type { Answer } from '../primitives/pubsub/app-lists.js';
+import type { SubscriptionSpec } from '../primitives/pubsub/subscription.js';
 import { Subscriptions } from '../primitives/pubsub/subscriptions.js';
 import type { SubscriptionsOptions } from '../primitives/pubsub/subscriptions.js';
 import { functionChannel, isThere } from './function-channel.js';
 import type { FunctionChannelOptions } from './function-channel.js';
 
 export type FunctionEventsOptions = FunctionChannelOptions &
-  Omit<SubscriptionsOptions, 'channel' | 'declared' | 'ask' | 'who' | 'appId' | 'onChange'>;
+  Omit<SubscriptionsOptions, 'channel' | 'declared' | 'ask' | 'who' | 'appId'>;
 
 interface Subscriber {
   readonly channel: AppChannel;
@@ -57,6 +58,11 @@ export class FunctionEvents {
     return Object.fromEntries(all) as Record<string, boolean>;
   }
 
+  /** What is subscribed to now. */
+  get list(): SubscriptionSpec[] {
+    return [...this.#subscribers.values()].flatMap(({ subscriptions }) => subscriptions.list);
+  }
+
   /** Messages that wait, by subscription, where brokers can say. */
   async lags(): Promise<{ component: string; topic: string; lag: number }[]> {
     const all = [...this.#subscribers.values()].map(({ subscriptions }) => subscriptions.lags());
@@ -93,6 +99,7 @@ export class FunctionEvents {
 
   #remove(id: string, { channel, subscriptions }: Subscriber): void {
     this.#subscribers.delete(id);
+    this.options.onChange?.();
     const ending = subscriptions.close().finally(() => {
       channel.close();
       this.#ending.delete(ending);

@@ -1,6 +1,7 @@
 import type { RuntimeConfig } from '../config/types.js';
 import { FunctionEvents } from './function-events.js';
 import type { FunctionEventsOptions } from './function-events.js';
+import type { SubscriptionSpec } from '../primitives/pubsub/subscription.js';
 import { RunClaims } from './run-claims.js';
 import { Schedules } from './schedules.js';
 import type { RunSeries } from './schedules.js';
@@ -21,6 +22,11 @@ export class FunctionTriggers {
   /** Of each function that events trigger, whether they do. */
   get atWork(): Record<string, boolean> {
     return this.#events.atWork;
+  }
+
+  /** Events that trigger functions which are there. */
+  get subscriptions(): SubscriptionSpec[] {
+    return this.#events.list;
   }
 
   /** What became of runs of schedules. */

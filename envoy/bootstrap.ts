@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 
 import { isFunctionSlot, isSlotName, RUNTIME_SLOT } from '../components-bridge/src/config/slots.js';
+import { functionsSocket } from '../components-bridge/src/config/sockets.js';
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { appCluster, appListener } from './app-channel.js';
 import { inboundListener } from './inbound-listener.js';
@@ -16,6 +17,7 @@ import {
   functionsClusters,
   functionsListener,
   FUNCTIONS_FILE,
+  FUNCTIONS_ROUTES,
   functionRoutes,
 } from './functions-listener.js';
 import type { FunctionRoute } from './functions-listener.js';
@@ -126,7 +128,8 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
                 slots: slots
                   .filter(isFunctionSlot)
                   .map((slot) => slotFilter(slot, watched(extensionDir, slotFile(slot)), { disabled: true })),
-                routes: watched(extensionDir, FUNCTIONS_FILE),
+                routes: { name: FUNCTIONS_ROUTES, from: watched(extensionDir, FUNCTIONS_FILE) },
+                socket: { path: functionsSocket(config.dataDir), mode: SOCKET_MODE },
               }),
             ]),
         ...(config.app.port === 0 ? [] : [appListener(config)]),

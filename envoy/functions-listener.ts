@@ -1,15 +1,16 @@
 import type { FunctionsConfig, RuntimeConfig } from '../components-bridge/src/config/types.js';
-import { functionsSocket } from '../components-bridge/src/config/sockets.js';
 import { AS_SENT } from './as-sent.js';
 import { upstreamProtocol } from './callees.js';
 import { httpListener } from './http-listener.js';
-import { CLUSTERS, FILTERS, SOCKET_MODE, TYPES } from './names.js';
+import { CLUSTERS, FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { seconds } from './runtime-listener.js';
 import { slotFilterName } from './slots.js';
 
-/** Listener, statistics and routes. */
+/** Listener and statistics. */
 const NAME = 'layotto_functions';
+/** The routes that Envoy has from {@link FUNCTIONS_FILE}. */
+export const FUNCTIONS_ROUTES = NAME;
 /** File of the routes, which Envoy watches: a function comes and goes without a change of the listener. */
 export const FUNCTIONS_FILE = 'functions.rds.yaml';
 /** The statistics that say what Envoy made of that file. */
@@ -30,12 +31,13 @@ export interface FunctionRoute {
  * The listener that functions are called at. Its filters are the places for functions, and each call goes through the
  * one that its route enables.
  *
- * @param parts the places' filters, and where the routes come from
+ * @param parts the places' filters, the routes' name and where they come from, and the socket for what the bridge
+ *   triggers functions by, if there is one
  */
 export function functionsListener(
   config: RuntimeConfig,
   { listen }: FunctionsConfig,
-  parts: { slots: readonly EnvoyObject[]; routes: EnvoyObject },
+  parts: { slots: readonly EnvoyObject[]; routes: { name: string; from: EnvoyObject }; socket?: EnvoyObject },
 ): EnvoyObject {
   const largest = config.limits.messageBytes + MIB;
   return httpListener(
@@ -50,18 +52,15 @@ export function functionsListener(
       common_http_protocol_options: { max_stream_duration: seconds(config.limits.deadlineMs) },
       http2_protocol_options: { initial_stream_window_size: largest, max_concurrent_streams: 1024 },
       rds: {
-        route_config_name: NAME,
-        config_source: { resource_api_version: 'V3', ...parts.routes },
+        route_config_name: parts.routes.name,
+        config_source: { resource_api_version: 'V3', ...parts.routes.from },
       },
       http_filters: [...parts.slots, { name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
     },
     {
       // Above the longest body of any function, so that its own refusal is the one that is met.
       per_connection_buffer_limit_bytes: largest,
-      // For what the bridge triggers functions by.
-      additional_addresses: [
-        { address: { pipe: { path: functionsSocket(config.dataDir), mode: SOCKET_MODE } } },
-      ],
+      ...(parts.socket === undefined ? {} : { additional_addresses: [{ address: { pipe: parts.socket } }] }),
     },
   );
 }
@@ -79,35 +78,67 @@ const NOT_THERE = {
   ],
 };
 
+const ANSWER = { direct_response: { status: 404, body: { inline_string: NOBODY } } };
+
+/** The routes for calls of nobody: of those that the bridge triggers, which mean no other function, and of all others. */
+export const NOBODYS_ROUTES = {
+  triggered: { match: { prefix: '/', headers: [TRIGGERED] }, ...ANSWER, ...NOT_THERE },
+  others: { match: { prefix: '/' }, ...ANSWER },
+};
+
+/** The routes of one function. */
+export interface RoutesOfFunction {
+  /** Says whether it is there. */
+  look: EnvoyObject;
+  byId: EnvoyObject;
+  byPath?: EnvoyObject;
+}
+
+/** What a route says of a slot's filter to have it: Envoy takes a config without content for that. */
+const ENABLE: EnvoyObject = { '@type': TYPES.filterConfig, config: {} };
+
+/**
+ * The routes that lead to one function.
+ *
+ * @param enable what they say of its slot's filter, which stands disabled
+ */
+export function routesOf(one: FunctionRoute, enable = ENABLE): RoutesOfFunction {
+  const called = { name: 'id', string_match: { exact: one.id } };
+  const { path } = one;
+  return {
+    look: {
+      match: { path: LOOK_PATH, headers: [called, TRIGGERED] },
+      direct_response: { status: 204 },
+    },
+    byId: route(one, { prefix: '/', headers: [called] }, enable),
+    ...(path === undefined
+      ? {}
+      : { byPath: route(one, path === '/' ? { prefix: '/' } : { path_separated_prefix: path }, enable) }),
+  };
+}
+
 /** The routes of {@link functionsListener}: by the header `id`, then by path, the longest first. */
 export function functionRoutes(functions: readonly FunctionRoute[]): EnvoyObject {
+  const all = functions.map((one) => routesOf(one));
   const byPath = functions
     .filter(({ path }) => path !== undefined)
     .sort((one, other) => (other.path ?? '').length - (one.path ?? '').length);
-  const called = ({ id }: FunctionRoute): EnvoyObject => ({ name: 'id', string_match: { exact: id } });
-  const nobody = { status: 404, body: { inline_string: NOBODY } };
   const routes = [
-    ...functions.map((one) => ({
-      match: { path: LOOK_PATH, headers: [called(one), TRIGGERED] },
-      direct_response: { status: 204 },
-    })),
-    ...functions.map((one) => route(one, { prefix: '/', headers: [called(one)] })),
-    // Whoever names a function means no other one.
-    { match: { prefix: '/', headers: [TRIGGERED] }, direct_response: nobody, ...NOT_THERE },
-    ...byPath.map((one) =>
-      route(one, one.path === '/' ? { prefix: '/' } : { path_separated_prefix: one.path }),
-    ),
-    { match: { prefix: '/' }, direct_response: nobody },
+    ...all.map(({ look }) => look),
+    ...all.map(({ byId }) => byId),
+    NOBODYS_ROUTES.triggered,
+    ...byPath.map((one) => routesOf(one).byPath),
+    NOBODYS_ROUTES.others,
   ];
   return {
     '@type': TYPES.routes,
-    name: NAME,
+    name: FUNCTIONS_ROUTES,
     virtual_hosts: [{ name: 'functions', domains: ['*'], routes }],
   };
 }
 
 /** A call leads to no cluster with an endpoint: the function answers. Its deadline holds if the function is dead, too. */
-function route({ slot, deadlineMs }: FunctionRoute, match: EnvoyObject): EnvoyObject {
+function route({ slot, deadlineMs }: FunctionRoute, match: EnvoyObject, enable: EnvoyObject): EnvoyObject {
   return {
     match,
     route: {
@@ -116,7 +147,7 @@ function route({ slot, deadlineMs }: FunctionRoute, match: EnvoyObject): EnvoyOb
       max_stream_duration: { max_stream_duration: seconds(deadlineMs) },
     },
     typed_per_filter_config: {
-      [slotFilterName(slot)]: { '@type': TYPES.filterConfig, config: {} },
+      [slotFilterName(slot)]: enable,
     },
   };
 }

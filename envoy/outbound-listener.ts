@@ -7,7 +7,8 @@ import { httpListener } from './http-listener.js';
 import { FILTERS, OUTBOUND_CLUSTER, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 
-function clusterName({ name }: OutboundConfig): string {
+/** The cluster behind an entry's listener. Policy and metrics know the entry by what follows its beginning. */
+export function outboundClusterName({ name }: OutboundConfig): string {
   return `${OUTBOUND_CLUSTER}${name}`;
 }
 
@@ -43,7 +44,7 @@ export function outboundListener(
               {
                 match: { prefix: '/' },
                 route: {
-                  cluster: clusterName(outbound),
+                  cluster: outboundClusterName(outbound),
                   timeout: '0s',
                   retry_policy: NOT_SENT_YET,
                 },
@@ -63,7 +64,7 @@ export function outboundListener(
 /** The cluster that {@link outboundListener} names. */
 export function outboundCluster(outbound: OutboundConfig): EnvoyObject {
   const { host, port } = outbound.to;
-  const name = clusterName(outbound);
+  const name = outboundClusterName(outbound);
   const socket_address = { address: host, port_value: port };
   return {
     name,

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import { parseTrapLimit } from '../../components-bridge/src/config/slots.js';
-import { parseBytes, parseDuration } from '../../components-bridge/src/config/units.js';
 import type * as Builder from '../../tools/function.mjs';
 import { ask, tell } from './control-client.js';
 import { UsageError, UserError, messageOf } from './errors.js';
+import { givenSettings, SETTINGS_OPTIONS } from './function-settings.js';
 import type { FunctionView } from './functions.js';
 import { packageFolder } from './installation.js';
 import { readModuleFile } from './module-file.js';
-import { text, wholeNumber } from './options.js';
+import { text } from './options.js';
 import type { Option, Values } from './options.js';
 import { Running, RUNNING_OPTIONS } from './running.js';
 import { aligned } from './table.js';
@@ -20,11 +20,7 @@ export const FUNCTION_BUILD_OPTIONS: readonly Option[] = [
 ];
 export const FUNCTION_PUSH_OPTIONS: readonly Option[] = [
   ...RUNNING_OPTIONS,
-  { name: 'id', value: 'ID', help: 'by which it is called, in the header "id"' },
-  { name: 'path', value: '/PATH', help: 'calls to this path, and below it, are its too' },
-  { name: 'max-body', value: 'SIZE', help: 'longest body of a call (1MiB)' },
-  { name: 'max-in-flight', value: 'N', help: 'calls at the same time (100)' },
-  { name: 'deadline', value: 'TIME', help: 'how long a call may take (limits.deadline)' },
+  ...SETTINGS_OPTIONS,
   {
     name: 'rollback-on-trap',
     value: 'N in TIME',
@@ -68,14 +64,9 @@ export async function functionBuild(values: Values, [path = '']: readonly string
  * @throws UserError if it is refused; then everything stays as it is
  */
 export async function functionPush(values: Values, [path = '']: readonly string[]): Promise<number> {
-  const query = new URLSearchParams({ id: needed(values, 'id') });
-  const route = text(values, 'path');
-  if (route !== undefined) query.set('path', route);
-  measure(values, 'max-body', parseBytes, 'a size such as 64KiB', (n) => query.set('bodyBytes', n));
-  measure(values, 'deadline', parseDuration, 'a time such as 500ms', (n) => query.set('deadlineMs', n));
-  const inFlight = wholeNumber(values, 'max-in-flight');
-  if (inFlight === 0) throw new UsageError('--max-in-flight needs a number from 1');
-  if (inFlight !== undefined) query.set('inFlight', String(inFlight));
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(givenSettings(values)))
+    if (value !== undefined) query.set(name, String(value));
   const limit = text(values, 'rollback-on-trap');
   if (limit !== undefined && parseTrapLimit(limit) === undefined)
     throw new UsageError(
@@ -85,27 +76,6 @@ export async function functionPush(values: Values, [path = '']: readonly string[
   if (values['no-try'] === true) query.set('try', 'no');
   const { wasm } = readModuleFile(path);
   return tell(Running.find(values), `/functions/push?${query.toString()}`, Buffer.from(wasm), `${path}: `);
-}
-
-function needed(values: Values, name: string): string {
-  const value = text(values, name);
-  if (value === undefined) throw new UsageError(`--${name} is missing`);
-  return value;
-}
-
-function measure(
-  values: Values,
-  name: string,
-  parse: (value: string) => number | undefined,
-  wanted: string,
-  take: (found: string) => void,
-): void {
-  const value = text(values, name);
-  if (value === undefined) return;
-  const found = parse(value);
-  if (found === undefined || found < 1 || found > 2 ** 30)
-    throw new UsageError(`--${name} needs ${wanted}, not '${value}'`);
-  take(String(found));
 }
 
 /** `layotto function list`: the functions, where they are called and what holds for them. */

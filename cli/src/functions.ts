@@ -1,26 +1,16 @@
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
-import { FUNCTION_ID_FORM, isFunctionId, parseTrapLimit } from '../../components-bridge/src/config/slots.js';
+import { parseTrapLimit } from '../../components-bridge/src/config/slots.js';
 import type { TrapLimit } from '../../components-bridge/src/config/types.js';
 import { UserError } from './errors.js';
+import { functionSettings } from './function-settings.js';
+import type { GivenSettings } from './function-settings.js';
 import { titleOf } from './module-slots.js';
 import type { ModuleSlots, SlotView } from './module-slots.js';
 import type { FunctionSettings } from './module-store.js';
 import { tryOut } from './preflight.js';
 
-const MIB = 1024 * 1024;
-/** Limits of a function that was pushed without saying other ones. */
-const BODY_BYTES = MIB;
-const IN_FLIGHT = 100;
-const PATH = /^\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,255}$/;
-
-/** A push of a function. What is left out stays as it was, or takes its default. */
-export interface FunctionOptions {
-  id: string;
-  /** Empty: no path any more. */
-  path?: string | undefined;
-  bodyBytes?: number | undefined;
-  inFlight?: number | undefined;
-  deadlineMs?: number | undefined;
+/** A push of a function. */
+export interface FunctionOptions extends GivenSettings {
   rollbackOnTrap?: TrapLimit | undefined;
   /** It is called before it is pushed, unless false. */
   tryCall?: boolean | undefined;
@@ -79,7 +69,7 @@ export class Functions {
   async push(wasm: Uint8Array, options: FunctionOptions): Promise<string> {
     const known = this.list();
     const same = known.find(({ settings }) => settings.id === options.id);
-    const settings = this.#settings(options, same?.settings);
+    const settings = functionSettings(options, this.limits, same?.settings);
     this.#check(settings, known);
     const slot = same?.slot ?? this.slots.find((name) => !known.some((one) => one.slot === name));
     if (slot === undefined)
@@ -119,31 +109,10 @@ export class Functions {
     );
   }
 
-  #settings(options: FunctionOptions, before: FunctionSettings | undefined): FunctionSettings {
-    const { messageBytes, deadlineMs } = this.limits;
-    const path = options.path ?? before?.path ?? '';
-    return {
-      id: options.id,
-      ...(path === '' ? {} : { path }),
-      bodyBytes: options.bodyBytes ?? before?.bodyBytes ?? Math.min(BODY_BYTES, messageBytes),
-      inFlight: options.inFlight ?? before?.inFlight ?? IN_FLIGHT,
-      deadlineMs: options.deadlineMs ?? before?.deadlineMs ?? deadlineMs,
-    };
-  }
-
-  #check({ id, path, bodyBytes }: FunctionSettings, known: readonly FunctionView[]): void {
-    if (!isFunctionId(id)) throw new UserError(`a function's id has ${FUNCTION_ID_FORM}; found '${id}'`);
-    if (path !== undefined && (!PATH.test(path) || (path !== '/' && path.endsWith('/'))))
-      throw new UserError(
-        `a function's path begins with "/", has no query, and does not end in "/"; found '${path}'`,
-      );
+  #check({ id, path }: FunctionSettings, known: readonly FunctionView[]): void {
     const other = known.find(({ settings }) => settings.id !== id && settings.path === path);
     if (path !== undefined && other !== undefined)
       throw new UserError(`the path ${path} is that of function ${other.settings.id}; choose another one`);
-    if (bodyBytes > this.limits.messageBytes)
-      throw new UserError(
-        `a body has at most ${this.limits.messageBytes} bytes here; raise limits.message in layotto.yaml`,
-      );
   }
 }
 

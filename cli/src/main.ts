@@ -63,7 +63,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   'envoy slot': {
     usage: 'envoy slot --slot SLOT [options]',
-    summary: 'print the EnvoyFilter that puts a module into a spare slot there',
+    summary: 'print the resource that puts a module or a function into a slot there',
     load: () =>
       import('./mesh-slot.js').then((of) => ({
         options: [...CONFIG_OPTIONS, ...of.SLOT_OPTIONS],

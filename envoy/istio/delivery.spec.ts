@@ -69,3 +69,15 @@ it('says what is served otherwise', () => {
   ]);
   expect(DELIVERIES).toHaveLength(5);
 });
+
+it('listeners of the configuration are served where any can be added', () => {
+  const there = { host: '127.0.0.1', port: 2045 };
+  const outbound = [{ name: 'orders', listen: there, to: { host: 'orders.example', port: 80 } }];
+  const config = { ...plain, outbound, functions: { listen: there, slots: 1 } };
+  expect(deliveryGaps(config, 'envoyfilter')).toEqual([]);
+  for (const form of ['trafficextension', 'wasmplugin'] as const) {
+    const lines = deliveryGaps(config, form).map(formatGap);
+    expect(lines).toContainEqual(expect.stringMatching(/^the outbound listener orders: not served: only/));
+    expect(lines).toContainEqual(expect.stringMatching(/^functions on 127.0.0.1:2045: not served: only/));
+  }
+});

@@ -26,6 +26,9 @@ const MIB = 1024 * 1024;
 const PLAIN =
   "the mesh's own listeners take the app's plain calls; envoyfilter --outbound counts and limits them there";
 
+/** Where listeners of the configuration's own are. */
+const LISTENERS = 'only what layotto envoy envoyfilter prints has such listeners';
+
 /**
  * What a form of delivery cannot serve of a configuration, or serves otherwise than a standalone Envoy; empty if it
  * serves everything. test/istio shows each of these, and that the rest is served.
@@ -46,11 +49,6 @@ export function deliveryGaps(config: RuntimeConfig, delivery: Delivery): Gap[] {
     missing(`every door on ${host}`, `the listener is on 127.0.0.1, which the mesh does not capture`);
   if (config.listen.proxy !== undefined)
     missing(`the proxy for plain calls on ${config.listen.proxy.host}:${config.listen.proxy.port}`, PLAIN);
-  if (config.functions !== undefined)
-    missing(
-      `functions on ${config.functions.listen.host}:${config.functions.listen.port}`,
-      'their listener and their slots are for a standalone Envoy',
-    );
   const { inbound } = config.listen;
   if (inbound !== undefined)
     missing(
@@ -60,9 +58,14 @@ export function deliveryGaps(config: RuntimeConfig, delivery: Delivery): Gap[] {
   if (config.listen.proxy !== undefined)
     for (const [name, { endpoint }] of Object.entries(config.callees ?? {}))
       if (endpoint === undefined) missing(`plain calls to the callee ${name}`, PLAIN);
-  for (const { name } of config.outbound) missing(`the outbound listener ${name}`, PLAIN);
   if (delivery === 'envoyfilter') return gaps;
 
+  for (const { name } of config.outbound) missing(`the outbound listener ${name}`, LISTENERS);
+  if (config.functions !== undefined)
+    missing(
+      `functions on ${config.functions.listen.host}:${config.functions.listen.port}`,
+      `${LISTENERS}, with their slots and routes`,
+    );
   if (actuator !== undefined)
     missing(
       `actuator on ${actuator.host}:${actuator.port}`,

@@ -1,22 +1,22 @@
-import { spareSlots } from '../../components-bridge/src/config/slots.js';
+import { RUNTIME_SLOT, spareSlots } from '../../components-bridge/src/config/slots.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
+import type { FunctionRoute } from '../functions-listener.js';
 import { invokeClusters } from '../invoke-routes.js';
-import { FILTERS } from '../names.js';
 import type { EnvoyObject } from '../names.js';
 import { isGuarded, pluginConfiguration } from '../plugin-config.js';
-import type { PluginConfiguration } from '../plugin-config.js';
 import { discoveredFilter, extensionConfig } from '../runtime-filter.js';
 import { actuatorListener, runtimeClusters, runtimeListener } from '../runtime-listener.js';
-import { slotExtension, slotFilter } from '../slots.js';
+import { slotExtension, slotFilter, slotNames } from '../slots.js';
 import type { SlotModule } from '../slots.js';
+import { functionRoutePatches, functionsPatches } from './functions.js';
 import { meshNames, meshProblems, refuseProblems } from './options.js';
 import type { MeshOptions } from './options.js';
-import { addPatch, deliveryPatches, envoyFilterOf } from './patches.js';
+import { outboundPatches } from './outbound.js';
+import type { OutboundOptions } from './outbound.js';
+import { addPatch, deliveryPatches, DISCOVERED, envoyFilterOf } from './patches.js';
 
 /** What an EnvoyFilter needs beside the resolved configuration. */
-export interface EnvoyFilterOptions extends MeshOptions {
-  /** Also observe the app's plain calls: the filter stands in every outbound HTTP listener, before the router. */
-  outbound?: boolean;
+export interface EnvoyFilterOptions extends OutboundOptions {
   /** Hold mode: the filter runs without `allow_on_headers_stop_iteration`. */
   hold: boolean;
 }
@@ -35,12 +35,13 @@ export function renderEnvoyFilter(config: RuntimeConfig, options: EnvoyFilterOpt
   const plugin = pluginConfiguration(config, options);
   const { hold } = options;
   // A slot is empty until a resource of its own says otherwise, see `renderSlot`: nothing is waited for.
-  const source = { ads: {}, initial_fetch_timeout: '0s' };
-  const before = spareSlots(config.modules.slots).map((slot) => slotFilter(slot, source, { waits: false }));
+  const before = spareSlots(config.modules.slots).map((slot) =>
+    slotFilter(slot, DISCOVERED, { waits: false }),
+  );
   // 0s: the listener waits for the filter's config, however long the first download takes. Only a wasm filter is taken:
   // for a module that it cannot fetch, Istio's agent sends a filter that refuses every call, and the last good module
   // is better than that.
-  const filter = discoveredFilter(source);
+  const filter = discoveredFilter(DISCOVERED);
   const { actuator } = config.listen;
   const listeners = [
     runtimeListener(config, {
@@ -61,14 +62,22 @@ export function renderEnvoyFilter(config: RuntimeConfig, options: EnvoyFilterOpt
     ),
     ...listeners.map((listener) => addPatch('LISTENER', listener)),
     ...deliveryPatches(config, names),
+    ...functionsPatches(config, names),
     addPatch('EXTENSION_CONFIG', extensionConfig(options.module, plugin, options.capabilities)),
-    ...(options.outbound === true ? outboundPatches(plugin, options) : []),
+    ...outboundPatches(config, plugin, options),
   ]);
 }
 
+/** What is put into a slot: a module, a function with the way to it, or nothing. */
+export interface SlotContent {
+  module?: SlotModule;
+  /** Of a slot for functions, with a module. */
+  function?: Omit<FunctionRoute, 'slot'>;
+}
+
 /**
- * An EnvoyFilter that puts a module into a spare slot of {@link renderEnvoyFilter}'s listener. One of the same name with
- * another module takes its place, and one without any empties the slot.
+ * An EnvoyFilter that puts a module into a slot of {@link renderEnvoyFilter}'s listeners, and leads calls to it if it is a
+ * function. One of the same name with another module takes its place, and one without any empties the slot.
  *
  * @throws TypeError with the lines of `slotProblems`, if there are any
  */
@@ -76,37 +85,24 @@ export function renderSlot(
   config: RuntimeConfig,
   options: MeshOptions,
   slot: string,
-  module: SlotModule | undefined,
+  content: SlotContent,
 ): EnvoyObject {
   const problems = slotProblems(config, options, slot);
   if (problems.length > 0) throw new TypeError(problems.join('\n'));
   const names = meshNames(config, options);
-  return envoyFilterOf(names, slot, [addPatch('EXTENSION_CONFIG', slotExtension(slot, module))]);
+  const extension = addPatch('EXTENSION_CONFIG', slotExtension(slot, content.module));
+  if (content.function === undefined) return envoyFilterOf(names, slot, [extension]);
+  const { patches, priority } = functionRoutePatches(config, { ...content.function, slot });
+  return envoyFilterOf(names, slot, [extension, ...patches], priority);
 }
 
 /** What is wrong with a slot or with the options; empty if nothing. A line each. */
 export function slotProblems(config: RuntimeConfig, options: MeshOptions, slot: string): string[] {
-  const slots = spareSlots(config.modules.slots);
-  const known = slots.length === 0 ? 'none: modules.slots is 0' : slots.join(', ');
-  const problem = `slot: expected one that the listener has (${known}), found ${JSON.stringify(slot)}`;
+  const slots = slotNames(config).filter((name) => name !== RUNTIME_SLOT);
+  const known =
+    slots.length === 0
+      ? 'none: modules.slots is 0, and there are no outbound and no functions'
+      : slots.join(', ');
+  const problem = `slot: expected one that the listeners have (${known}), found ${JSON.stringify(slot)}`;
   return [...(slots.includes(slot) ? [] : [problem]), ...meshProblems(config, options)];
-}
-
-/** The same module, which lets plain calls pass, in the listeners that the mesh has made. */
-function outboundPatches(plugin: PluginConfiguration, options: EnvoyFilterOptions): EnvoyObject[] {
-  const filter = discoveredFilter({ ads: {}, initial_fetch_timeout: '0s' }, 'outbound');
-  const chain = {
-    filter: {
-      name: 'envoy.filters.network.http_connection_manager',
-      subFilter: { name: FILTERS.router },
-    },
-  };
-  return [
-    {
-      applyTo: 'HTTP_FILTER',
-      match: { context: 'SIDECAR_OUTBOUND', listener: { filterChain: chain } },
-      patch: { operation: 'INSERT_BEFORE', value: filter },
-    },
-    addPatch('EXTENSION_CONFIG', extensionConfig(options.module, plugin, options.capabilities, 'outbound')),
-  ];
 }

@@ -3,6 +3,7 @@ import type { EnvoyObject } from '../names.js';
 import { FILTERS } from '../names.js';
 import { pluginConfiguration } from '../plugin-config.js';
 import { replyConfig, replyShim } from '../reply-shim.js';
+import type { ModuleSource } from '../runtime-filter.js';
 import { meshNames, refuseProblems } from './options.js';
 import type { MeshNames, MeshOptions } from './options.js';
 import { beforeRouter, bufferPatch, deliveryPatches, envoyFilterOf, invocationPatches } from './patches.js';
@@ -10,7 +11,7 @@ import { serviceClusters, serviceResources } from './services.js';
 
 const API = 'extensions.istio.io/v1alpha1';
 /** Greater comes first: the module before the Lua filter, which opens its answers and holds its requests. */
-const PRIORITY = { module: 20, reply: 10 };
+const PRIORITY = { slots: 1000, module: 20, reply: 10 };
 
 /** What a TrafficExtension needs beside the resolved configuration. */
 export interface TrafficExtensionOptions extends MeshOptions {
@@ -79,6 +80,56 @@ export function renderWasmPlugin(config: RuntimeConfig, options: MeshOptions): E
   ];
 }
 
+/** A module beside the runtime, as Istio's own resources take it. */
+export interface ExtensionModule {
+  source: ModuleSource;
+  /** Empty: none. */
+  rootId: string;
+  /** Istio takes nothing but an object. */
+  configuration?: EnvoyObject;
+}
+
+/**
+ * What a spare slot is where the runtime is a TrafficExtension or a WasmPlugin: another of them that stands before it, in
+ * the order of the slots. To apply one of the same name is to push, to delete it is to take the module out.
+ *
+ * @param slot one of `spareSlots`
+ * @throws TypeError with the lines of `meshProblems`, if there are any
+ */
+export function renderSlotExtension(
+  config: RuntimeConfig,
+  options: MeshOptions,
+  slot: string,
+  { source, rootId, configuration }: ExtensionModule,
+  kind: 'TrafficExtension' | 'WasmPlugin',
+): EnvoyObject {
+  refuseProblems(config, options);
+  const names = meshNames(config, options);
+  const spec = {
+    ...moduleSource(source),
+    ...(rootId === '' ? {} : { pluginName: rootId }),
+    failStrategy: 'FAIL_RELOAD',
+    ...(configuration === undefined ? {} : { pluginConfig: configuration }),
+  };
+  const attached = attachment(config, names, PRIORITY.slots - Number(slot.replace(/^slot-/, '')));
+  return {
+    apiVersion: API,
+    kind,
+    metadata: { name: `${names.name}-${slot}`, namespace: names.namespace },
+    spec: kind === 'WasmPlugin' ? { ...attached, ...spec } : { ...attached, wasm: spec },
+  };
+}
+
+/** What a module of this project is configured with in a spare slot there. */
+export function passingConfiguration(config: RuntimeConfig, options: MeshOptions): EnvoyObject {
+  const clusters = serviceClusters(config, meshNames(config, options));
+  return { ...pluginConfiguration(config, { ...options, hold: true }), clusters, passOn: true };
+}
+
+function moduleSource(module: ModuleSource): EnvoyObject {
+  return 'file' in module ? { url: `file://${module.file}` } : { url: module.url, sha256: module.sha256 };
+}
+
 function attachment(config: RuntimeConfig, { selector }: MeshNames, priority: number): EnvoyObject {
   return {
     selector: { matchLabels: { ...selector } },
@@ -90,9 +141,8 @@ function attachment(config: RuntimeConfig, { selector }: MeshNames, priority: nu
 
 function wasm(config: RuntimeConfig, names: MeshNames, options: TrafficExtensionOptions): EnvoyObject {
   const { invoke, ...plugin } = pluginConfiguration(config, { ...options, hold: true });
-  const { module } = options;
   return {
-    ...('file' in module ? { url: `file://${module.file}` } : { url: module.url, sha256: module.sha256 }),
+    ...moduleSource(options.module),
     pluginName: 'runtime',
     // After a trap a new VM instead of refusing calls for good.
     failStrategy: 'FAIL_RELOAD',

@@ -6,8 +6,11 @@ import type { EnvoyObject } from '../names.js';
 import { bodyLimit } from '../runtime-listener.js';
 import type { MeshNames } from './options.js';
 
-/** Mode of the socket for deliveries in a pod: the bridge is in the sidecar's group. 0660, in decimal. */
-const SHARED_MODE = 0o660;
+/** Mode of the sockets in a pod that the bridge calls: it is in the sidecar's group. 0660, in decimal. */
+export const SHARED_MODE = 0o660;
+
+/** Where a sidecar has extension configs from: istiod. 0s: who waits for one, waits however long a module's download takes. */
+export const DISCOVERED: EnvoyObject = { ads: {}, initial_fetch_timeout: '0s' };
 
 /** A patch of an EnvoyFilter that adds something to what the app's sidecar sends. */
 export function addPatch(applyTo: string, value: EnvoyObject): EnvoyObject {
@@ -63,16 +66,25 @@ export function beforeRouter(config: RuntimeConfig, filter: EnvoyObject): EnvoyO
   };
 }
 
-/** An EnvoyFilter for the app's sidecars. */
+/**
+ * An EnvoyFilter for the app's sidecars.
+ *
+ * @param priority those with a smaller one are applied before it
+ */
 export function envoyFilterOf(
   { name, namespace, selector }: MeshNames,
   part: string,
   configPatches: readonly EnvoyObject[],
+  priority = 0,
 ): EnvoyObject {
   return {
     apiVersion: 'networking.istio.io/v1alpha3',
     kind: 'EnvoyFilter',
     metadata: { name: part === '' ? name : `${name}-${part}`, namespace },
-    spec: { workloadSelector: { labels: { ...selector } }, configPatches },
+    spec: {
+      workloadSelector: { labels: { ...selector } },
+      ...(priority === 0 ? {} : { priority }),
+      configPatches,
+    },
   };
 }

@@ -216,7 +216,7 @@ describe('envoy', () => {
     [['--slot', 'slot-1'], '--module-copy FILE says which module'],
     [
       ['--slot', 'slot-9', '--empty'],
-      'slot: expected one that the listener has (slot-1, slot-2), found "slot-9"',
+      'slot: expected one that the listeners have (slot-1, slot-2), found "slot-9"',
     ],
     [['--slot', 'slot-1', '--module-copy', 'package.json'], 'package.json: '],
   ])('slot refuses %j', async (args, expected) => {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { catalog } from '../../components-bridge/src/catalog.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { toYaml } from '../../envoy/bootstrap.js';
-import { renderEnvoyFilter } from '../../envoy/istio/envoyfilter.js';
+import { renderEnvoyFilter, renderSlot } from '../../envoy/istio/envoyfilter.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
 import type { EnvoyObject } from '../../envoy/names.js';
 import { readModule } from '../../envoy/module-info.js';
@@ -15,11 +15,13 @@ import { http1 } from '../support/http1.js';
 import { freePort } from '../support/ports.js';
 import { Runtime, VERSION } from '../support/runtime.js';
 import { eventually } from '../support/wait.js';
+import { passing } from './forms.js';
 import { askIstio } from './istio.js';
 import type { Made } from './istio.js';
 import { Sidecar } from './sidecar.js';
 
 const MODULE = new URL('../../dist/modules/runtime.wasm', import.meta.url).pathname;
+const HELLO = new URL('../../dist/modules/hello.wasm', import.meta.url).pathname;
 const NAMESPACE = 'shop';
 const HOST = 'inventory.shop.svc.cluster.local';
 const FILTER = 'layotto.outbound';
@@ -68,10 +70,23 @@ describe.each(['1.28.0', '1.31.0'])('plain calls through a sidecar of Istio %s',
   let callee: Server;
   let runtime: Runtime;
   let made: Made;
+  let sidecar: Sidecar;
   let port: number;
+  /** Listeners of the configuration's own: for the same service, and for what is no service. */
+  let own: { inventory: number; store: number };
 
-  async function apply(config: RuntimeConfig): Promise<Made> {
-    const filter = renderEnvoyFilter(config, {
+  /** @param inSlot what is applied for the slot of the listener `inventory`; absent: nothing */
+  async function apply(given: RuntimeConfig, inSlot?: 'hello' | 'empty'): Promise<Made> {
+    const { port: calleePort } = callee.address() as AddressInfo;
+    const host = '127.0.0.1';
+    const config = {
+      ...given,
+      outbound: [
+        { name: 'inventory', listen: { host, port: own.inventory }, to: { host: HOST, port } },
+        { name: 'store', listen: { host, port: own.store }, to: { host, port: calleePort } },
+      ],
+    };
+    const options = {
       version: VERSION,
       apiTokens: [],
       catalog,
@@ -80,12 +95,13 @@ describe.each(['1.28.0', '1.31.0'])('plain calls through a sidecar of Istio %s',
       selector: { app: 'shop' },
       module: { file: MODULE },
       bridgeSocket: join(config.dataDir, 'session.sock'),
-      hold: false,
-      outbound: true,
-    });
-    const { port: calleePort } = callee.address() as AddressInfo;
+    };
+    const filter = renderEnvoyFilter(config, { ...options, hold: false, outbound: true });
+    const module = inSlot === 'hello' ? passing({ file: HELLO }, config, options, false) : undefined;
+    const slot =
+      inSlot === undefined ? [] : [renderSlot(config, options, 'inventory', module ? { module } : {})];
     return askIstio({
-      resources: [filter, ...services(calleePort, port)].map(toYaml).join('---\n'),
+      resources: [filter, ...slot, ...services(calleePort, port)].map(toYaml).join('---\n'),
       sidecar: { namespace: NAMESPACE, labels: { app: 'shop' }, istioVersion },
     });
   }
@@ -97,6 +113,7 @@ describe.each(['1.28.0', '1.31.0'])('plain calls through a sidecar of Istio %s',
     });
     await new Promise<void>((resolve) => callee.listen(0, '127.0.0.1', resolve));
     port = await freePort();
+    own = { inventory: await freePort(), store: await freePort() };
     runtime = await Runtime.start({
       concurrency: 2,
       policy: {
@@ -110,6 +127,16 @@ describe.each(['1.28.0', '1.31.0'])('plain calls through a sidecar of Istio %s',
             primitives: ['http'],
             operations: ['DELETE'],
             components: ['inventory.shop.*'],
+            secrets: [],
+            topics: [],
+          },
+          {
+            name: 'no-patches',
+            effect: 'deny',
+            apps: [],
+            primitives: ['http'],
+            operations: ['PATCH'],
+            components: ['inventory'],
             secrets: [],
             topics: [],
           },
@@ -129,8 +156,9 @@ describe.each(['1.28.0', '1.31.0'])('plain calls through a sidecar of Istio %s',
       },
       bootstrap: async (_rendered, { config, adminSocket }) => {
         made = await apply(config);
-        const sidecar = new Sidecar(join(config.dataDir, 'istiod'), made);
-        return sidecar.bootstrap([config.listen.port, port], adminSocket);
+        const ports = [config.listen.port, port, ...Object.values(own)];
+        sidecar = new Sidecar(join(config.dataDir, 'istiod'), made, ports);
+        return sidecar.bootstrap(adminSocket);
       },
     });
   });
@@ -151,10 +179,15 @@ describe.each(['1.28.0', '1.31.0'])('plain calls through a sidecar of Istio %s',
       );
     const outbound = all.filter(({ names }) => !names.includes('layotto.runtime'));
     expect(outbound.map(({ name }) => name)).toContain(`127.0.0.1_${port}`);
-    for (const { names } of outbound) {
-      expect(names.filter((name) => name === FILTER)).toHaveLength(1);
-      expect(names.at(-2)).toBe(FILTER);
+    for (const { name, names } of outbound) {
+      expect(names.filter((filter) => filter === FILTER)).toHaveLength(1);
+      const [, entry] = /^layotto_outbound_(.*)$/.exec(name) ?? [];
+      expect(names.slice(entry === undefined ? -2 : -3, -1)).toEqual([
+        FILTER,
+        ...(entry === undefined ? [] : [`layotto.slot.${entry}`]),
+      ]);
     }
+    expect(outbound.map(({ name }) => name)).toContain('layotto_outbound_store');
     const runtimes = all.filter(({ names }) => names.includes('layotto.runtime'));
     expect(runtimes).not.toHaveLength(0);
     for (const { names } of runtimes) expect(names).not.toContain(FILTER);
@@ -180,5 +213,38 @@ describe.each(['1.28.0', '1.31.0'])('plain calls through a sidecar of Istio %s',
       return true;
     });
     expect((await http1(runtime.target, 'GET', '/v1.0/healthz')).status).toBe(204);
+  });
+
+  test('listeners of the configuration: by the names of their entries, each with a slot', async () => {
+    const call = (to: number, method: string, path = '/') => http1({ port: to }, method, path);
+    const passed = async (): Promise<number> => {
+      const found = await runtime.stats(/^cluster\.outbound\|\d+\|\|inventory\..*upstream_rq_total$/);
+      return Object.values(found).reduce((sum, one) => sum + one, 0);
+    };
+    const before = await passed();
+    for (const to of Object.values(own))
+      expect(await call(to, 'POST')).toMatchObject({ status: 200, body: 'here' });
+    // By the name in the mesh it may not be deleted from; by that of the entry it may, and not be patched.
+    expect((await call(own.inventory, 'DELETE')).status).toBe(200);
+    expect((await call(own.inventory, 'PATCH')).status).toBe(403);
+    expect((await call(own.store, 'PATCH')).status).toBe(200);
+    const names = /wasmcustom\.layotto_operations_total;primitive=http;.*component=(inventory|store);/;
+    await eventually('they are counted', async () => {
+      expect(Object.values(await runtime.stats(names))).toEqual([1, 1, 1, 1, 1]);
+      return true;
+    });
+    // What reached the service went by the mesh's own cluster for it.
+    expect((await passed()) - before).toBe(2);
+
+    const hello = '/v1.0-layotto/hello/SayHello';
+    expect((await call(own.inventory, 'POST', hello)).body).toBe('here');
+    sidecar.push(await apply(runtime.config, 'hello'));
+    await eventually('the module in the slot answers', async () =>
+      (await call(own.inventory, 'POST', hello)).body.includes('errorCode'),
+    );
+    expect((await call(own.inventory, 'GET')).body).toBe('here');
+    expect((await call(own.store, 'POST', hello)).body).toBe('here');
+    sidecar.push(await apply(runtime.config, 'empty'));
+    await eventually('it has gone', async () => (await call(own.inventory, 'POST', hello)).body === 'here');
   });
 });

@@ -9,6 +9,7 @@ type Json = Record<string, unknown>;
 const ISTIO_ONLY = ['istio.metadata_exchange', 'istio.alpn', 'istio.stats'];
 
 const TYPES = {
+  listeners: 'type.googleapis.com/envoy.config.listener.v3.Listener',
   routes: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
   endpoints: 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
   extensions: 'type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig',
@@ -19,49 +20,69 @@ const TYPES = {
  * files in a folder in place of istiod's stream, and that filters of Istio's build are left out.
  */
 export class Sidecar {
-  /** @param folder absolute; made here */
+  /**
+   * @param folder absolute; made here
+   * @param ports of the listeners that it has, beside those on sockets
+   */
   constructor(
     private readonly folder: string,
     private readonly made: Made,
+    private readonly ports: readonly number[],
   ) {
     mkdirSync(folder, { recursive: true });
-    this.write('routes', TYPES.routes, made.routes, 'name');
     this.write('endpoints', TYPES.endpoints, made.endpoints, 'cluster_name');
     this.push(made);
   }
 
-  /** The listeners that were made for these ports and on sockets, and all clusters. */
-  bootstrap(ports: readonly number[], adminSocket: string): Json {
-    const ours = (this.made.listeners ?? []).filter((listener) => {
-      const { socket_address: at } = listener['address'] as {
-        socket_address?: { port_value: number };
-      };
-      if (at === undefined) return true;
-      // The other one is for captured traffic: iptables lead to it, and nothing binds it.
-      return listener['bind_to_port'] !== false && ports.includes(at.port_value);
-    });
+  /** All clusters, and from where it has the rest. */
+  bootstrap(adminSocket: string): Json {
     return {
       node: { id: 'sidecar', cluster: 'mesh' },
       admin: { address: { pipe: { path: adminSocket } } },
-      static_resources: {
-        listeners: ours.map((listener) => this.rewrite(listener)),
-        clusters: (this.made.clusters ?? []).map((cluster) => this.rewrite(cluster)),
-      },
+      static_resources: { clusters: (this.made.clusters ?? []).map((cluster) => this.rewrite(cluster)) },
+      dynamic_resources: { lds_config: this.from('listeners', 'all') },
     };
   }
 
-  /** Sends the extension configs of what was made, as istiod does when a resource has changed. */
-  push({ extensions }: Pick<Made, 'extensions'>): void {
+  /** Sends extension configs, routes and listeners of what was made, as istiod does when a resource has changed. */
+  push({ extensions, routes, listeners }: Made): void {
     this.write('extensions', TYPES.extensions, extensions, 'name');
+    this.write('routes', TYPES.routes, routes, 'name');
+    const ours = (listeners ?? []).filter((listener) => this.has(listener));
+    const resources = ours.map((listener) => ({
+      '@type': TYPES.listeners,
+      ...(this.rewrite(listener) as Json),
+    }));
+    this.replace(this.file('listeners', 'all'), { resources });
+  }
+
+  private has(listener: Json): boolean {
+    const { socket_address: at } = listener['address'] as { socket_address?: { port_value: number } };
+    if (at === undefined) return true;
+    // The other one is for captured traffic: iptables lead to it, and nothing binds it.
+    return listener['bind_to_port'] !== false && this.ports.includes(at.port_value);
   }
 
   private write(kind: string, type: string, resources: readonly Json[] | null, key: string): void {
     for (const resource of resources ?? []) {
-      const text = JSON.stringify({ resources: [{ '@type': type, ...resource }] });
       const path = this.file(kind, String(resource[key]));
-      writeFileSync(`${path}.next`, text);
-      renameSync(`${path}.next`, path);
+      this.replace(path, { resources: [{ '@type': type, ...resource }] });
     }
+  }
+
+  private replace(path: string, content: Json): void {
+    writeFileSync(`${path}.next`, JSON.stringify(content));
+    renameSync(`${path}.next`, path);
+  }
+
+  private from(kind: string, name: unknown): Json {
+    return {
+      resource_api_version: 'V3',
+      path_config_source: {
+        path: this.file(kind, String(name)),
+        watched_directory: { path: this.folder },
+      },
+    };
   }
 
   private file(kind: string, name: string): string {
@@ -80,22 +101,16 @@ export class Sidecar {
     const result = Object.fromEntries(
       Object.entries(object).map(([key, inner]) => [key, this.rewrite(inner)]),
     );
-    const from = (kind: string, name: unknown): Json => ({
-      resource_api_version: 'V3',
-      path_config_source: {
-        path: this.file(kind, String(name)),
-        watched_directory: { path: this.folder },
-      },
-    });
     if ('config_discovery' in object) {
       const discovery = object['config_discovery'] as Json;
       const file = this.file('extensions', String(object['name']));
       // Nobody has sent any: what istiod has nothing to say of, it does not send. Envoy wants the file to be there.
       if (!existsSync(file)) writeFileSync(file, JSON.stringify({ resources: [] }));
-      result['config_discovery'] = { ...discovery, config_source: from('extensions', object['name']) };
+      result['config_discovery'] = { ...discovery, config_source: this.from('extensions', object['name']) };
     }
-    if ('route_config_name' in object) result['config_source'] = from('routes', object['route_config_name']);
-    if ('eds_config' in object) result['eds_config'] = from('endpoints', object['service_name']);
+    if ('route_config_name' in object)
+      result['config_source'] = this.from('routes', object['route_config_name']);
+    if ('eds_config' in object) result['eds_config'] = this.from('endpoints', object['service_name']);
     return result;
   }
 }

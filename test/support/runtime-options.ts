@@ -27,6 +27,8 @@ export interface RuntimeOptions {
   /** What it knows the runtime by. */
   appToken?: string;
   subscriptions?: NonNullable<RuntimeConfig['subscriptions']>;
+  /** Also listen for calls of functions. */
+  functions?: RuntimeConfig['functions'];
   apiToken?: string;
   hold?: boolean;
   /** Also listen on a Unix socket. */
@@ -111,6 +113,7 @@ export async function resolve(options: RuntimeOptions): Promise<RuntimeConfig> {
     ...(options.callees === undefined ? {} : { callees: options.callees }),
     ...(options.invoke === undefined ? {} : { invoke: options.invoke }),
     ...(options.policy === undefined ? {} : { policy: options.policy }),
+    ...(options.functions === undefined ? {} : { functions: options.functions }),
     ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
     ...(options.subscriptions === undefined ? {} : { subscriptions: options.subscriptions }),
     components: (options.components ?? [EMBEDDED]).map((component) => ({

@@ -39,8 +39,8 @@ function tokenOf({ config, log, secrets, appToken = '' }: BridgeOptions): AppEve
 
 /** Envoys of a mesh that share a bridge have no functions. */
 function functionsOf(
-  { appPods, apiToken = '' }: BridgeOptions,
+  { appPods, appSocket: place = '', apiToken = '' }: BridgeOptions,
   sessionSocket: string,
 ): AppEventsOptions['functions'] {
-  return appPods === undefined ? { dataDir: dirname(sessionSocket), apiToken } : undefined;
+  return appPods === undefined ? { dataDir: dirname(place || sessionSocket), apiToken } : undefined;
 }

@@ -12,7 +12,7 @@ import { HttpContext } from './host/context';
 import { Action, Buffer, HeaderMap, LogLevel } from './host/enums';
 import { addHeader, removeHeader, replaceHeader } from './host/headers';
 import { log, succeeded } from './host/log';
-import { GRPC_STATUS_NONE, replaceBuffer, sendLocalResponse } from './host/stream';
+import { failStream, GRPC_STATUS_NONE, replaceBuffer, sendLocalResponse } from './host/stream';
 import { NO_COMPONENT, UNKNOWN_COMPONENT } from './metrics/call-metrics';
 import { SERVER_TIMING, writeServerTiming } from './metrics/server-timing';
 import { NO_REPLY_FILTER } from './refusals';
@@ -98,6 +98,10 @@ export abstract class AnsweredCall extends HttpContext {
       component !== null ? component.index : exchange.componentUnknown ? UNKNOWN_COMPONENT : NO_COMPONENT;
     this.runtime.called(this.door.routeOf(exchange), index, code, elapsed);
     return elapsed;
+  }
+
+  onTrap(): void {
+    if (this.stage <= Stage.Asking && this.activate()) failStream();
   }
 
   onResponseHeaders(count: u32, endOfStream: bool): Action {

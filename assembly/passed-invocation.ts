@@ -109,16 +109,16 @@ export function invokedCall(
 }
 
 export class InvokedCall extends HttpContext {
-  private route: Route;
-  private callee: Callee | null = null;
+  protected route: Route;
+  protected callee: Callee | null = null;
   private grpc: bool = false;
-  private started: i64 = 0;
+  protected started: i64 = 0;
   /** A google.rpc.Code or an HTTP status. */
-  private code: i32 = NO_STATUS;
+  protected code: i32 = NO_STATUS;
   /** The answer is none of the callee's: its text gets the shape of Dapr's errors. */
   private dressing: bool = false;
 
-  constructor(private readonly site: CallSite) {
+  constructor(protected readonly site: CallSite) {
     super(0);
     this.route = site.grpcDoor.noRoute;
   }

@@ -4,6 +4,7 @@
 import { AskingCall } from './call-asking';
 import { Stage } from './call-reply';
 import { CallSite } from './call-site';
+import { Callee } from './config/invocation';
 import { Code } from './dialects/codes';
 import { Step } from './dialects/exchange';
 import { isGrpc } from './dialects/grpc';
@@ -14,6 +15,7 @@ import { handOver, HttpContext } from './host/context';
 import { Action, Buffer, HeaderMap } from './host/enums';
 import { addHeader, removeHeader } from './host/headers';
 import { getBuffer, replaceBuffer } from './host/stream';
+import { onInvokeCall } from './on-invoke-call';
 import { invokedCall, mayInvoke } from './passed-invocation';
 import { mayPass, PassedStream } from './passed-stream';
 import { BUSY } from './refusals';
@@ -141,7 +143,11 @@ export class Call extends AskingCall {
     const exchange = this.exchange;
     if (!mayInvoke(this.runtime, this.door, exchange)) return this.respond();
     const grpc = this.door == this.runtime.grpcDoor;
-    handOver(invokedCall(this.id, this.runtime, exchange, grpc, this.started));
+    handOver(
+      !grpc && (<Callee>exchange.component!).grpc
+        ? onInvokeCall(this.id, this.runtime, this.door, exchange, this.started)
+        : invokedCall(this.id, this.runtime, exchange, grpc, this.started),
+    );
     exchange.free();
     this.runtime.retire(this);
     return Action.Continue;

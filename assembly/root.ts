@@ -222,7 +222,7 @@ export class Runtime extends CallSite implements PushListener {
     this.onLiveAnswer(push.answer);
     const live = this.live;
     const freshness = push.freshness;
-    if (live !== null && freshness !== null) live.fresh(freshness.answers, freshness.ageUs);
+    if (live !== null && freshness !== null) live.fresh(freshness.answers, freshness.ageUs, freshness.saidUs);
   }
 
   private forgetAnswers(): void {
@@ -238,7 +238,8 @@ export class Runtime extends CallSite implements PushListener {
     const component = this.configuration.find(answer.primitive, answer.component);
     if (component === null || component.answerInEnvoyMs == 0) return;
     if (answer.withdrawn) live.withdraw(component.index, answer.request);
-    else live.put(component.index, answer.request, answer.response, answer.id, answer.ageUs);
+    else
+      live.put(component.index, answer.request, answer.response, answer.id, answer.ageUs, answer.saidUs);
   }
 
   private onInvalidation(invalidation: Invalidation | null): void {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 
 import type { CalleeAddress, CalleeConfig, CalleeRoute } from '../components-bridge/src/config/types.js';
+import { endpointParts } from './endpoints.js';
 import { CALLEE_CLUSTER, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 
@@ -84,12 +85,18 @@ function placesOf(name: string, { to, routes = [], mirror }: CalleeConfig): Plac
 }
 
 /** Whether calls that are not gRPC have clusters of their own, which speak HTTP/1.1 whatever their caller does. */
-function speaksHttp1({ protocol = 'http' }: CalleeConfig): boolean {
-  return protocol === 'http';
+function speaksHttp1({ protocol = 'http', endpoint }: CalleeConfig): boolean {
+  return protocol === 'http' && endpoint === undefined;
 }
 
 /** The clusters of a callee. */
 export function calleeClusters(name: string, callee: CalleeConfig): EnvoyObject[] {
+  const { endpoint } = callee;
+  if (endpoint !== undefined)
+    return placesOf(name, callee).map((place) => ({
+      ...cluster(place, 'http1'),
+      ...endpointParts(endpoint),
+    }));
   return placesOf(name, callee).flatMap((place) =>
     speaksHttp1(callee)
       ? [cluster(place, 'as-called'), cluster({ ...place, name: `${place.name}|http` }, 'http1')]

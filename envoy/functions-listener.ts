@@ -119,7 +119,7 @@ export function routesOf(one: FunctionRoute, enable = ENABLE): RoutesOfFunction 
 
 /** The routes of {@link functionsListener}: by the header `id`, then by path, the longest first. */
 export function functionRoutes(functions: readonly FunctionRoute[]): EnvoyObject {
-  const all = functions.map(routesOf);
+  const all = functions.map((one) => routesOf(one));
   const byPath = functions
     .filter(({ path }) => path !== undefined)
     .sort((one, other) => (other.path ?? '').length - (one.path ?? '').length);

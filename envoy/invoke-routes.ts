@@ -1,15 +1,20 @@
 import { isIP } from 'node:net';
 
-import type { CalleeConfig, RuntimeConfig } from '../components-bridge/src/config/types.js';
+import type { CalleeConfig, EndpointConfig, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { calleeClusters, calleeRoutes, idempotent, notSentYet } from './callees.js';
+import type { RouteParts } from './callees.js';
 import { forwardingCluster, forwardingFilter } from './forwarding.js';
 import { CLUSTERS, FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
+import { ON_INVOKE } from './reply-shim.js';
 
 /** Where invocations are routed, whatever they came as: this, the callee's name, and `/method` before the path. */
 export const INVOKE_PREFIX = '/v1.0/invoke/';
 /** Names the cluster of an app that a pattern finds. Only the filter sets it. */
 export const CLUSTER_HEADER = 'x-layotto-cluster';
+
+/** Only the script of {@link ON_INVOKE} sets it, and says whether the call may be repeated. */
+const ON_INVOKE_HEADER = 'x-layotto-on-invoke';
 
 /** What is kept of a call so that it can be repeated or copied; longer ones are sent once. */
 const KEPT_BYTES = 1024 * 1024;
@@ -55,28 +60,68 @@ export function invokeRoutes(config: Invoking): EnvoyObject[] {
 }
 
 function routesTo(config: Invoking, name: string, callee: CalleeConfig): EnvoyObject[] {
+  const { endpoint, retries = RETRIES } = callee;
   const match = { prefix: `${INVOKE_PREFIX}${name}/method/` };
-  const addresses = [...callee.to, ...(callee.routes ?? []).flatMap(({ to }) => to)];
-  const common = {
-    prefix_rewrite: '/',
-    // Whoever serves several names can tell them apart.
-    ...(addresses.every(({ host }) => isIP(host) !== 0)
-      ? { host_rewrite_literal: name }
-      : { auto_host_rewrite: true }),
-    ...LASTING,
-  };
-  const route = passing(config, [stamp('dapr-callee-app-id', name)]);
-  const repeated = { ...common, retry_policy: idempotent(callee.retries ?? RETRIES) };
-  const once = { ...common, retry_policy: notSentYet() };
-  const to = (more: EnvoyObject, action: EnvoyObject, http1: boolean): EnvoyObject[] =>
-    calleeRoutes(name, callee, { match: { ...match, ...more }, route, action, http1 });
-  return [
-    ...to({ grpc: {}, headers: [MARKED] }, repeated, false),
-    ...to({ grpc: {} }, once, false),
-    ...to({ headers: [IDEMPOTENT] }, repeated, true),
-    ...to({ headers: [MARKED] }, repeated, true),
-    ...to({}, once, true),
+  const head = { prefix_rewrite: `${endpoint?.path ?? ''}/`, ...hostOf(name, callee) };
+  const route =
+    endpoint === undefined
+      ? passing(config, [stamp('dapr-callee-app-id', name)])
+      : outside(passing(config, []), endpoint);
+  const repeated = { ...head, ...LASTING, retry_policy: idempotent(retries) };
+  const once = { ...head, ...LASTING, retry_policy: notSentYet() };
+  const to = (more: EnvoyObject, action: EnvoyObject, part: Partial<RouteParts> = {}): EnvoyObject[] =>
+    calleeRoutes(name, callee, { match: { ...match, ...more }, route, action, ...part });
+  const http1 = { http1: true };
+  const others = [
+    ...to({ headers: [IDEMPOTENT] }, repeated, http1),
+    ...to({ headers: [MARKED] }, repeated, http1),
+    ...to({}, once, http1),
   ];
+  if (endpoint !== undefined) return others;
+  const grpc = [...to({ grpc: {}, headers: [MARKED] }, repeated), ...to({ grpc: {} }, once)];
+  if (callee.protocol !== 'grpc') return [...grpc, ...others];
+  const onInvoke = { route: { ...route, ...asOnInvoke() } };
+  const again = { name: ON_INVOKE_HEADER, string_match: { exact: 'again' } };
+  return [
+    ...to({ headers: [again] }, repeated, onInvoke),
+    ...to({ headers: [{ name: ON_INVOKE_HEADER, present_match: true }] }, once, onInvoke),
+    ...grpc,
+    // HTTP calls begin here; when the script has made them gRPC, Envoy finds one of the first two.
+    ...to({}, once, onInvoke),
+  ];
+}
+
+/** What a callee gets as its host. */
+function hostOf(name: string, { to, routes = [], endpoint }: CalleeConfig): EnvoyObject {
+  if (endpoint !== undefined) return { host_rewrite_literal: endpoint.authority };
+  const addresses = [...to, ...routes.flatMap((route) => route.to)];
+  // Whoever serves several names can tell them apart.
+  return addresses.every(({ host }) => isIP(host) !== 0)
+    ? { host_rewrite_literal: name }
+    : { auto_host_rewrite: true };
+}
+
+/** For a place of the web, which is told nothing of the runtime, and gets the headers that its resource names. */
+function outside(route: EnvoyObject, { headers }: EndpointConfig): EnvoyObject {
+  return {
+    ...route,
+    request_headers_to_remove: [
+      ...(route['request_headers_to_remove'] as string[]),
+      ...['dapr-app-id', 'dapr-caller-app-id', 'dapr-caller-namespace', 'dapr-callee-app-id'],
+    ],
+    request_headers_to_add: Object.entries(headers).map(([key, text]) => stamp(key, text)),
+  };
+}
+
+/** What routes have instead that make HTTP calls the OnInvoke of their callee: a script that holds them. */
+function asOnInvoke(): EnvoyObject {
+  return {
+    request_headers_to_remove: ['dapr-api-token', CLUSTER_HEADER, ON_INVOKE_HEADER],
+    metadata: {},
+    // As much as a message may be long, which the script holds.
+    request_body_buffer_limit: undefined,
+    typed_per_filter_config: { [FILTERS.reply]: { '@type': TYPES.luaPerRoute, name: ON_INVOKE } },
+  };
 }
 
 /** The routes to apps that no entry of the configuration is about. */
@@ -126,6 +171,27 @@ export function unwayedRoutes(): EnvoyObject[] {
   ].map((match) => ({ match, route: { cluster: CLUSTERS.none, ...LASTING } }));
 }
 
+/**
+ * Where HTTP calls to callees that speak gRPC begin whose path is not yet that of a route: the filter of
+ * {@link asOnInvoke} has to be there from the beginning.
+ */
+export function onInvokeBeginnings({ app, callees = {} }: Invoking): EnvoyObject[] {
+  const elsewhere = { name: ':path', string_match: { prefix: '/v1.0' }, invert_match: true };
+  const is = (name: string, exact: string, ignore_case: boolean): EnvoyObject => ({
+    name,
+    string_match: { exact, ignore_case },
+  });
+  return Object.entries(callees)
+    .filter(([, { protocol }]) => protocol === 'grpc')
+    .flatMap(([name]) => [name, `${name}.${app.namespace ?? 'default'}`])
+    .flatMap((id) => [
+      { prefix: '/', headers: [is('dapr-app-id', id, true), elsewhere] },
+      { prefix: '/', headers: [is('authorization', `Basic ${btoa(`dapr-app-id:${id}`)}`, false), elsewhere] },
+      { prefix: `${INVOKE_PREFIX}${id}/method`, case_sensitive: false },
+    ])
+    .map((match) => ({ match, route: { cluster: CLUSTERS.none, ...LASTING } }));
+}
+
 /** The sidecars of a mesh mark no answers of their own. */
 function ofMesh(policy: EnvoyObject): EnvoyObject {
   return { ...policy, retry_on: `${String(policy['retry_on'])},gateway-error` };
@@ -143,7 +209,10 @@ export const UNKNOWN_CLUSTER = {
 };
 
 /** What all of these routes have in common. @param stamps further headers for the callee */
-function passing({ app }: Invoking, stamps: readonly EnvoyObject[]): EnvoyObject {
+function passing(
+  { app }: { app: Pick<RuntimeConfig['app'], 'id' | 'namespace'> },
+  stamps: readonly EnvoyObject[],
+): EnvoyObject {
   return {
     request_headers_to_remove: ['dapr-api-token', CLUSTER_HEADER],
     // A caller cannot say that it is another.

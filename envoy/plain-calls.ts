@@ -40,11 +40,13 @@ export function proxyListener(
             domains: [host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`, `localhost:${port}`],
             routes: [{ match: { prefix: '/' }, direct_response: refusal(ITSELF) }],
           },
-          ...Object.entries(callees).map(([name, callee]) => ({
-            name: `${CALLEE_CLUSTER}${name}`,
-            domains: [name, `${name}:80`],
-            routes: calleeRoutes(name, callee, { match: EVERYTHING, action: ACTION }),
-          })),
+          ...Object.entries(callees)
+            .filter(([, { endpoint }]) => endpoint === undefined)
+            .map(([name, callee]) => ({
+              name: `${CALLEE_CLUSTER}${name}`,
+              domains: [name, `${name}:80`],
+              routes: calleeRoutes(name, callee, { match: EVERYTHING, action: ACTION }),
+            })),
           {
             name: 'others',
             domains: ['*'],

@@ -2,10 +2,16 @@ import type { ListenAddress, RuntimeConfig } from '../components-bridge/src/conf
 import { streamsSocket } from '../components-bridge/src/config/sockets.js';
 import { AS_SENT } from './as-sent.js';
 import { httpListener } from './http-listener.js';
-import { invokeFilters, invokeRoutes, UNKNOWN_CLUSTER, unwayedRoutes } from './invoke-routes.js';
+import {
+  invokeFilters,
+  invokeRoutes,
+  onInvokeBeginnings,
+  UNKNOWN_CLUSTER,
+  unwayedRoutes,
+} from './invoke-routes.js';
 import { CLUSTERS, FILTERS, STREAM_PATHS, TYPES, UPLOAD_PATH } from './names.js';
 import type { EnvoyObject } from './names.js';
-import { replyShim } from './reply-shim.js';
+import { replyConfig } from './reply-shim.js';
 import { tracingParts } from './tracing.js';
 import type { TracingParts } from './tracing.js';
 
@@ -147,10 +153,7 @@ function connectionManager(
       ...(tracing === undefined ? [] : [tracing.filter]),
       ...before,
       filter,
-      {
-        name: FILTERS.reply,
-        typed_config: { '@type': TYPES.lua, default_source_code: { inline_string: replyShim(hold) } },
-      },
+      { name: FILTERS.reply, typed_config: replyConfig(config, hold) },
       ...invokeFilters(config),
       { name: FILTERS.router, typed_config: { '@type': TYPES.router } },
     ],
@@ -203,6 +206,7 @@ function answeredRoutes(config: RuntimeConfig, hold: boolean): EnvoyObject[] {
       ];
   return [
     ...answeredServices.map((prefix) => answeredRoute(config, { prefix, grpc: {} })),
+    ...onInvokeBeginnings(config),
     ...unwayedRoutes().map((route) => ({ ...route, ...withoutReplyFilter() })),
     ...rest,
   ];

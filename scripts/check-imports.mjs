@@ -48,6 +48,12 @@ const MAY_IMPORT = {
     'assembly/envoy-replies.ts',
     'assembly/request-head.ts',
   ],
+  'assembly/on-invoke-call.ts': [
+    ...PIPELINE,
+    'assembly/call-site.ts',
+    'assembly/passed-invocation.ts',
+    'assembly/refusals.ts',
+  ],
   'assembly/wrapped-call.ts': [
     ...PIPELINE,
     'assembly/call-site.ts',
@@ -68,6 +74,7 @@ const MAY_IMPORT = {
     'assembly/call-site.ts',
     'assembly/call-asking.ts',
     'assembly/call-reply.ts',
+    'assembly/on-invoke-call.ts',
     'assembly/passed-invocation.ts',
     'assembly/passed-stream.ts',
     'assembly/refusals.ts',

@@ -1,17 +1,27 @@
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 
+const LOWEST = 12_000;
+/** Ports to choose from must be many, or two processes that look at the same time find the same. */
+const ENOUGH = 4_000;
+/** How many of them may be somebody's before it is given up. */
+const TRIES = 100;
+
+/** From here on the kernel gives ports to outgoing connections: one may take a port before its server does. */
+const outgoing = firstOutgoing();
+let next = LOWEST + Math.floor(Math.random() * Math.max(0, outgoing - LOWEST));
+
 /**
- * TCP ports on 127.0.0.1 that were free a moment ago, each another one.
- *
- * The kernel hands ephemeral ports out in turn, so two calls close together do not get the same ones.
+ * TCP ports on 127.0.0.1 that were free a moment ago, each another one, where no outgoing connection takes them.
  *
  * @param {number} count
  * @returns {Promise<number[]>}
  */
 export async function freePorts(count) {
-  const servers = Array.from({ length: count }, () => createServer());
+  const servers = [];
   try {
-    return await Promise.all(servers.map(listening));
+    while (servers.length < count) servers.push(await listening());
+    return servers.map((server) => server.address().port);
   } finally {
     for (const server of servers) server.close();
   }
@@ -23,9 +33,30 @@ export async function freePort() {
   return port;
 }
 
-function listening(server) {
+async function listening() {
+  for (let tries = 0; outgoing - LOWEST >= ENOUGH && tries < TRIES; tries++) {
+    if (++next >= outgoing) next = LOWEST;
+    try {
+      return await listen(next);
+    } catch (error) {
+      if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') throw error;
+    }
+  }
+  return listen(0);
+}
+
+function listen(port) {
+  const server = createServer();
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => resolve(server.address().port));
+    server.listen(port, '127.0.0.1', () => resolve(server));
   });
+}
+
+function firstOutgoing() {
+  try {
+    return Number.parseInt(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8'), 10);
+  } catch {
+    return 0;
+  }
 }

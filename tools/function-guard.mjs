@@ -1,7 +1,10 @@
-/** Has every loop of a function report that it turns; assembly/function/guard.ts says why. */
+/** Has every loop of a function report that it turns, and every `unreachable` that it ends; assembly/function/guard.ts says why. */
 
 /** Packages whose loops are known to end. */
 const TRUSTED = /^~lib\/(layotto|@solo-io\/proxy-runtime|as-wasi)\//;
+
+/** AssemblyScript's allocator: it ends by `unreachable` if there is no memory left. */
+const ALLOCATOR = '~lib/rt/tlsf.ts';
 
 /**
  * A transform for the compiler.
@@ -9,30 +12,35 @@ const TRUSTED = /^~lib\/(layotto|@solo-io\/proxy-runtime|as-wasi)\//;
  * @param {Record<string, string>} standard names of the standard library's files
  */
 export function loopGuard(ast, standard) {
-  const { Node, ForStatement, ForOfStatement, WhileStatement, DoStatement } = ast;
-  const loops = [ForStatement, ForOfStatement, WhileStatement, DoStatement];
+  const { Node, CallExpression, ExpressionStatement, IdentifierExpression } = ast;
+  const loops = [ast.ForStatement, ast.ForOfStatement, ast.WhileStatement, ast.DoStatement];
 
-  function visit(node, seen) {
+  /** @param own whether its loops are to be watched, too */
+  function visit(node, seen, own) {
     if (typeof node !== 'object' || node === null || seen.has(node)) return;
     seen.add(node);
-    if (Array.isArray(node)) {
-      for (const item of node) visit(item, seen);
-      return;
+    if (!Array.isArray(node) && !(node instanceof Node)) return;
+    for (const [key, value] of Object.entries(node)) {
+      if (isUnreachable(value)) node[key] = after('layottoTraps', value);
+      else visit(value, seen, own);
     }
-    if (!(node instanceof Node)) return;
-    for (const value of Object.values(node)) visit(value, seen);
-    if (loops.some((kind) => node instanceof kind)) node.body = guarded(node.body);
+    if (own && loops.some((kind) => node instanceof kind)) node.body = after('layottoLoops', node.body);
   }
 
-  function guarded(body) {
-    const { range } = body;
-    const call = Node.createCallExpression(
-      Node.createIdentifierExpression('layottoLoops', range),
-      null,
-      [],
-      range,
+  function isUnreachable(node) {
+    if (!(node instanceof ExpressionStatement)) return false;
+    const { expression } = node;
+    if (!(expression instanceof CallExpression)) return false;
+    return (
+      expression.expression instanceof IdentifierExpression && expression.expression.text === 'unreachable'
     );
-    return Node.createBlockStatement([Node.createExpressionStatement(call), body], range);
+  }
+
+  /** A statement behind the call of a function of the guard's. */
+  function after(name, statement) {
+    const { range } = statement;
+    const call = Node.createCallExpression(Node.createIdentifierExpression(name, range), null, [], range);
+    return Node.createBlockStatement([Node.createExpressionStatement(call), statement], range);
   }
 
   return {
@@ -42,7 +50,7 @@ export function loopGuard(ast, standard) {
         const name = path.replace(/^~lib\//, '').replace(/\.ts$/, '');
         const known = path.startsWith('~lib/') && (Object.hasOwn(standard, name) || TRUSTED.test(path));
         // The same set throughout: nodes know the source that they are in.
-        if (!known) visit(source.statements, new Set([source]));
+        if (!known || path === ALLOCATOR) visit(source.statements, new Set([source]), !known);
       }
     },
   };

@@ -21,6 +21,8 @@ import { Kept } from './kept';
 
 /** What an answer takes beside its bytes and its request's, about. */
 const OVERHEAD: i32 = 256;
+/** What the bridge says is on its way for less; else its clock is not this machine's. In microseconds. */
+const LONGEST_WAY: i64 = 60000000;
 const SLASH: u8 = 0x2f;
 
 /** An answer that the bridge keeps up to date. */
@@ -71,8 +73,14 @@ export class LiveAnswers {
     this.byId.clear();
   }
 
-  /** The bridge tells an answer. @param request and @param response are copied @param ageUs how old it is */
-  put(component: i32, request: View, response: View, id: u32, ageUs: u64): void {
+  /**
+   * The bridge tells an answer.
+   *
+   * @param request and @param response are copied
+   * @param ageUs how old it was when that was said, in microseconds
+   * @param saidUs when it was said, by the machine's clock; 0 if the bridge does not say
+   */
+  put(component: i32, request: View, response: View, id: u32, ageUs: u64, saidUs: u64): void {
     const hash = hashOf(component, request);
     this.removeAt(hash);
     const size = viewLen(request) + viewLen(response) + OVERHEAD;
@@ -81,7 +89,7 @@ export class LiveAnswers {
     this.makeRoom(limit - size);
     const payload = allocate(viewLen(response));
     memory.copy(viewPtr(payload), viewPtr(response), viewLen(response));
-    const answer = new LiveAnswer(component, request, payload, id, monotonicUs() - <i64>ageUs);
+    const answer = new LiveAnswer(component, request, payload, id, momentOf(ageUs, saidUs));
     this.answers.set(hash, answer);
     this.byId.set(id, answer);
     this.bytes += answer.size;
@@ -93,9 +101,9 @@ export class LiveAnswers {
     if (this.answers.has(hash) && this.answers.get(hash).is(component, request)) this.removeAt(hash);
   }
 
-  /** Answers were right so many microseconds ago. */
-  fresh(ids: Array<u32>, ageUs: u64): void {
-    const at = monotonicUs() - <i64>ageUs;
+  /** Answers were right so many microseconds before that was said. */
+  fresh(ids: Array<u32>, ageUs: u64, saidUs: u64): void {
+    const at = momentOf(ageUs, saidUs);
     for (let i = 0; i < ids.length; i++) {
       if (!this.byId.has(ids[i])) continue;
       const answer = this.byId.get(ids[i]);
@@ -182,6 +190,17 @@ export class LiveAnswers {
     }
     return name.view();
   }
+}
+
+/**
+ * When an answer was right, in microseconds of the monotonic clock. The time on the way counts: a write may have ended
+ * in it.
+ */
+function momentOf(ageUs: u64, saidUs: u64): i64 {
+  const now = monotonicUs();
+  const way = now - <i64>saidUs;
+  const same = saidUs != 0 && way >= 0 && way < LONGEST_WAY;
+  return (same ? <i64>saidUs : now) - <i64>ageUs;
 }
 
 /** FNV-1a of 64 bits. */

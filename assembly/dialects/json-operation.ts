@@ -2,6 +2,13 @@
 // from proto/.
 
 import { literal, View, viewEquals } from '../wire/view';
+import { Exchange } from './exchange';
+
+/** Reads what the bridge answers behind the JSON door, for headers of the answer. One for all calls of a primitive. */
+export abstract class AnswerReader {
+  /** @param answer JSON that goes to the caller as it is */
+  abstract read(exchange: Exchange, answer: View): void;
+}
 
 /** Where a value stands in a request: the field on each level, by the two names that proto3 JSON takes. */
 export class JsonPath {

@@ -8,7 +8,7 @@ import { answerError, answerJson } from './dapr-http';
 import { Door } from './door';
 import { clip, Exchange, Step } from './exchange';
 import { Handler } from './handler';
-import { JsonOperation, JsonPath } from './json-operation';
+import { AnswerReader, JsonOperation, JsonPath } from './json-operation';
 import { JsonRequest } from './json-request';
 import { Route, Router, splitPath } from './router';
 import { unservedHttp, unservedText } from './unserved';
@@ -49,7 +49,10 @@ abstract class JsonHandler extends Handler {
 
 /** Any operation of the table: the body goes to the bridge as it came. */
 class Perform extends JsonHandler {
-  constructor(private readonly operation: JsonOperation) {
+  constructor(
+    private readonly operation: JsonOperation,
+    private readonly reader: AnswerReader | null,
+  ) {
     super();
   }
 
@@ -73,6 +76,12 @@ class Perform extends JsonHandler {
     }
     request.free();
     return good ? Step.Ask : Step.Answer;
+  }
+
+  onResult(exchange: Exchange, payload: View): void {
+    const reader = this.reader;
+    if (reader !== null) reader.read(exchange, payload);
+    super.onResult(exchange, payload);
   }
 
   /** Finds the component and the keys written, or says what is wrong. */
@@ -117,6 +126,7 @@ class Document extends JsonHandler {
 export class JsonDoor extends Door {
   /** By place in the table; null for what the module does not serve. */
   private readonly routes: Array<Route | null> = [];
+  private readonly readers: Array<AnswerReader | null> = [];
   private readonly openApi: Route;
   private readonly asyncApi: Route;
   private readonly unknownRoute: Route;
@@ -133,6 +143,7 @@ export class JsonDoor extends Door {
       const operation = operations[i];
       const served = router.serves(operation.primitive);
       this.routes.push(served ? router.json(operation.primitive, operation.name) : null);
+      this.readers.push(router.jsonAnswerReader(operation.primitive));
     }
   }
 
@@ -152,7 +163,7 @@ export class JsonDoor extends Door {
         return false;
       }
       exchange.route = route;
-      exchange.handler = new Perform(operation);
+      exchange.handler = new Perform(operation, this.readers[i]);
       return this.checkMethod(exchange, POST);
     }
     const segments = splitPath(exchange.path);

@@ -3,6 +3,7 @@
 import { literal, View, view, viewEquals, viewLen, viewOf, viewPtr } from '../wire/view';
 import { RoomState } from './background';
 import { HandlerFactory } from './handler';
+import { AnswerReader } from './json-operation';
 
 const PARAMETER = literal('{}');
 /** At the end of a pattern: all segments that are left, with the slashes between them. */
@@ -107,6 +108,8 @@ export class Router {
   /** Every route but those three. */
   readonly routes: Array<Route> = [];
   private size: i32 = 3;
+  private readonly read: Array<string> = [];
+  private readonly readers: Array<AnswerReader> = [];
 
   /** @param path "/package.Service/Method" @param state what the primitive keeps in this root context */
   grpc(
@@ -146,6 +149,18 @@ export class Router {
   /** A route behind the JSON door, which finds its way by itself. */
   json(primitive: string, operation: string): Route {
     return this.add('json', primitive, operation, null, null, null);
+  }
+
+  /** Answers of a primitive behind the JSON door are read before they go. */
+  readJsonAnswers(primitive: string, reader: AnswerReader): void {
+    this.read.push(primitive);
+    this.readers.push(reader);
+  }
+
+  /** Who reads these; null: nobody. */
+  jsonAnswerReader(primitive: string): AnswerReader | null {
+    const at = this.read.indexOf(primitive);
+    return at < 0 ? null : this.readers[at];
   }
 
   /** From now on calls pass to the apps that they name. */

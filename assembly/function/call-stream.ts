@@ -10,7 +10,7 @@ import { Action, Buffer, HeaderMap, LogLevel } from '../host/enums';
 import { getHeader, HeaderList } from '../host/headers';
 import { log, succeeded } from '../host/log';
 import { release } from '../host/memory';
-import { getBuffer, GRPC_STATUS_NONE, replaceBuffer, sendLocalResponse } from '../host/stream';
+import { failStream, getBuffer, GRPC_STATUS_NONE, replaceBuffer, sendLocalResponse } from '../host/stream';
 import { NO_COMPONENT, UNKNOWN_COMPONENT } from '../metrics/call-metrics';
 import { isTraceparent } from '../session/frame';
 import { Operation } from '../session/operation';
@@ -196,6 +196,10 @@ export abstract class CallStream extends HttpContext {
     this.count(<i32>parseInt(viewToString(status)));
     release(status);
     return Action.Continue;
+  }
+
+  onTrap(): void {
+    if (this.stage <= Stage.Running && this.activate()) failStream();
   }
 
   onDone(): void {

@@ -3,7 +3,7 @@
 // good. So the build puts a call of `layottoLoops` into each loop of a function.
 
 import { LogLevel } from '../host/enums';
-import { log } from '../host/log';
+import { log, trap } from '../host/log';
 import { monotonicMs } from '../host/clock';
 
 /** How often loops turn between two looks at the clock. */
@@ -28,7 +28,7 @@ function look(): void {
   if (until == 0) until = now + limit;
   if (now < until) return;
   log(LogLevel.Error, 'layotto: a function ran for ' + limit.toString() + ' ms without a pause and is ended');
-  unreachable();
+  trap();
 }
 
 /** A loop of the function turns. */
@@ -37,4 +37,11 @@ function look(): void {
 @inline
 export function layottoLoops(): void {
   if (--turns < 0) look();
+}
+
+/** The function, or AssemblyScript's allocator, ends by `unreachable`. */
+// @ts-ignore: decorator
+@global
+export function layottoTraps(): void {
+  trap();
 }

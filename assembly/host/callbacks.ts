@@ -9,31 +9,34 @@ import * as callout from './callout';
 import * as dispatch from './dispatch';
 /** Bytes that may become garbage until it is collected; a quarter of the memory, if that is more. */
 const GARBAGE_BYTES: u32 = 128 * 1024;
-/** The most callbacks until it is. */
-const MOST_TURNS: u32 = 1024;
+/** The most work until it is. */
+const MOST_WORK: u32 = 1024;
+/** Callbacks that bring a body have as much work to do as so many bytes of it are in it; all others count one. */
+const WORK_BYTES: u32 = 1024;
 /** Of an object, in front of it. */
 const OBJECT_HEADER: u32 = 20;
 
 /** Callbacks under way: a host call that one makes may lead to another one before it returns. */
 let depth: i32 = 0;
-/** Callbacks since the last collection, and how many there may be. */
-let turns: u32 = 0;
+/** Work done since the last collection, and how much there may be. */
+let work: u32 = 0;
 let limit: u32 = 1;
 /** Pages of memory there were after the last one, and bytes that it has freed. */
 let pages: i32 = 0;
 let freed: u32 = 0;
 
-/** A callback returns. */
-function ends(): void {
+/** A callback returns. @param size bytes of what it was given whole, and may have made as much garbage of as it liked */
+function ends(size: u32 = 0): void {
+  work += 1 + size / WORK_BYTES;
   if (--depth != 0) return;
-  if (++turns < limit && memory.size() <= pages) return;
+  if (work < limit && memory.size() <= pages) return;
   freed = 0;
   __collect();
   pages = memory.size();
   const most = max(GARBAGE_BYTES, (<u32>pages) << 14);
-  // As many as make so much garbage, if they go on as they did.
-  limit = <u32>min<u64>(MOST_TURNS, (<u64>turns * most) / max(1, freed));
-  turns = 0;
+  // As much as makes so much garbage, if it goes on as it did.
+  limit = <u32>min<u64>(MOST_WORK, (<u64>work * most) / max(1, freed));
+  work = 0;
 }
 
 /** The collector calls it for each object that it frees. */
@@ -72,7 +75,7 @@ export function proxy_on_request_headers(id: u32, count: u32, endOfStream: u32):
 export function proxy_on_request_body(id: u32, size: u32, endOfStream: u32): u32 {
   depth++;
   const action = dispatch.proxy_on_request_body(id, size, endOfStream);
-  ends();
+  ends(endOfStream != 0 ? size : 0);
   return action;
 }
 
@@ -93,7 +96,7 @@ export function proxy_on_response_headers(id: u32, count: u32, endOfStream: u32)
 export function proxy_on_response_body(id: u32, size: u32, endOfStream: u32): u32 {
   depth++;
   const action = dispatch.proxy_on_response_body(id, size, endOfStream);
-  ends();
+  ends(endOfStream != 0 ? size : 0);
   return action;
 }
 
@@ -113,7 +116,7 @@ export function proxy_on_delete(id: u32): void {
 export function proxy_on_grpc_receive(root: u32, token: u32, size: u32): void {
   depth++;
   dispatch.proxy_on_grpc_receive(root, token, size);
-  ends();
+  ends(size);
 }
 
 export function proxy_on_grpc_close(root: u32, token: u32, status: u32): void {
@@ -131,5 +134,5 @@ export function proxy_on_http_call_response(
 ): void {
   depth++;
   callout.proxy_on_http_call_response(root, token, headers, bodySize, trailers);
-  ends();
+  ends(bodySize);
 }

@@ -11,6 +11,7 @@ import {
 } from './abi';
 import { Bytes, bytesLength, bytesPtr } from './bytes';
 import { Action, Buffer } from './enums';
+import { beforeTrap } from './log';
 import { OUT } from './memory';
 import { Status } from './status';
 import { StreamTable } from './stream-table';
@@ -98,6 +99,12 @@ export abstract class HttpContext {
   onDone(): void {}
 
   /**
+   * The module ends by `trap`, or by an error of AssemblyScript's. A stream that waits for something else than the host
+   * answers itself here, for example by `failStream`, or it waits until its deadline. It must not allocate.
+   */
+  onTrap(): void {}
+
+  /**
    * Makes this stream the effective context, to touch it from a callback that
    * belongs to another one. False when the stream is gone.
    */
@@ -108,6 +115,17 @@ export abstract class HttpContext {
 
 /** HTTP streams of this VM by id; the dispatcher routes their callbacks. */
 export const httpStreams = new StreamTable();
+
+/** The stream whose request a callback is about; 0: none. */
+let underWay: u32 = 0;
+
+/** For the dispatcher: a callback about a stream's request begins; with 0 it ends. */
+export function enter(id: u32): void {
+  underWay = id;
+}
+
+// The host itself answers the stream whose callback ends in a trap.
+beforeTrap((): void => httpStreams.trapped(underWay));
 
 /** From now on the callbacks of a stream go to another context, which has its id. */
 export function handOver(to: HttpContext): void {

@@ -23,6 +23,21 @@ export function succeeded(status: Status, call: string): bool {
   return false;
 }
 
+let farewell: (() => void) | null = null;
+
+/** Says what `trap` does before the VM ends. It must not allocate: perhaps there is no memory left. */
+export function beforeTrap(what: () => void): void {
+  farewell = what;
+}
+
+/** Ends the VM. Its streams are told first: the host calls nothing in it any more. */
+export function trap(): void {
+  const last = farewell;
+  farewell = null;
+  if (last !== null) last();
+  unreachable();
+}
+
 /** What AssemblyScript calls instead of throwing (`--use abort=assembly/host/log/abort`): say where, then trap. */
 export function abort(
   message: string | null = null,
@@ -33,5 +48,6 @@ export function abort(
   const what = message === null ? 'abort' : message;
   const where = fileName === null ? '' : fileName;
   log(LogLevel.Critical, what + ' at ' + where + ':' + line.toString() + ':' + column.toString());
+  trap();
   unreachable();
 }

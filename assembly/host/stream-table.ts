@@ -67,6 +67,15 @@ export class StreamTable {
     return taken;
   }
 
+  /** Tells all of them that the module ends, but for one. */
+  trapped(except: u32): void {
+    const contexts = this.contexts;
+    for (let i = 0; i < contexts.length; i++) {
+      const context = unchecked(contexts[i]);
+      if (context !== null && context.id != except) context.onTrap();
+    }
+  }
+
   /** Where an id stands, or would. There is always a free place, at which a search ends. */
   private placeOf(id: u32): u32 {
     const mask = this.mask;

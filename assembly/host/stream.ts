@@ -41,6 +41,11 @@ export function replaceBuffer(type: Buffer, size: u32, data: Bytes): Status {
   return <Status>proxy_set_buffer_bytes(type, 0, size, bytesPtr(data), bytesLength(data));
 }
 
+/** Answers the stream with 503, or UNAVAILABLE; it allocates nothing. */
+export function failStream(): Status {
+  return <Status>proxy_send_local_response(503, 0, 0, 0, 0, 0, 0, 14);
+}
+
 /**
  * Answers the stream from inside the host. The reply runs through this
  * filter's own response callbacks before this returns.

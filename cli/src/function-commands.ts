@@ -26,6 +26,7 @@ export const FUNCTION_PUSH_OPTIONS: readonly Option[] = [
     value: 'N in TIME',
     help: 'roll it back when it traps so often, such as "3 in 60s"',
   },
+  { name: 'no-try', help: 'push it without a call that is tried before' },
 ];
 export const FUNCTION_LIST_OPTIONS: readonly Option[] = [
   ...RUNNING_OPTIONS,
@@ -72,6 +73,7 @@ export async function functionPush(values: Values, [path = '']: readonly string[
       `--rollback-on-trap needs a number of traps and a time, such as "3 in 60s", not '${limit}'`,
     );
   if (limit !== undefined) query.set('rollbackOnTrap', limit);
+  if (values['no-try'] === true) query.set('try', 'no');
   const { wasm } = readModuleFile(path);
   return tell(Running.find(values), `/functions/push?${query.toString()}`, Buffer.from(wasm), `${path}: `);
 }

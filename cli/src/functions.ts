@@ -7,11 +7,13 @@ import type { GivenSettings } from './function-settings.js';
 import { titleOf } from './module-slots.js';
 import type { ModuleSlots, SlotView } from './module-slots.js';
 import type { FunctionSettings } from './module-store.js';
-import { tryStart } from './preflight.js';
+import { tryOut } from './preflight.js';
 
 /** A push of a function. */
 export interface FunctionOptions extends GivenSettings {
   rollbackOnTrap?: TrapLimit | undefined;
+  /** It is called before it is pushed, unless false. */
+  tryCall?: boolean | undefined;
 }
 
 /** A function, as `layotto function list` shows it. */
@@ -36,6 +38,7 @@ export function functionOptions(options: URLSearchParams): FunctionOptions {
     inFlight: number('inFlight'),
     deadlineMs: number('deadlineMs'),
     rollbackOnTrap: parseTrapLimit(options.get('rollbackOnTrap')),
+    tryCall: options.get('try') !== 'no',
   };
 }
 
@@ -76,7 +79,8 @@ export class Functions {
     const said = await this.modules.push(slot, wasm, {
       function: settings,
       rollbackOnTrap: options.rollbackOnTrap,
-      tryOut: () => tryStart(wasm, this.configurationOf(settings)),
+      tryOut: () =>
+        tryOut({ wasm, configuration: this.configurationOf(settings), call: options.tryCall !== false }),
     });
     return named(settings.id, said);
   }

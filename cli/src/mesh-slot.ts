@@ -19,7 +19,7 @@ import { readModuleFile } from './module-file.js';
 import type { ModuleFile } from './module-file.js';
 import { text } from './options.js';
 import type { Option, Values } from './options.js';
-import { tryStart } from './preflight.js';
+import { tryOut } from './preflight.js';
 
 const SOCKETS = ['bridge-socket', 'app-socket'];
 /** Resources of Istio's own that can be what a slot is, by the names of the commands that print them. */
@@ -39,6 +39,7 @@ export const SLOT_OPTIONS: readonly Option[] = [
   },
   { name: 'root-id', value: 'ID', help: "the root id of the module's own" },
   ...SETTINGS_OPTIONS.map((option) => ({ ...option, help: `of a function: ${option.help}` })),
+  { name: 'no-try', help: 'of a function: print it without a call that is tried before' },
   {
     name: 'form',
     value: 'FORM',
@@ -177,7 +178,7 @@ async function functionOf(
   const { path: route, ...settings } = functionSettings(givenSettings(values), config.limits);
   const plugin = pluginConfiguration(config, { ...options, hold: false, version: versionOf(copy, options) });
   const configuration = JSON.stringify({ ...plugin, function: settings });
-  const problem = await tryStart(copy.wasm, configuration);
+  const problem = await tryOut({ wasm: copy.wasm, configuration, call: values['no-try'] !== true });
   if (problem !== undefined) throw new UserError(`${path}: ${problem}`);
   return {
     module: {

@@ -56,7 +56,8 @@ export function deliveryGaps(config: RuntimeConfig, delivery: Delivery): Gap[] {
       "the mesh's own inbound listener lets others reach the app",
     );
   if (config.listen.proxy !== undefined)
-    for (const name of Object.keys(config.callees ?? {})) missing(`plain calls to the callee ${name}`, PLAIN);
+    for (const [name, { endpoint }] of Object.entries(config.callees ?? {}))
+      if (endpoint === undefined) missing(`plain calls to the callee ${name}`, PLAIN);
   if (delivery === 'envoyfilter') return gaps;
 
   for (const { name } of config.outbound) missing(`the outbound listener ${name}`, LISTENERS);

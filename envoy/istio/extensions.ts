@@ -1,8 +1,8 @@
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import type { EnvoyObject } from '../names.js';
-import { FILTERS, TYPES } from '../names.js';
+import { FILTERS } from '../names.js';
 import { pluginConfiguration } from '../plugin-config.js';
-import { replyShim } from '../reply-shim.js';
+import { replyConfig, replyShim } from '../reply-shim.js';
 import type { ModuleSource } from '../runtime-filter.js';
 import { meshNames, refuseProblems } from './options.js';
 import type { MeshNames, MeshOptions } from './options.js';
@@ -72,7 +72,7 @@ export function renderWasmPlugin(config: RuntimeConfig, options: MeshOptions): E
       spec: { ...attachment(config, names, PRIORITY.module), ...wasm(config, names, options) },
     },
     envoyFilterOf(names, 'listeners', [
-      beforeRouter(config, replyFilter()),
+      beforeRouter(config, { name: FILTERS.reply, typed_config: replyConfig(config, true) }),
       bufferPatch(config),
       ...invocationPatches(config),
       ...deliveryPatches(config, names),
@@ -152,13 +152,5 @@ function wasm(config: RuntimeConfig, names: MeshNames, options: TrafficExtension
       ...(options.stable === true ? {} : { invoke }),
       clusters: serviceClusters(config, names),
     },
-  };
-}
-
-/** The Lua filter. */
-function replyFilter(): EnvoyObject {
-  return {
-    name: FILTERS.reply,
-    typed_config: { '@type': TYPES.lua, default_source_code: { inline_string: replyShim(true) } },
   };
 }

@@ -119,7 +119,9 @@ function daprPaths(known) {
 function jsonPaths(operations, known) {
   return Object.fromEntries(
     operations.map(({ primitive, path, method }) => {
-      const example = known.find(({ name }) => name === primitive)?.examples?.[method.name];
+      const about = known.find(({ name }) => name === primitive);
+      const example = about?.examples?.[method.name];
+      const headers = about?.answerHeaders?.[method.name];
       const description = textOf(method);
       const content = { 'application/json': { schema: reference(method.input), example } };
       const post = {
@@ -129,7 +131,11 @@ function jsonPaths(operations, known) {
         ...(description === '' ? {} : { description }),
         requestBody: { required: true, content },
         responses: {
-          200: { description: 'It is done.', content: json(reference(method.output)) },
+          200: {
+            description: 'It is done.',
+            ...(headers === undefined ? {} : { headers }),
+            content: json(reference(method.output)),
+          },
           ...refusals(),
         },
       };

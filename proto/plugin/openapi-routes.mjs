@@ -12,6 +12,7 @@ import { parse } from 'yaml';
  * @property {string} about
  * @property {Route[]} [routes]
  * @property {Json} [schemas]
+ * @property {Record<string, Json>} [answerHeaders] headers of answers of JSON operations, by the method's name
  * @property {Record<string, Json>} [examples] requests of JSON operations, by the method's name
  */
 

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,21 +8,22 @@ import { emptyListener } from './listeners.mjs';
 import { startEnvoy } from './processes.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const WASM = 'type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm';
 const BUFFER = 'type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer';
 
 /**
- * The caller's Envoy, with a listener that is the runtime's and one that is the same but for the filters, and the
- * callee's, which passes calls to an app that answers at once. The app is an Envoy, too, so that it is not what limits.
+ * The caller's Envoy, with a listener that is the runtime's, one that is the same but for the filters, and one whose
+ * only filter is a module that does nothing; and the callee's, which passes calls to an app that answers at once. The app is an Envoy, too, so that it is not what limits.
  *
  * @param {object} options
  * @param {string} options.dir an empty folder
  * @param {number} options.workers Envoy's threads
  * @param {string} [options.module] another build of the filter
- * @returns ports of both listeners, and the children: app, callee, caller
+ * @returns ports of the listeners, and the children: app, callee, caller
  */
 export async function startInvokeEnvoys({ dir, workers, module = join(root, 'dist/modules/runtime.wasm') }) {
   const bootstrapOf = await bootstraps({ dir, workers, module });
-  const [appPort, inboundPort, calleePort, port, plainPort] = await freePorts(5);
+  const [appPort, inboundPort, calleePort, port, plainPort, emptyPort] = await freePorts(6);
   const app = { static_resources: { listeners: [answeringListener(appPort)] } };
   const callee = await bootstrapOf('callee', {
     app: { id: 'orders', port: appPort },
@@ -32,12 +34,11 @@ export async function startInvokeEnvoys({ dir, workers, module = join(root, 'dis
     listen: { port },
     callees: { orders: `127.0.0.1:${inboundPort}` },
   });
-  const plain = JSON.parse(JSON.stringify(caller.static_resources.listeners[0]));
-  plain.name = 'plain';
-  plain.address.socket_address.port_value = plainPort;
-  const manager = managerOf(plain);
-  manager.http_filters = manager.http_filters.slice(-1);
-  caller.static_resources.listeners.push(plain);
+  const [runtime] = caller.static_resources.listeners;
+  caller.static_resources.listeners.push(
+    another(runtime, 'plain', plainPort, []),
+    another(runtime, 'empty', emptyPort, [passingFilter(dir)]),
+  );
   const children = [];
   try {
     for (const [name, bootstrap] of Object.entries({ app, callee, caller }))
@@ -46,7 +47,7 @@ export async function startInvokeEnvoys({ dir, workers, module = join(root, 'dis
     await Promise.all(children.map((child) => child.stop()));
     throw error;
   }
-  return { port, plainPort, children };
+  return { port, plainPort, emptyPort, children };
 }
 
 async function bootstraps({ dir, workers, module }) {
@@ -73,6 +74,35 @@ async function bootstraps({ dir, workers, module }) {
     resources.listeners = resources.listeners.filter(({ address }) => address.socket_address !== undefined);
     return bootstrap;
   };
+}
+
+/** The same listener on another port, with other filters before the router. */
+function another(listener, name, port, filters) {
+  const copy = JSON.parse(JSON.stringify(listener));
+  copy.name = name;
+  copy.address.socket_address.port_value = port;
+  const manager = managerOf(copy);
+  manager.http_filters = [...filters, ...manager.http_filters.slice(-1)];
+  return copy;
+}
+
+/** The filter of assembly/passing.ts. */
+function passingFilter(dir) {
+  const filename = join(dir, 'passing.wasm');
+  const flags = ['-O3', '--noAssert', '--runtime', 'minimal', '--use', 'abort=assembly/host/log/abort'];
+  execFileSync(
+    process.execPath,
+    [
+      'node_modules/assemblyscript/bin/asc.js',
+      'test/bench/assembly/passing.ts',
+      '--outFile',
+      filename,
+      ...flags,
+    ],
+    { cwd: root, stdio: 'inherit' },
+  );
+  const vm_config = { runtime: 'envoy.wasm.runtime.v8', code: { local: { filename } } };
+  return { name: 'passing', typed_config: { '@type': WASM, config: { name: 'passing', vm_config } } };
 }
 
 /** A listener that answers every request with 200 when it has all of it, and gRPC's with an OK and no message. */

@@ -12,7 +12,8 @@ export const MOST_MORE_US = 50;
  * @property {number} inflight
  * @property {boolean} judged it has a target
  * @property {Figure[]} with through the runtime, round by round
- * @property {Figure[]} without through the same two Envoys without it
+ * @property {Figure[]} empty through a filter that does nothing
+ * @property {Figure[]} without through the same two Envoys without the runtime
  *
  * @param {InvokeResult} result
  * @returns what a round's pair says, in the middle of all: a ratio of CPU and a difference of time
@@ -38,22 +39,24 @@ export function invokeReport({ date, machine, others, settings: { rounds, second
   const head = [
     'call',
     'in flight',
-    'CPU µs: with, without',
+    'CPU µs: with, empty filter, without',
     'ratio',
-    'p50 µs: with, without',
+    'p50 µs: with, empty filter, without',
     'more µs',
     `target: ≤ ${MOST_CPU.toFixed(2)} ×, ≤ ${MOST_MORE_US} µs at 1 in flight`,
   ];
   const rows = results.map((result) => {
     const { ratio, more, met } = verdict(result);
-    const both = (pick) =>
-      [result.with, result.without].map((rounds) => median(rounds.map(pick)).toFixed(0)).join(', ');
+    const all = (pick) =>
+      [result.with, result.empty, result.without]
+        .map((rounds) => median(rounds.map(pick)).toFixed(0))
+        .join(', ');
     return [
       result.title,
       result.inflight,
-      both(({ cpu }) => cpu),
+      all(({ cpu }) => cpu),
       ratio.toFixed(2),
-      both(({ p50 }) => p50),
+      all(({ p50 }) => p50),
       more.toFixed(0),
       result.judged ? (met ? 'met' : '**missed**') : '',
     ];

@@ -1,6 +1,7 @@
 /**
  * The third part of `make bench`: what service invocation costs beside the same call through the same two Envoys
- * without the runtime. Both ways take turns, so that whatever else the machine does falls on both.
+ * without the runtime, and with a filter that does nothing. The ways take turns, so that whatever else the machine does
+ * falls on all.
  *
  * Environment: as in run.mjs, of which BENCH_ONLY (on names such as `invoke/post/16`), BENCH_ROUNDS, BENCH_SECONDS,
  * BENCH_WORKERS, BENCH_NICE, BENCH_PATIENCE and BENCH_WRITE are heeded; and BENCH_STRICT=1 fails where a target is
@@ -29,7 +30,7 @@ const QUIET = 0.1;
 const HTTP = '/v1.0/invoke/orders/method/hello';
 const POST = { protocol: 'http1', headers: { 'content-type': 'text/plain' }, body: 'body' };
 
-/** `plain` is the call on the port without the runtime, as far as it differs. */
+/** `plain` is the call on the ports without the runtime, as far as it differs. */
 const CASES = [
   { name: 'post', title: 'HTTP invoke, POST', judged: true, call: { ...POST, path: HTTP } },
   {
@@ -61,12 +62,12 @@ process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
 const chosen = CASES.flatMap((one) =>
   IN_FLIGHT.map((inflight) => ({
     ...one,
-    ...{ inflight, id: `invoke/${one.name}/${inflight}`, with: [], without: [] },
+    ...{ inflight, id: `invoke/${one.name}/${inflight}`, with: [], empty: [], without: [] },
   })),
 ).filter(({ id }) => settings.only.test(id));
 
 if (chosen.length > 0) {
-  const { port, plainPort, children } = await startInvokeEnvoys({ dir, workers });
+  const { port, plainPort, emptyPort, children } = await startInvokeEnvoys({ dir, workers });
   try {
     const data = Buffer.alloc(BYTES, 0x61);
     writeFileSync(join(dir, 'body'), frame(data));
@@ -81,6 +82,7 @@ if (chosen.length > 0) {
         if (left > 0) left -= await untilQuiet(Math.min(left, 2), QUIET);
         const ways = [
           ['with', { ...one.call, target: { port } }],
+          ['empty', { ...one.call, ...one.plain, target: { port: emptyPort } }],
           ['without', { ...one.call, ...one.plain, target: { port: plainPort } }],
         ];
         for (const [way, call] of round % 2 === 0 ? ways : ways.toReversed()) {

@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 
 import { pythonWith } from '../../tools/python.mjs';
 import { Child } from '../support/child.js';
+import { http1 } from '../support/http1.js';
 import { freePort } from '../support/ports.js';
 import { EMBEDDED, Runtime } from '../support/runtime.js';
 import { eventually } from '../support/wait.js';
@@ -56,6 +57,15 @@ test.each([
         deleted: '',
         invoked: ['"a call heard"', 'application/json'],
       });
+      // As the client has it by default, whatever the app speaks.
+      const invoke = (method: string) =>
+        http1(runtime.target, 'POST', `/v1.0/invoke/pay/method/${method}`, {
+          ...{ body: 'a call', headers: { 'content-type': 'text/plain' } },
+        });
+      const answer = await invoke('echo');
+      expect(answer).toMatchObject({ status: 200, body: '"a call heard"' });
+      expect(answer.headers['content-type']).toBe('application/json');
+      expect((await invoke('none')).status).toBe(appProtocol === 'grpc' ? 501 : 404);
       const told = (): { route: string; data: unknown }[] =>
         app.log.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as never] : []));
       const wanted = [

@@ -1,5 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { jest } from '@jest/globals';
@@ -27,12 +29,15 @@ const SOURCES = {
 };
 
 let lab: CommandLab;
+/** Takes connections and says nothing. */
+const slow = createServer();
 let port: number;
 let said: string[];
 
 beforeAll(async () => {
   lab = await CommandLab.open();
   port = await freePort();
+  await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
   mkdirSync(lab.folder, { recursive: true });
   for (const [name, source] of Object.entries(SOURCES))
     writeFileSync(file(name), await buildFunction(join(root, source)));
@@ -40,6 +45,7 @@ beforeAll(async () => {
     'layotto.yaml',
     `functions: { listen: ${port}, slots: 4 }
 envoy: { concurrency: 2 }
+callees: { slow: "127.0.0.1:${(slow.address() as AddressInfo).port}" }
 policy:
   rules:
     - { name: sealed, deny: { primitives: [state], operations: [GetState], components: [sealed] } }
@@ -51,7 +57,10 @@ components:
   );
   await lab.ready(lab.run([], { options: ['-c', config] }));
 }, 180_000);
-afterAll(() => lab?.close());
+afterAll(async () => {
+  await lab?.close();
+  slow.close();
+});
 beforeEach(() => {
   said = [];
   jest.spyOn(console, 'log').mockImplementation((line: string) => void said.push(line));
@@ -86,6 +95,15 @@ async function call(
     headers,
   });
   return { status: answer.status, text: await answer.text() };
+}
+
+/** Calls on a connection of its own. */
+function callAnew(id: string, target: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const options = { port, path: target, headers: { id }, agent: false };
+    const sent = request(options, (response) => response.resume().on('end', resolve));
+    sent.on('error', reject).end();
+  });
 }
 
 async function save(key: string, value: unknown): Promise<void> {
@@ -175,6 +193,53 @@ test.each(['trap', 'loop', 'deep', 'fill'])(
   },
   30_000,
 );
+
+test.each(['trap', 'loop', 'fill', 'later'])(
+  'calls that wait for an answer end with a %s of another one',
+  async (how) => {
+    await push('faulty', 'faulty', { deadline: '20s' });
+    await eventually('it serves', async () => (await call('faulty', '/?do=busy')).status === 200);
+    const began = performance.now();
+    const waiting = Array.from({ length: 6 }, () => call('faulty', '/?do=wait'));
+    let ended = 0;
+    for (const one of waiting) void one.then(() => ended++);
+    // Each trap ends those in its own thread, and a connection is of one thread.
+    await eventually('all of them have ended', async () => {
+      await callAnew('faulty', `/?do=${how}`);
+      return ended === waiting.length;
+    });
+    expect(performance.now() - began).toBeLessThan(8_000);
+    expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual(waiting.map(() => 503));
+    await eventually('it serves again', async () => (await call('faulty', '/?do=busy')).status === 200);
+  },
+  30_000,
+);
+
+test('what loops at a first call is not pushed, unless it is said', async () => {
+  const source = lab.file(
+    'post-only.ts',
+    `import { Call, Handler, serve, StateValue } from 'layotto/function';
+class PostOnly extends Handler {
+  onRequest(call: Call): void {
+    if (call.method == 'POST') return call.answer(200, 'fine');
+    call.getState('statestore', 'key');
+  }
+  onState(call: Call, value: StateValue): void {
+    while (!value.found) {}
+  }
+}
+serve((): Handler => new PostOnly());
+`,
+  );
+  writeFileSync(file('post-only'), await buildFunction(source));
+  await expect(push('post-only', 'post')).rejects.toThrow(
+    /it traps at a first call, a GET of \/ .*: unreachable \(it said: .* ran for 100 ms .*\); add --no-try to push it/,
+  );
+  expect(await call('post')).toMatchObject({ status: 404 });
+  await functionPush({ 'data-dir': lab.dataDir, id: 'post', 'no-try': true }, [file('post-only')]);
+  expect(await call('post', '/', { method: 'POST', body: 'x' })).toMatchObject({ status: 200 });
+  await remove('post');
+});
 
 test('versions come and go under load without a call that fails', async () => {
   await push('stock', 'id_2');

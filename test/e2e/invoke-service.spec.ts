@@ -8,6 +8,7 @@ import {
 } from '../../components-bridge/src/gen/layotto/bridge/v1/invoke_pb.js';
 import { grpcFrame } from '../support/grpc-raw.js';
 import type { RawAnswer, RawClient } from '../support/grpc-raw.js';
+import { http1, type HttpAnswer } from '../support/http1.js';
 import { InvokedApp, InvokedGrpcApp } from '../support/invoked-app.js';
 import { freePort } from '../support/ports.js';
 import { Runtime } from '../support/runtime.js';
@@ -211,6 +212,123 @@ describe.each([false, true])('InvokeService, in hold mode: %s', (hold) => {
     const answer = await call(path, { id: 'speaks', method: 'm', data: 'd', verb: GET });
     expect(answered(answer)).toEqual({ data: 'm d', contentType: 'text/plain' });
     expect(grpcApp.calls.at(-1)?.path).toBe('/dapr.proto.runtime.v1.AppCallback/OnInvoke');
+  });
+});
+
+describe.each([false, true])('HTTP calls to a callee that speaks gRPC, in hold mode: %s', (hold) => {
+  const ON_INVOKE = '/dapr.proto.runtime.v1.AppCallback/OnInvoke';
+  const MIB = 1024 * 1024;
+  let app: InvokedGrpcApp;
+  let runtime: Runtime;
+
+  beforeAll(async () => {
+    app = await InvokedGrpcApp.start();
+    const to = [{ host: '127.0.0.1', port: app.port }];
+    runtime = await Runtime.start({
+      ...{ bridge: 'none', waitForComponents: false, appId: 'shop', hold },
+      callees: {
+        speaks: { to, protocol: 'grpc' },
+        away: { to: [{ host: '127.0.0.1', port: await freePort() }], protocol: 'grpc' },
+      },
+    });
+  });
+
+  afterAll(async () => {
+    await runtime?.stop();
+    await app?.stop();
+  });
+
+  beforeEach(() => {
+    app.failure = undefined;
+    app.answer = (body) => {
+      const { method, data, contentType, httpExtension } = fromBinary(InvokeRequestSchema, body);
+      const { verb = -1, querystring = '' } = httpExtension ?? {};
+      const said = [HttpExtension_Verb[verb], method, querystring, contentType, data?.value.length];
+      return answerOf(JSON.stringify(said), 'application/x-mine');
+    };
+  });
+
+  function answerOf(text: string, contentType = '', typeUrl = ''): Buffer {
+    const data = { value: Buffer.from(text), typeUrl };
+    return Buffer.from(toBinary(InvokeResponseSchema, create(InvokeResponseSchema, { data, contentType })));
+  }
+
+  const ask = (verb: string, path: string, body?: string | Buffer, headers = {}): Promise<HttpAnswer> =>
+    http1(runtime.target, verb, path, { headers, ...(body === undefined ? {} : { body }) });
+  const base = '/v1.0/invoke/speaks/method/';
+
+  test('are OnInvoke, whatever names the callee', async () => {
+    const type = { 'content-type': 'text/x-mine', 'x-mine': 'm' };
+    const posted = await ask('POST', `${base}a/b?x=1&y=2`, 'hello', type);
+    expect(posted).toMatchObject({ status: 200, body: '["POST","a/b","x=1&y=2","text/x-mine",5]' });
+    expect(posted.headers).toMatchObject({ 'content-type': 'application/x-mine', 'x-head': 'h' });
+    const strays = Object.keys(posted.headers).filter((name) => /^(grpc-|x-envoy|x-layotto)/.test(name));
+    expect(strays).toEqual([]);
+    const { path, headers } = app.calls.at(-1) ?? {};
+    expect(path).toBe(ON_INVOKE);
+    expect(headers).toMatchObject({
+      ...{ ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers', 'x-mine': 'm' },
+      'dapr-caller-app-id': 'shop',
+      'dapr-callee-app-id': 'speaks',
+    });
+    expect(headers?.['x-layotto-on-invoke']).toBeUndefined();
+    const of = async (...call: Parameters<typeof ask>): Promise<string> => (await ask(...call)).body;
+    expect(await of('GET', `${base}m`)).toBe('["GET","m","","",0]');
+    expect(await of('DELETE', `${base}m`)).toBe('["DELETE","m","","",0]');
+    expect(await of('PATCH', `${base}m`, '')).toBe('["PATCH","m","","",0]');
+    expect(await of('GET', '/m?q', undefined, { 'dapr-app-id': 'Speaks' })).toBe('["GET","m","q","",0]');
+    const chunked = { body: 'abc', chunked: true };
+    expect(await http1(runtime.target, 'POST', `${base}m`, chunked)).toMatchObject({
+      status: 200,
+      body: '["POST","m","","",3]',
+    });
+    const user = { authorization: `Basic ${btoa('dapr-app-id:speaks')}` };
+    expect(await of('PUT', '/m', 'x', user)).toBe('["PUT","m","","",1]');
+    expect(await of('GET', '/v1.0/invoke/SPEAKS.default/method/m')).toBe('["GET","m","","",0]');
+    expect(await ask('HEAD', `${base}m`)).toMatchObject({ status: 200, body: '' });
+  });
+
+  test('carry messages as long as they may be', async () => {
+    app.answer = (body) => body;
+    const large = Buffer.alloc(3 * MIB, 'a');
+    app.answer = () => answerOf(large.toString());
+    const answer = await ask('POST', `${base}m`, large);
+    expect([answer.status, answer.body.length]).toEqual([200, large.length]);
+    expect(answer.headers['content-type']).toBeUndefined();
+    const tooLong = await ask('POST', `${base}m`, Buffer.alloc(5 * MIB));
+    expect(tooLong.status).toBe(400);
+    expect(JSON.parse(tooLong.body)).toMatchObject({ message: matching(/limits\.message/) });
+    app.answer = () => answerOf('x', 'text/plain', 'type.googleapis.com/a.B');
+    expect((await ask('GET', `${base}m`)).headers['content-type']).toBe('application/x-protobuf');
+    app.answer = () => Buffer.alloc(0);
+    expect(await ask('GET', `${base}m`)).toMatchObject({ status: 200, body: '' });
+  });
+
+  test.each([true, false])('tell a failure by the status of HTTP, at once: %s', async (atOnce) => {
+    const table = { 1: 408, 2: 500, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409 };
+    for (const [code, status] of Object.entries({ ...table, 11: 400, 12: 501, 13: 500, 14: 503, 16: 401 })) {
+      app.failure = { status: Number(code), message: 'no %22such%22 th%C3%AFng%0A', atOnce };
+      const answer = await ask('POST', `${base}m`, 'x');
+      expect([code, answer.status]).toEqual([code, status]);
+      expect(answer.headers['content-type']).toBe('application/json');
+      expect(JSON.parse(answer.body)).toEqual({ code: Number(code), message: 'no "such" thïng\n' });
+    }
+    app.failure = { status: 5, message: 'bytes %FF%00', atOnce };
+    expect(JSON.parse((await ask('GET', `${base}m`)).body)).toEqual({ code: 5, message: 'bytes ?\0' });
+  });
+
+  test('are told of what is no answer', async () => {
+    app.answer = () => Buffer.from([10, 200]);
+    const broken = await ask('GET', `${base}m`);
+    app.answer = () => Buffer.alloc(2 * MIB, Buffer.from([16, 1]));
+    expect((await ask('GET', `${base}m`)).status).toBe(500);
+    expect([broken.status, JSON.parse(broken.body)]).toMatchObject([500, { code: 13 }]);
+    const away = await ask('GET', '/v1.0/invoke/away/method/m');
+    expect(away.status).toBe(500);
+    expect(JSON.parse(away.body)).toMatchObject({
+      errorCode: 'ERR_DIRECT_INVOKE',
+      message: matching(/^failed to invoke, id: away, err: /),
+    });
   });
 });
 

@@ -1,11 +1,18 @@
 import { request } from 'node:http';
+import { create, toBinary } from '@bufbuild/protobuf';
 
+import {
+  InvokeRequestSchema,
+  InvokeServiceRequestSchema,
+} from '../../components-bridge/src/gen/layotto/bridge/v1/invoke_pb.js';
 import type { PolicyConfig } from '../../components-bridge/src/policy/types.js';
+import { configFolder } from '../support/config-files.js';
 import { http1 } from '../support/http1.js';
 import { grpcFrame } from '../support/grpc-raw.js';
 import { InvokedApp, InvokedGrpcApp } from '../support/invoked-app.js';
 import { freePort } from '../support/ports.js';
 import { Runtime } from '../support/runtime.js';
+import { pem, TlsFront } from '../support/tls-front.js';
 import { eventually } from '../support/wait.js';
 
 const matching = (pattern: RegExp): unknown => expect.stringMatching(pattern);
@@ -30,15 +37,39 @@ const policy: PolicyConfig = {
   ],
 };
 
+/** Callees by Dapr's resources of this kind. */
+async function endpoints(plain: number, secure: number, elsewhere: number): Promise<object> {
+  const folder = await configFolder();
+  const resource = (name: string, spec: object): string =>
+    JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'HTTPEndpoint', metadata: { name }, spec });
+  const clientTLS = { rootCA: { value: pem('ca.pem') } };
+  const headers = [{ name: 'X-Key', value: '100 %' }];
+  await folder.write({
+    'all.yaml': [
+      resource('web', { baseUrl: `http://127.0.0.1:${plain}/api/`, headers }),
+      resource('web-tls', { baseUrl: `https://localhost:${secure}`, clientTLS }),
+      resource('web-untrusted', { baseUrl: `https://localhost:${secure}` }),
+      resource('web-other', { baseUrl: `https://localhost:${elsewhere}`, clientTLS }),
+    ].join('\n---\n'),
+  });
+  const { callees = {} } = await folder.config({ resourcesPath: 'all.yaml' });
+  await folder.remove();
+  return callees;
+}
+
 describe('service invocation over HTTP', () => {
   let app: InvokedApp;
   let grpcApp: InvokedGrpcApp;
+  let secure: TlsFront;
+  let elsewhere: TlsFront;
   let callee: Runtime;
   let runtime: Runtime;
 
   beforeAll(async () => {
     app = await InvokedApp.start('orders');
     grpcApp = await InvokedGrpcApp.start();
+    secure = await TlsFront.start(app.port);
+    elsewhere = await TlsFront.start(app.port, { as: 'elsewhere' });
     const bare = { bridge: 'none', waitForComponents: false } as const;
     callee = await Runtime.start({ ...bare, appId: 'orders', appPort: app.port, inbound: true });
     const to = [{ host: '127.0.0.1', port: callee.config.listen.inbound?.port ?? 0 }];
@@ -57,12 +88,14 @@ describe('service invocation over HTTP', () => {
         forbidden: { to },
         limited: { to },
         speaks: { to: [{ host: '127.0.0.1', port: grpcApp.port }] },
+        ...(await endpoints(app.port, secure.port, elsewhere.port)),
       },
     });
   });
 
   afterAll(async () => {
     await Promise.all([runtime?.stop(), callee?.stop()]);
+    await Promise.all([secure?.stop(), elsewhere?.stop()]);
     await app?.kill();
     await grpcApp?.stop();
   });
@@ -113,6 +146,46 @@ describe('service invocation over HTTP', () => {
     });
     expect(status).toBe(200);
     expect(JSON.parse(body)).toMatchObject({ app: 'orders', url });
+  });
+
+  test("reaches a place of the web that Dapr's HTTPEndpoint names", async () => {
+    const sent = { body: 'hello', headers: { 'x-key': 'mine', 'dapr-caller-app-id': 'forged' } };
+    const { status, body } = await http1(runtime.target, 'POST', '/v1.0/invoke/web/method/a/b?x=1', sent);
+    expect([status, JSON.parse(body)]).toMatchObject([
+      200,
+      { method: 'POST', url: '/api/a/b?x=1', body: 'hello' },
+    ]);
+    const { headers } = app.last;
+    expect(headers).toMatchObject({ 'x-key': '100 %', host: `127.0.0.1:${app.port}` });
+    expect(Object.keys(headers).filter((name) => name.startsWith('dapr-'))).toEqual([]);
+    const named = await http1(runtime.target, 'GET', '/hello', { headers: { 'dapr-app-id': 'web-tls' } });
+    expect([named.status, JSON.parse(named.body)]).toMatchObject([200, { url: '/hello' }]);
+    expect(app.last.headers['host']).toBe(`localhost:${secure.port}`);
+    const message = create(InvokeRequestSchema, {
+      method: 'm',
+      httpExtension: { verb: 4, querystring: 'q' },
+    });
+    const request = { id: 'web', message: toBinary(InvokeRequestSchema, message) };
+    const client = await runtime.connect();
+    const wrapped = await client.send({
+      path: '/dapr.proto.runtime.v1.Dapr/InvokeService',
+      body: [grpcFrame(toBinary(InvokeServiceRequestSchema, create(InvokeServiceRequestSchema, request)))],
+    });
+    expect(wrapped.grpcStatus).toBe(0);
+    expect(app.last).toMatchObject({ method: 'PUT', url: '/api/m?q' });
+    const before = app.calls.length;
+    for (const name of ['web-untrusted', 'web-other']) {
+      const refused = await http1(runtime.target, 'GET', `/v1.0/invoke/${name}/method/hello`);
+      expect([name, refused.status]).toEqual([name, 500]);
+      expect(JSON.parse(refused.body)).toMatchObject({
+        errorCode: 'ERR_DIRECT_INVOKE',
+        message: matching(/remote connection failure/),
+      });
+    }
+    expect(app.calls).toHaveLength(before);
+    const failures = await runtime.stats(/^cluster\.layotto_callee_web-.*\.ssl\.fail_verify_(error|san)$/);
+    expect(failures['cluster.layotto_callee_web-untrusted.ssl.fail_verify_error']).toBeGreaterThan(0);
+    expect(failures['cluster.layotto_callee_web-other.ssl.fail_verify_san']).toBeGreaterThan(0);
   });
 
   test('bodies of any size and trailers pass both ways with nothing held back', async () => {

@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -159,6 +159,19 @@ describe('a module, loaded from its path', () => {
       const { body } = await http('counter');
       return (body as { count: number }).count > 1000;
     });
+    mkdirSync(join(lab.folder, 'rate-counter/bridge/lib'));
+    lab.file('rate-counter/bridge/lib/more.mjs', `export { more } from './much.mjs';`);
+    lab.file('rate-counter/bridge/lib/much.mjs', 'export const more = 5000;');
+    const importing = `import { more } from './lib/more.mjs';\n${before.replace('{ count: count', '{ count: more + count')}`;
+    lab.file(file, importing);
+    const answers = (from: number): Promise<boolean> =>
+      eventually(`it answers from ${from} on`, async () => {
+        const { body } = await http('counter');
+        return Math.floor((body as { count: number }).count / 1000) * 1000 === from;
+      });
+    await answers(5000);
+    lab.file('rate-counter/bridge/lib/much.mjs', 'export const more = 7000;');
+    await answers(7000);
     lab.file(file, 'this is no JavaScript');
     await eventually('it is said', () => run.log.includes('counter: the old settings go on serving'));
     expect(await http('counter')).toMatchObject({ status: 200 });

@@ -84,10 +84,16 @@ describe("a node's bridge delivers through the sidecars of pods", () => {
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'node-'));
     await mkdir(join(dir, 'apps'));
+    await mkdir(join(dir, 'tokens'));
+    await writeFile(join(dir, 'tokens', 'orders'), 'of-orders\n');
     for (const app of ['orders', 'billing']) {
       const components = COMPONENTS.map(({ name, type }) => `  - {name: ${name}, type: ${type}}\n`).join('');
       // Its port is the sidecar's business; here it says that the app listens.
-      await writeFile(join(dir, 'apps', `${app}.yaml`), `app: {port: 8080}\ncomponents:\n${components}`);
+      const token = app === 'orders' ? ', tokenFile: ../tokens/orders' : '';
+      await writeFile(
+        join(dir, 'apps', `${app}.yaml`),
+        `app: {port: 8080${token}}\ncomponents:\n${components}`,
+      );
     }
     bridge = new Child('bridge', process.execPath, [
       ...[program, 'bridge', '--node', '--log-level', 'debug'],
@@ -129,6 +135,19 @@ describe("a node's bridge delivers through the sidecars of pods", () => {
       expect(told(name).length).toBeGreaterThan(0);
       expect(await deliveries(name)).toBeGreaterThan(told(name).length);
     }
+  });
+
+  it('apps are called with the token that a file holds for them, and with that of no other', async () => {
+    const tokens = (name: string): unknown[] =>
+      pod(name).app.calls.map(({ headers }) => headers['dapr-api-token']);
+    expect(new Set(tokens('orders-1'))).toEqual(new Set(['of-orders']));
+    expect(new Set(tokens('billing-1'))).toEqual(new Set([undefined]));
+    await writeFile(join(dir, 'tokens', 'orders'), 'another');
+    const publisher = await Publisher.of(pod('orders-1').runtime);
+    await eventually('the new one is sent', async () => {
+      await publisher.publish('orders', 1_000);
+      return [...tokens('orders-1'), ...tokens('orders-2')].includes('another');
+    });
   });
 
   it('a change of configuration is told in the pod that asked', async () => {

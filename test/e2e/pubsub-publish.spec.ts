@@ -160,9 +160,21 @@ describe('publishing', () => {
     expect(answer.status).toBe(200);
     const { messageId, persisted } = JSON.parse(answer.body) as { messageId: string; persisted: boolean };
     expect(persisted).toBe(true);
+    expect(answer.headers).toMatchObject({ [ID]: messageId, [PERSISTED]: 'true' });
     const message = await listener.nextMessage('json');
     expect(message.id).toBe(messageId);
     expect(Buffer.from(message.data).toString()).toContain('"source":"runtime"');
+  });
+
+  test('over the JSON door in bulk', async () => {
+    const entries = ['1', '2'].map((entryId) => ({ entryId, event: 'aGk=', contentType: 'text/plain' }));
+    const body = JSON.stringify({ pubsubName: 'events', topic: 'json bulk', entries });
+    const answer = await post('/v1.0-layotto/pubsub/BulkPublishEvent', body, JSON_BODY);
+    expect(answer.status).toBe(200);
+    const { publishedEntries } = JSON.parse(answer.body) as { publishedEntries: { messageId: string }[] };
+    expect(publishedEntries).toHaveLength(2);
+    const ids = publishedEntries.map(({ messageId }) => messageId).join(',');
+    expect(answer.headers).toMatchObject({ [ID]: ids, [PERSISTED]: 'true' });
   });
 
   test('to Redis, in the form that Dapr and Layotto read', async () => {

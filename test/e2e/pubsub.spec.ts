@@ -14,6 +14,7 @@ describe('an HTTP app', () => {
   let app: HttpApp;
   let runtime: Runtime;
   let publisher: Publisher;
+  let bridgeLog = '';
 
   beforeAll(async () => {
     app = await HttpApp.open();
@@ -261,8 +262,26 @@ describe('an HTTP app', () => {
     });
   });
 
-  test('has subscriptions that are wrong named, each once', async () => {
+  test('has topics that it has published to described after a restart of the bridge', async () => {
+    const operations = async (): Promise<Record<string, unknown>> => {
+      const { body } = await http1(runtime.target, 'GET', '/v1.0-layotto/asyncapi.json');
+      return (JSON.parse(body) as { operations?: Record<string, unknown> }).operations ?? {};
+    };
+    const published = async (): Promise<string[]> =>
+      Object.keys(await operations()).filter((name) => name.startsWith('publish_'));
+    const before = await published();
+    expect(before.length).toBeGreaterThan(2);
     const { log } = runtime.bridgeProcess;
+    await runtime.restartBridge();
+    await eventually('all are known again', async () => {
+      return (await published()).sort().join() === before.sort().join();
+    });
+    // What is asked below was asked of the bridge that had the subscriptions first.
+    bridgeLog = log;
+  });
+
+  test('has subscriptions that are wrong named, each once', async () => {
+    const log = bridgeLog;
     expect(log.match(/not an expression of CEL/g)).toHaveLength(1);
     expect(log).toContain('pubsub nowhere is not configured');
     expect(log).toContain('has no route; it is left out');

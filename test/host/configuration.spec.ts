@@ -335,6 +335,34 @@ describe('answers that the bridge keeps up to date', () => {
     expect(outcome(layottoGet(filter))).toBe('old');
   });
 
+  test('are as old as what is said of them, and the time that took', async () => {
+    const filter = await live();
+    const microseconds = (): bigint => filter.host.nowNs / 1_000n;
+    const response = responseMessage([{ key: 'k', content: 'old' }]);
+    const said = { primitive: 'configuration', component: 'configs', ageUs: 1_000n };
+    const answer = { ...said, id: 1, request: getMessage(REQUEST), response, saidUs: microseconds() };
+    filter.advance(7);
+    push(filter, { answer });
+    expect(ageOf(layottoGet(filter))).toBe('8');
+    const before = microseconds();
+    filter.advance(10);
+    const request = { storeName: 'configs' };
+    filter.grpc(
+      `${LAYOTTO}/SaveConfiguration`,
+      toBinary(pb.SaveConfigurationRequestSchema, create(pb.SaveConfigurationRequestSchema, request)),
+    );
+    filter.bridge.result(filter.bridge.lastRequest(), pb.SaveConfigurationResponseSchema, {});
+    filter.advance(10);
+    // Said before the write had ended, and heard after it.
+    push(filter, { freshness: { ...said, answers: [1], saidUs: before } });
+    expect(outcome(layottoGet(filter))).toBe('asked');
+    // A clock that cannot be this machine's says nothing of the way.
+    for (const saidUs of [microseconds() + 1_000n, 5n]) {
+      push(filter, { freshness: { ...said, answers: [1], saidUs } });
+      expect(ageOf(layottoGet(filter))).toBe('1');
+    }
+  });
+
   test('take no more room than they may', async () => {
     const filter = await live(65_536);
     const request = (i: number): GetRequest => ({ storeName: 'configs', keys: [`k${i}`] });

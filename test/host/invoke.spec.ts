@@ -9,7 +9,7 @@ import {
 } from '../../components-bridge/src/gen/layotto/bridge/v1/invoke_pb.js';
 import { unframe } from '../support/grpc-raw.js';
 
-import { Filter, grpcHeaders } from './harness.js';
+import { configuration, Filter, grpcHeaders } from './harness.js';
 
 const LAYOTTO = '/spec.proto.runtime.v1.Runtime/InvokeService';
 const DAPR = '/dapr.proto.runtime.v1.Dapr/InvokeService';
@@ -118,6 +118,40 @@ describe('a call that passes', () => {
     expect(grpc.answer?.grpcStatus).toBe(13);
     expect(filter.grpc(DAPR, message('nobody')).answer?.grpcStatus).toBe(13);
     expect(filter.grpc(LAYOTTO, message('nobody')).answer?.grpcStatus).toBe(14);
+  });
+});
+
+describe('an HTTP call to a callee that speaks gRPC', () => {
+  const path = '/v1.0/invoke/speaks/method/hello';
+
+  test('passes, and is counted with the status that its caller gets', async () => {
+    const filter = await Filter.configured({ invoke });
+    const stream = filter.http('POST', path, 'body');
+    expect([stream.forwarded, way(stream), stream.passedBody?.toString()]).toEqual([true, path, 'body']);
+    stream.upstreamReply({ ':status': '404' }, Buffer.from('{}'));
+    expect(counted(filter, 'dapr_http', 'InvokeService', 'speaks', '404')).toBe(1);
+    const called = filter.http('GET', '/hello?q', undefined, { 'dapr-app-id': 'speaks' });
+    expect([called.forwarded, way(called)]).toEqual([true, `${path}?q`]);
+  });
+
+  test('may be as long as a message, and counts in the budget', async () => {
+    const limits = { ...configuration().limits, messageBytes: 8, bytes: 12 };
+    const filter = await Filter.configured({ invoke, limits });
+    const open = (body: string): HttpStream => {
+      const stream = filter.host.openStream(filter.root);
+      const head = { ':method': 'POST', ':path': path, ':authority': 'localhost:34904', ':scheme': 'http' };
+      expect(stream.callOnRequestHeaders(head, false)).toBe(Action.Continue);
+      stream.callOnRequestBody(Buffer.from(body), false);
+      return stream;
+    };
+    const long = filter.http('POST', path, '123456789');
+    expect(long.answer?.status).toBe(400);
+    expect(long.answer?.body.toString()).toContain('limits.message is 8 bytes');
+    const first = open('12345678');
+    expect(first.answer).toBeUndefined();
+    expect(open('12345').answer?.status).toBe(429);
+    first.reset();
+    expect(open('12345').answer).toBeUndefined();
   });
 });
 

@@ -1,7 +1,42 @@
 import * as pb from '../../components-bridge/src/gen/layotto/bridge/v1/pubsub_pb.js';
 import type { Filter } from './harness.js';
 import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
+import { Kind } from '../support/frames.js';
 import { connected, DONE, headers, ID, json, PERSISTED, published, publishedBulk } from './pubsub-calls.js';
+
+describe('the JSON door', () => {
+  const ask = async (method: string, request: object, answer: string): Promise<Record<string, string>> => {
+    const filter = await connected();
+    const stream = filter.http('POST', `/v1.0-layotto/pubsub/${method}`, JSON.stringify(request));
+    const { stream: session, frame } = filter.bridge.lastRequest();
+    filter.bridge.send(session, { id: frame.id, kind: Kind.RESULT, payload: Buffer.from(answer) });
+    expect([stream.answer?.status, stream.answer?.body.toString()]).toEqual([200, answer]);
+    return headers(stream);
+  };
+  const broker = { pubsubName: 'events', topic: 't' };
+
+  test.each([
+    ['PublishEvent', broker, '{"messageId":"17\\u002d0","persisted":true}', '17-0', 'true'],
+    ['PublishEvent', broker, '{"messageId":"17-0"}', '17-0', 'false'],
+    ['PublishEvent', broker, '{}', undefined, 'false'],
+    ['PublishEvent', broker, '{"messageId":"a b"}', undefined, 'false'],
+    ['PublishEvent', broker, '{"messageId":', undefined, undefined],
+    ['PublishEvent', broker, '[]', undefined, undefined],
+    ['PublishDelayMessage', { componentName: 'events', topic: 't' }, '{"messageId":"9"}', '9', 'false'],
+    [
+      'BulkPublishEvent',
+      broker,
+      '{"publishedEntries":[{"entryId":"1","messageId":"a","persisted":true},{"messageId":"b","persisted":true}]}',
+      'a,b',
+      'true',
+    ],
+    ['BulkPublishEvent', broker, '{"failedEntries":[{"entryId":"1"}]}', undefined, undefined],
+    ['BulkPublishEvent', broker, '{"publishedEntries":[{"messageId":"a"},5]}', undefined, undefined],
+  ])('%s tells what was made of it, %#', async (method, request, answer, id, persisted) => {
+    const told = await ask(method, request, answer);
+    expect([told[ID], told[PERSISTED]]).toEqual([id, persisted]);
+  });
+});
 
 describe('Dapr HTTP', () => {
   const post = (filter: Filter, path: string, body = 'x', type = ''): HttpStream =>

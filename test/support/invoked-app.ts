@@ -121,6 +121,8 @@ export class InvokedGrpcApp {
     [];
   /** What the next unary calls are answered with; by default what they sent. */
   answer: ((body: Buffer) => Buffer) | undefined;
+  /** The status with which unary calls fail, at once or behind a message. */
+  failure: { status: number; message: string; atOnce: boolean } | undefined;
 
   private constructor(readonly server: Http2Server) {}
 
@@ -148,23 +150,23 @@ export class InvokedGrpcApp {
     this.calls.push(call);
     stream.on('error', () => undefined);
     if (path.endsWith('/Never')) return;
-    if (path.endsWith('/Fail')) {
-      stream.respond(
-        {
-          ':status': 200,
-          'content-type': 'application/grpc',
-          'grpc-status': '5',
-          'grpc-message': 'no such thing',
-        },
-        { endStream: true },
-      );
+    const failure = path.endsWith('/Fail')
+      ? { status: 5, message: 'no such thing', atOnce: true }
+      : this.failure;
+    const status = {
+      'grpc-status': String(failure?.status ?? 0),
+      ...(failure === undefined ? {} : { 'grpc-message': failure.message }),
+    };
+    if (failure?.atOnce === true) {
+      const head = { ':status': 200, 'content-type': 'application/grpc' };
+      stream.respond({ ...head, ...status }, { endStream: true });
       return;
     }
     stream.respond(
       { ':status': 200, 'content-type': 'application/grpc', 'x-head': 'h' },
       { waitForTrailers: true },
     );
-    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0', 'x-tail': 't' }));
+    stream.on('wantTrailers', () => stream.sendTrailers({ ...status, 'x-tail': 't' }));
     if (path.endsWith('/Chat')) {
       // A stream: every piece goes back at once.
       stream.pipe(stream);

@@ -4,6 +4,7 @@
 import { Router } from '../../dialects/router';
 import { installDaprPubSub } from './dapr-grpc';
 import { installDaprHttpPubSub } from './dapr-http';
+import { installJsonPubSub } from './json';
 import { installLayottoPubSub } from './layotto-grpc';
 import { installEventStreams } from './streams';
 
@@ -12,5 +13,6 @@ export function installPubSub(router: Router): void {
   installLayottoPubSub(router);
   installDaprPubSub(router);
   installDaprHttpPubSub(router);
+  installJsonPubSub(router);
   installEventStreams(router);
 }

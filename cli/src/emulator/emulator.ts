@@ -13,6 +13,8 @@ import { wasi } from './wasi.js';
  */
 export class HostEmulator implements CallTarget {
   readonly logs: LogLine[] = [];
+  /** Lines of it that are kept. */
+  mostLogs = Infinity;
   readonly metrics = new Map<number, Metric>();
   /** Give two hosts the same, and they are threads of one Envoy. */
   sharedData = new Map<string, { value: Buffer; cas: number }>();
@@ -23,6 +25,8 @@ export class HostEmulator implements CallTarget {
   readonly http = new HttpCalls(this.memory, () => this.contextId);
   /** Nanoseconds of both clocks; `advance` moves it. */
   nowNs = 1_700_000_000_000_000_000n;
+  /** How far it moves at each reading. */
+  nsPerReading = 0n;
   /** The period the module set; 0 means no ticks. */
   tickMs = 0;
 
@@ -41,7 +45,7 @@ export class HostEmulator implements CallTarget {
       env: { ...hostCalls(this), ...this.grpc.calls(), ...this.http.calls(), abort: this.abort.bind(this) },
       wasi_snapshot_preview1: wasi({
         memory: () => this.memory.memory,
-        nowNs: () => this.nowNs,
+        nowNs: () => (this.nowNs += this.nsPerReading),
         random: (bytes) => randomFillSync(bytes),
         print: (message) => this.logs.push({ level: 'info', message }),
       }),

@@ -12,12 +12,12 @@ import { parseDuration } from './units.js';
 type Path = readonly PropertyKey[];
 
 /** The most callees, addresses of one, and routes of one. */
-const MOST_CALLEES = 200;
+export const MOST_CALLEES = 200;
 const MOST_ADDRESSES = 100;
 const MOST_ROUTES = 20;
 
 /** What metrics call those without a name of their own, and calls that lead nowhere. */
-const RESERVED = ['other', 'none', 'localhost', 'unknown'];
+export const RESERVED = ['other', 'none', 'localhost', 'unknown'];
 
 const KEYS = ['to', 'protocol', 'timeout', 'retries', 'routes', 'mirror'];
 const ROUTE_KEYS = ['headers', 'weight', 'to'];

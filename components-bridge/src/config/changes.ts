@@ -36,6 +36,7 @@ export const BRIDGE_SETTINGS: readonly string[] = ['limits.operations', 'limits.
 const FILE_NAMES: Readonly<Record<string, string>> = {
   'limits.messageBytes': 'limits.message',
   'limits.deadlineMs': 'limits.deadline',
+  appTokenFile: 'app.tokenFile',
 };
 
 /** Of these the new one is taken as it is: `mesh` concerns nothing that runs. */

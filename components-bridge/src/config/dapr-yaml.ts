@@ -7,6 +7,8 @@ import type { SecretScope } from './dapr-configuration.js';
 import { isRecord, parseText, readError, readText } from './document.js';
 import type { ConfigDocument } from './document.js';
 import type { DraftComponent, DraftSecretRef, DraftValue } from './draft.js';
+import { readHttpEndpoint } from './http-endpoint.js';
+import type { DraftEndpoint } from './http-endpoint.js';
 import { componentNameProblem } from './limits.js';
 import { describe, keyText } from './problems.js';
 import type { Findings } from './problems.js';
@@ -32,6 +34,7 @@ export interface DaprResources {
   /** Rules of its configurations: which secrets the app may have. */
   scopes: SecretScope[];
   subscriptions: DraftSubscription[];
+  endpoints: DraftEndpoint[];
 }
 
 /** Where Dapr looks for secrets if a component does not say where. */
@@ -58,6 +61,7 @@ export async function readDaprFolder(
   const components: DraftComponent[] = [];
   const scopes: SecretScope[] = [];
   const subscriptions: DraftSubscription[] = [];
+  const endpoints: DraftEndpoint[] = [];
   for (const [file, shownFile] of await resourceFiles(path, shown, findings)) {
     if (file === context.skip) continue;
     const text = await readText(file, shownFile, findings);
@@ -74,11 +78,15 @@ export async function readDaprFolder(
           subscriptions.push(...readDaprSubscription(document, findings));
         continue;
       }
+      if (isRecord(document.value) && document.value['kind'] === 'HTTPEndpoint') {
+        endpoints.push(...[readHttpEndpoint(reader) ?? []].flat());
+        continue;
+      }
       const component = reader.read();
       if (component !== undefined) components.push(component);
     }
   }
-  return { components, scopes, subscriptions };
+  return { components, scopes, subscriptions, endpoints };
 }
 
 async function resourceFiles(path: string, shown: string, findings: Findings): Promise<[string, string][]> {
@@ -93,8 +101,10 @@ async function resourceFiles(path: string, shown: string, findings: Findings): P
   }
 }
 
-class DaprReader {
-  readonly #secretRefs: DraftSecretRef[] = [];
+/** Reads one resource. */
+export class DaprReader {
+  /** What the settings that were read take from secret stores. */
+  readonly secretRefs: DraftSecretRef[] = [];
 
   constructor(
     readonly document: ConfigDocument,
@@ -106,7 +116,7 @@ class DaprReader {
   read(): DraftComponent | undefined {
     const root = this.document.value;
     if (!isRecord(root)) {
-      this.#problem(
+      this.problem(
         [],
         `expected a resource: a map with apiVersion, kind, metadata and spec, found ${describe(root)}`,
       );
@@ -114,7 +124,7 @@ class DaprReader {
     }
     const kind = root['kind'];
     if (typeof kind !== 'string') {
-      this.#problem(['kind'], `expected the resource's kind, such as Component, found ${describe(kind)}`);
+      this.problem(['kind'], `expected the resource's kind, such as Component, found ${describe(kind)}`);
       return undefined;
     }
     if (kind !== 'Component') {
@@ -123,20 +133,20 @@ class DaprReader {
     }
     const version = root['apiVersion'];
     if (version !== 'dapr.io/v1alpha1') {
-      this.#problem(['apiVersion'], `expected dapr.io/v1alpha1, found ${describe(version)}`);
+      this.problem(['apiVersion'], `expected dapr.io/v1alpha1, found ${describe(version)}`);
     }
     const name = this.document.textOf(['metadata', 'name']);
     const wrong = name === undefined ? 'expected a name (text)' : componentNameProblem(name);
-    if (wrong !== undefined) this.#problem(['metadata', 'name'], `${wrong}, found ${describe(name)}`);
+    if (wrong !== undefined) this.problem(['metadata', 'name'], `${wrong}, found ${describe(name)}`);
     if (!this.inScope(root['scopes'], name ?? '')) return undefined;
     const spec = root['spec'];
     if (!isRecord(spec)) {
-      this.#problem(['spec'], `expected a map with type and metadata, found ${describe(spec)}`);
+      this.problem(['spec'], `expected a map with type and metadata, found ${describe(spec)}`);
       return undefined;
     }
     const type = spec['type'];
     if (typeof type !== 'string' || type === '') {
-      this.#problem(
+      this.problem(
         ['spec', 'type'],
         `expected a component type (text), such as state.redis, found ${describe(type)}`,
       );
@@ -148,8 +158,8 @@ class DaprReader {
       type,
       version: this.document.textOf(['spec', 'version']) || 'v1',
       form: 'dapr',
-      metadata: this.#metadata(spec['metadata']),
-      secretRefs: this.#secretRefs,
+      metadata: this.settings(spec['metadata'], ['spec', 'metadata']),
+      secretRefs: this.secretRefs,
       file: this.document.file,
       line: this.document.startLine,
       path: 'spec',
@@ -158,7 +168,8 @@ class DaprReader {
     };
   }
 
-  #problem(path: Path, message: string): void {
+  /** Reports what is wrong. */
+  problem(path: Path, message: string): void {
     this.findings.problem(this.document.file, this.document.lineOf(path), keyText(path), message);
   }
 
@@ -170,7 +181,7 @@ class DaprReader {
   inScope(scopes: unknown, name: string): boolean {
     if (scopes === undefined || scopes === null) return true;
     if (!Array.isArray(scopes)) {
-      this.#problem(['scopes'], `expected a list of app ids, found ${describe(scopes)}`);
+      this.problem(['scopes'], `expected a list of app ids, found ${describe(scopes)}`);
       return true;
     }
     const ids = scopes.map((_, index) => this.document.textOf(['scopes', index]) ?? '');
@@ -179,11 +190,11 @@ class DaprReader {
     return false;
   }
 
-  #metadata(items: unknown): DraftValue[] | undefined {
+  /** A list of names and values; undefined if it is none, which is reported. */
+  settings(items: unknown, path: Path): DraftValue[] | undefined {
     if (items === undefined || items === null) return [];
-    const path = ['spec', 'metadata'];
     if (!Array.isArray(items)) {
-      this.#problem(path, `expected a list of names and values, found ${describe(items)}`);
+      this.problem(path, `expected a list of names and values, found ${describe(items)}`);
       return undefined;
     }
     const values: DraftValue[] = [];
@@ -200,12 +211,12 @@ class DaprReader {
    */
   #item(item: unknown, path: Path): DraftValue | undefined {
     if (!isRecord(item)) {
-      this.#problem(path, `expected a map with name and value, found ${describe(item)}`);
+      this.problem(path, `expected a map with name and value, found ${describe(item)}`);
       return undefined;
     }
     const key = this.document.textOf([...path, 'name']);
     if (key === undefined || key === '') {
-      this.#problem([...path, 'name'], `expected the name of a setting, found ${describe(item['name'])}`);
+      this.problem([...path, 'name'], `expected the name of a setting, found ${describe(item['name'])}`);
       return undefined;
     }
     const kind = ['secretKeyRef', 'envRef'].find((name) => item[name] !== undefined) ?? 'value';
@@ -228,7 +239,7 @@ class DaprReader {
     if (kind === 'envRef') return this.#variable(written, source);
     if (written === undefined && item['value'] !== undefined) {
       const message = `expected text, a number, true or false for "${key}", found ${describe(item['value'])}`;
-      this.#problem(source, message);
+      this.problem(source, message);
       return undefined;
     }
     return this.#fill(written ?? '', source);
@@ -238,10 +249,10 @@ class DaprReader {
   #secret(injectAs: string, path: Path): void {
     const name = this.document.textOf([...path, 'name']);
     if (name === undefined || name === '') {
-      this.#problem([...path, 'name'], `expected the name of the secret that holds "${injectAs}"`);
+      this.problem([...path, 'name'], `expected the name of the secret that holds "${injectAs}"`);
       return;
     }
-    this.#secretRefs.push({
+    this.secretRefs.push({
       injectAs,
       store: this.document.textOf(['auth', 'secretStore']) || DEFAULT_SECRET_STORE,
       name,
@@ -263,12 +274,12 @@ class DaprReader {
     ) {
       const expected =
         'expected the name of an environment variable, without spaces, not APP_API_TOKEN and not DAPR_…';
-      this.#problem(path, `${expected}, found ${describe(name)}`);
+      this.problem(path, `${expected}, found ${describe(name)}`);
       return undefined;
     }
     const value = this.context.env[name];
     if (value === undefined)
-      this.#problem(path, `expected the environment variable ${name} to be set; set it or write a value`);
+      this.problem(path, `expected the environment variable ${name} to be set; set it or write a value`);
     return value;
   }
 
@@ -282,7 +293,7 @@ class DaprReader {
       if (tag === '{namespace}') return `${env['NAMESPACE'] || 'default'}.${appId}`;
       const pod = env['POD_NAME'];
       if (pod === undefined)
-        this.#problem(path, 'expected the environment variable POD_NAME to be set for {podName}');
+        this.problem(path, 'expected the environment variable POD_NAME to be set for {podName}');
       return pod ?? tag;
     });
   }

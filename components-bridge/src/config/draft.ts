@@ -53,6 +53,7 @@ export interface DraftComponent {
 /** What a configuration file says. What it leaves out takes a default later. */
 export interface Draft {
   app: Partial<RuntimeConfig['app']>;
+  appTokenFile?: string;
   listen: Partial<RuntimeConfig['listen']>;
   dataDir?: string;
   /** The apps that the file is for, if it is for several. */

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 
-import { DESCRIPTION, HALF } from './own-primitive.js';
+import { halfFiles } from './half-files.js';
+import { DESCRIPTION } from './own-primitive.js';
 import type { RuntimeConfig } from './types.js';
 import { fileSignature, watchSignature } from './watch.js';
 
-/** Tells when a bridge half that a configuration names has changed, as `watchConfig` does of the configuration. */
+/** Tells when a bridge half that a configuration names has changed, or what it imports, as `watchConfig` does of the configuration. */
 export class HalvesWatch {
   #files = '';
   #stop = (): void => undefined;
@@ -18,8 +19,8 @@ export class HalvesWatch {
   use({ components }: Pick<RuntimeConfig, 'components'>): void {
     const files = components.flatMap(({ own }) => {
       if (own === undefined) return [];
-      const names = own.socket === undefined ? [DESCRIPTION, HALF] : [DESCRIPTION];
-      return names.map((name) => join(own.folder, name));
+      const half = own.socket === undefined ? halfFiles(own.folder).map(({ path }) => path) : [];
+      return [join(own.folder, DESCRIPTION), ...half];
     });
     const key = files.join('\n');
     if (key === this.#files) return;

@@ -47,6 +47,7 @@ const app = z.strictObject({
   protocol: field('http or grpc', (value) => (value === 'http' || value === 'grpc' ? value : undefined)),
   group: field('the number of a group', (value) => asCount(value, 0, 2 ** 32 - 2)),
   namespace: field('the app\'s namespace: at most 63 lower-case letters, digits and "-"', asNamespace),
+  tokenFile: text,
 });
 
 const listen = z.strictObject({

@@ -177,7 +177,7 @@ components:
       expect.stringMatching(/^layotto\.yaml:2 app\.id: expected an app id: .*, found "a b"$/),
       "layotto.yaml:2 app.port: expected the app's port, from 1 to 65535, or 0 for none, found 70000",
       'layotto.yaml:2 app.protocol: expected http or grpc, found "tcp"',
-      'layotto.yaml:2 app.color: unknown key; known: id, port, protocol, group, namespace',
+      'layotto.yaml:2 app.color: unknown key; known: id, port, protocol, group, namespace, tokenFile',
       'layotto.yaml:4 listen.host: expected an IP address to listen on, such as 127.0.0.1, found "example.com"',
       'layotto.yaml:5 listen.port: expected a port from 1 to 65535, found "many"',
       expect.stringMatching(/^layotto\.yaml:6 listen\.hosts: expected a list of host names/),

@@ -48,7 +48,9 @@ export function readNative(
     if (id !== undefined && appIdProblem(id) === undefined) draft.app.id = id;
     return draft;
   }
-  draft.app = { ...found.app };
+  const { tokenFile, ...app } = found.app ?? {};
+  draft.app = app;
+  if (tokenFile !== undefined) draft.appTokenFile = resolve(folder, tokenFile);
   if (found.apps !== undefined) draft.apps = found.apps;
   draft.listen = { ...found.listen };
   draft.limits = {

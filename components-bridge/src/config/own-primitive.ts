@@ -1,19 +1,18 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 import * as z from 'zod';
 
 import { OPERATIONS } from '../policy/operations.js';
 import type { DraftPrimitive } from './draft.js';
+import { halfFiles } from './half-files.js';
 import { socketPathTooLong } from './limits.js';
 import { describe } from './problems.js';
 import type { CatalogEntry, OwnPrimitive } from './types.js';
 
 /** What says what the bridge half in a folder serves; `layotto primitive build` writes it. */
 export const DESCRIPTION = 'primitive.json';
-/** The bridge half in that folder, if it is no process. */
-export const HALF = 'index.mjs';
 
 const MOST_BYTES = 1024 * 1024;
 const MOST_OPERATIONS = 64;
@@ -144,13 +143,13 @@ export function readOwnPrimitive(folder: string, socket: string | undefined): Dr
   const { primitive, service, operations, text } = readDescription(folder);
   const hash = createHash('sha256').update(text);
   if (socket === undefined) {
-    const file = join(folder, HALF);
-    try {
-      hash.update(readFileSync(file));
-    } catch {
-      const message = `there is no ${file}; write it, or say by "socket" where a process serves ${primitive}`;
+    const files = halfFiles(folder);
+    const [half] = files;
+    if (half?.content === undefined) {
+      const message = `there is no ${half?.path ?? folder}; write it, or say by "socket" where a process serves ${primitive}`;
       throw new OwnPrimitiveError(message);
     }
+    for (const { path, content } of files) hash.update(`\0${relative(folder, path)}\0`).update(content ?? '');
   } else if (socketPathTooLong(socket)) {
     throw new OwnPrimitiveError(`the socket's path is too long: ${socket}`);
   }

@@ -1,5 +1,6 @@
 import { configFolder } from '../../../test/support/config-files.js';
 import type { ConfigFolder } from '../../../test/support/config-files.js';
+import { catalog } from '../catalog.js';
 import { changes, sameSettings } from './changes.js';
 
 let folder: ConfigFolder;
@@ -54,6 +55,8 @@ test.each([
     `  - {function: f, schedule: "@hourly", data: ${'x'.repeat(70_000)}}`,
     'expected a text of at most 65536 bytes',
   ],
+  ['  - {function: f, schedule: "@hourly", once: nolock}', 'once: there is no lock component "nolock"'],
+  ['  - {function: f, schedule: "@hourly", once: []}', 'once: expected the name of a lock component'],
   ['  - text', 'schedules[0]: expected a map with function and schedule'],
   ['  a: b', 'schedules: expected a list of at most 1000 schedules'],
 ])('%.80s is a problem', async (text, problem) => {
@@ -61,6 +64,13 @@ test.each([
   const problems = await folder.problems({ file });
   expect(problems).toHaveLength(1);
   expect(problems[0]).toContain(problem);
+});
+
+test('a schedule may name the lock component by which each run is made once', async () => {
+  const locks = 'components:\n  - {name: locks, type: lock.embedded}';
+  const text = native('  - {function: f, schedule: "@hourly", once: locks}').replace('components: []', locks);
+  await folder.write({ [file]: text });
+  expect((await folder.config({ file, catalog })).schedules).toMatchObject([{ once: 'locks' }]);
 });
 
 test('there must be functions', async () => {

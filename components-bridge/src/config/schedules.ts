@@ -17,7 +17,17 @@ export interface DraftSchedule extends ScheduleConfig {
   document: ConfigDocument;
 }
 
-const KEYS = ['name', 'function', 'schedule', 'timezone', 'route', 'data', 'contentType', 'concurrency'];
+const KEYS = [
+  'name',
+  'function',
+  'schedule',
+  'timezone',
+  'route',
+  'data',
+  'contentType',
+  'concurrency',
+  'once',
+];
 
 /** How many a configuration may have, and what each may say. */
 const MOST = 1_000;
@@ -88,6 +98,9 @@ function readOne(
   const concurrency = asCount(written, 1, MOST_AT_ONCE);
   if (concurrency === undefined)
     problem(['concurrency'], `expected a whole number from 1 to ${MOST_AT_ONCE}, found ${describe(written)}`);
+  const once = text('once');
+  if (once === undefined && value['once'] !== undefined && value['once'] !== null)
+    problem(['once'], `expected the name of a lock component, found ${describe(value['once'])}`);
   if (!fine) return [];
   return [
     {
@@ -95,6 +108,7 @@ function readOne(
       ...(timezone === undefined ? {} : { timezone }),
       route: route.startsWith('/') ? route : `/${route}`,
       concurrency: concurrency ?? 1,
+      ...(once === undefined ? {} : { once }),
       ...{ path, document },
     },
   ];
@@ -111,7 +125,7 @@ function isTimezone(name: string): boolean {
 /** Checks schedules against each other and against the rest, and when they are due. */
 export async function checkSchedules(
   drafts: readonly DraftSchedule[],
-  { functions }: Pick<RuntimeConfig, 'functions'>,
+  { functions, components }: Pick<RuntimeConfig, 'functions' | 'components'>,
   findings: Findings,
 ): Promise<ScheduleConfig[]> {
   const checked: ScheduleConfig[] = [];
@@ -121,6 +135,9 @@ export async function checkSchedules(
     if (functions === undefined) problem('function', 'there are no functions here; add functions.listen');
     if (checked.some(({ name }) => name === one.name))
       problem('name', `expected a name of its own, found ${one.name} a second time`);
+    const locks = components.flatMap(({ primitive, name }) => (primitive === 'lock' ? [name] : []));
+    if (one.once !== undefined && !locks.includes(one.once))
+      problem('once', `there is no lock component ${describe(one.once)}; ${hint(one.once, locks)}`);
     const timing = await readTiming(one.schedule, one.timezone);
     if ('problem' in timing) problem('schedule', timing.problem);
     checked.push(one);

@@ -12,6 +12,8 @@ const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h:
 export interface Timing {
   /** When it is due next, after a time; both in milliseconds since the epoch. Undefined: never again. */
   next(after: number): number | undefined;
+  /** Milliseconds from run to run; undefined: as cron says. */
+  everyMs?: number;
 }
 
 /**
@@ -47,5 +49,5 @@ function every(text: string): Timing | { problem: string } {
     ms += Number(number) * (UNITS[unit] ?? 0);
   if (ms < SHORTEST_MS || ms > LONGEST_MS)
     return { problem: `expected a time from 100ms to 744h after @every, found "${text}"` };
-  return { next: (after) => after + ms };
+  return { next: (after) => after + ms, everyMs: ms };
 }

@@ -18,6 +18,8 @@ export interface RuntimeConfig {
    * environment's NAMESPACE; `group` may connect to the app's sockets where one bridge serves several apps.
    */
   app: { id: string; port: number; protocol: 'http' | 'grpc'; namespace?: string; group?: number };
+  /** Absolute path of the file that holds what the app knows the runtime by; it wins over APP_API_TOKEN. */
+  appTokenFile?: string;
   /**
    * Where the runtime listens. `hosts` are the names allowed in Host beside localhost and IP addresses; `actuator` is
    * an address that has the actuator's routes only; `proxy` is one on loopback through which the app calls others;
@@ -114,6 +116,8 @@ export interface ScheduleConfig {
   contentType: string;
   /** Runs at the same time, at most. */
   concurrency: number;
+  /** Name of the lock component by which one replica of the app makes each run; absent: all do. */
+  once?: string;
 }
 
 /** How many traps are too many. */
@@ -169,6 +173,20 @@ export interface CalleeConfig {
   routes?: CalleeRoute[];
   /** Who gets a copy. */
   mirror?: CalleeMirror;
+  /** It is no app but a place of the web: service invocation goes there so. */
+  endpoint?: EndpointConfig;
+}
+
+/** A place of the web, which Dapr's HTTPEndpoint names. */
+export interface EndpointConfig {
+  /** What stands in `Host`. */
+  authority: string;
+  /** In front of each call's path; no slash at its end. */
+  path: string;
+  /** Set on each call, by lower-case names. */
+  headers: Record<string, string>;
+  /** By TLS: the name in the server's certificate, and who has signed it in PEM; absent: an authority of the system's. */
+  tls?: { name: string; rootCA?: string };
 }
 
 /** A way to a callee, for calls with these headers or for a share of them. */

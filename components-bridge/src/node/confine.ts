@@ -16,6 +16,13 @@ const ENVIRONMENT = 'secretstores.local.env';
  */
 export function intrusions(config: RuntimeConfig, own: readonly string[], kept: readonly string[]): string[] {
   const problems: string[] = [];
+  const foreign = (path: string): boolean =>
+    !own.some((folder) => isInside(path, folder)) && kept.some((folder) => overlap(path, folder));
+  const { appTokenFile } = config;
+  if (appTokenFile !== undefined && foreign(appTokenFile))
+    problems.push(
+      `${config.source}: app.tokenFile: expected a path outside of what belongs to other apps, found ${appTokenFile}`,
+    );
   for (const { name, type, metadata, origin } of config.components) {
     const at = `${origin.file}:${origin.line}: "${name}"`;
     if (type === ENVIRONMENT) {
@@ -26,8 +33,7 @@ export function intrusions(config: RuntimeConfig, own: readonly string[], kept: 
     for (const [key, value] of Object.entries(metadata)) {
       if (!PATH_KEYS.has(key.toLowerCase())) continue;
       const path = resolve(value);
-      if (own.some((folder) => isInside(path, folder)) || !kept.some((folder) => overlap(path, folder)))
-        continue;
+      if (!foreign(path)) continue;
       problems.push(`${at}: ${key}: expected a path outside of what belongs to other apps, found ${path}`);
     }
   }

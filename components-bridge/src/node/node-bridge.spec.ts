@@ -237,6 +237,8 @@ describe('one bridge for the apps of a node', () => {
       'apps/other-space.yaml': `app: {id: good, namespace: other}\n${STORE}`,
       'apps/reader.yaml': `components:\n  - {name: s, type: state.embedded, metadata: {path: ${join(dir, 'data/apps/good/state/store')}}}\n`,
       'apps/above.yaml': `components:\n  - {name: f, type: file.local, metadata: {rootPath: ${dir}}}\n`,
+      'apps/thief.yaml': `app: {tokenFile: good/token}\n${STORE}`,
+      'apps/own.yaml': `app: {tokenFile: own/token}\n${STORE}`,
       'apps/env.yaml': `components:\n  - {name: e, type: secretstores.local.env}\n`,
       'apps/fine.yaml': `components:\n  - {name: f, type: file.local, metadata: {rootPath: ${join(dir, 'elsewhere')}}}\n`,
       'apps/-x.yaml': STORE,
@@ -252,6 +254,8 @@ describe('one bridge for the apps of a node', () => {
       'expected a path outside of what belongs to other apps',
     );
     expect(apps['above']?.problems.join()).toContain('expected a path outside of what belongs to other apps');
+    expect(apps['thief']?.problems.join()).toMatch(/app\.tokenFile: expected a path outside of what belongs/);
+    expect(apps['own']).toMatchObject({ served: true });
     expect(apps['env']?.problems.join()).toContain(
       'which all apps of the node share; use secretstores.mounted',
     );

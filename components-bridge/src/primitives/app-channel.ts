@@ -47,8 +47,8 @@ export interface AppChannelOptions {
   /** Told when nobody listens there. */
   onLost?: () => void;
   app: AppAddress;
-  /** What the app knows the runtime by, `APP_API_TOKEN`; empty: nothing. */
-  token: string;
+  /** What the app knows the runtime by, `APP_API_TOKEN`; empty: nothing. A file's may throw an AppError. */
+  token: string | { readonly value: string };
   /** Of every call, whatever the call says. */
   headers?: Readonly<Record<string, string>>;
   /** Largest message, in bytes. */
@@ -183,7 +183,13 @@ export class AppChannel implements AppCaller {
 
   #request(call: AppCall & { method: string }, body: Uint8Array, more: OutgoingHttpHeaders): Promise<Raw> {
     if (this.#closed) return Promise.reject(new AppError('away', 'the bridge is shutting down'));
-    const { app, token, messageBytes } = this.options;
+    const { app, messageBytes } = this.options;
+    let token: string;
+    try {
+      token = this.#token;
+    } catch (error) {
+      return Promise.reject(error instanceof AppError ? error : new AppError('away', reasonOf(error)));
+    }
     const most = messageBytes + SLACK;
     const headers = {
       ...call.headers,
@@ -211,6 +217,12 @@ export class AppChannel implements AppCaller {
       return Promise.reject(new AppError('away', reasonOf(error)));
     }
     return answered(stream, body, call, most);
+  }
+
+  /** @throws AppError if it is in a file that cannot be read */
+  get #token(): string {
+    const { token } = this.options;
+    return typeof token === 'string' ? token : token.value;
   }
 
   get #goesDirect(): boolean {

@@ -44,8 +44,8 @@ export type AppPlaces =
 export interface AppEventsOptions {
   config: RuntimeConfig;
   places: AppPlaces;
-  /** What the app knows the runtime by. */
-  appToken: string;
+  /** See `AppChannelOptions.token`. */
+  appToken: AppChannelOptions['token'];
   /**
    * Where Envoy takes what is for functions, and what their callers must know, which is nothing if it is empty; undefined
    * where it has no listener for them.
@@ -104,7 +104,8 @@ export class AppEvents {
     this.#streams = new EventStreams({ registry, deliveries: this.#streamed, log, onChange });
     if (functions !== undefined) {
       const { messageBytes } = config.limits;
-      const shared = { registry, policy, log, spans, messageBytes, tally: this.#tally };
+      const told = onChange === undefined ? {} : { onChange };
+      const shared = { registry, policy, log, spans, messageBytes, tally: this.#tally, ...told };
       this.#functions = new FunctionTriggers({ ...shared, config, ...functions });
     }
     this.service = {
@@ -131,12 +132,12 @@ export class AppEvents {
     });
   }
 
-  /** What is subscribed to now, by whoever asked for it. */
+  /** What is subscribed to now, by whoever asked for it, and what triggers functions. */
   get subscriptions(): SubscriptionSpec[] {
     const called = new Map<string, SubscriptionSpec>();
     for (const { subscriptions } of this.#places.values())
       for (const one of subscriptions.list) called.set(idOf(one), one);
-    return [...called.values(), ...this.#streams.list];
+    return [...called.values(), ...this.#streams.list, ...(this.#functions?.subscriptions ?? [])];
   }
 
   get deliveries(): Iterable<DeliverySeries> {

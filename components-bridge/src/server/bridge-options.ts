@@ -22,7 +22,7 @@ export interface BridgeOptions {
   admin?: ListenAddress | undefined;
   /** Where the doors are served without a filter; absent: nowhere. */
   listen?: (ListenAddress & { apiTokens: readonly string[] }) | undefined;
-  /** What the app knows the runtime by, the environment's APP_API_TOKEN. */
+  /** What the app knows the runtime by, the environment's APP_API_TOKEN; `config.appTokenFile` wins over it. */
   appToken?: string | undefined;
   /** What callers of the runtime must know, the environment's DAPR_API_TOKEN: what triggers functions sends it. */
   apiToken?: string | undefined;

@@ -13,6 +13,18 @@ export interface FunctionChannelOptions {
   apiToken: string;
 }
 
+/** How long Envoy may take to say whether there is a function, in milliseconds. */
+const LOOK_MS = 5_000;
+
+/** At this path Envoy's routes say whether there is a function, see envoy/functions-listener.ts. */
+const LOOK_PATH = '/.well-known/layotto-function';
+
+/** Whether there is such a function: Envoy's routes know, without a call of it. @throws AppError if Envoy does not say */
+export async function isThere(channel: AppChannel): Promise<boolean> {
+  const call = { method: 'OPTIONS', path: LOOK_PATH, body: new Uint8Array(0), timeoutMs: LOOK_MS };
+  return (await channel.http(call)).status === 204;
+}
+
 /** Calls one function, through Envoy. */
 export function functionChannel(options: FunctionChannelOptions, id: string): AppChannel {
   const { config, dataDir, apiToken: token } = options;

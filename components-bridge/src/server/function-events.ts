@@ -2,19 +2,14 @@ import type { RuntimeConfig, SubscriptionConfig } from '../config/types.js';
 import { AppError } from '../primitives/app-channel.js';
 import type { AppChannel } from '../primitives/app-channel.js';
 import type { Answer } from '../primitives/pubsub/app-lists.js';
+import type { SubscriptionSpec } from '../primitives/pubsub/subscription.js';
 import { Subscriptions } from '../primitives/pubsub/subscriptions.js';
 import type { SubscriptionsOptions } from '../primitives/pubsub/subscriptions.js';
-import { functionChannel } from './function-channel.js';
+import { functionChannel, isThere } from './function-channel.js';
 import type { FunctionChannelOptions } from './function-channel.js';
 
-/** How long Envoy may take to say whether there is a function, in milliseconds. */
-const LOOK_MS = 5_000;
-
-/** At this path Envoy's routes say whether there is a function, see envoy/functions-listener.ts. */
-const LOOK_PATH = '/.well-known/layotto-function';
-
 export type FunctionEventsOptions = FunctionChannelOptions &
-  Omit<SubscriptionsOptions, 'channel' | 'declared' | 'ask' | 'who' | 'appId' | 'onChange'>;
+  Omit<SubscriptionsOptions, 'channel' | 'declared' | 'ask' | 'who' | 'appId'>;
 
 interface Subscriber {
   readonly channel: AppChannel;
@@ -63,6 +58,11 @@ export class FunctionEvents {
     return Object.fromEntries(all) as Record<string, boolean>;
   }
 
+  /** What is subscribed to now. */
+  get list(): SubscriptionSpec[] {
+    return [...this.#subscribers.values()].flatMap(({ subscriptions }) => subscriptions.list);
+  }
+
   /** Messages that wait, by subscription, where brokers can say. */
   async lags(): Promise<{ component: string; topic: string; lag: number }[]> {
     const all = [...this.#subscribers.values()].map(({ subscriptions }) => subscriptions.lags());
@@ -99,6 +99,7 @@ export class FunctionEvents {
 
   #remove(id: string, { channel, subscriptions }: Subscriber): void {
     this.#subscribers.delete(id);
+    this.options.onChange?.();
     const ending = subscriptions.close().finally(() => {
       channel.close();
       this.#ending.delete(ending);
@@ -107,12 +108,10 @@ export class FunctionEvents {
   }
 }
 
-/** Whether there is such a function: Envoy's routes know, without a call of it. Never throws. */
+/** Whether there is such a function. Never throws. */
 async function look(channel: AppChannel): Promise<Answer> {
-  const call = { method: 'OPTIONS', path: LOOK_PATH, body: new Uint8Array(0), timeoutMs: LOOK_MS };
   try {
-    const { status } = await channel.http(call);
-    return { here: status === 204, listed: [], problems: [] };
+    return { here: await isThere(channel), listed: [], problems: [] };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return { here: false, problems: [] };

@@ -1,6 +1,8 @@
 import type { RuntimeConfig } from '../config/types.js';
 import { FunctionEvents } from './function-events.js';
 import type { FunctionEventsOptions } from './function-events.js';
+import type { SubscriptionSpec } from '../primitives/pubsub/subscription.js';
+import { RunClaims } from './run-claims.js';
 import { Schedules } from './schedules.js';
 import type { RunSeries } from './schedules.js';
 
@@ -11,12 +13,20 @@ export class FunctionTriggers {
 
   constructor(options: FunctionEventsOptions) {
     this.#events = new FunctionEvents(options);
-    this.#schedules = new Schedules(options);
+    this.#schedules = new Schedules({
+      ...options,
+      claims: new RunClaims(options.registry, options.config.app.id),
+    });
   }
 
   /** Of each function that events trigger, whether they do. */
   get atWork(): Record<string, boolean> {
     return this.#events.atWork;
+  }
+
+  /** Events that trigger functions which are there. */
+  get subscriptions(): SubscriptionSpec[] {
+    return this.#events.list;
   }
 
   /** What became of runs of schedules. */

@@ -23,8 +23,11 @@ interface Seen {
 
 let dir: string;
 let schedules: Schedules;
+/** Who takes runs that are to be made once. */
+let take: (store: string, schedule: string, time: string) => Promise<boolean>;
 /** What stands in Envoy's place has been asked, and how it answers. */
 let seen: Seen[];
+let there: boolean;
 let answer: (stream: ServerHttp2Stream) => void;
 const server = createServer();
 
@@ -39,6 +42,7 @@ beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'schedules-'));
   server.on('stream', (stream, headers) => {
     stream.on('error', () => undefined);
+    if (headers[':method'] === 'OPTIONS') return answering({ ':status': there ? 204 : 404 })(stream);
     seen.push({ stream, headers });
     answer(stream);
   });
@@ -50,13 +54,21 @@ afterAll(async () => {
 });
 beforeEach(() => {
   seen = [];
+  there = true;
+  take = () => Promise.reject(new Error('nobody asks'));
   answer = answering({ ':status': 200 });
 });
 afterEach(() => schedules.close());
 
 function start(list: ScheduleConfig[], at = dir): void {
   const config = { ...configuration(dir, []), schedules: list };
-  schedules = new Schedules({ config, dataDir: at, apiToken: 'hush', log: pino({ enabled: false }) });
+  schedules = new Schedules({
+    config,
+    dataDir: at,
+    apiToken: 'hush',
+    claims: { take: (...run) => take(...run) },
+    log: pino({ enabled: false }),
+  });
   schedules.start();
 }
 
@@ -101,6 +113,34 @@ test.each([
   start([OFTEN]);
   await eventually('it is counted, and goes on', () => (counts()[`often ${outcome}`] ?? 0) >= 2);
   expect(Object.keys(counts())).toEqual([`often ${outcome}`]);
+});
+
+test('a run that is to be made once is made if it can be taken; all replicas mean the same time', async () => {
+  const asked: string[][] = [];
+  take = async (...run) => asked.push(run) % 2 === 1;
+  start([{ ...OFTEN, once: 'locks' }]);
+  await eventually('some are made', () => (counts()['often success'] ?? 0) >= 2);
+  expect(counts()['often elsewhere']).toBeGreaterThan(0);
+  for (const [store, name, time = ''] of asked) {
+    expect([store, name]).toEqual(['locks', 'often']);
+    expect(Date.parse(time) % 100).toBe(0);
+  }
+  expect(seen.map(({ headers }) => headers['ce-time'])).toEqual(
+    asked
+      .filter((_, i) => i % 2 === 0)
+      .slice(0, seen.length)
+      .map(([, , time]) => time),
+  );
+});
+
+test('it is not taken if there is no function here, and missed if nobody can tell whose it is', async () => {
+  there = false;
+  start([{ ...OFTEN, once: 'locks' }]);
+  await eventually('it is missed', () => (counts()['often missed'] ?? 0) >= 2);
+  there = true;
+  const before = counts()['often missed'] ?? 0;
+  await eventually('it is missed still', () => (counts()['often missed'] ?? 0) >= before + 2);
+  expect(seen).toEqual([]);
 });
 
 test('runs are missed while Envoy is away', async () => {

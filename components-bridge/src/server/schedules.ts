@@ -7,17 +7,19 @@ import type { RuntimeConfig, ScheduleConfig } from '../config/types.js';
 import { AppError } from '../primitives/app-channel.js';
 import type { AppChannel } from '../primitives/app-channel.js';
 import { reasonOf } from '../primitives/errors.js';
-import { functionChannel } from './function-channel.js';
+import { functionChannel, isThere } from './function-channel.js';
 import type { FunctionChannelOptions } from './function-channel.js';
+import type { RunClaims } from './run-claims.js';
 
 /** Longest sleep of a timer, in milliseconds: a clock that is set, or a machine that slept, is noticed after it. */
 const LONGEST_SLEEP_MS = 30_000;
 
 /**
  * What became of a run that was due. `failure`: the function did not answer with success; `missed`: there was no
- * function, or no Envoy; `skipped`: as many runs as may be were under way.
+ * function, no Envoy, or no lock store; `skipped`: as many runs as may be were under way; `elsewhere`: another replica of the
+ * app makes it.
  */
-export type RunOutcome = 'success' | 'failure' | 'missed' | 'skipped';
+export type RunOutcome = 'success' | 'failure' | 'missed' | 'skipped' | 'elsewhere';
 
 /** How many runs of one schedule ended so. */
 export interface RunSeries {
@@ -29,6 +31,7 @@ export interface RunSeries {
 
 export interface SchedulesOptions extends FunctionChannelOptions {
   log: Logger;
+  claims: Pick<RunClaims, 'take'>;
 }
 
 /** Calls functions when they are due. A run that failed, or was missed, is not repeated: the next one is. */
@@ -74,7 +77,7 @@ export class Schedules {
       if (!isDeepStrictEqual(wanted.get(name), running.config)) this.#end(name, running);
     for (const [name, config] of wanted) {
       if (this.#running.has(name)) continue;
-      const { log } = this.options;
+      const { log, claims } = this.options;
       const count = (outcome: RunOutcome): void => this.#count(config, outcome);
       const channel = functionChannel(this.options, config.function);
       const { deadlineMs } = this.options.config.limits;
@@ -82,9 +85,7 @@ export class Schedules {
         config,
         channel,
         appId: this.options.config.app.id,
-        deadlineMs,
-        log,
-        count,
+        ...{ deadlineMs, log, claims, count },
       });
       this.#running.set(name, running);
       void running.begin();
@@ -112,6 +113,7 @@ interface RunningOptions {
   /** Longest that Envoy lets a function take. */
   deadlineMs: number;
   log: Logger;
+  claims: Pick<RunClaims, 'take'>;
   count: (outcome: RunOutcome) => void;
 }
 
@@ -131,7 +133,15 @@ class Running {
     const { log } = this.options;
     const timing = await readTiming(schedule, timezone);
     if ('problem' in timing) log.error({ schedule: name, reason: timing.problem }, 'a schedule is wrong');
-    else this.#sleep(timing, timing.next(Date.now()));
+    else this.#sleep(timing, this.#next(timing));
+  }
+
+  /** When it is due next, from now. */
+  #next(timing: Timing): number | undefined {
+    const now = Date.now();
+    const { once } = this.config;
+    // All replicas must mean the same run.
+    return timing.next(once === undefined ? now : now - (now % (timing.everyMs ?? 1)));
   }
 
   async close(): Promise<void> {
@@ -150,7 +160,7 @@ class Running {
         this.#due(due);
         // What was due while nothing ran here is not made up for.
         const next = timing.next(due);
-        this.#sleep(timing, next !== undefined && next < Date.now() ? timing.next(Date.now()) : next);
+        this.#sleep(timing, next !== undefined && next < Date.now() ? this.#next(timing) : next);
       },
       Math.max(0, Math.min(left, LONGEST_SLEEP_MS)),
     );
@@ -185,6 +195,7 @@ class Running {
     };
     const facts = { schedule, function: called };
     try {
+      if (!(await this.#isOurs(time))) return count('elsewhere');
       const { status } = await channel.http({
         path,
         headers,
@@ -195,7 +206,7 @@ class Running {
       count(fine ? 'success' : 'failure');
       if (!fine) log.warn({ ...facts, status }, 'a run of a schedule failed');
     } catch (error) {
-      const away = error instanceof AppError && error.kind === 'away';
+      const away = error instanceof NotMade || (error instanceof AppError && error.kind === 'away');
       count(away ? 'missed' : 'failure');
       log.warn(
         { ...facts, reason: reasonOf(error) },
@@ -203,4 +214,21 @@ class Running {
       );
     }
   }
+
+  /** Whether this replica is to make a run. @throws NotMade, AppError */
+  async #isOurs(time: string): Promise<boolean> {
+    const { channel, claims } = this.options;
+    const { name, once } = this.config;
+    if (once === undefined) return true;
+    // Another replica may have it.
+    if (!(await isThere(channel))) throw new NotMade('there is no such function here');
+    try {
+      return await claims.take(once, name, time);
+    } catch (error) {
+      throw new NotMade(`whose run it is cannot be told: ${reasonOf(error)}`);
+    }
+  }
 }
+
+/** Why a run is not made here, and perhaps nowhere. */
+class NotMade extends Error {}

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Logger } from 'pino';
 
 import type { OpenApiPart } from '../config/own-primitive.js';
@@ -22,6 +23,9 @@ import type { AppEventsOptions } from './app-events.js';
 import { FilterLogLevel } from './filter-level.js';
 import { primitiveServices } from './primitive-services.js';
 import { subscriptionsPush } from './subscriptions-push.js';
+
+/** In the data folder: what the app has published to. */
+const PUBLISHED = 'published-topics.json';
 
 export interface ServicesOptions {
   /** As the bridge was started with it. */
@@ -88,7 +92,8 @@ export class Services {
       watches,
       live: this.live,
     });
-    this.pubsub = new PubSubService({ ...asked, policy, appId: owner.appId });
+    const kept = { file: join(config.dataDir, PUBLISHED), log };
+    this.pubsub = new PubSubService({ ...asked, policy, appId: owner.appId, kept });
     this.#lazy = primitiveServices({ ...asked, ...owner, policy });
     const services: Service[] = [
       new ActuatorService({ registry, log, filters: this.filters }),
@@ -123,7 +128,7 @@ export class Services {
     const loads = [...this.#lazy]
       .filter(([primitive]) => wanted.has(primitive))
       .map(([, service]) => service.load());
-    await Promise.all(loads);
+    await Promise.all([...loads, this.pubsub.published.load()]);
   }
 
   /** Ends what goes on between calls. */

@@ -25,30 +25,21 @@ export function subscriptionsPush(subscriptions: readonly SubscriptionSpec[]): U
 }
 
 /** A subscription as Dapr's gRPC API shows it. */
-export function daprSubscription({
-  pubsubName,
-  topic,
-  metadata,
-  rules,
-  deadLetterTopic,
-  origin,
-}: SubscriptionSpec): MessageInitShape<typeof dapr.PubsubSubscriptionSchema> {
+export function daprSubscription(
+  subscription: SubscriptionSpec,
+): MessageInitShape<typeof dapr.PubsubSubscriptionSchema> {
+  const { pubsubName, topic, rules, deadLetterTopic, origin } = subscription;
   return {
-    ...{ pubsubName, topic, metadata: { ...metadata }, deadLetterTopic },
+    ...{ pubsubName, topic, metadata: shownMetadata(subscription), deadLetterTopic },
     rules: { rules: rules.map(({ match, path }) => ({ match, path })) },
     type: dapr.PubsubSubscriptionType[origin],
   };
 }
 
 /** The same as Dapr's HTTP API shows it: without what is empty. */
-function shownInJson({
-  pubsubName,
-  topic,
-  metadata,
-  rules,
-  deadLetterTopic,
-  origin,
-}: SubscriptionSpec): object {
+function shownInJson(subscription: SubscriptionSpec): object {
+  const { pubsubName, topic, rules, deadLetterTopic, origin } = subscription;
+  const metadata = shownMetadata(subscription);
   return {
     ...{ pubsubname: pubsubName, topic },
     ...(Object.keys(metadata).length === 0 ? {} : { metadata }),
@@ -56,4 +47,9 @@ function shownInJson({
     ...(deadLetterTopic === '' ? {} : { deadLetterTopic }),
     type: origin,
   };
+}
+
+/** The metadata, and the function that gets the events, for which Dapr has no field. */
+function shownMetadata({ metadata, function: id }: SubscriptionSpec): Record<string, string> {
+  return id === undefined ? { ...metadata } : { ...metadata, function: id };
 }

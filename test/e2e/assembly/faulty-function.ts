@@ -1,6 +1,6 @@
 // Does what a function should not, as its caller asks.
 
-import { Call, Handler, serve } from 'layotto/function';
+import { Call, Handler, serve, StateValue } from 'layotto/function';
 
 class Faulty extends Handler {
   onRequest(call: Call): void {
@@ -11,7 +11,14 @@ class Faulty extends Handler {
     if (what == 'fill') return call.answer(200, fill().toString());
     if (what == 'busy') return call.answer(200, busy(1_000_000).toString());
     if (what == 'sealed' || what == 'nowhere') return call.getState(what, 'key');
+    if (what == 'later') return call.getState('statestore', 'nothing');
+    if (what == 'wait') return call.invoke('slow', 'GET', '/');
     if (what != 'silent') call.answer(200, 'fine');
+  }
+
+  onState(call: Call, value: StateValue): void {
+    const none: Array<string> = [];
+    call.answer(200, none[0]);
   }
 }
 

@@ -53,6 +53,8 @@ let batchAt: usize = 0;
 let batchEnd: usize = 0;
 
 function openBatch(ptr: usize, len: i32): void {
+  // What the batch before has left: nothing on the way here refers to an object.
+  __collect();
   out.reset();
   batchAt = ptr;
   batchEnd = ptr + len;

@@ -1,10 +1,11 @@
+import { register } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { Message } from '@bufbuild/protobuf';
 
-import { HALF } from '../../config/own-primitive.js';
+import { HALF, halfFiles } from '../../config/half-files.js';
 import type { Call } from '../../primitives/call.js';
 import type { ComponentContext } from '../../primitives/component.js';
 import { Code, OperationError, reasonOf } from '../../primitives/errors.js';
@@ -21,6 +22,21 @@ const MOST_OPEN = 1024;
 
 /** How long loading and opening may take. */
 const OPEN_MS = 10_000;
+
+/**
+ * Node keeps what it has loaded by its URL, so what a half imports by a path gets the half's own digest: another content
+ * is another module throughout. Node runs such hooks in a thread of their own.
+ */
+const HOOKS = `
+  export async function resolve(specifier, context, next) {
+    const found = await next(specifier, context);
+    const digest = /[?&]half=([0-9a-f]+)/.exec(context.parentURL ?? '')?.[1];
+    if (digest === undefined || !/^\\.{0,2}\\//.test(specifier) || !found.url.startsWith('file:')) return found;
+    const url = new URL(found.url);
+    url.searchParams.set('half', digest);
+    return { ...found, url: url.href };
+  }`;
+let hooked = false;
 
 /** What a module's methods are told of a call. */
 interface ModuleCall {
@@ -51,8 +67,11 @@ export async function open({ own }: ExternalSettings, context: ComponentContext)
   const methods = readMethods(own);
   const file = join(own.folder, HALF);
   const url = pathToFileURL(file);
-  // Another content is another module; Node keeps what it has loaded.
-  url.searchParams.set('digest', own.digest);
+  url.searchParams.set('half', own.digest);
+  if (!hooked && halfFiles(own.folder).length > 1) {
+    hooked = true;
+    register(`data:text/javascript,${encodeURIComponent(HOOKS)}`);
+  }
   const { name, appId, dataDir, metadata } = context;
   const report: ComponentContext['report'] = (status, reason) => context.report(status, reason);
   const log = (line: string): void =>

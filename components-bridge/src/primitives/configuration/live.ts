@@ -324,7 +324,7 @@ export class LiveAnswers {
       // What a filter has not been told yet is not what it has.
       const answers = fresh.filter((live) => !pending.has(live)).map(({ id }) => id);
       if (answers.length === 0 || outlet.backlog > BACKLOG) continue;
-      const freshness = { primitive: PRIMITIVE, component: store.name, ageUs: sinceUs(at), answers };
+      const freshness = { primitive: PRIMITIVE, component: store.name, ...ageOf(at), answers };
       outlet.push(toBinary(PushSchema, create(PushSchema, { freshness })));
     }
   }
@@ -338,12 +338,16 @@ function answerPush({ id, store, request, response, following }: Live): Uint8Arr
     id,
     ...(response === undefined
       ? { withdrawn: true }
-      : { response, ageUs: sinceUs(following?.query.currentAt ?? 0) }),
+      : { response, ...ageOf(following?.query.currentAt ?? 0) }),
   };
   return toBinary(PushSchema, create(PushSchema, { answer }));
 }
 
-/** Microseconds since a moment of `performance.now()`, rather too many than too few. */
-function sinceUs(at: number): bigint {
-  return BigInt(Math.ceil((performance.now() - at) * 1_000) + 1);
+/**
+ * Microseconds since a moment of `performance.now()`, rather too many than too few; and when that is so, by
+ * CLOCK_MONOTONIC.
+ */
+function ageOf(at: number): { ageUs: bigint; saidUs: bigint } {
+  const saidUs = process.hrtime.bigint() / 1_000n;
+  return { ageUs: BigInt(Math.ceil((performance.now() - at) * 1_000) + 1), saidUs };
 }

@@ -88,6 +88,9 @@ it('tells of what is subscribed to and published', () => {
       ...{ callback: 'layotto', rules: [{ match: '', path: '' }], bulk: { maxMessages: 5, maxAwaitMs: 200 } },
     },
     { ...SUBSCRIPTION, topic: 'orders-dead', deadLetterTopic: '' },
+    { ...SUBSCRIPTION, callback: 'function', function: 'worker' },
+    { ...SUBSCRIPTION, callback: 'function', function: 'worker_events', topic: 'x', deadLetterTopic: '' },
+    { ...SUBSCRIPTION, callback: 'function', function: 'worker', topic: 'events_x', deadLetterTopic: '' },
   ];
   const document = checked(
     topics({ events: { type: 'pubsub.embedded' } }, { subscriptions, published: published.all }),
@@ -110,6 +113,9 @@ it('tells of what is subscribed to and published', () => {
     },
     receive_events_clicks: { 'x-layotto-callback': 'stream', 'x-layotto-bulk': { maxMessages: 5 } },
     'receive_events_orders-dead': { action: 'receive' },
+    trigger_worker_events_orders: { action: 'receive', channel: orders, 'x-layotto-function': 'worker' },
+    trigger_worker_events_events_x: { 'x-layotto-function': 'worker_events' },
+    trigger_worker_events_events_x_2: { 'x-layotto-function': 'worker' },
     publish_events_only_raw_: { messages: [{ $ref: '#/channels/events_only_raw_/messages/raw1' }] },
   });
   expect(document['channels']).toMatchObject({

@@ -26,7 +26,7 @@ interface Channel {
   readonly pubsub: string;
   readonly topic: string;
   readonly published?: PublishedTopic;
-  readonly subscription?: SubscriptionSpec;
+  readonly subscriptions: SubscriptionSpec[];
   /** Topics whose dead letters come here. */
   readonly deadLettersOf: string[];
 }
@@ -51,18 +51,22 @@ export function asyncApiDocument(topics: Topics): Json {
     servers[key] = server(topics, name, slot?.config.type ?? '', slot?.instance);
     for (const topic of namedTopics(slot?.config.topicScopes, app)) note(channels, name, topic);
   }
-  for (const one of topics.published) note(channels, one.pubsub, one.topic, { published: one });
+  // Of brokers that were taken away nobody is told any more.
+  for (const one of topics.published)
+    if (serverKeys.has(one.pubsub)) note(channels, one.pubsub, one.topic, { published: one });
   for (const one of topics.subscriptions) {
-    note(channels, one.pubsubName, one.topic, { subscription: one });
-    if (one.deadLetterTopic !== '')
-      note(channels, one.pubsubName, one.deadLetterTopic).deadLettersOf.push(one.topic);
+    note(channels, one.pubsubName, one.topic).subscriptions.push(one);
+    if (one.deadLetterTopic === '') continue;
+    const { deadLettersOf } = note(channels, one.pubsubName, one.deadLetterTopic);
+    if (!deadLettersOf.includes(one.topic)) deadLettersOf.push(one.topic);
   }
   const described: Json = {};
   const operations: Json = {};
+  const operationKeys = new Keys();
   for (const channel of channels.values()) {
     const key = keys.of(`${channel.pubsub}.${channel.topic}`);
     described[key] = channelOf(channel, serverKeys.get(channel.pubsub));
-    Object.assign(operations, operationsOf(channel, key));
+    Object.assign(operations, operationsOf(channel, key, operationKeys));
   }
   return {
     asyncapi: '3.0.0',
@@ -71,7 +75,7 @@ export function asyncApiDocument(topics: Topics): Json {
       version: '1.0',
       description:
         'What the app publishes to and is subscribed to, as its runtime knows it: topics that the configuration names, ' +
-        'subscriptions that hold now, and what the app has published since the bridge began.',
+        'subscriptions that hold now, of functions too, and what the app has published.',
     },
     defaultContentType: CLOUD_EVENT,
     servers,
@@ -117,10 +121,10 @@ function note(
   channels: Map<string, Channel>,
   pubsub: string,
   topic: string,
-  more: Pick<Channel, 'published' | 'subscription'> = {},
+  more: Pick<Channel, 'published'> = {},
 ): Channel {
   const id = JSON.stringify([pubsub, topic]);
-  const channel = { deadLettersOf: [], ...channels.get(id), pubsub, topic, ...more };
+  const channel = { deadLettersOf: [], subscriptions: [], ...channels.get(id), pubsub, topic, ...more };
   channels.set(id, channel);
   return channel;
 }
@@ -156,7 +160,7 @@ function raw(contentType: string): Json {
   return { name: 'Payload', title: 'A payload without an envelope (rawPayload)', contentType, payload: {} };
 }
 
-function operationsOf({ published, subscription }: Channel, key: string): Json {
+function operationsOf({ published, subscriptions }: Channel, key: string, keys: Keys): Json {
   const channel = { $ref: `#/channels/${key}` };
   const message = (name: string): Json => ({ $ref: `#/channels/${key}/messages/${name}` });
   const operations: Json = {};
@@ -164,13 +168,15 @@ function operationsOf({ published, subscription }: Channel, key: string): Json {
     const { types, rawTypes } = published;
     const messages = rawTypes.map((_, index) => message(`raw${index + 1}`));
     if (types.length > 0 || messages.length === 0) messages.unshift(message('event'));
-    operations[`publish_${key}`] = { action: 'send', channel, messages };
+    operations[keys.of(`publish_${key}`)] = { action: 'send', channel, messages };
   }
-  if (subscription !== undefined)
-    operations[`receive_${key}`] = {
+  for (const subscription of subscriptions) {
+    const { function: id } = subscription;
+    operations[keys.of(id === undefined ? `receive_${key}` : `trigger_${id}_${key}`)] = {
       ...{ action: 'receive', channel, messages: [message('event')] },
       ...deliveryOf(subscription),
     };
+  }
   return operations;
 }
 
@@ -181,6 +187,7 @@ function deliveryOf(subscription: SubscriptionSpec): Json {
   const routed = routes.some(({ path }) => path !== '');
   return {
     'x-layotto-origin': origin,
+    ...(subscription.function === undefined ? {} : { 'x-layotto-function': subscription.function }),
     'x-layotto-callback': origin === 'STREAMING' ? 'stream' : callback,
     ...(routed ? { 'x-layotto-routes': routes } : {}),
     ...(deadLetterTopic === '' ? {} : { 'x-layotto-dead-letter-topic': deadLetterTopic }),

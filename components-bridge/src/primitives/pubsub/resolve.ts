@@ -80,6 +80,7 @@ async function declaredOne(
     ...{ pubsubName, topic, metadata, rules, fits },
     ...settings,
     ...{ origin: 'DECLARATIVE', callback },
+    ...(one.function === undefined ? {} : { function: one.function }),
     deadLetterTopic: one.deadLetterTopic ?? settings.deadLetterTopic,
     concurrency: one.concurrency ?? settings.concurrency,
     maxDeliveries: one.maxDeliveries ?? settings.maxDeliveries,

@@ -1,4 +1,5 @@
 import { create, toBinary } from '@bufbuild/protobuf';
+import type { Logger } from 'pino';
 
 import * as pb from '../../gen/layotto/bridge/v1/pubsub_pb.js';
 import type { Policy } from '../../policy/policy.js';
@@ -28,6 +29,8 @@ export interface PubSubServiceOptions {
   backends?: Backends;
   /** The source of the app's events. */
   appId: string;
+  /** See `PublishedTopics`. */
+  kept?: { file: string; log: Logger };
 }
 
 /** What a broker is asked to do, as metrics and traces name it. */
@@ -55,11 +58,12 @@ export class PubSubService implements Service {
   readonly handlers: ReadonlyMap<string, Handler>;
   /** How long publishing took, by component: from the call's arrival until the broker had answered. */
   readonly latencies = new Map<string, Histogram>();
-  readonly published = new PublishedTopics();
+  readonly published: PublishedTopics;
   readonly #backends: Backends;
 
   constructor(private readonly options: PubSubServiceOptions) {
     this.#backends = options.backends ?? new Backends();
+    this.published = new PublishedTopics(options.kept);
     this.handlers = new Map<string, Handler>([
       [`${this.name}/PublishEvent`, (payload, call) => this.#publish(payload, call)],
       [`${this.name}/BulkPublishEvent`, (payload, call) => this.#publishBulk(payload, call)],

@@ -27,6 +27,8 @@ export interface SubscriptionSpec {
   readonly pubsubName: string;
   readonly topic: string;
   readonly callback: Callback;
+  /** Id of the function that gets the events; absent: the app does. */
+  readonly function?: string;
   readonly origin: Origin;
   readonly metadata: Readonly<Record<string, string>>;
   /** In the order in which they are tried; the last may have no expression. */

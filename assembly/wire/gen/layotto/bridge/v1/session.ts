@@ -744,6 +744,11 @@ export class LiveAnswer {
   id: u32 = 0;
   /** There is no such answer any more: the filter must forget the one it has. */
   withdrawn: bool = false;
+  /**
+   * When this was said, in microseconds of the machine's monotonic clock, which
+   * the filter reads too: what is on its way for long is older than it says.
+   */
+  saidUs: u64 = 0;
   /** What `byteSize` found last. */
   encodedSize: i32 = 0;
 
@@ -756,6 +761,7 @@ export class LiveAnswer {
     this.ageUs = 0;
     this.id = 0;
     this.withdrawn = false;
+    this.saidUs = 0;
   }
 
   /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
@@ -793,6 +799,9 @@ export class LiveAnswer {
         case 56:
           this.withdrawn = r.varint() != 0;
           break;
+        case 64:
+          this.saidUs = r.varint();
+          break;
         default:
           r.skip();
       }
@@ -816,6 +825,7 @@ export class LiveAnswer {
     if (this.ageUs != 0) size += 1 + varintSize(this.ageUs);
     if (this.id != 0) size += 1 + varintSize(<u64>this.id);
     if (this.withdrawn) size += 1 + 1;
+    if (this.saidUs != 0) size += 1 + varintSize(this.saidUs);
     this.encodedSize = size;
     return size;
   }
@@ -850,6 +860,10 @@ export class LiveAnswer {
       w.u8(56);
       w.u8(this.withdrawn ? 1 : 0);
     }
+    if (this.saidUs != 0) {
+      w.u8(64);
+      w.varint(this.saidUs);
+    }
   }
 }
 
@@ -860,6 +874,8 @@ export class Freshness {
   /** Microseconds since that moment. */
   ageUs: u64 = 0;
   answers: Array<u32> = [];
+  /** As LiveAnswer.said_us. */
+  saidUs: u64 = 0;
   /** What `byteSize` found last. */
   encodedSize: i32 = 0;
 
@@ -869,6 +885,7 @@ export class Freshness {
     this.component = 0;
     this.ageUs = 0;
     this.answers.length = 0;
+    this.saidUs = 0;
   }
 
   /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
@@ -907,6 +924,9 @@ export class Freshness {
           r.leave(outer);
           break;
         }
+        case 40:
+          this.saidUs = r.varint();
+          break;
         default:
           r.skip();
       }
@@ -931,6 +951,7 @@ export class Freshness {
       for (let i = 0, n = this.answers.length; i < n; i++) length += varintSize(<u64>unchecked(this.answers[i]));
       size += 1 + delimitedSize(length);
     }
+    if (this.saidUs != 0) size += 1 + varintSize(this.saidUs);
     this.encodedSize = size;
     return size;
   }
@@ -955,6 +976,10 @@ export class Freshness {
       w.u8(34);
       w.varint(length);
       for (let i = 0, n = this.answers.length; i < n; i++) w.varint(<u64>unchecked(this.answers[i]));
+    }
+    if (this.saidUs != 0) {
+      w.u8(40);
+      w.varint(this.saidUs);
     }
   }
 }

@@ -4,7 +4,7 @@ import { configHash } from '../config/hash.js';
 import { appSocket, streamsSocket } from '../config/sockets.js';
 import type { RuntimeConfig } from '../config/types.js';
 import { Policy } from '../policy/policy.js';
-import { AppTokenFile } from '../primitives/app-token.js';
+import { appToken } from '../primitives/app-token.js';
 import { Backends } from '../primitives/backends.js';
 import { ComponentRegistry } from '../primitives/registry.js';
 import type { Applied, ApplyOptions } from '../primitives/registry.js';
@@ -16,7 +16,7 @@ import type { Labels } from '../telemetry/exposition.js';
 import { SpanExporter } from '../telemetry/otlp.js';
 import { AdminServer, okPage } from './admin.js';
 import type { AdminPage } from './admin.js';
-import type { AppEventsOptions, AppPlaces } from './app-events.js';
+import type { AppPlaces } from './app-events.js';
 import type { AppShare } from './app-share.js';
 import type { BridgeOptions } from './bridge-options.js';
 import { CallWatch } from './calls.js';
@@ -120,7 +120,7 @@ export class Bridge {
       push: (payload) => this.#sessions.push(payload),
       app: {
         places: this.#appPlaces(),
-        appToken: this.#appToken(),
+        appToken: appToken(options),
         functions: this.#functionsPlace(),
         spans: this.#spans,
       },
@@ -327,12 +327,6 @@ export class Bridge {
       this.#telling = false;
       this.#sessions.push(healthPush(this.#registry.health()));
     });
-  }
-
-  #appToken(): AppEventsOptions['appToken'] {
-    const { config, log, secrets, appToken = '' } = this.options;
-    const { appTokenFile: file } = config;
-    return file === undefined ? appToken : new AppTokenFile(file, log, (token) => secrets.add(token));
   }
 
   #appPlaces(): AppPlaces {

@@ -1,10 +1,12 @@
 import { isIP } from 'node:net';
 
-import { RESERVED } from './callees.js';
+import { MOST_CALLEES, RESERVED } from './callees.js';
 import type { DaprReader } from './dapr-yaml.js';
 import { isRecord } from './document.js';
+import type { Draft } from './draft.js';
 import { asHostName } from './limits.js';
 import { describe } from './problems.js';
+import type { Findings } from './problems.js';
 import type { CalleeConfig } from './types.js';
 
 /** A place of the web that a resource names, as one of those whom the app invokes. */
@@ -63,6 +65,22 @@ export function readHttpEndpoint(reader: DaprReader): DraftEndpoint | undefined 
   const tls = secure ? { tls: { name: host, ...(rootCA === '' ? {} : { rootCA }) } } : {};
   const callee = { to: [{ host, port }], endpoint: { authority, path, headers, ...tls } };
   return { name, callee, file: document.file, line: document.startLine };
+}
+
+/** Makes places of the web callees beside those of the file, whose names they must not have. */
+export function addEndpoints(
+  draft: Draft | undefined,
+  endpoints: readonly DraftEndpoint[],
+  findings: Findings,
+): void {
+  for (const { name, callee, file, line } of endpoints) {
+    const callees = draft?.callees ?? {};
+    const problem = (message: string): void => findings.problem(file, line, 'metadata.name', message);
+    if (Object.hasOwn(callees, name)) problem(`expected a name that no other callee has, found "${name}"`);
+    else if (Object.keys(callees).length >= MOST_CALLEES)
+      problem(`expected at most ${MOST_CALLEES} callees, those of callees among them`);
+    else if (draft !== undefined) draft.callees = { ...callees, [name]: callee };
+  }
 }
 
 function asBaseUrl(

@@ -1,6 +1,5 @@
 import { dirname, join, resolve } from 'node:path';
 
-import { MOST_CALLEES } from './callees.js';
 import { catalogEntry, checkComponents } from './components.js';
 import { applySecretScopes } from './dapr-configuration.js';
 import type { SecretScope } from './dapr-configuration.js';
@@ -8,7 +7,7 @@ import { isDaprForm, readDaprFolder } from './dapr-yaml.js';
 import { parseText, readText } from './document.js';
 import { emptyDraft } from './draft.js';
 import type { Draft, DraftComponent } from './draft.js';
-import type { DraftEndpoint } from './http-endpoint.js';
+import { addEndpoints } from './http-endpoint.js';
 import { isLayottoForm, readLayotto } from './layotto-json.js';
 import { appIdProblem, asPort, MAX_SOCKET_PATH, socketPathTooLong } from './limits.js';
 import { readNative } from './native.js';
@@ -149,22 +148,6 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
     if (findings.problems.length === 0) return { config, notices: findings.notices };
   }
   return { problems: inOrder(findings.problems), notices: findings.notices };
-}
-
-/** Places of the web are callees like those of the file, and have no name of theirs. */
-function addEndpoints(
-  draft: Draft | undefined,
-  endpoints: readonly DraftEndpoint[],
-  findings: Findings,
-): void {
-  for (const { name, callee, file, line } of endpoints) {
-    const callees = draft?.callees ?? {};
-    const problem = (message: string): void => findings.problem(file, line, 'metadata.name', message);
-    if (Object.hasOwn(callees, name)) problem(`expected a name that no other callee has, found "${name}"`);
-    else if (Object.keys(callees).length >= MOST_CALLEES)
-      problem(`expected at most ${MOST_CALLEES} callees, those of callees among them`);
-    else if (draft !== undefined) draft.callees = { ...callees, [name]: callee };
-  }
 }
 
 /** The components that are meant for the app. */

@@ -54,7 +54,7 @@ export class PublishedTopics {
   async load(): Promise<void> {
     for (const { pubsub, topic, types, rawTypes } of await this.#written()) {
       const known = this.#known(pubsub, topic, true);
-      if (known === undefined) return;
+      if (known === undefined) continue;
       for (const type of types) addType(known.types, type);
       for (const type of rawTypes) addType(known.rawTypes, type);
     }

@@ -238,8 +238,7 @@ export class Runtime extends CallSite implements PushListener {
     const component = this.configuration.find(answer.primitive, answer.component);
     if (component === null || component.answerInEnvoyMs == 0) return;
     if (answer.withdrawn) live.withdraw(component.index, answer.request);
-    else
-      live.put(component.index, answer.request, answer.response, answer.id, answer.ageUs, answer.saidUs);
+    else live.put(component.index, answer.request, answer.response, answer.id, answer.ageUs, answer.saidUs);
   }
 
   private onInvalidation(invalidation: Invalidation | null): void {

@@ -20,6 +20,8 @@ async function layotto(...args: string[]): Promise<{ code: number; log: string }
   return { code: await child.exited, log: child.log };
 }
 
+const HELLO = new URL('../../dist/modules/hello.wasm', import.meta.url).pathname;
+
 it.each([
   'run',
   'check',
@@ -184,9 +186,8 @@ describe('envoy', () => {
   });
 
   it('slot prints what fills a slot of the listener, and what empties it', async () => {
-    const hello = new URL('../../dist/modules/hello.wasm', import.meta.url).pathname;
     const to = ['--slot', 'slot-1', '--module-file', '/var/run/layotto/hello.wasm'];
-    const filled = await layotto('envoy', 'slot', ...to, '--module-copy', hello);
+    const filled = await layotto('envoy', 'slot', ...to, '--module-copy', HELLO);
     expect(filled.code).toBe(0);
     expect(parse(filled.log)).toMatchObject({
       metadata: { name: 'layotto-slot-1' },
@@ -218,7 +219,6 @@ describe('envoy', () => {
     ],
     ['wasmplugin', { kind: 'WasmPlugin', spec: { priority: 998, pluginName: 'runtime' } }],
   ])('slot prints a resource of the form %s', async (form, expected) => {
-    const hello = new URL('../../dist/modules/hello.wasm', import.meta.url).pathname;
     const { code, log } = await layotto(
       'envoy',
       'slot',
@@ -227,7 +227,7 @@ describe('envoy', () => {
       '--form',
       form,
       '--module-copy',
-      hello,
+      HELLO,
     );
     expect(code).toBe(0);
     expect(parse(log)).toMatchObject({ metadata: { name: 'layotto-slot-2' }, ...expected });
@@ -245,8 +245,8 @@ describe('envoy', () => {
     [['--slot', 'slot-1', '--form', 'wasmplugin', '--empty'], 'no WasmPlugin is empty: delete the one'],
     [['--slot', 'slot-1', '--form', 'x'], "--form is envoyfilter, trafficextension or wasmplugin, not 'x'"],
     [
-      ['--slot', 'function-1', '--module-copy', 'dist/modules/hello.wasm'],
-      'dist/modules/hello.wasm: it is no function; layotto function build makes one',
+      ['--slot', 'function-1', '--module-copy', HELLO],
+      'hello.wasm: it is no function; layotto function build makes one',
     ],
     [['--slot', 'slot-1'], '--module-copy FILE says which module'],
     [

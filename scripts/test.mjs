@@ -25,18 +25,17 @@ const CHECKS = [
 ];
 
 /**
- * Suites that start servers: after the others, and each folder in a process of its own, so that one that dies takes no
- * other's results along. Two at a time, except where milliseconds or the machine's memory are counted.
+ * Suites that start servers: after the others, and each group of folders in a process of its own, so that one that dies
+ * takes no other's results along. Two suites at a time, except where milliseconds or the machine's memory are counted.
  */
-const FOLDERS = [
-  ['test/e2e', 2],
-  ['test/fault', 1],
-  ['test/fuzz', 1],
-  ['test/package', 2],
-  ['test/compat', 2],
-  ['test/docs', 2],
+const GROUPS = [
+  ['test/e2e'],
+  ['test/fault'],
+  // The one is a long suite, the other two of half its length.
+  ['test/fuzz', 'test/package'],
+  ['test/compat'],
+  ['test/docs'],
 ];
-const FOLDER_NAMES = FOLDERS.map(([folder]) => folder);
 
 /** Need what not every machine has, and have make targets of their own, which `.ci/run` runs where it is. */
 const BY_ITSELF = ['test/java', 'test/istio'];
@@ -45,18 +44,19 @@ const NOT_TESTS = ['/node_modules/', '/dist/', '/.tools/', ...BY_ITSELF.map(insi
 const PHASES = [
   [
     'unit tests',
-    ['--maxWorkers=2', `--testPathIgnorePatterns=${anyOf([...NOT_TESTS, ...FOLDER_NAMES.map(inside)])}`],
+    ['--maxWorkers=2', `--testPathIgnorePatterns=${anyOf([...NOT_TESTS, ...GROUPS.flat().map(inside)])}`],
   ],
-  ...FOLDERS.flatMap(([folder, workers]) => phasesOf(folder, workers)),
+  ...GROUPS.flatMap(phasesOf),
 ];
 
-/** A folder's tests, side by side where they may be, and then the suites that run alone. */
-function phasesOf(folder, workers) {
-  const where = `--testPathPatterns=${anyOf([inside(folder)])}`;
-  const alone = workers === 1 ? [] : ALONE.filter((suite) => suite.startsWith(`${folder}/`));
+/** The tests of some folders, side by side where they may be, and then the suites that run alone. */
+function phasesOf(folders) {
+  const where = `--testPathPatterns=${anyOf(folders.map(inside))}`;
+  const alone = ALONE.filter((suite) => folders.some((folder) => suite.startsWith(`${folder}/`)));
   const ignored = `--testPathIgnorePatterns=${anyOf([...NOT_TESTS, ...alone.map((suite) => `/${suite}`)])}`;
-  const phases = [[folder, [`--maxWorkers=${workers}`, where, ignored]]];
-  if (alone.length > 0) phases.push([`${folder}, alone`, ['--maxWorkers=1', '--runTestsByPath', ...alone]]);
+  const name = folders.join(' and ');
+  const phases = [[name, ['--maxWorkers=2', where, ignored]]];
+  if (alone.length > 0) phases.push([`${name}, alone`, ['--maxWorkers=1', '--runTestsByPath', ...alone]]);
   return phases;
 }
 

@@ -116,7 +116,16 @@ export abstract class HttpContext {
 /** HTTP streams of this VM by id; the dispatcher routes their callbacks. */
 export const httpStreams = new StreamTable();
 
-beforeTrap((): void => httpStreams.trapped());
+/** The stream whose request a callback is about; 0: none. */
+let underWay: u32 = 0;
+
+/** For the dispatcher: a callback about a stream's request begins; with 0 it ends. */
+export function enter(id: u32): void {
+  underWay = id;
+}
+
+// The host itself answers the stream whose callback ends in a trap.
+beforeTrap((): void => httpStreams.trapped(underWay));
 
 /** From now on the callbacks of a stream go to another context, which has its id. */
 export function handOver(to: HttpContext): void {

@@ -6,7 +6,7 @@
 // proxy_on_done: it comes right before proxy_on_delete and says nothing else.
 
 import { Action } from './enums';
-import { createRoot, GrpcStream, grpcStreams, httpStreams, RootContext } from './context';
+import { createRoot, enter, GrpcStream, grpcStreams, httpStreams, RootContext } from './context';
 
 const roots = new Map<u32, RootContext>();
 /** Streams are mostly of the root context that had the one before. */
@@ -45,17 +45,29 @@ export function proxy_on_tick(root: u32): void {
 
 export function proxy_on_request_headers(id: u32, count: u32, endOfStream: u32): u32 {
   const stream = httpStreams.find(id);
-  return stream === null ? Action.Continue : stream.onRequestHeaders(count, endOfStream != 0);
+  if (stream === null) return Action.Continue;
+  enter(id);
+  const action = stream.onRequestHeaders(count, endOfStream != 0);
+  enter(0);
+  return action;
 }
 
 export function proxy_on_request_body(id: u32, size: u32, endOfStream: u32): u32 {
   const stream = httpStreams.find(id);
-  return stream === null ? Action.Continue : stream.onRequestBody(size, endOfStream != 0);
+  if (stream === null) return Action.Continue;
+  enter(id);
+  const action = stream.onRequestBody(size, endOfStream != 0);
+  enter(0);
+  return action;
 }
 
 export function proxy_on_request_trailers(id: u32, count: u32): u32 {
   const stream = httpStreams.find(id);
-  return stream === null ? Action.Continue : stream.onRequestTrailers(count);
+  if (stream === null) return Action.Continue;
+  enter(id);
+  const action = stream.onRequestTrailers(count);
+  enter(0);
+  return action;
 }
 
 export function proxy_on_response_headers(id: u32, count: u32, endOfStream: u32): u32 {

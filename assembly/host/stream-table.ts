@@ -67,12 +67,12 @@ export class StreamTable {
     return taken;
   }
 
-  /** Tells all of them that the module ends. */
-  trapped(): void {
+  /** Tells all of them that the module ends, but for one. */
+  trapped(except: u32): void {
     const contexts = this.contexts;
     for (let i = 0; i < contexts.length; i++) {
       const context = unchecked(contexts[i]);
-      if (context !== null) context.onTrap();
+      if (context !== null && context.id != except) context.onTrap();
     }
   }
 

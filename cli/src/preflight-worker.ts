@@ -18,6 +18,7 @@ async function tried(): Promise<TrialReport> {
   let started: TrialReport = {};
   try {
     host = await HostEmulator.load(wasm);
+    host.mostLogs = 1;
     host.nsPerReading = NS_PER_READING;
     const { ok, root } = host.start(open(configuration));
     if (!ok) return { problem: `it refuses its configuration${said(host)}` };

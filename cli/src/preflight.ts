@@ -40,6 +40,7 @@ export async function tryOut(order: TrialOrder): Promise<string | undefined> {
     workerData: order,
     // Nothing of this process is its business.
     env: {},
+    resourceLimits: { maxOldGenerationSizeMb: 256 },
     stdout: true,
     stderr: true,
   });

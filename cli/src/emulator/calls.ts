@@ -20,6 +20,7 @@ export interface Metric {
 export interface CallTarget {
   readonly memory: ModuleMemory;
   readonly logs: LogLine[];
+  readonly mostLogs: number;
   readonly metrics: Map<number, Metric>;
   readonly sharedData: Map<string, { value: Buffer; cas: number }>;
   readonly properties: Map<string, Buffer>;
@@ -52,6 +53,7 @@ function generalCalls(host: CallTarget): Record<string, Call> {
         level: LOG_LEVELS[level] ?? 'critical',
         message: memory.read(ptr, size).toString('utf8'),
       });
+      if (host.logs.length > host.mostLogs) host.logs.shift();
       return Status.Ok;
     },
     proxy_set_tick_period_milliseconds: (ms = 0) => {

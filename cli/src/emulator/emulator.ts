@@ -13,6 +13,8 @@ import { wasi } from './wasi.js';
  */
 export class HostEmulator implements CallTarget {
   readonly logs: LogLine[] = [];
+  /** Lines of it that are kept. */
+  mostLogs = Infinity;
   readonly metrics = new Map<number, Metric>();
   /** Give two hosts the same, and they are threads of one Envoy. */
   sharedData = new Map<string, { value: Buffer; cas: number }>();

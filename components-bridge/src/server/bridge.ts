@@ -1,30 +1,26 @@
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 
 import { configHash } from '../config/hash.js';
-import { appSocket, streamsSocket } from '../config/sockets.js';
+import { streamsSocket } from '../config/sockets.js';
 import type { RuntimeConfig } from '../config/types.js';
 import { Policy } from '../policy/policy.js';
-import { appToken } from '../primitives/app-token.js';
 import { Backends } from '../primitives/backends.js';
 import { ComponentRegistry } from '../primitives/registry.js';
 import type { Applied, ApplyOptions } from '../primitives/registry.js';
 import { SecretReferences } from '../primitives/secret/references.js';
 import { heedBiggerThan } from '../primitives/sequencer/bigger-than.js';
 import type { ComponentHealth } from '../primitives/slot.js';
-import { Exposition } from '../telemetry/exposition.js';
 import type { Labels } from '../telemetry/exposition.js';
 import { SpanExporter } from '../telemetry/otlp.js';
-import { AdminServer, okPage } from './admin.js';
-import type { AdminPage } from './admin.js';
-import type { AppPlaces } from './app-events.js';
 import type { AppShare } from './app-share.js';
+import { appOf } from './bridge-app.js';
 import type { BridgeOptions } from './bridge-options.js';
+import { BridgePages } from './bridge-pages.js';
 import { CallWatch } from './calls.js';
 import { ComponentHistory } from './component-history.js';
 import type { DoorServer } from './door-server.js';
 import { healthPush } from './health-push.js';
 import { invalidation } from './invalidations.js';
-import { BridgeMetrics } from './metrics.js';
 import type { BridgeState, MetricsSource } from './metrics.js';
 import { Predecessor } from './predecessor.js';
 import { Services } from './services.js';
@@ -43,23 +39,20 @@ const RENEW_EVERY_MS = 2_000;
 /** How long the last spans may take to reach their collector. */
 const LAST_SPANS_MS = 1_000;
 
-/** The socket of metrics and health, in the data folder. */
-const ADMIN_SOCKET = 'bridge-admin.sock';
-
 /** The bridge, put together: configuration, components, primitives, session server, and what is told of them. */
 export class Bridge {
   readonly socketPath: string;
   readonly #registry: ComponentRegistry;
   readonly #sessions: SessionServer;
   readonly #streams: StreamServer;
-  readonly #admins: readonly AdminServer[];
+  /** Undefined if it is one of several: all have one set of pages. */
+  readonly #pages: BridgePages | undefined;
   readonly #services: Services;
   readonly #calls: CallWatch;
   /** If it serves doors itself. */
   #doors: DoorServer | undefined;
   readonly #spans: SpanExporter | undefined;
   readonly #backends: Backends;
-  readonly #metrics = new BridgeMetrics();
   readonly #history = new ComponentHistory();
   readonly #policy: Policy;
   readonly #names: Pick<BridgeState, 'version' | 'configVersion'>;
@@ -119,9 +112,7 @@ export class Bridge {
       mayApply: () => share === undefined && this.#config.lifecycle.apply,
       push: (payload) => this.#sessions.push(payload),
       app: {
-        places: this.#appPlaces(),
-        appToken: appToken(options),
-        functions: this.#functionsPlace(),
+        ...appOf(options, this.socketPath, (pod) => this.#sessions.hasPod(pod)),
         spans: this.#spans,
       },
     });
@@ -162,15 +153,7 @@ export class Bridge {
       calls,
       share,
     });
-    const pages = new Map([
-      ['/metrics', () => this.#metricsPage()],
-      ['/health', () => this.#healthPage()],
-      // Whoever can ask finds it alive; that a component is away is told by Envoy, see the actuator.
-      ['/livez', () => okPage()],
-      ['/readyz', () => okPage()],
-    ]);
-    const places = [{ socketPath: join(config.dataDir, ADMIN_SOCKET) }, options.admin ?? []].flat();
-    this.#admins = share === undefined ? places.map((at) => new AdminServer({ at, gid, log, pages })) : [];
+    this.#pages = share === undefined ? new BridgePages(options, this) : undefined;
   }
 
   /**
@@ -187,7 +170,7 @@ export class Bridge {
     this.#services.events.start();
     const tried = this.firstTries(FIRST_TRIES_MS);
     void tried.then(() => this.#sessions.greet());
-    for (const admin of this.#admins) void admin.start();
+    this.#pages?.start();
     if (this.options.listen === undefined) return;
     await tried;
     try {
@@ -213,7 +196,7 @@ export class Bridge {
       // Filters may be about to get another configuration too.
       this.#sessions.reconfigured(this.#names.configVersion);
       await this.#listen(true);
-      for (const admin of this.#admins) void admin.start(true);
+      this.#pages?.start(true);
       const refusal = await predecessor?.dismiss();
       if (refusal !== undefined) {
         log.warn({ reason: refusal }, 'the bridge before this one does not go by itself; end it');
@@ -295,7 +278,7 @@ export class Bridge {
   /** Lets the calls in hand finish, `graceMs` at most, then closes everything. See `SessionServer.drain`. */
   async drain(graceMs: number): Promise<void> {
     // Whoever takes over needs the socket's name.
-    await this.#closeAdmins();
+    await this.#pages?.close();
     const doors = this.#doors?.drain(graceMs);
     const events = this.#services.events.drain(graceMs);
     await Promise.all([this.#sessions.drain(graceMs), this.#streams.drain(graceMs), doors, events]);
@@ -305,7 +288,7 @@ export class Bridge {
   /** Closes everything at once. */
   async close(): Promise<void> {
     const doors = this.#doors?.close();
-    await Promise.all([this.#closeAdmins(), this.#sessions.close(), this.#streams.close(), doors]);
+    await Promise.all([this.#pages?.close(), this.#sessions.close(), this.#streams.close(), doors]);
     await this.#end();
   }
 
@@ -329,23 +312,6 @@ export class Bridge {
     });
   }
 
-  #appPlaces(): AppPlaces {
-    const { appPods, appDirectly: direct = false } = this.options;
-    const socketPath = this.options.appSocket ?? appSocket(dirname(this.socketPath));
-    if (appPods === undefined) return { socketPath, direct };
-    return { pods: appPods, hasSession: (pod) => this.#sessions.hasPod(pod) };
-  }
-
-  /** Envoys of a mesh that share a bridge have no functions. */
-  #functionsPlace(): { dataDir: string; apiToken: string } | undefined {
-    const { appPods, apiToken = '' } = this.options;
-    return appPods === undefined ? { dataDir: dirname(this.socketPath), apiToken } : undefined;
-  }
-
-  async #closeAdmins(): Promise<void> {
-    await Promise.all(this.#admins.map((admin) => admin.close()));
-  }
-
   #startComponents(): void {
     this.#registry.start();
     const primitives = this.#config.components.map(({ primitive }) => primitive);
@@ -363,7 +329,7 @@ export class Bridge {
 
   async #end(): Promise<void> {
     clearInterval(this.#renewals);
-    this.#metrics.stop();
+    this.#pages?.stop();
     this.#services.close();
     const noted = this.#services.pubsub.published.close();
     await Promise.all([this.#registry.close(), this.#spans?.close(LAST_SPANS_MS), noted]);
@@ -402,14 +368,6 @@ export class Bridge {
     const { triggered } = this.#services.events;
     const offer = { version, configVersion, protocol, services };
     return { ...offer, sessions, filters, operations, components, triggered };
-  }
-
-  #metricsPage(): AdminPage {
-    return { contentType: Exposition.contentType, body: this.#metrics.text([this.metrics()]) };
-  }
-
-  #healthPage(): AdminPage {
-    return { contentType: 'application/json', body: `${JSON.stringify(this.report(), null, 2)}\n` };
   }
 }
 

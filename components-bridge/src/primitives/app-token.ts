@@ -2,23 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import type { Logger } from 'pino';
 
 import { AppError } from './app-channel.js';
-import type { AppChannelOptions } from './app-channel.js';
 import { reasonOf } from './errors.js';
-
-/** What the app knows the runtime by: what its file holds, else the environment's; see `AppChannelOptions.token`. */
-export function appToken({
-  config: { appTokenFile: file },
-  appToken: given = '',
-  log,
-  secrets,
-}: {
-  config: { appTokenFile?: string };
-  appToken?: string | undefined;
-  log: Logger;
-  secrets: { add: (value: string) => void };
-}): AppChannelOptions['token'] {
-  return file === undefined ? given : new AppTokenFile(file, log, (token) => secrets.add(token));
-}
 
 /** How long a token is used before its file is looked at again, in milliseconds. */
 const LOOK_AFTER_MS = 1_000;

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 
 import { appSocket } from '../config/sockets.js';
-import { appToken } from '../primitives/app-token.js';
+import { AppTokenFile } from '../primitives/app-token.js';
 import type { AppEventsOptions, AppPlaces } from './app-events.js';
 import type { BridgeOptions } from './bridge-options.js';
 
@@ -18,7 +18,7 @@ export function appOf(
 ): Pick<AppEventsOptions, 'places' | 'appToken' | 'functions'> {
   return {
     places: placesOf(options, sessionSocket, hasSession),
-    appToken: appToken(options),
+    appToken: tokenOf(options),
     functions: functionsOf(options, sessionSocket),
   };
 }
@@ -30,6 +30,11 @@ function placesOf(
 ): AppPlaces {
   if (pods !== undefined) return { pods, hasSession };
   return { socketPath: given ?? appSocket(dirname(sessionSocket)), direct };
+}
+
+function tokenOf({ config, log, secrets, appToken = '' }: BridgeOptions): AppEventsOptions['appToken'] {
+  const { appTokenFile: file } = config;
+  return file === undefined ? appToken : new AppTokenFile(file, log, (token) => secrets.add(token));
 }
 
 /** Envoys of a mesh that share a bridge have no functions. */

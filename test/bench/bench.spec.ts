@@ -116,12 +116,17 @@ describe('a run', () => {
       peer: true,
       others: [0.1, 0.2],
     };
-    const memory = { idle: { bridge: 50 }, after: { bridge: 60 }, module: { with: 90, without: 65 } };
+    const memory = {
+      idle: { bridge: 50 },
+      after: { bridge: 60 },
+      module: { with: { own: 41, resident: 90 }, without: { own: 16, resident: 60 } },
+    };
     const text = report({ about, rows, memory });
     expect(text).toMatch(/direct_response.*\*\*missed\*\*: 3\.00 \(3\.00–3\.00\), at most 2\.6/);
     expect(text).toMatch(/ioredis GET loop.*\| met: 3\.00/);
     expect(text).toContain('| bridge | 50.0 MiB | met: at most 55 MiB');
-    expect(text).toContain('25.0 MiB | **missed**: at most 20 MiB');
+    expect(text).toContain('25.0 MiB | **missed**: at most 19 MiB');
+    expect(text).toContain('41.0 MiB with it, 16.0 without; 30.0 resident');
     const pictures = plots(rows);
     expect(Object.keys(pictures)).toEqual(['cpu-16.svg', 'latency.svg']);
     for (const svg of Object.values(pictures)) {

@@ -28,7 +28,8 @@ export async function idleMemory(children) {
  * What a runtime with one store and two Envoy workers takes when idle, beside a Node that does nothing; and what the
  * module adds to Envoy: see {@link measureModule}.
  *
- * @returns {Promise<{ idle: Record<string, number>, module: { with: number, without: number } }>} MiB
+ * @returns {Promise<{ idle: Record<string, number>, module: Record<'with' | 'without', { resident: number, own: number }> }>}
+ *   MiB
  */
 export async function measureMemory({ dir, redisPort, generator }) {
   const bare = start('bare Node', process.execPath, ['-e', 'setInterval(() => undefined, 60_000)']);
@@ -36,7 +37,7 @@ export async function measureMemory({ dir, redisPort, generator }) {
   const onIdle = async ({ children }) => (idle = await idleMemory([...children, bare]));
   const module = await measureModule({ dir, redisPort, generator, onIdle });
   await bare.stop();
-  return { idle, module: { with: module.with.busy.resident, without: module.without.busy.resident } };
+  return { idle, module: { with: module.with.busy, without: module.without.busy } };
 }
 
 /**

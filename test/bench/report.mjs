@@ -49,7 +49,7 @@ function targets(rows) {
 }
 
 function memoryTable({ idle, module }) {
-  const added = module.with - module.without;
+  const added = (kind) => module.with[kind] - module.without[kind];
   const row = (what, value, limit, how) => [
     what,
     `${value.toFixed(1)} MiB`,
@@ -57,14 +57,14 @@ function memoryTable({ idle, module }) {
     how,
   ];
   return markdown(
-    ['memory', 'resident', 'target', 'how'],
+    ['memory', 'found', 'target', 'how'],
     [
-      row('bridge', idle['bridge'], MEMORY_TARGETS.idleBridge, 'idle, one Redis store connected'),
+      row('bridge', idle['bridge'], MEMORY_TARGETS.idleBridge, 'resident, idle, one Redis store connected'),
       row(
         'what the filter adds to Envoy',
-        added,
+        added('own'),
         MEMORY_TARGETS.module,
-        `2 workers, after traffic: ${module.with.toFixed(0)} MiB with it, ${module.without.toFixed(0)} without`,
+        `its own, 2 workers, after traffic: ${module.with.own.toFixed(1)} MiB with it, ${module.without.own.toFixed(1)} without; ${added('resident').toFixed(1)} resident, with pages of the program that all Envoys of a host share`,
       ),
     ],
   );

@@ -25,6 +25,12 @@ const SOCKETS = ['bridge-socket', 'app-socket'];
 /** Resources of Istio's own that can be what a slot is, by the names of the commands that print them. */
 const EXTENSIONS = { trafficextension: 'TrafficExtension', wasmplugin: 'WasmPlugin' } as const;
 
+/** What is said of functions only. */
+const FUNCTION_OPTIONS: readonly Option[] = [
+  ...SETTINGS_OPTIONS,
+  { name: 'no-try', help: 'print it without a call that is tried before' },
+];
+
 export const SLOT_OPTIONS: readonly Option[] = [
   {
     name: 'slot',
@@ -38,8 +44,7 @@ export const SLOT_OPTIONS: readonly Option[] = [
     help: 'what the module is configured with, if it is none of Layotto',
   },
   { name: 'root-id', value: 'ID', help: "the root id of the module's own" },
-  ...SETTINGS_OPTIONS.map((option) => ({ ...option, help: `of a function: ${option.help}` })),
-  { name: 'no-try', help: 'of a function: print it without a call that is tried before' },
+  ...FUNCTION_OPTIONS.map((option) => ({ ...option, help: `of a function: ${option.help}` })),
   {
     name: 'form',
     value: 'FORM',
@@ -87,7 +92,7 @@ export async function slot(values: Values): Promise<number> {
 
 /** @throws UsageError if options were given that say nothing of such a slot */
 function expectFitting(values: Values, name: string): void {
-  const forFunctions = SETTINGS_OPTIONS.find((option) => values[option.name] !== undefined);
+  const forFunctions = FUNCTION_OPTIONS.find((option) => values[option.name] !== undefined);
   if (!isFunctionSlot(name) && forFunctions !== undefined)
     throw new UsageError(`--${forFunctions.name} is of functions, which go into function-1, function-2, …`);
   const kind = extensionOf(values);

@@ -238,6 +238,7 @@ describe('envoy', () => {
   it.each([
     [['--empty'], '--slot says into which slot'],
     [['--slot', 'slot-1', '--id', 'x'], '--id is of functions, which go into function-1'],
+    [['--slot', 'slot-1', '--no-try'], '--no-try is of functions, which go into function-1'],
     [
       ['--slot', 'orders', '--form', 'wasmplugin'],
       'orders is a slot of what layotto envoy envoyfilter prints',

@@ -1,10 +1,12 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import * as os from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { Secrets } from '../../components-bridge/src/telemetry/secrets.js';
+import { EXTENSION_FILE, extensionFolder } from '../../envoy/bootstrap.js';
+import { bootstrapFile, bridgeLog, envoyLog } from './data-files.js';
 import { text } from './options.js';
 import type { Option, Values } from './options.js';
 import { Running, RUNNING_OPTIONS } from './running.js';
@@ -71,9 +73,10 @@ async function collect(running: Running): Promise<Map<string, string>> {
   add('bridge-health.json', await running.bridge('/health'));
   add('bridge-metrics.txt', await running.bridge('/metrics'));
   for (const [name, path] of Object.entries(ENVOY_PAGES)) add(name, await running.envoy(path));
-  for (const name of ['bridge.log', 'envoy.log']) add(name, tail(join(dataDir, name)));
-  for (const name of ['bootstrap.json', 'runtime.ecds.yaml'])
-    add(`envoy-${name}`, tail(join(dataDir, 'envoy', name)));
+  for (const file of [bridgeLog(dataDir), envoyLog(dataDir)]) add(basename(file), tail(file));
+  const folder = extensionFolder(dataDir);
+  for (const file of [bootstrapFile(folder), join(folder, EXTENSION_FILE)])
+    add(`envoy-${basename(file)}`, tail(file));
   return files;
 }
 

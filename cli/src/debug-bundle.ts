@@ -40,8 +40,8 @@ const REDACTED = '[redacted]';
 
 /**
  * `layotto debug bundle`: everything that helps to find out what a running runtime does, in one archive. Secrets are
- * left out: of the components' metadata only what cannot be one is shown, and what is not shown is taken out of every
- * other file as well.
+ * left out: of the components' metadata only what cannot be one is shown, of the headers of places of the web none, and
+ * what is not shown is taken out of every other file as well.
  *
  * @throws UserError if nothing runs in the data folder
  */
@@ -80,7 +80,7 @@ async function collect(running: Running): Promise<Map<string, string>> {
   return files;
 }
 
-/** The configuration with what may be shown of its metadata; what may not is learnt as a secret. */
+/** The configuration with what may be shown of metadata and headers; what may not is learnt as a secret. */
 function shown(config: RuntimeConfig, secrets: Secrets): RuntimeConfig {
   const components = config.components.map((component) => {
     const metadata: Record<string, string> = {};
@@ -92,7 +92,19 @@ function shown(config: RuntimeConfig, secrets: Secrets): RuntimeConfig {
     }
     return { ...component, metadata };
   });
-  return { ...config, components };
+  const callees = Object.entries(config.callees ?? {}).map(([name, callee]) => {
+    const { endpoint } = callee;
+    if (endpoint === undefined) return [name, callee] as const;
+    const headers: Record<string, string> = {};
+    for (const [header, value] of Object.entries(endpoint.headers)) {
+      secrets.add(value);
+      // As Envoy's configuration has it, where % begins a variable.
+      secrets.add(value.replaceAll('%', '%%'));
+      headers[header] = REDACTED;
+    }
+    return [name, { ...callee, endpoint: { ...endpoint, headers } }] as const;
+  });
+  return { ...config, components, ...(config.callees && { callees: Object.fromEntries(callees) }) };
 }
 
 function host(dataDir: string): object {

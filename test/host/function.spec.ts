@@ -4,12 +4,14 @@ import { PublishEventRequestSchema } from '../../components-bridge/src/gen/layot
 import {
   GetStateResponseSchema,
   SaveStateRequestSchema,
+  SaveStateResponseSchema,
 } from '../../components-bridge/src/gen/layotto/bridge/v1/state_pb.js';
 import { fromBinary } from '@bufbuild/protobuf';
 import { HostEmulator } from '../../cli/src/emulator/emulator.js';
 import type { OpenedHttpCall } from '../../cli/src/emulator/http-calls.js';
 import type { HttpStream } from '../../cli/src/emulator/http-stream.js';
 import { buildFunction } from '../../tools/function.mjs';
+import { Kind } from '../support/frames.js';
 import { FakeBridge } from './fake-bridge.js';
 import { configuration } from './harness.js';
 
@@ -28,10 +30,17 @@ beforeAll(async () => {
 
 beforeEach(() => start());
 
-async function start(settings: Record<string, unknown> = {}, tokens: string[] = []): Promise<void> {
+async function start(
+  settings: Record<string, unknown> = {},
+  more: { tokens?: string[]; limits?: Record<string, number> } = {},
+): Promise<void> {
   host = await HostEmulator.load(module);
-  const { components } = configuration();
-  const plugin = configuration({ tokens, components: [...components, PUBSUB] });
+  const { components, limits } = configuration();
+  const { tokens = [] } = more;
+  const plugin = configuration({
+    ...{ tokens, components: [...components, PUBSUB] },
+    limits: { ...limits, ...more.limits },
+  });
   const started = host.start(JSON.stringify({ ...plugin, function: { id: 'asks', ...settings } }));
   expect(started.ok).toBe(true);
   root = started.root;
@@ -121,7 +130,7 @@ test('what comes for a caller that has gone harms nobody', () => {
 });
 
 test('the token of the call goes with what it calls, and nothing without it is let in', async () => {
-  await start({}, [TOKEN_DIGEST]);
+  await start({}, { tokens: [TOKEN_DIGEST] });
   expect(said(ask(toFunction))).toEqual([401, 'Unauthorized']);
   expect(host.http.open.size).toBe(0);
   ask(toFunction, { 'dapr-api-token': 'hunter2' });
@@ -180,4 +189,100 @@ test('calls under way are counted, and given back when they end, whoever ends th
   host.callOnHttpCallResponse(ofSecond ?? 0, { ':status': '200' }, '');
   expect(second.answer?.status).toBe(200);
   expect(ask(toFunction).answer).toBeUndefined();
+});
+
+test('a call whose machine died is counted until it would be over, and no longer', async () => {
+  await start({ inFlight: 1, deadlineMs: 1_000 });
+  const lost = ask(toFunction);
+  // It is counted in the span of time in which it came, and in the next one.
+  host.advance(root, 2_000);
+  expect(said(ask(toFunction))[0]).toBe(429);
+  host.advance(root, 2_000);
+  const last = ask(toFunction);
+  expect(last.answer).toBeUndefined();
+  // It ends in the span after its own.
+  host.advance(root, 2_000);
+  last.reset();
+  expect(ask(toFunction).answer).toBeUndefined();
+  expect(said(ask(toFunction))[0]).toBe(429);
+  lost.reset();
+  expect(said(ask(toFunction))[0]).toBe(429);
+});
+
+test('the end of a call that is not counted any more takes none off the count', async () => {
+  await start({ inFlight: 2, deadlineMs: 1_000 });
+  const late = ask(toFunction);
+  host.advance(root, 2_000);
+  ask(toFunction);
+  host.advance(root, 2_000);
+  late.reset();
+  expect(ask(toFunction).answer).toBeUndefined();
+  expect(said(ask(toFunction))[0]).toBe(429);
+});
+
+test('a body is as long as it may be, and no longer, before all of it is there', async () => {
+  await start({ bodyBytes: 8 });
+  expect(ask(toFunction, {}, '12345678').answer).toBeUndefined();
+  const stream = host.openStream(root);
+  const head = { ':method': 'POST', ':path': `/?${toFunction}`, ':authority': 'localhost' };
+  stream.callOnRequestHeaders(head, false);
+  stream.callOnRequestBody(Buffer.from('1234'), false);
+  expect(stream.answer).toBeUndefined();
+  stream.callOnRequestBody(Buffer.from('56789'), false);
+  expect(said(stream)).toEqual([413, 'function "asks" takes bodies of at most 8 bytes']);
+});
+
+test('what calls held is given back, however they end', async () => {
+  await start({}, { limits: { messageBytes: 60_000, bytes: 65_536, operations: 1 } });
+  const body = 'x'.repeat(4_000);
+  for (let n = 0; n < 500; n++) {
+    expect(said(ask('do=nothing', {}, body))[0]).toBe(400);
+    const stream = host.openStream(root);
+    stream.callOnRequestHeaders({ ':method': 'POST', ':path': '/', ':authority': 'localhost' }, false);
+    stream.callOnRequestBody(Buffer.from(body), false);
+    stream.reset();
+  }
+  const save = 'do=save&of=statestore&name=k';
+  const first = ask(save, {}, body);
+  for (let n = 0; n < 100; n++)
+    expect(said(ask(save, {}, body))).toEqual([
+      429,
+      'SaveState of k (8): too busy: limits.operations or limits.bytes is reached; try again later',
+    ]);
+  bridge.greet();
+  bridge.result(bridge.lastRequest(), SaveStateResponseSchema, {});
+  expect(said(first)).toEqual([201, 'saved k']);
+  // It needs nearly all that there is.
+  const second = ask(save, {}, 'x'.repeat(30_000));
+  bridge.result(bridge.lastRequest(), SaveStateResponseSchema, {});
+  expect(said(second)).toEqual([201, 'saved k']);
+});
+
+test('the bridge is told that nobody waits any more', () => {
+  const stream = ask('do=get&of=statestore&name=k');
+  bridge.greet();
+  const { stream: session, frame } = bridge.lastRequest();
+  stream.reset();
+  expect(bridge.frames(session).at(-1)).toMatchObject({ kind: Kind.CANCEL, id: frame.id });
+});
+
+test('a call waits for so many answers, and for no more', () => {
+  const stream = ask('do=many&of=statestore&name=64');
+  bridge.greet();
+  expect(bridge.requests()).toHaveLength(64);
+  expect(stream.answer).toBeUndefined();
+  const [status, text] = said(ask('do=many&of=statestore&name=65'));
+  expect(status).toBe(429);
+  expect(text).toContain('a call waits for at most 64 answers');
+});
+
+test('each method has the whole time without a pause, and what is left of the deadline', () => {
+  const stream = ask('do=chain&of=statestore&name=k');
+  bridge.greet();
+  host.advance(root, 200);
+  bridge.result(bridge.lastRequest(), GetStateResponseSchema, {});
+  const { token, timeoutMs } = onlyCall();
+  expect(timeoutMs).toBe(14_800);
+  host.callOnHttpCallResponse(token, { ':status': '200' }, 'done');
+  expect(said(stream)).toEqual([200, 'other says done']);
 });

@@ -110,6 +110,35 @@ describe('a call that passes', () => {
     expect(layotto.answer).toMatchObject({ grpcStatus: 14, grpcMessage: `${prefix}${text}` });
   });
 
+  test("is told of the callee's own answer as it is, also after one of Envoy's", async () => {
+    const filter = await Filter.configured({ invoke });
+    const { properties } = filter.host;
+    const call = (): HttpStream => filter.http('GET', WAY);
+    properties.set('response.code_details', Buffer.from('no_healthy_upstream'));
+    const first = call();
+    first.envoyReply(503, 'nobody', 14);
+    expect(first.answer?.body.toString()).toContain('ERR_DIRECT_INVOKE');
+    properties.set('response.code_details', Buffer.from('via_upstream'));
+    for (const status of ['200', '503']) {
+      const stream = call();
+      stream.upstreamAnswer({ ':status': status }, Buffer.from('as it is'));
+      expect([stream.answer?.status, stream.answer?.body.toString()]).toEqual([Number(status), 'as it is']);
+    }
+    // The callee's Envoy says that its app gave none.
+    const lost = call();
+    lost.upstreamAnswer({ ':status': '503', 'x-layotto-unanswered': 'lost' }, Buffer.from('reset'));
+    expect(lost.answer?.status).toBe(500);
+    expect(lost.answer?.body.toString()).toContain('ERR_DIRECT_INVOKE');
+    expect(lost.answer?.headers.has('x-layotto-unanswered')).toBe(false);
+  });
+
+  test('keeps the timeout that its caller asks for', async () => {
+    const filter = await Filter.configured({ invoke });
+    const asked = { 'x-envoy-upstream-rq-timeout-ms': '50' };
+    const { requestHeaders } = filter.http('GET', '/v1.0/invoke/slow/method/x', undefined, asked);
+    expect(requestHeaders.get('x-envoy-upstream-rq-timeout-ms')).toBe('50');
+  });
+
   test('is refused if nobody is there by this name', async () => {
     const { callees, namespace } = invoke;
     const filter = await Filter.configured({ invoke: { callees, namespace } });
@@ -137,17 +166,19 @@ describe('an HTTP call to a callee that speaks gRPC', () => {
   test('may be as long as a message, and counts in the budget', async () => {
     const limits = { ...configuration().limits, messageBytes: 8, bytes: 12 };
     const filter = await Filter.configured({ invoke, limits });
-    const open = (body: string): HttpStream => {
+    const open = (...pieces: string[]): HttpStream => {
       const stream = filter.host.openStream(filter.root);
       const head = { ':method': 'POST', ':path': path, ':authority': 'localhost:34904', ':scheme': 'http' };
       expect(stream.callOnRequestHeaders(head, false)).toBe(Action.Continue);
-      stream.callOnRequestBody(Buffer.from(body), false);
+      for (const piece of pieces)
+        if (stream.answer === undefined) stream.callOnRequestBody(Buffer.from(piece), false);
       return stream;
     };
+    expect(open('1234', '5678', '9').answer?.status).toBe(400);
     const long = filter.http('POST', path, '123456789');
     expect(long.answer?.status).toBe(400);
     expect(long.answer?.body.toString()).toContain('limits.message is 8 bytes');
-    const first = open('12345678');
+    const first = open('1234', '5678');
     expect(first.answer).toBeUndefined();
     expect(open('12345').answer?.status).toBe(429);
     first.reset();
@@ -174,6 +205,27 @@ describe('InvokeService', () => {
       expect([Buffer.from(data?.value ?? []).toString(), contentType]).toEqual(['answer', 'text/x']);
     },
   );
+
+  test('an answer is as long as a message may be, and its room is given back', async () => {
+    const limits = { ...configuration().limits, messageBytes: 1_000, bytes: 4_000 };
+    const filter = await Filter.configured({ invoke, limits });
+    const answered = (size: number, more: Record<string, string> = {}): HttpStream => {
+      const stream = filter.grpc(DAPR, message('orders'));
+      stream.upstreamAnswer({ ':status': '200', ...more }, Buffer.alloc(size, 'x'));
+      return stream;
+    };
+    for (let n = 0; n < 20; n++) expect(answered(900).answer?.grpcStatus).toBe(0);
+    expect(answered(1_000).answer?.grpcStatus).toBe(0);
+    expect(answered(1_001).answer).toMatchObject({
+      grpcStatus: 8,
+      grpcMessage: expect.stringContaining('limits.message') as string,
+    });
+    // The reply filter had to give it a body, so that there is one to put the message in.
+    const [body = Buffer.alloc(0)] = unframe(
+      answered(1, { 'x-layotto-empty': '1' }).answer?.body ?? Buffer.alloc(0),
+    );
+    expect(fromBinary(InvokeResponseSchema, body).data?.value.length ?? 0).toBe(0);
+  });
 
   test('in hold mode, what is to change in the head stands before the body', async () => {
     const filter = await Filter.configured({ invoke, hold: true });

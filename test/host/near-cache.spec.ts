@@ -151,6 +151,16 @@ describe('a writer reads what it wrote', () => {
       (filter) => filter.http('POST', '/v1.0/state/statestore', '[{"key":"k","value":1}]'),
       'save',
     ],
+    [
+      'a save of several over HTTP',
+      (filter) =>
+        filter.http(
+          'POST',
+          '/v1.0/state/statestore',
+          '[{"key":"a","value":1},{"key":"k","value":1},{"key":"z","value":1}]',
+        ),
+      'save',
+    ],
     ['a delete over HTTP', (filter) => filter.http('DELETE', '/v1.0/state/statestore/k'), 'delete'],
     [
       'a transaction over HTTP',
@@ -173,6 +183,16 @@ describe('a writer reads what it wrote', () => {
     expect(outcome(filter.getState('k'))).toBe('old');
     if (kind === 'save') filter.bridge.result(request, SaveStateResponseSchema, {});
     else filter.bridge.result(request, DeleteStateResponseSchema, {});
+    expect(outcome(filter.getState('k'))).toBe('asked');
+  });
+
+  test('also when it wrote before', async () => {
+    const filter = await connected();
+    for (const value of ['one', 'two', 'three']) {
+      fill(filter, 'k', value);
+      filter.saveState('k', Buffer.from('next'));
+      filter.bridge.result(filter.bridge.lastRequest(), SaveStateResponseSchema, {});
+    }
     expect(outcome(filter.getState('k'))).toBe('asked');
   });
 
@@ -222,6 +242,37 @@ describe('what is kept', () => {
     push(filter, { primitive: 'state', component: 'statestore', all: true });
     filter.advance(1_000);
     expect(filter.host.metric('layotto_near_cache_bytes')).toBe(0);
+  });
+
+  test('goes when it is given up and nobody sends it any more, whichever comes last', async () => {
+    const filter = await connected(65_536);
+    const { host, bridge, root } = filter;
+    const slow = (key: string): HttpStream => {
+      const stream = host.openStream(root);
+      stream.unread = true;
+      return stream.request(grpcHeaders('/spec.proto.runtime.v1.Runtime/GetState'), grpcFrame(getState(key)));
+    };
+    const round = (n: number): void => {
+      const [key, value] = [`key-${n}`, `${n}`.padEnd(2_000, 'x')];
+      const readers = [slow(key)];
+      bridge.result(bridge.lastRequest(), GetStateResponseSchema, { data: Buffer.from(value) });
+      readers.push(slow(key), slow(key));
+      expect(readers.map(outcome)).toEqual([value, value, value]);
+      if (n % 2 === 0) readers.pop()?.reset();
+      if (n % 3 === 0) for (const reader of readers.splice(0)) reader.reset();
+      push(filter, { primitive: 'state', component: 'statestore', keys: [key] });
+      // Takes memory, if some was given back.
+      fill(filter, `other-${n % 7}`, `${n}`.padEnd(2_000, 'y'));
+      for (const reader of readers) reader.reset();
+      expect(outcome(filter.getState(`other-${n % 7}`))).toBe(`${n}`.padEnd(2_000, 'y'));
+      push(filter, { primitive: 'state', component: 'statestore', keys: [`other-${n % 7}`] });
+      bridge.forget();
+    };
+    for (let n = 0; n < 500; n++) round(n);
+    const before = host.memoryBytes;
+    for (let n = 500; n < 4_000; n++) round(n);
+    expect(host.memoryBytes).toBe(before);
+    expect(filter.complaints).toEqual([]);
   });
 
   test('does not include what is too large for it', async () => {

@@ -61,7 +61,7 @@ describe('gRPC', () => {
 
   test('an id that no header can hold is left out', async () => {
     const filter = await connected();
-    for (const messageId of ['', 'a b', 'é', 'a\r\nb', 'a'.repeat(4097)]) {
+    for (const messageId of ['', 'a b', 'a,b', 'é', 'a\r\nb', 'a'.repeat(4097)]) {
       const stream = filter.grpc(DAPR, event());
       filter.bridge.result(filter.bridge.lastRequest(), pb.PublishEventResponseSchema, { messageId });
       expect(stream.answer?.grpcStatus).toBe(0);

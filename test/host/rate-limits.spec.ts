@@ -135,3 +135,47 @@ test('what another worker has taken is gone', async () => {
   filter.host.sharedData.set(key, { value, cas: entry.cas + 1 });
   expect(reads(filter, 5)).toBe(1);
 });
+
+test('each caller of a mesh can be counted by itself; more than so many share what is left', async () => {
+  const filter = await connected(limit('each', PER_HOUR.minute, 1, { per: ['app'] }));
+  const { properties } = filter.host;
+  properties.set('connection.mtls', Buffer.from([1]));
+  const readsOf = (caller: string, times: number): number => {
+    properties.set('connection.uri_san_peer_certificate', Buffer.from(`spiffe://a/${caller}`));
+    return reads(filter, times);
+  };
+  for (let caller = 0; caller < 1_000; caller++) expect(readsOf(`${caller}`, 2)).toBe(1);
+  expect(readsOf('one-more', 2)).toBe(1);
+  expect(readsOf('another-one', 1)).toBe(0);
+  const buckets = [...filter.host.sharedData.keys()].filter((key) => key.startsWith('layotto.rate/'));
+  expect(buckets).toHaveLength(1_001);
+});
+
+test('a small burst is not in the hands of one worker, however fast it comes back', async () => {
+  const fast = limit('fast', 3_600 * 10_000, 8);
+  const [one, other] = [await connected(fast), await connected(fast)];
+  other.host.sharedData = one.host.sharedData;
+  other.host.nowNs = one.host.nowNs;
+  expect(reads(one, 1)).toBe(1);
+  expect(reads(other, 10)).toBe(7);
+});
+
+test('a token that another worker takes at the same moment is not given twice', async () => {
+  const filter = await connected(limit('all', PER_HOUR.minute, 2));
+  expect(reads(filter, 1)).toBe(1);
+  const { sharedData } = filter.host;
+  let raced = false;
+  filter.host.sharedData = new (class extends Map<string, { value: Buffer; cas: number }> {
+    override get(key: string): { value: Buffer; cas: number } | undefined {
+      const entry = super.get(key);
+      if (!key.startsWith('layotto.rate/') || entry === undefined || raced) return entry;
+      raced = true;
+      const [taken] = new Float64Array(new Uint8Array(entry.value).buffer);
+      const value = Buffer.from(new Float64Array([(taken ?? 0) + 60_000_000]).buffer);
+      this.set(key, { value, cas: entry.cas + 1_000 });
+      return entry;
+    }
+  })(sharedData);
+  expect(reads(filter, 1)).toBe(0);
+  expect(raced).toBe(true);
+});

@@ -59,6 +59,12 @@ test('a VM that falls silent is shown as a trap of its module by the others', as
   expect(modules(one)).toEqual(now);
   pass(4, reloaded);
   expect(modules(reloaded)['layotto.runtime']).toBe(said('2 times, last', 4));
+  // Those that are left are watched as before.
+  const last = await filterOf('layotto.runtime');
+  join(last, reloaded);
+  pass(1, reloaded, last);
+  pass(4, last);
+  expect(modules(last)['layotto.runtime']).toBe(said('3 times, last', 4));
 });
 
 test('a trap in the first call is counted, before there was a tick', async () => {
@@ -95,8 +101,25 @@ test('who was only slow is taken back, and a process that stood still has no tra
   expect(modules(one)).toEqual({});
 
   for (const filter of [one, two]) filter.host.nowNs += 60_000_000_000n;
+  // Who wakes first does not judge the other.
+  one.advance(100);
+  expect(modules(one)).toEqual({});
+  two.advance(100);
   pass(1, one, two);
   expect(modules(one)).toEqual({});
+});
+
+test('of more machines than it has room for, those that come last are not watched', async () => {
+  const [one] = await threads('layotto.runtime');
+  if (!one) throw new Error('no filter');
+  const records = Buffer.alloc(256 * 64);
+  for (let at = 0; at < records.length; at += 64) {
+    records.writeBigUInt64LE(BigInt(at + 1), at);
+    records.writeBigUInt64LE(one.host.nowNs / 1_000n, at + 8);
+  }
+  one.host.sharedData.set('layotto.roll', { value: records, cas: 1 });
+  pass(1, one);
+  expect(one.host.sharedData.get('layotto.roll')?.value).toEqual(records);
 });
 
 test('data that somebody else wrote there harms nobody', async () => {

@@ -40,6 +40,9 @@ export class HttpStream {
   /** True once a callback let the request go on to the router. */
   forwarded = false;
 
+  /** The client does not read its answer, so the stream does not end with it; `reset` ends it. */
+  unread = false;
+
   /** The last piece of the body that the filter let go on. */
   passedBody: Buffer | undefined;
 
@@ -239,7 +242,7 @@ export class HttpStream {
       grpcStatus: Number(carrier.get('grpc-status') ?? -1),
       grpcMessage: decoded(carrier.get('grpc-message') ?? ''),
     };
-    this.finish();
+    if (!this.unread) this.finish();
   }
 
   private finish(): void {

@@ -62,13 +62,16 @@ describe("Dapr's HTTPEndpoints", () => {
     ['{}', 'spec.baseUrl: expected http:// or https://, a host'],
     ['{ baseUrl: "ftp://x" }', 'spec.baseUrl: expected http:// or https://, a host'],
     ['{ baseUrl: "http://u:p@x" }', 'without user, query and fragment'],
+    ['{ baseUrl: "http://u@x" }', 'without user, query and fragment'],
     ['{ baseUrl: "http://x?y" }', 'without user, query and fragment'],
+    ['{ baseUrl: "http://x#y" }', 'without user, query and fragment'],
     ['{ baseUrl: "http://x", timeout: 5 }', 'spec.timeout: expected baseUrl, headers and clientTLS only'],
     ['{ baseUrl: "http://x", headers: {} }', 'spec.headers: expected a list of names and values'],
     [
       '{ baseUrl: "http://x", headers: [{name: Host, value: y}] }',
       'expected the name of a header, each once',
     ],
+    ['{ baseUrl: "http://x", headers: [{name: TE, value: trailers}] }', 'none of the connection'],
     [
       '{ baseUrl: "http://x", headers: [{name: "a b", value: y}] }',
       'expected the name of a header, each once',
@@ -92,6 +95,14 @@ describe("Dapr's HTTPEndpoints", () => {
     ],
   ])('are refused by what is wrong with them: %s', async (spec, message) => {
     expect(await problems(endpoint(spec))).toEqual([expect.stringContaining(message)]);
+  });
+
+  it('show nothing of what the environment has', async () => {
+    const spec = '{ baseUrl: "http://x", headers: [{name: a, envRef: WEB_KEY}] }';
+    await folder.write({ 'components/a.yaml': endpoint(spec) });
+    const found = await folder.problems({ resourcesPath, env: { WEB_KEY: 'hüsh' } });
+    expect(found).toEqual([expect.stringContaining('for the header a, found something else')]);
+    expect(found.join()).not.toContain('hüsh');
   });
 
   it('have names as callees have them, each once', async () => {

@@ -71,6 +71,10 @@ test('a schedule may name the lock component by which each run is made once', as
   const text = native('  - {function: f, schedule: "@hourly", once: locks}').replace('components: []', locks);
   await folder.write({ [file]: text });
   expect((await folder.config({ file, catalog })).schedules).toMatchObject([{ once: 'locks' }]);
+  await folder.write({ [file]: text.replace('once: locks', 'once: lokcs') });
+  expect(await folder.problems({ file, catalog })).toEqual([
+    expect.stringContaining('there is no lock component "lokcs"; did you mean "locks"?') as string,
+  ]);
 });
 
 test('there must be functions', async () => {

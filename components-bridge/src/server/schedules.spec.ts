@@ -3,6 +3,7 @@ import { createServer } from 'node:http2';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { jest } from '@jest/globals';
 import { pino } from 'pino';
 
 import { configuration } from '../../../test/support/bridge-config.js';
@@ -135,8 +136,14 @@ test('a run that is to be made once is made if it can be taken; all replicas mea
 
 test('it is not taken if there is no function here, and missed if nobody can tell whose it is', async () => {
   there = false;
+  let asked = 0;
+  take = () => {
+    asked++;
+    return Promise.reject(new Error('the lock store is away'));
+  };
   start([{ ...OFTEN, once: 'locks' }]);
   await eventually('it is missed', () => (counts()['often missed'] ?? 0) >= 2);
+  expect(asked).toBe(0);
   there = true;
   const before = counts()['often missed'] ?? 0;
   await eventually('it is missed still', () => (counts()['often missed'] ?? 0) >= before + 2);
@@ -158,6 +165,32 @@ test('another configuration begins and ends schedules, and leaves what is the sa
   expect(seen.map(({ headers }) => headers['ce-subject']).sort()).toEqual(['gone', 'new', 'often']);
   for (const { stream } of seen) answering({ ':status': 200 })(stream);
   await eventually('that run ends', () => counts()['gone success'] === 1);
+});
+
+test('what holds for a schedule may change while it runs', async () => {
+  start([OFTEN]);
+  await eventually('it is called', () => seen.length >= 1);
+  schedules.use({ ...configuration(dir, []), schedules: [{ ...OFTEN, route: '/tock' }] });
+  const paths = (): unknown[] => seen.map(({ headers }) => headers[':path']);
+  await eventually('it is called there', () => paths().includes('/tock'));
+  // One run may have been on its way.
+  const later = paths().slice(paths().indexOf('/tock') + 1);
+  await eventually('it goes on', () => paths().length >= later.length + 3);
+  expect(paths().slice(paths().indexOf('/tock') + 2)).not.toContain('/tick');
+});
+
+test('what was due while the machine slept is not made up for', async () => {
+  start([OFTEN]);
+  await eventually('it is called', () => seen.length >= 1);
+  const before = Date.now();
+  const clock = jest
+    .spyOn(Date, 'now')
+    .mockImplementation(() => performance.timeOrigin + performance.now() + 60_000);
+  const later = (): number => Date.now() - 60_000 - before;
+  await eventually('it goes on', () => later() > 500);
+  clock.mockRestore();
+  const runs = Object.values(counts()).reduce((sum, count) => sum + count, 0);
+  expect(runs).toBeLessThan(20);
 });
 
 test('it closes when the run under way is over', async () => {

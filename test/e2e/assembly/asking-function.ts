@@ -3,6 +3,9 @@
 import { Answer, Call, ConfigurationValue, Failure, Handler, serve, StateValue } from 'layotto/function';
 
 class Asking extends Handler {
+  /** Another function is asked once the state is there. */
+  private chained: bool = false;
+
   onRequest(call: Call): void {
     const what = call.query('do');
     const whom = call.query('of');
@@ -15,10 +18,19 @@ class Asking extends Handler {
     if (what == 'invoke') return call.invoke(whom, call.method, name, call.body, 'text/x-test');
     if (what == 'function') return call.callFunction(whom, name, call.body);
     if (what == 'runtime') return call.runtime(whom, call.method, name, call.body);
+    if (what == 'many') {
+      for (let i = 0, n = <i32>parseInt(name); i < n; i++) call.getState(whom, i.toString());
+      return;
+    }
+    if (what == 'chain') {
+      this.chained = turns();
+      return call.getState(whom, name);
+    }
     call.answer(400, 'do what?');
   }
 
   onState(call: Call, value: StateValue): void {
+    if (this.chained && turns()) return call.callFunction('other');
     call.answer(value.found ? 200 : 404, value.etag + ' ' + value.text);
   }
 
@@ -49,6 +61,13 @@ class Asking extends Handler {
     const what = failure.operation + ' of ' + failure.subject;
     call.answer(failure.status, what + ' (' + failure.code.toString() + '): ' + failure.message);
   }
+}
+
+/** More of them than go by between two looks at the clock. */
+function turns(): bool {
+  let sum: u32 = 0;
+  for (let i: u32 = 0; i < 20_000; i++) sum = sum * 3 + i;
+  return sum != 0;
 }
 
 serve((): Handler => new Asking());

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -35,6 +35,22 @@ it('are known after a restart, with their types', async () => {
   const after = await opened();
   expect(after.all).toEqual([
     { pubsub: 'events', topic: 'orders', types: ['text/plain'], rawTypes: ['image/png'] },
+  ]);
+});
+
+it('are written down when a type is new, for the owner only, in a file that takes the place of the one before', async () => {
+  const first = await opened();
+  first.add('events', 'orders', 'text/plain', false);
+  await first.close();
+  const { ino, mode } = await stat(file());
+  expect(mode & 0o777).toBe(0o600);
+  const second = await opened();
+  second.add('events', 'orders', 'image/png', false);
+  await second.close();
+  // A reader has the whole of one of them.
+  expect((await stat(file())).ino).not.toBe(ino);
+  expect((await opened()).all).toEqual([
+    { pubsub: 'events', topic: 'orders', types: ['text/plain', 'image/png'], rawTypes: [] },
   ]);
 });
 

@@ -1,8 +1,11 @@
 // A door: one spelling of the runtime API.
 
-import { View } from '../wire/view';
+import { literal, View } from '../wire/view';
+import { Code } from './codes';
 import { Exchange } from './exchange';
 import { Route } from './router';
+
+const UNAUTHORIZED = literal('Unauthorized');
 
 export abstract class Door {
   /**
@@ -35,6 +38,11 @@ export abstract class Door {
 
   /** Refuses a call for a reason that belongs to no primitive. @param code google.rpc.Code */
   abstract refuse(exchange: Exchange, code: i32, message: View): void;
+
+  /** Refuses a call that does not hold the API token. @param missing it holds none */
+  refuseToken(exchange: Exchange, missing: bool): void {
+    this.refuse(exchange, Code.UNAUTHENTICATED, UNAUTHORIZED);
+  }
 
   /** Names a code in the body of an HTTP error; no bytes behind doors that have none. */
   errorCode(exchange: Exchange, code: i32): View {

@@ -5,6 +5,7 @@ import { FrameStatus, parseUnary, unaryMessage } from '../wire/grpc';
 import { literal, View, viewEquals, viewLen, viewPtr, viewSlice } from '../wire/view';
 import { clip, Exchange } from './exchange';
 import { Code } from './codes';
+import { writeHttpFailure } from './dapr-details';
 import { Door } from './door';
 import { wayOfPath } from './invocations';
 import { Route, Router } from './router';
@@ -25,6 +26,8 @@ const COMPRESSED = literal(
 const TOO_MANY = literal('the request of a unary call holds more than one message');
 const NO_MESSAGE = literal('the request of a unary call holds no message');
 const INCOMPLETE = literal('the request ended inside a gRPC frame');
+const NO_TOKEN = literal('missing api token in request metadata');
+const WRONG_TOKEN = literal('authentication error: api token mismatch');
 const BAD_FLAG = literal('the gRPC frame has an invalid compression flag');
 
 /** Whether a call speaks gRPC. As Envoy decides it: the media type itself, or with a "+format" behind. */
@@ -95,6 +98,14 @@ export class GrpcDoor extends Door {
 
   refuse(exchange: Exchange, code: i32, message: View): void {
     exchange.reply.grpcError(code, message);
+  }
+
+  /** As Dapr: with the answer of its HTTP API as a detail. */
+  refuseToken(exchange: Exchange, missing: bool): void {
+    const details = exchange.writer();
+    writeHttpFailure(details, Code.UNAUTHENTICATED, 'Unauthorized', 401, missing ? NO_TOKEN : WRONG_TOKEN);
+    addDetails(exchange, details);
+    super.refuseToken(exchange, missing);
   }
 
   tooLarge(exchange: Exchange): void {

@@ -33,7 +33,6 @@ const FROM_BROWSER = literal('requests from web pages (those with an Origin head
 const FOREIGN_HOST = literal(
   'this host name is not allowed: use localhost or an IP address, or add the name to listen.hosts',
 );
-const UNAUTHORIZED = literal('Unauthorized');
 
 /**
  * Decides about a call before anything else looks at it, or fills in the refusal: it comes from a web page; its host
@@ -50,8 +49,9 @@ export function checkAccess(configuration: Configuration, door: Door, exchange: 
     return false;
   }
   if (configuration.tokens.length == 0 || isExempt(exchange.method, exchange.path)) return true;
-  if (holdsToken(configuration, headers.get(API_TOKEN))) return true;
-  door.refuse(exchange, Code.UNAUTHENTICATED, UNAUTHORIZED);
+  const token = headers.get(API_TOKEN);
+  if (holdsToken(configuration, token)) return true;
+  door.refuseToken(exchange, viewLen(token) == 0);
   return false;
 }
 

@@ -1,5 +1,7 @@
+import { fromBinary } from '@bufbuild/protobuf';
 import { join } from 'node:path';
 import { DAPR, GrpcStateDoor, HttpStateDoor, LAYOTTO } from '../support/doors.js';
+import { ErrorInfoSchema } from '../../components-bridge/src/gen/google/rpc/status_pb.js';
 import {
   GetStateRequestSchema,
   GetStateResponseSchema,
@@ -113,7 +115,16 @@ describe('the API token', () => {
           GetStateResponseSchema,
           { headers },
         );
-        expect(answer.grpcStatus).toBe(16);
+        expect([answer.grpcStatus, answer.grpcMessage]).toEqual([16, 'Unauthorized']);
+        const [detail] = answer.details?.details ?? [];
+        const said = fromBinary(ErrorInfoSchema, detail?.value ?? new Uint8Array(0));
+        const why = given
+          ? 'authentication error: api token mismatch'
+          : 'missing api token in request metadata';
+        expect(said).toMatchObject({
+          ...{ reason: 'Unauthorized', domain: 'dapr.io' },
+          metadata: { 'http.code': '401', 'http.error_message': why },
+        });
       }
     },
   );

@@ -8,6 +8,7 @@ import type { Caller } from '../policy/types.js';
 import type { StreamSubject } from '../primitives/stream.js';
 import { operationOf } from './method.js';
 import type { Method } from './method.js';
+import { withDetails } from './refused.js';
 import type { Refused } from './refused.js';
 
 /** Who may call. */
@@ -56,8 +57,9 @@ export class Gate {
         'this host name is not allowed: use localhost or an IP address, or add the name to listen.hosts',
       );
     }
-    if (exempt || !this.guarded || this.#holdsToken(headers['dapr-api-token'])) return undefined;
-    return { code: Code.UNAUTHENTICATED, message: 'Unauthorized' };
+    const token = headers['dapr-api-token'];
+    if (exempt || !this.guarded || this.#holdsToken(token)) return undefined;
+    return withoutToken(token === undefined || token === '');
   }
 
   /** Who calls: the app that the bridge serves. */
@@ -125,6 +127,14 @@ function refusalOf(denial: Denial | undefined): Refused | undefined {
   if (denial === undefined) return undefined;
   const refused = { code: Code.PERMISSION_DENIED, message: denial.message };
   return denial.ofComponent ? { ...refused, ofComponent: true } : refused;
+}
+
+/** As Dapr: with the answer of its HTTP API as a detail. */
+function withoutToken(missing: boolean): Refused {
+  const reason = 'Unauthorized';
+  const said = missing ? 'missing api token in request metadata' : 'authentication error: api token mismatch';
+  const metadata = { 'http.code': '401', 'http.error_message': said };
+  return withDetails(Code.UNAUTHENTICATED, reason, { reason, metadata });
 }
 
 function digest(token: string): Buffer {

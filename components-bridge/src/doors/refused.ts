@@ -12,6 +12,8 @@ export interface Details {
   resource?: { type: string; name: string };
   /** Dapr's error code, such as `DAPR_STATE_NOT_FOUND`. */
   reason: string;
+  /** What else is said of it. */
+  metadata?: Readonly<Record<string, string>>;
 }
 
 /** How a call ends that is not answered. */
@@ -33,7 +35,7 @@ export type Refuse = (code: Code, message: string, details: Details) => Refused;
 export const plainly: Refuse = (code, message) => ({ code, message });
 
 /** Dapr's: with google.rpc error details, in the order in which Dapr sends them. */
-export const withDetails: Refuse = (code, message, { field, resource, reason }) => {
+export const withDetails: Refuse = (code, message, { field, resource, reason, metadata = {} }) => {
   const details: pb.Detail[] = [];
   if (field !== undefined) {
     const violation = { field, description: message };
@@ -42,7 +44,7 @@ export const withDetails: Refuse = (code, message, { field, resource, reason }) 
   if (resource !== undefined) {
     details.push(detail(pb.ResourceInfoSchema, { resourceType: resource.type, resourceName: resource.name }));
   }
-  details.push(detail(pb.ErrorInfoSchema, { reason, domain: 'dapr.io' }));
+  details.push(detail(pb.ErrorInfoSchema, { reason, domain: 'dapr.io', metadata }));
   const status = create(pb.StatusSchema, { code, message, details });
   return { code, message, details: toBinary(pb.StatusSchema, status) };
 };

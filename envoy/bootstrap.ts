@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 
 import { isFunctionSlot, isSlotName, RUNTIME_SLOT } from '../components-bridge/src/config/slots.js';
-import { functionsSocket } from '../components-bridge/src/config/sockets.js';
+import {
+  bridgeAdminSocket,
+  envoyAdminSocket,
+  functionsSocket,
+  sessionSocket,
+} from '../components-bridge/src/config/sockets.js';
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { appCluster, appListener } from './app-channel.js';
 import { inboundListener } from './inbound-listener.js';
@@ -33,6 +38,11 @@ import { statsConfig } from './stats.js';
 export const EXTENSION_FILE = slotFile(RUNTIME_SLOT);
 /** File of the config of the filter for plain calls, where there are any. No slot is called so. */
 export const OUTBOUND_FILE = `${FILTERS.outbound}.ecds.yaml`;
+
+/** The folder of the files that Envoy watches, in a data folder. */
+export function extensionFolder(dataDir: string): string {
+  return join(dataDir, 'envoy');
+}
 
 /** What a bootstrap needs beside the resolved configuration. */
 export interface BootstrapOptions extends PluginOptions {
@@ -75,7 +85,7 @@ export interface RenderedBootstrap {
 
 /** The whole configuration of a standalone Envoy, for `envoy -c`. Pure: it writes nothing. */
 export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions): RenderedBootstrap {
-  const extensionDir = options.extensionDir ?? join(config.dataDir, 'envoy');
+  const extensionDir = options.extensionDir ?? extensionFolder(config.dataDir);
   const plugin = pluginConfiguration(config, options);
   const module = { file: options.moduleFile };
   const inline = options.delivery === 'inline';
@@ -93,8 +103,8 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   const outbound = inline ? [] : config.outbound;
   const functions = inline ? undefined : config.functions;
   const slots = inline ? [] : slotNames(config).filter((slot) => slot !== RUNTIME_SLOT);
-  const adminSocket = options.adminSocket ?? join(config.dataDir, 'envoy-admin.sock');
-  const bridgeAdminSocket = options.bridgeAdminSocket ?? join(config.dataDir, 'bridge-admin.sock');
+  const adminSocket = options.adminSocket ?? envoyAdminSocket(config.dataDir);
+  const bridgeAdmin = options.bridgeAdminSocket ?? bridgeAdminSocket(config.dataDir);
   const metrics = config.envoy.metricsPort !== 0;
 
   const bootstrap: EnvoyObject = {
@@ -148,14 +158,14 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
         ...(metrics ? [metricsListener(config.envoy.metricsPort)] : []),
       ],
       clusters: [
-        ...runtimeClusters(config, options.bridgeSocket ?? join(config.dataDir, 'session.sock')),
+        ...runtimeClusters(config, options.bridgeSocket ?? sessionSocket(config.dataDir)),
         ...outbound.map(outboundCluster),
         ...invokeClusters(config),
         ...(functions === undefined ? [] : functionsClusters(config, functions)),
         ...(proxy === undefined ? [] : [proxyCluster()]),
         ...(config.app.port === 0 ? [] : [appCluster(config)]),
         ...(metrics
-          ? [adminCluster(CLUSTERS.admin, adminSocket), adminCluster(CLUSTERS.bridgeAdmin, bridgeAdminSocket)]
+          ? [adminCluster(CLUSTERS.admin, adminSocket), adminCluster(CLUSTERS.bridgeAdmin, bridgeAdmin)]
           : []),
       ],
     },

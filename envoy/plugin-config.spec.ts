@@ -43,16 +43,26 @@ describe('the plugin configuration', () => {
     const config = {
       ...SAMPLE_CONFIG,
       app: { ...SAMPLE_CONFIG.app, namespace: 'shops' },
-      callees: { orders: { to }, quick: { to, timeoutMs: 500 }, speaks: { to, protocol: 'grpc' as const } },
+      callees: {
+        orders: { to },
+        quick: { to, timeoutMs: 500 },
+        speaks: { to, protocol: 'grpc' as const },
+        web: { to, endpoint: { authority: '10.0.0.1', path: '/api', headers: { key: 'secret' } } },
+      },
       invoke: { pattern: { kind: 'dns' as const, text: '{app}.{namespace}:{port}' }, port: 8080 },
     };
     const { invoke } = pluginConfiguration(config, options);
     expect(invoke).toEqual({
-      callees: [{ name: 'orders' }, { name: 'quick', timeoutMs: 500 }, { name: 'speaks', grpc: true }],
+      callees: [
+        { name: 'orders' },
+        { name: 'quick', timeoutMs: 500 },
+        { name: 'speaks', grpc: true },
+        { name: 'web', endpoint: true },
+      ],
       namespace: 'shops',
       pattern: { text: '{app}.{namespace}:8080', dns: true },
     });
-    expect(JSON.stringify(invoke)).not.toContain('10.0.0.1');
+    expect(JSON.stringify(invoke)).not.toMatch(/10\.0\.0\.1|secret/);
   });
 
   it('shows tokens only as their SHA-256', () => {

@@ -43,7 +43,7 @@ export interface PluginConfiguration {
 
 /** What the filter knows of service invocation. */
 export interface PluginInvoke {
-  callees: { name: string; grpc?: true; timeoutMs?: number }[];
+  callees: { name: string; grpc?: true; endpoint?: true; timeoutMs?: number }[];
   /** A cluster's name, or a host and port for `cluster`, with `{app}` and `{namespace}` in it. */
   pattern?: { text: string; dns?: true };
   /** The namespace of callees that name none. */
@@ -103,9 +103,10 @@ export function pluginConfiguration(config: RuntimeConfig, options: PluginOption
 function pluginInvoke({ app, callees = {}, invoke = {} }: RuntimeConfig): PluginInvoke {
   const { pattern, port = 80, channel } = invoke;
   return {
-    callees: Object.entries(callees).map(([name, { protocol, timeoutMs }]) => ({
+    callees: Object.entries(callees).map(([name, { protocol, endpoint, timeoutMs }]) => ({
       name,
       ...(protocol === 'grpc' ? { grpc: true as const } : {}),
+      ...(endpoint === undefined ? {} : { endpoint: true as const }),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     })),
     namespace: app.namespace ?? 'default',

@@ -24,6 +24,7 @@ const K_NAMESPACE = literal('namespace');
 const K_CHANNEL = literal('channel');
 const K_NAME = literal('name');
 const K_GRPC = literal('grpc');
+const K_ENDPOINT = literal('endpoint');
 const K_TIMEOUT = literal('timeoutMs');
 const K_TEXT = literal('text');
 const K_DNS = literal('dns');
@@ -45,6 +46,8 @@ const INVOKE = literal('invoke');
 export class Callee extends Component {
   /** Speaks gRPC: `InvokeService` reaches it as OnInvoke. */
   grpc: bool = false;
+  /** A place of the web, that Dapr calls an HTTPEndpoint. */
+  endpoint: bool = false;
   /** A pattern has found it: it has no route of its own. */
   found: bool = false;
   /** How long a call may take, in milliseconds; 0: as long as its caller likes. */
@@ -83,6 +86,15 @@ export class Invocation {
   /** There is nobody to invoke. */
   get knowsNobody(): bool {
     return this.configured == 0 && this.pattern == 0;
+  }
+
+  /** Names of the places of the web among the callees. */
+  get endpoints(): Array<View> {
+    const names = new Array<View>();
+    for (let i = 0; i < this.configured; i++) {
+      if (this.callees[i].endpoint) names.push(this.callees[i].name);
+    }
+    return names;
   }
 
   /** How many numbers there may be. */
@@ -212,6 +224,8 @@ export class Invocation {
       while (reader.nextKey()) {
         if (viewEquals(reader.key, K_NAME)) callee.name = fields.text('invoke.callees[].name');
         else if (viewEquals(reader.key, K_GRPC)) callee.grpc = fields.flag('invoke.callees[].grpc');
+        else if (viewEquals(reader.key, K_ENDPOINT))
+          callee.endpoint = fields.flag('invoke.callees[].endpoint');
         else if (viewEquals(reader.key, K_TIMEOUT))
           callee.timeoutMs = <i32>fields.whole('invoke.callees[].timeoutMs', 1, 1 << 30);
         else reader.skip();

@@ -133,9 +133,10 @@ export abstract class CallStream extends HttpContext {
     exchange.body = body;
     if (this.received > DRAIN_OVER) replaceBuffer(Buffer.RequestBody, this.received, 0);
     this.stage = Stage.Running;
+    // Before its object is made, whose constructor may turn loops, too.
+    guardBegins(site.settings.turnMs);
     const handler = makeHandler();
     this.handler = handler;
-    guardBegins(site.settings.turnMs);
     handler.onRequest(<Call>this);
     this.settle();
     return Action.Pause;

@@ -1,5 +1,4 @@
-import { join } from 'node:path';
-
+import { bridgeAdminSocket } from '../../components-bridge/src/config/sockets.js';
 import type { BridgeOffer } from '../../envoy/module-info.js';
 import { askSocket } from './socket-http.js';
 
@@ -13,6 +12,6 @@ export interface BridgeReport extends BridgeOffer {
 
 /** @returns undefined if no bridge answers in a data folder */
 export async function bridgeReport(dataDir: string): Promise<BridgeReport | undefined> {
-  const answer = await askSocket(join(dataDir, 'bridge-admin.sock'), '/health');
+  const answer = await askSocket(bridgeAdminSocket(dataDir), '/health');
   return answer?.status === 200 ? (JSON.parse(answer.body) as BridgeReport) : undefined;
 }

@@ -1,7 +1,6 @@
 import { request } from 'node:http';
-import { join } from 'node:path';
 
-import { CONTROL_SOCKET } from './control-server.js';
+import { controlSocket } from './data-files.js';
 import { UserError } from './errors.js';
 import type { Running } from './running.js';
 
@@ -28,7 +27,7 @@ export function ask(
   body?: Buffer,
   about = '',
 ): Promise<unknown> {
-  const socketPath = join(running.dataDir, CONTROL_SOCKET);
+  const socketPath = controlSocket(running.dataDir);
   return new Promise((resolve, reject) => {
     const lost = (why: string): void =>
       reject(new UserError(`${about}layotto run in ${running.dataDir} does not answer: ${why}`));

@@ -9,8 +9,6 @@ import { functionOptions } from './functions.js';
 import type { Functions } from './functions.js';
 import type { ModuleSlots } from './module-slots.js';
 
-/** Name of the socket in the data folder. */
-export const CONTROL_SOCKET = 'control.sock';
 /** Longest plugin configuration of a push. */
 export const MOST_CONFIGURATION_BYTES = 1024 * 1024;
 

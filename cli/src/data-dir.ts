@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 
+import { lockFile } from './data-files.js';
 import { UserError, messageOf } from './errors.js';
 
 /** Who uses a data folder, as its lock file tells it. */
@@ -18,7 +18,7 @@ interface Owner {
  * @throws UserError if another process uses the folder, or it cannot be written
  */
 export function claimDataDir(dir: string): () => void {
-  const file = join(dir, 'run.lock');
+  const file = lockFile(dir);
   const me: Owner = { pid: process.pid, started: startOf(process.pid) };
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });

@@ -1,10 +1,12 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import * as os from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { Secrets } from '../../components-bridge/src/telemetry/secrets.js';
+import { EXTENSION_FILE, extensionFolder } from '../../envoy/bootstrap.js';
+import { bootstrapFile, bridgeLog, envoyLog } from './data-files.js';
 import { text } from './options.js';
 import type { Option, Values } from './options.js';
 import { Running, RUNNING_OPTIONS } from './running.js';
@@ -38,8 +40,8 @@ const REDACTED = '[redacted]';
 
 /**
  * `layotto debug bundle`: everything that helps to find out what a running runtime does, in one archive. Secrets are
- * left out: of the components' metadata only what cannot be one is shown, and what is not shown is taken out of every
- * other file as well.
+ * left out: of the components' metadata only what cannot be one is shown, of the headers of places of the web none, and
+ * what is not shown is taken out of every other file as well.
  *
  * @throws UserError if nothing runs in the data folder
  */
@@ -71,13 +73,14 @@ async function collect(running: Running): Promise<Map<string, string>> {
   add('bridge-health.json', await running.bridge('/health'));
   add('bridge-metrics.txt', await running.bridge('/metrics'));
   for (const [name, path] of Object.entries(ENVOY_PAGES)) add(name, await running.envoy(path));
-  for (const name of ['bridge.log', 'envoy.log']) add(name, tail(join(dataDir, name)));
-  for (const name of ['bootstrap.json', 'runtime.ecds.yaml'])
-    add(`envoy-${name}`, tail(join(dataDir, 'envoy', name)));
+  for (const file of [bridgeLog(dataDir), envoyLog(dataDir)]) add(basename(file), tail(file));
+  const folder = extensionFolder(dataDir);
+  for (const file of [bootstrapFile(folder), join(folder, EXTENSION_FILE)])
+    add(`envoy-${basename(file)}`, tail(file));
   return files;
 }
 
-/** The configuration with what may be shown of its metadata; what may not is learnt as a secret. */
+/** The configuration with what may be shown of metadata and headers; what may not is learnt as a secret. */
 function shown(config: RuntimeConfig, secrets: Secrets): RuntimeConfig {
   const components = config.components.map((component) => {
     const metadata: Record<string, string> = {};
@@ -89,7 +92,19 @@ function shown(config: RuntimeConfig, secrets: Secrets): RuntimeConfig {
     }
     return { ...component, metadata };
   });
-  return { ...config, components };
+  const callees = Object.entries(config.callees ?? {}).map(([name, callee]) => {
+    const { endpoint } = callee;
+    if (endpoint === undefined) return [name, callee] as const;
+    const headers: Record<string, string> = {};
+    for (const [header, value] of Object.entries(endpoint.headers)) {
+      secrets.add(value);
+      // As Envoy's configuration has it, where % begins a variable.
+      secrets.add(value.replaceAll('%', '%%'));
+      headers[header] = REDACTED;
+    }
+    return [name, { ...callee, endpoint: { ...endpoint, headers } }] as const;
+  });
+  return { ...config, components, ...(config.callees && { callees: Object.fromEntries(callees) }) };
 }
 
 function host(dataDir: string): object {

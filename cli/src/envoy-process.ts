@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
+import { bootstrapFile } from './data-files.js';
 import { UserError } from './errors.js';
 import { lastLines, linesFrom, logSize, openLog } from './log-file.js';
 import { askSocket } from './socket-http.js';
@@ -203,7 +204,7 @@ function writeFiles({ folder, files, bootstrap }: EnvoyOptions): string {
   for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true, force: true });
   for (const [name, content] of Object.entries(files))
     writeFileSync(join(folder, name), content, { mode: 0o600 });
-  const path = join(folder, 'bootstrap.json');
+  const path = bootstrapFile(folder);
   writeFileSync(path, `${JSON.stringify(bootstrap, null, 2)}\n`, { mode: 0o600 });
   return path;
 }

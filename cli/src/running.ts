@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join, resolve } from 'node:path';
 
+import { bridgeAdminSocket, envoyAdminSocket } from '../../components-bridge/src/config/sockets.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
+import { extensionFolder } from '../../envoy/bootstrap.js';
+import { bootstrapFile, configFile, lockFile } from './data-files.js';
 import { UserError } from './errors.js';
 import { text } from './options.js';
 import type { Option, Values } from './options.js';
@@ -36,8 +39,8 @@ export class Running {
   /** @throws UserError if nothing runs in the data folder */
   static find(values: Values): Running {
     const dataDir = resolve(text(values, 'data-dir') ?? '.layotto');
-    const lock = json<{ pid?: unknown }>(join(dataDir, 'run.lock'));
-    const config = json<RuntimeConfig>(join(dataDir, 'config.json'));
+    const lock = json<{ pid?: unknown }>(lockFile(dataDir));
+    const config = json<RuntimeConfig>(configFile(dataDir));
     if (config === undefined || typeof lock?.pid !== 'number' || !exists(lock.pid))
       throw new UserError(
         `nothing runs in ${dataDir}; start it with layotto run, or give another by --data-dir`,
@@ -47,12 +50,12 @@ export class Running {
 
   /** What Envoy's admin interface answers; undefined if it does not. */
   envoy(path: string): Promise<string | undefined> {
-    return ask(join(this.dataDir, 'envoy-admin.sock'), path);
+    return ask(envoyAdminSocket(this.dataDir), path);
   }
 
   /** What the bridge's page says; undefined if it does not answer. */
   bridge(path: string): Promise<string | undefined> {
-    return ask(join(this.dataDir, 'bridge-admin.sock'), path);
+    return ask(bridgeAdminSocket(this.dataDir), path);
   }
 
   /** Its processes; one that is not there is left out. */
@@ -68,7 +71,7 @@ export class Running {
     };
     return {
       run: factsOf(this.parent),
-      envoy: find(join(this.dataDir, 'envoy', 'bootstrap.json')),
+      envoy: find(bootstrapFile(extensionFolder(this.dataDir))),
       bridge: find(join('bridge', 'main.js')),
     };
   }

@@ -1,33 +1,26 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 
-import { catalog } from '../../components-bridge/src/catalog.js';
-import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
+import { envoyAdminSocket } from '../../components-bridge/src/config/sockets.js';
 import { functionSlots, isFunctionSlot, RUNTIME_SLOT } from '../../components-bridge/src/config/slots.js';
-import { OUTBOUND_FILE, renderBootstrap } from '../../envoy/bootstrap.js';
-import type { RenderedBootstrap } from '../../envoy/bootstrap.js';
+import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
+import { OUTBOUND_FILE } from '../../envoy/bootstrap.js';
 import { FUNCTIONS_FILE, FUNCTIONS_STATS } from '../../envoy/functions-listener.js';
 import { FILTERS } from '../../envoy/names.js';
-import { moduleCapabilities } from '../../envoy/module-capabilities.js';
-import { pluginConfiguration } from '../../envoy/plugin-config.js';
-import type { PluginOptions } from '../../envoy/plugin-config.js';
 import { slotFile, slotFilterName, slotNames } from '../../envoy/slots.js';
-import type { SlotModule } from '../../envoy/slots.js';
 import type { BridgeMessage } from './bridge-child.js';
 import { BridgeProcess } from './bridge-process.js';
 import { bridgeReport } from './bridge-report.js';
 import type { BridgeReport } from './bridge-report.js';
-import { CONTROL_SOCKET, ControlServer } from './control-server.js';
+import { ControlServer } from './control-server.js';
+import { bridgeLog, configFile, controlSocket, envoyLog } from './data-files.js';
+import { EnvoyFiles } from './envoy-files.js';
 import { EnvoyProcess, filterStats } from './envoy-process.js';
 import { Functions } from './functions.js';
 import type { UserError } from './errors.js';
-import { moduleHash } from './installation.js';
 import type { Installation } from './installation.js';
 import { LiveConfig } from './live-config.js';
-import { readModuleFile } from './module-file.js';
 import { ModuleSlots } from './module-slots.js';
 import { ModuleStore } from './module-store.js';
-import type { FunctionSettings, Pushed } from './module-store.js';
 import { untilServing } from './readiness.js';
 
 /** How long starting may take before it counts as failed; on a loaded machine it takes a second or two. */
@@ -50,11 +43,7 @@ export class Runtime {
   #modules: ModuleSlots | undefined;
   #control: ControlServer | undefined;
   readonly #store: ModuleStore;
-  /** Under a name of its own, so that a build in the meantime does not change what this Envoy reads. */
-  readonly #module: string;
-  readonly #capabilities: readonly string[];
-  /** What pushed modules may use, by checksum. */
-  readonly #needs = new Map<string, string[]>();
+  readonly #files: EnvoyFiles;
   /** What each slot's filter was given last, by file. */
   #filters: Record<string, string> = {};
   #sessions = 0;
@@ -69,9 +58,8 @@ export class Runtime {
     private readonly say: (line: string) => void,
   ) {
     this.envoyDied = new Promise((resolve) => (this.#envoyDied = resolve));
-    this.#module = `runtime-${moduleHash(installation)}.wasm`;
     this.#store = new ModuleStore(config.dataDir, say);
-    this.#capabilities = moduleCapabilities(readModuleFile(installation.module).info);
+    this.#files = new EnvoyFiles(installation, envoyTool.version, this.#store);
   }
 
   /**
@@ -82,16 +70,16 @@ export class Runtime {
     const { dataDir, envoy } = this.config;
     const bridge = this.#startBridge();
     this.#bridge = bridge;
-    const { bootstrap, extensionConfigs, extensionDir } = this.#render(this.config);
+    const { bootstrap, extensionConfigs, extensionDir } = this.#files.render(this.config);
     this.#filters = extensionConfigs;
     const started = new EnvoyProcess({
       binary: this.envoyTool.path,
       bootstrap,
       folder: extensionDir,
-      files: { ...extensionConfigs, [this.#module]: readFileSync(this.installation.module) },
+      files: { ...extensionConfigs, [this.#files.module]: readFileSync(this.installation.module) },
       concurrency: envoy.concurrency,
-      adminSocket: this.#adminSocket,
-      logFile: join(dataDir, 'envoy.log'),
+      adminSocket: envoyAdminSocket(dataDir),
+      logFile: envoyLog(dataDir),
     });
     this.#envoy = started;
     void started.ended.then((how) => {
@@ -153,12 +141,9 @@ export class Runtime {
       this.config.functions === undefined
         ? undefined
         : new Functions(modules, functionSlots(this.config.functions.slots), this.config.limits, (settings) =>
-            this.#functionConfiguration(live.effective, settings, {
-              ...this.#pluginOptions,
-              version: this.installation.version,
-            }),
+            this.#files.functionConfiguration(live.effective, settings),
           );
-    this.#control = new ControlServer(join(dataDir, CONTROL_SOCKET), modules, functions);
+    this.#control = new ControlServer(controlSocket(dataDir), modules, functions);
     await this.#control.start();
   }
 
@@ -204,115 +189,20 @@ export class Runtime {
     this.#writeConfig(this.config);
     return new BridgeProcess({
       program: this.installation.bridge,
-      configFile: this.#configFile,
-      logFile: join(dataDir, 'bridge.log'),
+      configFile: configFile(dataDir),
+      logFile: bridgeLog(dataDir),
       onMessage: (message) => this.#told(message),
       onRestart: (how, pauseMs) =>
         this.say(`layotto: the bridge ended (${how}); starting it again in ${pauseMs} ms`),
     });
   }
 
-  get #configFile(): string {
-    return join(this.config.dataDir, 'config.json');
-  }
-
-  get #adminSocket(): string {
-    return join(this.config.dataDir, 'envoy-admin.sock');
-  }
-
   /** Never half: a bridge that starts in this moment reads the old one or the new one. */
   #writeConfig(config: RuntimeConfig): void {
-    const written = `${this.#configFile}.next`;
+    const file = configFile(this.config.dataDir);
+    const written = `${file}.next`;
     writeFileSync(written, JSON.stringify(config), { mode: 0o600 });
-    renameSync(written, this.#configFile);
-  }
-
-  #render(config: RuntimeConfig): RenderedBootstrap {
-    const folder = join(config.dataDir, 'envoy');
-    const runtime = this.#store.history(RUNTIME_SLOT).at(-1);
-    const options = { ...this.#pluginOptions, version: this.#versionOf(RUNTIME_SLOT) };
-    return renderBootstrap(config, {
-      ...options,
-      ...(runtime === undefined
-        ? { moduleFile: join(folder, this.#module), capabilities: this.#capabilities }
-        : this.#stored(runtime)),
-      // Never a pushed one: it need not let plain calls pass.
-      outboundModule: { file: join(folder, this.#module), capabilities: this.#capabilities },
-      slots: new Map(
-        slotNames(config).flatMap((slot) => {
-          const pushed = this.#store.history(slot).at(-1);
-          return pushed === undefined ? [] : [[slot, this.#slotModule(config, slot, pushed, options)]];
-        }),
-      ),
-      functions: functionSlots(config.functions?.slots ?? 0).flatMap((slot) => {
-        const settings = this.#store.history(slot).at(-1)?.function;
-        return settings === undefined ? [] : [{ ...settings, slot }];
-      }),
-      envoyVersion: this.envoyTool.version,
-      adminSocket: this.#adminSocket,
-      extensionDir: folder,
-    });
-  }
-
-  /** A module of a slot beside the runtime's. One that says what it is gets what the runtime gets. */
-  #slotModule(config: RuntimeConfig, slot: string, pushed: Pushed, options: PluginOptions): SlotModule {
-    if (pushed.function !== undefined) return this.#functionModule(config, slot, pushed, options);
-    const own = pushed.name !== undefined;
-    const configured = { ...options, version: this.#versionOf(slot) };
-    const configuration = own
-      ? JSON.stringify({ ...pluginConfiguration(config, configured), passOn: true })
-      : '';
-    const { moduleFile, capabilities } = this.#stored(pushed);
-    return {
-      file: moduleFile,
-      capabilities,
-      configuration: pushed.configuration ?? configuration,
-      rootId: pushed.rootId ?? (own ? RUNTIME_SLOT : ''),
-      seesBodies: own,
-    };
-  }
-
-  /** A function gets what the runtime gets, and its own settings. */
-  #functionModule(config: RuntimeConfig, slot: string, pushed: Pushed, options: PluginOptions): SlotModule {
-    const { moduleFile, capabilities } = this.#stored(pushed);
-    const versioned = { ...options, version: this.#versionOf(slot) };
-    return {
-      file: moduleFile,
-      capabilities,
-      configuration: this.#functionConfiguration(config, pushed.function, versioned),
-      rootId: 'function',
-      seesBodies: true,
-    };
-  }
-
-  #functionConfiguration(
-    config: RuntimeConfig,
-    { path: _path, ...settings }: Partial<FunctionSettings> = {},
-    options: PluginOptions,
-  ): string {
-    return JSON.stringify({ ...pluginConfiguration(config, options), function: settings });
-  }
-
-  get #pluginOptions(): Omit<PluginOptions, 'version'> {
-    return { hold: false, apiTokens: [process.env.DAPR_API_TOKEN ?? ''], catalog };
-  }
-
-  /** Where a pushed module stands, and what it may use: what it needs. */
-  #stored({ sha256 }: Pushed): { moduleFile: string; capabilities: string[] } {
-    const moduleFile = this.#store.pathOf(sha256);
-    let capabilities = this.#needs.get(sha256);
-    if (capabilities === undefined) {
-      capabilities = moduleCapabilities(readModuleFile(moduleFile).info);
-      this.#needs.set(sha256, capabilities);
-    }
-    return { moduleFile, capabilities };
-  }
-
-  /** What a slot's filter greets the bridge with: one build of a module is told from another. */
-  #versionOf(slot: string): string {
-    const pushed = this.#store.history(slot).at(-1);
-    if (pushed === undefined) return this.installation.version;
-    return `${pushed.version ?? this.installation.version}+${pushed.sha256.slice(0, 8)}`;
+    renameSync(written, file);
   }
 
   /** Has every filter take over what it must know of a configuration. */
@@ -348,7 +238,7 @@ export class Runtime {
     file: string,
     stats: string,
   ): Promise<string | undefined> {
-    const text = this.#render(config).extensionConfigs[file];
+    const text = this.#files.render(config).extensionConfigs[file];
     if (text === undefined || text === this.#filters[file]) return undefined;
     const failure = await envoy.push(file, text, stats);
     if (failure === undefined) this.#filters = { ...this.#filters, [file]: text };
@@ -372,7 +262,7 @@ export class Runtime {
     const alone = slot !== RUNTIME_SLOT && (pushed?.name === undefined || pushed.configuration !== undefined);
     if (alone) return Promise.resolve(undefined);
     return this.#eventually(
-      (bridge) => (bridge?.filters?.[this.#versionOf(slot)] ?? 0) >= this.#expectedSessions,
+      (bridge) => (bridge?.filters?.[this.#files.versionOf(slot)] ?? 0) >= this.#expectedSessions,
       'not all of its threads are connected to the bridge yet',
     );
   }

@@ -1,8 +1,7 @@
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { FILTERS } from '../../envoy/names.js';
-import { CONTROL_SOCKET } from './control-server.js';
+import { controlSocket } from './data-files.js';
 import { findInstallation } from './installation.js';
 import type { Values } from './options.js';
 import { Running, RUNNING_OPTIONS } from './running.js';
@@ -81,7 +80,7 @@ export async function statusOf(running: Running): Promise<Status> {
     running.envoy(
       '/stats?format=json&filter=wasmcustom%5C.layotto_(session_links%3B|operations_in_flight|bytes_held)',
     ),
-    askSocket(join(running.dataDir, CONTROL_SOCKET), '/modules'),
+    askSocket(controlSocket(running.dataDir), '/modules'),
   ]);
   const health = healthText === undefined ? undefined : (JSON.parse(healthText) as Health);
   const plugin = pluginOf(filters);

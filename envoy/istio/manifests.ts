@@ -1,5 +1,5 @@
 import { isDnsLabel } from '../../components-bridge/src/config/kubernetes.js';
-import { appSocket, podsFolder } from '../../components-bridge/src/config/sockets.js';
+import { appSocket, podsFolder, sessionSocket } from '../../components-bridge/src/config/sockets.js';
 import type { EnvoyObject } from '../names.js';
 import { APP_FOLDER, BRIDGE_FOLDER } from './options.js';
 
@@ -202,7 +202,7 @@ export function renderSidecar(options: SidecarOptions): EnvoyObject[] {
               {
                 ...bridgeContainer(options, [
                   ...['--config', '/etc/layotto/layotto.yaml'],
-                  ...['--socket', `${BRIDGE_FOLDER}/session.sock`],
+                  ...['--socket', sessionSocket(BRIDGE_FOLDER)],
                   ...['--app-socket', appSocket(APP_FOLDER)],
                 ]),
                 restartPolicy: 'Always',

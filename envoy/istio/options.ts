@@ -6,7 +6,11 @@ import {
   LABEL_FORM,
 } from '../../components-bridge/src/config/kubernetes.js';
 import { MAX_SOCKET_PATH, socketPathTooLong } from '../../components-bridge/src/config/limits.js';
-import { appSocket as appSocketIn, streamsSocket } from '../../components-bridge/src/config/sockets.js';
+import {
+  appSocket as appSocketIn,
+  sessionSocket,
+  streamsSocket,
+} from '../../components-bridge/src/config/sockets.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import type { PluginOptions } from '../plugin-config.js';
 import type { ModuleSource } from '../runtime-filter.js';
@@ -42,7 +46,7 @@ export const BRIDGE_FOLDER = '/var/run/layotto';
 /** The folder in which the sidecar makes its own socket. The other one may be shared with other pods of the app. */
 export const APP_FOLDER = '/var/run/layotto-app';
 
-const DEFAULT_SOCKET = `${BRIDGE_FOLDER}/session.sock`;
+const DEFAULT_SOCKET = sessionSocket(BRIDGE_FOLDER);
 const DEFAULT_APP_SOCKET = appSocketIn(APP_FOLDER);
 
 /** Names and places of the resources. */

@@ -265,7 +265,7 @@ describe('invocation', () => {
     [1, 2, 1].map((slow) => ({ cpu: cpu * slow, p50: p50 * slow }));
   const result = (cpu: number, p50: number, inflight = 1, judged = true): object => ({
     ...{ title: 'HTTP invoke, POST', inflight, judged },
-    ...{ with: way(cpu, p50), empty: way(105, 410), without: way(100, 400) },
+    ...{ with: way(cpu, p50), reading: way(107, 415), empty: way(105, 410), without: way(100, 400) },
   });
 
   test.each([
@@ -279,15 +279,15 @@ describe('invocation', () => {
     expect(verdict(one).met).toBe(met);
   });
 
-  test('is reported by the medians of its rounds, each compared with the other way of the same round', () => {
+  test('is reported by the medians of its slices, each compared with that of the other way in the same turn', () => {
     const text = invokeReport({
       ...{ date: '2026-01-02', machine: 'a machine', others: 0.25 },
       ...{ settings: { rounds: 3, seconds: 2, workers: 1 }, results: [result(120, 430)] },
     });
-    expect(text).toContain('2026-01-02, a machine; 1 Envoy worker each, 3 rounds of 2 s each way.');
+    expect(text).toContain('2026-01-02, a machine; 1 Envoy worker each, 3 rounds of 2 s each way, in turns.');
     expect(text).toContain('Other programs took 25 % of the machine');
     expect(text.split('\n').at(-1)).toBe(
-      '| HTTP invoke, POST | 1 | 120, 105, 100 | 1.20 | 430, 410, 400 | 30 | **missed** |',
+      '| HTTP invoke, POST | 1 | 120, 107, 105, 100 | 1.20 | 1.07 | 1.05 | 430, 415, 410, 400 | 30 | **missed** |',
     );
   });
 });

@@ -12,18 +12,20 @@ const WASM = 'type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm';
 const BUFFER = 'type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer';
 
 /**
- * The caller's Envoy, with a listener that is the runtime's, one that is the same but for the filters, and one whose
- * only filter is a module that does nothing; and the callee's, which passes calls to an app that answers at once. The app is an Envoy, too, so that it is not what limits.
+ * The caller's Envoy, with a listener that is the runtime's, one that is the same but for the filters, one whose only
+ * filter is a module that reads the heads of calls, and one whose filter is a module that does nothing; and the
+ * callee's, which passes calls to an app that answers at once. The app is an Envoy, too, so that it is not what limits.
  *
  * @param {object} options
  * @param {string} options.dir an empty folder
  * @param {number} options.workers Envoy's threads
  * @param {string} [options.module] another build of the filter
- * @returns ports of the listeners, and the children: app, callee, caller
+ * @returns ports of the caller's listeners by name, and the children: app, callee, caller
  */
 export async function startInvokeEnvoys({ dir, workers, module = join(root, 'dist/modules/runtime.wasm') }) {
   const bootstrapOf = await bootstraps({ dir, workers, module });
-  const [appPort, inboundPort, calleePort, port, plainPort, emptyPort] = await freePorts(6);
+  const [appPort, inboundPort, calleePort, ...own] = await freePorts(7);
+  const ports = { with: own[0], reading: own[1], empty: own[2], without: own[3] };
   const app = { static_resources: { listeners: [answeringListener(appPort)] } };
   const callee = await bootstrapOf('callee', {
     app: { id: 'orders', port: appPort },
@@ -31,13 +33,14 @@ export async function startInvokeEnvoys({ dir, workers, module = join(root, 'dis
   });
   const caller = await bootstrapOf('caller', {
     app: { id: 'bench' },
-    listen: { port },
+    listen: { port: ports.with },
     callees: { orders: `127.0.0.1:${inboundPort}` },
   });
   const [runtime] = caller.static_resources.listeners;
   caller.static_resources.listeners.push(
-    another(runtime, 'plain', plainPort, []),
-    another(runtime, 'empty', emptyPort, [passingFilter(dir)]),
+    another(runtime, 'reading', ports.reading, [filterOf('reading', dir)]),
+    another(runtime, 'empty', ports.empty, [filterOf('passing', dir)]),
+    another(runtime, 'without', ports.without, []),
   );
   const children = [];
   try {
@@ -47,7 +50,7 @@ export async function startInvokeEnvoys({ dir, workers, module = join(root, 'dis
     await Promise.all(children.map((child) => child.stop()));
     throw error;
   }
-  return { port, plainPort, emptyPort, children };
+  return { ports, children };
 }
 
 async function bootstraps({ dir, workers, module }) {
@@ -86,23 +89,19 @@ function another(listener, name, port, filters) {
   return copy;
 }
 
-/** The filter of assembly/passing.ts. */
-function passingFilter(dir) {
-  const filename = join(dir, 'passing.wasm');
+/** A filter of assembly/. */
+function filterOf(name, dir) {
+  const filename = join(dir, `${name}.wasm`);
   const flags = ['-O3', '--noAssert', '--runtime', 'minimal', '--use', 'abort=assembly/host/log/abort'];
-  execFileSync(
-    process.execPath,
-    [
-      'node_modules/assemblyscript/bin/asc.js',
-      'test/bench/assembly/passing.ts',
-      '--outFile',
-      filename,
-      ...flags,
-    ],
-    { cwd: root, stdio: 'inherit' },
-  );
-  const vm_config = { runtime: 'envoy.wasm.runtime.v8', code: { local: { filename } } };
-  return { name: 'passing', typed_config: { '@type': WASM, config: { name: 'passing', vm_config } } };
+  const asc = [
+    'node_modules/assemblyscript/bin/asc.js',
+    `test/bench/assembly/${name}.ts`,
+    '--outFile',
+    filename,
+  ];
+  execFileSync(process.execPath, [...asc, ...flags], { cwd: root, stdio: 'inherit' });
+  const vm_config = { runtime: 'envoy.wasm.runtime.v8', vm_id: name, code: { local: { filename } } };
+  return { name, typed_config: { '@type': WASM, config: { name, vm_config } } };
 }
 
 /** A listener that answers every request with 200 when it has all of it, and gRPC's with an OK and no message. */

@@ -121,29 +121,33 @@ describe('the bridge answers as the filter does', () => {
 
   beforeAll(async () => {
     http = await TestHttpServer.start();
+    const to = [{ host: '127.0.0.1', port: 1 }];
     process.env[`${PREFIX}a`] = 'hush';
     process.env[`${PREFIX}denied`] = 'no';
-    pair = await Pair.start(({ port }): TestComponent[] => [
-      { name: 'statestore', type: 'state.redis', metadata: { redisHost: `127.0.0.1:${port}` } },
-      { name: 'embedded', type: 'state.embedded' },
-      { name: 'configs', type: 'configuration.redis', metadata: { redisHost: `127.0.0.1:${port}` } },
-      { name: 'lockstore', type: 'lock.embedded' },
-      { name: 'sequencer', type: 'sequencer.embedded' },
-      {
-        name: 'secretstore',
-        type: 'secretstores.local.env',
-        metadata: { prefix: PREFIX },
-        access: { default: 'allow', allowed: [], denied: ['denied'] },
-      },
-      { name: 'out', type: 'bindings.http', metadata: { url: http.url } },
-      {
-        name: 'events',
-        type: 'pubsub.embedded',
-        topicScopes: { ...NO_SCOPES, publishing: { alike: ['t'] } },
-      },
-      { name: 'local', type: 'file.local' },
-      { name: 'helloworld', type: 'hello.helloworld', metadata: { hello: 'greeting' } },
-    ]);
+    pair = await Pair.start(
+      ({ port }): TestComponent[] => [
+        { name: 'statestore', type: 'state.redis', metadata: { redisHost: `127.0.0.1:${port}` } },
+        { name: 'embedded', type: 'state.embedded' },
+        { name: 'configs', type: 'configuration.redis', metadata: { redisHost: `127.0.0.1:${port}` } },
+        { name: 'lockstore', type: 'lock.embedded' },
+        { name: 'sequencer', type: 'sequencer.embedded' },
+        {
+          name: 'secretstore',
+          type: 'secretstores.local.env',
+          metadata: { prefix: PREFIX },
+          access: { default: 'allow', allowed: [], denied: ['denied'] },
+        },
+        { name: 'out', type: 'bindings.http', metadata: { url: http.url } },
+        {
+          name: 'events',
+          type: 'pubsub.embedded',
+          topicScopes: { ...NO_SCOPES, publishing: { alike: ['t'] } },
+        },
+        { name: 'local', type: 'file.local' },
+        { name: 'helloworld', type: 'hello.helloworld', metadata: { hello: 'greeting' } },
+      ],
+      { callees: { app: { to }, web: { to, endpoint: { authority: 'web', path: '', headers: {} } } } },
+    );
   }, 120_000);
 
   afterAll(async () => {

@@ -10,6 +10,7 @@ import { eventually } from '../support/wait.js';
 
 const PASSWORD = 'correct-horse-battery';
 const OPAQUE = 'planted-in-a-user-name';
+const HEADER = 'Bearer 100%-hush';
 const TOKEN = 'open-sesame-token';
 
 describe('a running runtime', () => {
@@ -31,12 +32,21 @@ describe('a running runtime', () => {
         '',
       ].join('\n'),
     );
-    const env = { PLANTED_PASSWORD: PASSWORD, PLANTED_NAME: OPAQUE, DAPR_API_TOKEN: TOKEN };
-    const run = lab.run([], { options: ['-c', config], env });
+    mkdirSync(join(lab.folder, 'resources'));
+    const headers = [{ name: 'authorization', envRef: 'PLANTED_HEADER' }];
+    const web = {
+      kind: 'HTTPEndpoint',
+      metadata: { name: 'web' },
+      spec: { baseUrl: 'http://localhost:1', headers },
+    };
+    lab.file('resources/web.yaml', JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', ...web }));
+    const planted = { PLANTED_PASSWORD: PASSWORD, PLANTED_NAME: OPAQUE, PLANTED_HEADER: HEADER };
+    const env = { ...planted, DAPR_API_TOKEN: TOKEN };
+    const run = lab.run([], { options: ['-c', config, '--resources-path', 'resources'], env });
     await lab.ready(run);
-    const headers = { 'dapr-api-token': TOKEN };
+    const token = { 'dapr-api-token': TOKEN };
     for (const store of ['statestore', 'statestore', 'away'])
-      await http1({ port: lab.port }, 'GET', `/v1.0/state/${store}/k`, { headers });
+      await http1({ port: lab.port }, 'GET', `/v1.0/state/${store}/k`, { headers: token });
   });
   afterAll(() => lab?.close());
 
@@ -114,9 +124,10 @@ describe('a running runtime', () => {
     expect(files['envoy-stats.txt']).toContain('layotto_operations_total');
     expect(files['bridge.log']).toContain('component is not ready');
     const whole = gunzipSync(readFileSync(archive)).toString('latin1');
-    for (const secret of [PASSWORD, OPAQUE, TOKEN]) expect(whole).not.toContain(secret);
+    for (const secret of [PASSWORD, OPAQUE, TOKEN, '-hush']) expect(whole).not.toContain(secret);
     // It is there to be left out.
     expect(readFileSync(join(lab.dataDir, 'config.json'), 'utf8')).toContain(PASSWORD);
+    expect(readFileSync(join(lab.dataDir, 'envoy/bootstrap.json'), 'utf8')).toContain('-hush');
   });
 
   test('must run to be asked', async () => {

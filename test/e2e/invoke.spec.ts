@@ -1,6 +1,7 @@
 import { request } from 'node:http';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary, toJson } from '@bufbuild/protobuf';
 
+import { GetMetadataResponseSchema } from '../../components-bridge/src/gen/dapr/proto/runtime/v1/metadata_pb.js';
 import {
   InvokeRequestSchema,
   InvokeServiceRequestSchema,
@@ -186,6 +187,19 @@ describe('service invocation over HTTP', () => {
     const failures = await runtime.stats(/^cluster\.layotto_callee_web-.*\.ssl\.fail_verify_(error|san)$/);
     expect(failures['cluster.layotto_callee_web-untrusted.ssl.fail_verify_error']).toBeGreaterThan(0);
     expect(failures['cluster.layotto_callee_web-other.ssl.fail_verify_san']).toBeGreaterThan(0);
+  });
+
+  test('metadata name those places, by HTTP and gRPC, and no other callees', async () => {
+    const httpEndpoints = ['web', 'web-tls', 'web-untrusted', 'web-other'].map((name) => ({ name }));
+    const { body } = await http1(runtime.target, 'GET', '/v1.0/metadata');
+    expect(JSON.parse(body)).toMatchObject({ httpEndpoints });
+    const client = await runtime.connect();
+    const path = '/dapr.proto.runtime.v1.Dapr/GetMetadata';
+    const { messages } = await client.send({ path, body: [grpcFrame(new Uint8Array(0))] });
+    const told = fromBinary(GetMetadataResponseSchema, messages[0] ?? new Uint8Array(0));
+    expect(toJson(GetMetadataResponseSchema, told)).toMatchObject({ httpEndpoints });
+    const none = await http1(callee.target, 'GET', '/v1.0/metadata');
+    expect(Object.keys(JSON.parse(none.body) as object)).not.toContain('httpEndpoints');
   });
 
   test('bodies of any size and trailers pass both ways with nothing held back', async () => {

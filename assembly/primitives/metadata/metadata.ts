@@ -13,6 +13,7 @@ import {
   ActorRuntime_ActorRuntimeStatus,
   AppConnectionProperties,
   GetMetadataResponse,
+  MetadataHTTPEndpoint,
   RegisteredComponents,
   SetMetadataRequest,
 } from '../../wire/gen/dapr/proto/runtime/v1/metadata';
@@ -59,6 +60,17 @@ function writeComponent(w: ByteWriter, component: Component): void {
   w.text('}');
 }
 
+function writeEndpoints(w: ByteWriter, names: Array<View>): void {
+  if (names.length == 0) return;
+  w.text(',"httpEndpoints":[');
+  for (let i = 0; i < names.length; i++) {
+    w.text(i > 0 ? ',{"name":' : '{"name":');
+    jsonString(w, names[i]);
+    w.text('}');
+  }
+  w.text(']');
+}
+
 /** GET /v1.0/metadata */
 class GetMetadataHttp extends Handler {
   start(exchange: Exchange): Step {
@@ -90,6 +102,7 @@ class GetMetadataHttp extends Handler {
       w.text(',"subscriptions":');
       w.raw(subscriptions);
     }
+    writeEndpoints(w, configuration.invocation.endpoints);
     w.text(',"appConnectionProperties":{');
     if (configuration.appPort > 0) {
       w.text('"port":');
@@ -129,6 +142,12 @@ class GetMetadataGrpc extends Handler {
       registered.version = components[i].version;
       registered.capabilities = components[i].capabilities;
       response.registeredComponents.push(registered);
+    }
+    const endpoints = configuration.invocation.endpoints;
+    for (let i = 0; i < endpoints.length; i++) {
+      const endpoint = new MetadataHTTPEndpoint();
+      endpoint.name = endpoints[i];
+      response.httpEndpoints.push(endpoint);
     }
     const app = new AppConnectionProperties();
     app.port = configuration.appPort;

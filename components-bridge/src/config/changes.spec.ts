@@ -61,6 +61,24 @@ it('leaves everything else, by the names that stand in the file', () => {
   ]);
 });
 
+it('says nothing of the headers of a place of the web', () => {
+  const web = (path: string, key: string): RuntimeConfig => {
+    const endpoint = { authority: 'web:80', path, headers: { authorization: key } };
+    return { ...running, callees: { web: { to: [{ host: 'web', port: 80 }], endpoint } } };
+  };
+  const said = (from: RuntimeConfig, to: RuntimeConfig): string[] =>
+    changes(from, to, FILTER_SETTINGS).fixed.map(formatFixed);
+  expect(said(web('/v1', 'hush'), web('/v2', 'hush'))).toEqual([
+    'callees.web: needs a restart to change from http://web:80/v1 to http://web:80/v2; it stays as it is',
+  ]);
+  expect(said(web('/v1', 'hush'), web('/v1', 'quiet'))).toEqual([
+    'callees.web: needs a restart to change its headers or its rootCA; it stays as it is',
+  ]);
+  expect(said(running, web('/v1', 'hush'))).toEqual([
+    'callees.web: needs a restart to change from nothing to http://web:80/v1; it stays as it is',
+  ]);
+});
+
 it('changes nothing of what it is given', () => {
   const wanted = { ...running, listen: { ...running.listen, hosts: ['x'] } };
   changes(running, wanted, FILTER_SETTINGS);

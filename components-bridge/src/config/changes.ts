@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 
-import type { RuntimeConfig } from './types.js';
+import type { CalleeConfig, EndpointConfig, RuntimeConfig } from './types.js';
 
 /** A setting of a new configuration that a running process cannot take over. */
 export interface Fixed {
@@ -87,10 +87,21 @@ function essence(config: RuntimeConfig): unknown {
   };
 }
 
-/** For people: the setting, what it is and what it would be. */
+/** For people: the setting, what it is and what it would be. Headers of a place of the web may be secrets: they are not said. */
 export function formatFixed({ key, now, wanted }: Fixed): string {
-  const say = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value));
-  return `${key}: needs a restart to change from ${say(now)} to ${say(wanted)}; it stays as it is`;
+  const [from, to] = [shown(now), shown(wanted)];
+  const what = from === to ? 'its headers or its rootCA' : `from ${from} to ${to}`;
+  return `${key}: needs a restart to change ${what}; it stays as it is`;
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  const { endpoint } = Object(value) as Partial<CalleeConfig>;
+  return endpoint === undefined ? JSON.stringify(value) : urlOf(endpoint);
+}
+
+function urlOf({ authority, path, tls }: EndpointConfig): string {
+  return `${tls === undefined ? 'http' : 'https'}://${authority}${path}`;
 }
 
 function setOrDelete(config: RuntimeConfig, section: keyof RuntimeConfig, value: unknown): void {

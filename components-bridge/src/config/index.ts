@@ -14,6 +14,7 @@ import { readNative } from './native.js';
 import { noticeUnknownComponents } from './policy.js';
 import { describe, Findings } from './problems.js';
 import { checkSchedules } from './schedules.js';
+import { bridgeAdminSocket } from './sockets.js';
 import { checkSubscriptions } from './subscriptions.js';
 import type { CatalogEntry, Notice, Problem, RuntimeConfig } from './types.js';
 
@@ -66,9 +67,6 @@ const DEFAULTS = {
   modules: { slots: 2 },
   tracing: { sampling: 1 },
 } as const;
-
-/** The longest name of a socket that the runtime makes in its data folder. */
-const LONGEST_SOCKET = 'bridge-admin.sock';
 
 const EMBEDDED = 'embedded default';
 
@@ -299,7 +297,7 @@ function checkTogether(config: RuntimeConfig, options: LoadOptions, draft: Draft
   if (unixSocket !== undefined && socketPathTooLong(unixSocket)) {
     problem(['listen', 'unixSocket'], tooLong(unixSocket));
   }
-  const socket = join(config.dataDir, LONGEST_SOCKET);
+  const socket = bridgeAdminSocket(config.dataDir);
   if (socketPathTooLong(socket)) {
     const message = `${tooLong(socket)}; choose a data folder with a shorter path`;
     if (options.dataDir === undefined) problem(['dataDir'], message);

@@ -15,6 +15,8 @@ export interface RuntimeFacts {
   components(): readonly ComponentConfig[];
   capabilities(component: ComponentConfig): readonly string[];
   subscriptions(): MessageInitShape<typeof pb.PubsubSubscriptionSchema>[];
+  /** Names of the places of the web that the app may invoke. */
+  endpoints(): readonly string[];
 }
 
 /** All keys and values that the app has set together, in bytes as they are encoded. */
@@ -73,6 +75,7 @@ function metadata(facts: RuntimeFacts, extended: Readonly<Record<string, string>
     runtimeVersion: version,
     registeredComponents,
     subscriptions: facts.subscriptions(),
+    httpEndpoints: facts.endpoints().map((name) => ({ name })),
     appConnectionProperties: { port, protocol, channelAddress: '127.0.0.1' },
     actorRuntime: { runtimeStatus: pb.ActorRuntime_ActorRuntimeStatus.DISABLED },
     extendedMetadata: { ...extended, daprRuntimeVersion: version },

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 
 import { changes, FILTER_SETTINGS } from '../config/changes.js';
 import { socketPathTooLong } from '../config/limits.js';
-import { podsFolder, streamsSocket } from '../config/sockets.js';
+import { bridgeAdminSocket, podsFolder, sessionSocket, streamsSocket } from '../config/sockets.js';
 import type { ListenAddress, RuntimeConfig } from '../config/types.js';
 import { watchSignature } from '../config/watch.js';
 import type { ComponentType } from '../primitives/component.js';
@@ -91,7 +91,7 @@ export class NodeBridge {
     this.#pages = new NodePages(version, this.#apps);
     const shared = { pages: this.#pages.byPath, log, gid };
     this.#admins = [
-      new AdminServer({ ...shared, at: { socketPath: join(dataDir, 'bridge-admin.sock') } }),
+      new AdminServer({ ...shared, at: { socketPath: bridgeAdminSocket(dataDir) } }),
       ...(admin === undefined ? [] : [new AdminServer({ ...shared, at: admin })]),
     ];
   }
@@ -238,7 +238,7 @@ export class NodeBridge {
     const folder = join(this.options.socketDir, name);
     await makeFolder(folder, gid);
     await makeFolder(podsFolder(folder), gid, true);
-    const socketPath = join(folder, 'session.sock');
+    const socketPath = sessionSocket(folder);
     if (socketPathTooLong(streamsSocket(socketPath)))
       throw new Error(`${socketPath}: the path is too long for a socket; choose a shorter --socket-dir`);
     const { share } = app;

@@ -1,13 +1,9 @@
-import { join } from 'node:path';
-
+import { bridgeAdminSocket } from '../config/sockets.js';
 import { Exposition } from '../telemetry/exposition.js';
 import { AdminServer, okPage } from './admin.js';
 import type { BridgeOptions } from './bridge-options.js';
 import { BridgeMetrics } from './metrics.js';
 import type { MetricsSource } from './metrics.js';
-
-/** The socket of metrics and health, in the data folder. */
-const ADMIN_SOCKET = 'bridge-admin.sock';
 
 /** What the pages tell of. */
 export interface Told {
@@ -32,7 +28,7 @@ export class BridgePages {
       ['/livez', () => okPage()],
       ['/readyz', () => okPage()],
     ]);
-    const places = [{ socketPath: join(config.dataDir, ADMIN_SOCKET) }, admin ?? []].flat();
+    const places = [{ socketPath: bridgeAdminSocket(config.dataDir) }, admin ?? []].flat();
     this.#servers = places.map((at) => new AdminServer({ at, gid, log, pages }));
   }
 

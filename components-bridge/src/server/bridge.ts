@@ -1,7 +1,5 @@
-import { join } from 'node:path';
-
 import { configHash } from '../config/hash.js';
-import { streamsSocket } from '../config/sockets.js';
+import { sessionSocket, streamsSocket } from '../config/sockets.js';
 import type { RuntimeConfig } from '../config/types.js';
 import { Policy } from '../policy/policy.js';
 import { Backends } from '../primitives/backends.js';
@@ -65,7 +63,7 @@ export class Bridge {
   constructor(private readonly options: BridgeOptions) {
     const { config, log, secrets, version, gid, share } = options;
     this.#config = config;
-    this.socketPath = options.socketPath ?? join(config.dataDir, 'session.sock');
+    this.socketPath = options.socketPath ?? sessionSocket(config.dataDir);
     this.#names = { version, configVersion: configHash(config) };
     this.#policy = new Policy(config);
     const backends = new Backends(secrets);

@@ -54,6 +54,8 @@ export function openDoors(options: DoorsOptions): DoorServer {
       components: () => config().components,
       capabilities,
       subscriptions: () => options.subscriptions().map(daprSubscription),
+      endpoints: () =>
+        Object.entries(config().callees ?? {}).flatMap(([name, { endpoint }]) => (endpoint ? [name] : [])),
     }),
     services,
     own: {

@@ -1,5 +1,5 @@
 import { connect } from 'node:http2';
-import type { ClientHttp2Session, IncomingHttpHeaders } from 'node:http2';
+import type { ClientHttp2Session, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { createConnection } from 'node:net';
 
 import { reasonOf } from '../primitives/errors.js';
@@ -8,7 +8,7 @@ import { reasonOf } from '../primitives/errors.js';
 export const TAKE_OVER_PATH = '/layotto.bridge.v1.Bridge/TakeOver';
 
 /** An empty message, as gRPC frames it. */
-export const EMPTY_MESSAGE = Buffer.alloc(5);
+const EMPTY_MESSAGE = Buffer.alloc(5);
 
 /** How long each step with the predecessor may take. One that hangs is left to whoever started it. */
 const STEP_MS = 2_000;
@@ -65,6 +65,15 @@ export class Predecessor {
   close(): void {
     this.connection.destroy();
   }
+}
+
+/** As the predecessor: agrees to go. */
+export function agreeToGo(stream: ServerHttp2Stream): void {
+  stream.on('error', () => undefined);
+  stream.resume();
+  stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+  stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+  stream.end(EMPTY_MESSAGE);
 }
 
 /** What is resolved with in time, else undefined. */

@@ -12,7 +12,7 @@ import { Members } from './members.js';
 import type { Member } from './members.js';
 import { Pair } from './operations.js';
 import type { OperationLimits } from './operations.js';
-import { EMPTY_MESSAGE, TAKE_OVER_PATH } from './predecessor.js';
+import { agreeToGo, TAKE_OVER_PATH } from './predecessor.js';
 import { openWindow, sessionHttp2 } from './session-http2.js';
 import type { SessionServerOptions } from './session-options.js';
 import { QUIET_MS, Quiet } from './quiet.js';
@@ -302,23 +302,14 @@ export class SessionServer implements StreamEvents, AppServer {
       return;
     }
     if (headers[':path'] === TAKE_OVER_PATH) {
-      this.#takenOver(http2);
+      agreeToGo(http2);
+      this.options.onTakenOver?.();
       return;
     }
     const stream = new SessionStream(http2, this.#frameLimit, this);
     this.#members.add(stream);
     if (this.#greets) stream.send(0, Kind.HELLO, this.#greeting.payload);
     this.options.onSessions?.(this.open);
-  }
-
-  /** Agrees to go. */
-  #takenOver(http2: ServerHttp2Stream): void {
-    http2.on('error', () => undefined);
-    http2.resume();
-    http2.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-    http2.on('wantTrailers', () => http2.sendTrailers({ 'grpc-status': '0' }));
-    http2.end(EMPTY_MESSAGE);
-    this.options.onTakenOver?.();
   }
 
   /** @throws FrameError if the first frame is not a hello of this protocol */

@@ -1,8 +1,9 @@
 import type { Outcome, SubscribeOptions } from '../../primitives/pubsub/broker.js';
-import type { Change, Journal, Kept, Pending } from './pubsub-journal.js';
+import type { Change } from './pubsub-change.js';
+import type { Journal } from './pubsub-journal.js';
 import { Owner } from './pubsub-owner.js';
 import { decodeMessage, expiryOf } from './pubsub-records.js';
-import type { StoredGroup, StoredTopic } from './pubsub-records.js';
+import type { Kept, Pending, StoredGroup, StoredTopic } from './pubsub-records.js';
 
 /** A delivery that takes longer is put on record, so that it counts if the bridge ends before it does. */
 const GRACE_MS = 10;

@@ -91,6 +91,21 @@ function key(letter: string, ...parts: readonly [number, 4 | 6][]): Buffer {
   return bytes;
 }
 
+/** A message as it is kept. */
+export interface Kept {
+  readonly position: number;
+  readonly record: Buffer;
+}
+
+/** A message that is to be delivered again, or was in hand when the bridge ended. */
+export interface Pending {
+  readonly position: number;
+  /** Where it is kept: when it is to be delivered, 0 if it is in hand. */
+  readonly due: number;
+  /** Deliveries so far. */
+  readonly attempts: number;
+}
+
 /** What the whole store knows. */
 export interface StoredStore {
   /** Numbers of topics and groups that were given. */
@@ -234,3 +249,16 @@ function isEmpty(metadata: Readonly<Record<string, string>>): boolean {
 }
 
 const EMPTY = Buffer.alloc(0);
+
+/** Numbers of groups, as they are kept beside a message. */
+export function listOf(bytes: Buffer): number[] {
+  return Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readUInt32BE(4 * index));
+}
+
+/** The same the other way. */
+export function bytesOf(numbers: Iterable<number>): Buffer {
+  const list = [...numbers];
+  const bytes = Buffer.alloc(4 * list.length);
+  for (const [index, number] of list.entries()) bytes.writeUInt32BE(number, 4 * index);
+  return bytes;
+}

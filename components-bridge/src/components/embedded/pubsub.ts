@@ -13,7 +13,7 @@ import { EmbeddedDatabase, EmbeddedError } from './database.js';
 import { pubsubMetadataSchema } from './metadata.js';
 import { Consumer } from './pubsub-consumer.js';
 import { Journal } from './pubsub-journal.js';
-import type { Change, JournalLimits } from './pubsub-journal.js';
+import type { Change, JournalLimits } from './pubsub-change.js';
 import { encodeMessage, expiryOf } from './pubsub-records.js';
 import type { StoredGroup, StoredTopic } from './pubsub-records.js';
 import { Retention } from './pubsub-retention.js';

@@ -432,6 +432,64 @@ export class AppConnectionProperties {
   }
 }
 
+/** dapr.proto.runtime.v1.MetadataHTTPEndpoint */
+export class MetadataHTTPEndpoint {
+  name: View = 0;
+  /** What `byteSize` found last. */
+  encodedSize: i32 = 0;
+
+  /** Sets every field to its default. */
+  reset(): void {
+    this.name = 0;
+  }
+
+  /** Resets, then reads the message from `v`, which the fields go on pointing into. False if it is malformed. */
+  decode(v: View): bool {
+    this.reset();
+    const r = sharedReader;
+    r.reset(v);
+    if (this.merge(r)) return true;
+    this.reset();
+    return false;
+  }
+
+  /** Reads fields to the end of the reader on top of those that are set. */
+  merge(r: ProtoReader): bool {
+    while (r.next()) {
+      switch (r.tag) {
+        case 10:
+          this.name = r.string();
+          break;
+        default:
+          r.skip();
+      }
+    }
+    return r.ok;
+  }
+
+  /** Writes the message. */
+  encode(w: ByteWriter): void {
+    this.byteSize();
+    this.write(w);
+  }
+
+  /** Bytes that `encode` writes. */
+  byteSize(): i32 {
+    let size = 0;
+    if (viewLen(this.name) != 0) size += 1 + delimitedSize(viewLen(this.name));
+    this.encodedSize = size;
+    return size;
+  }
+
+  /** Writes the message; `byteSize` must have run since the last change, for the lengths of nested messages. */
+  write(w: ByteWriter): void {
+    if (viewLen(this.name) != 0) {
+      w.u8(10);
+      w.delimited(this.name);
+    }
+  }
+}
+
 /** dapr.proto.runtime.v1.ActorRuntime */
 export class ActorRuntime {
   runtimeStatus: i32 = 0;
@@ -523,6 +581,7 @@ export class GetMetadataResponse {
   registeredComponents: Array<RegisteredComponents> = [];
   extendedMetadata: StringMap = new StringMap();
   subscriptions: Array<PubsubSubscription> = [];
+  httpEndpoints: Array<MetadataHTTPEndpoint> = [];
   appConnectionProperties: AppConnectionProperties | null = null;
   runtimeVersion: View = 0;
   enabledFeatures: Array<View> = [];
@@ -536,6 +595,7 @@ export class GetMetadataResponse {
     this.registeredComponents.length = 0;
     this.extendedMetadata.reset();
     this.subscriptions.length = 0;
+    this.httpEndpoints.length = 0;
     this.appConnectionProperties = null;
     this.runtimeVersion = 0;
     this.enabledFeatures.length = 0;
@@ -578,6 +638,16 @@ export class GetMetadataResponse {
             const value = new PubsubSubscription();
             value.merge(r);
             this.subscriptions.push(value);
+          }
+          r.leave(outer);
+          break;
+        }
+        case 50: {
+          const outer = r.enter();
+          if (r.ok) {
+            const value = new MetadataHTTPEndpoint();
+            value.merge(r);
+            this.httpEndpoints.push(value);
           }
           r.leave(outer);
           break;
@@ -631,6 +701,7 @@ export class GetMetadataResponse {
     for (let i = 0, n = this.registeredComponents.length; i < n; i++) size += 1 + delimitedSize(unchecked(this.registeredComponents[i]).byteSize());
     size += this.extendedMetadata.byteSize(1);
     for (let i = 0, n = this.subscriptions.length; i < n; i++) size += 1 + delimitedSize(unchecked(this.subscriptions[i]).byteSize());
+    for (let i = 0, n = this.httpEndpoints.length; i < n; i++) size += 1 + delimitedSize(unchecked(this.httpEndpoints[i]).byteSize());
     const appConnectionProperties_ = this.appConnectionProperties;
     if (appConnectionProperties_ !== null) size += 1 + delimitedSize(appConnectionProperties_.byteSize());
     if (viewLen(this.runtimeVersion) != 0) size += 1 + delimitedSize(viewLen(this.runtimeVersion));
@@ -657,6 +728,12 @@ export class GetMetadataResponse {
     for (let i = 0, n = this.subscriptions.length; i < n; i++) {
       const value = unchecked(this.subscriptions[i]);
       w.u8(42);
+      w.varint(value.encodedSize);
+      value.write(w);
+    }
+    for (let i = 0, n = this.httpEndpoints.length; i < n; i++) {
+      const value = unchecked(this.httpEndpoints[i]);
+      w.u8(50);
       w.varint(value.encodedSize);
       value.write(w);
     }

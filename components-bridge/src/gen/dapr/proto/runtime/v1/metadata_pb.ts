@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file dapr/proto/runtime/v1/metadata.proto.
  */
 export const file_dapr_proto_runtime_v1_metadata: GenFile = /*@__PURE__*/
-  fileDesc("CiRkYXByL3Byb3RvL3J1bnRpbWUvdjEvbWV0YWRhdGEucHJvdG8SFWRhcHIucHJvdG8ucnVudGltZS52MSJZChRSZWdpc3RlcmVkQ29tcG9uZW50cxIMCgRuYW1lGAEgASgJEgwKBHR5cGUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIUCgxjYXBhYmlsaXRpZXMYBCADKAkiywIKElB1YnN1YlN1YnNjcmlwdGlvbhITCgtwdWJzdWJfbmFtZRgBIAEoCRINCgV0b3BpYxgCIAEoCRJJCghtZXRhZGF0YRgDIAMoCzI3LmRhcHIucHJvdG8ucnVudGltZS52MS5QdWJzdWJTdWJzY3JpcHRpb24uTWV0YWRhdGFFbnRyeRI9CgVydWxlcxgEIAEoCzIuLmRhcHIucHJvdG8ucnVudGltZS52MS5QdWJzdWJTdWJzY3JpcHRpb25SdWxlcxIZChFkZWFkX2xldHRlcl90b3BpYxgFIAEoCRI7CgR0eXBlGAYgASgOMi0uZGFwci5wcm90by5ydW50aW1lLnYxLlB1YnN1YlN1YnNjcmlwdGlvblR5cGUaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlcKF1B1YnN1YlN1YnNjcmlwdGlvblJ1bGVzEjwKBXJ1bGVzGAEgAygLMi0uZGFwci5wcm90by5ydW50aW1lLnYxLlB1YnN1YlN1YnNjcmlwdGlvblJ1bGUiNQoWUHVic3ViU3Vic2NyaXB0aW9uUnVsZRINCgVtYXRjaBgBIAEoCRIMCgRwYXRoGAIgASgJImsKF0FwcENvbm5lY3Rpb25Qcm9wZXJ0aWVzEgwKBHBvcnQYASABKAUSEAoIcHJvdG9jb2wYAiABKAkSFwoPY2hhbm5lbF9hZGRyZXNzGAMgASgJEhcKD21heF9jb25jdXJyZW5jeRgEIAEoBSLIAQoMQWN0b3JSdW50aW1lEk4KDnJ1bnRpbWVfc3RhdHVzGAEgASgOMjYuZGFwci5wcm90by5ydW50aW1lLnYxLkFjdG9yUnVudGltZS5BY3RvclJ1bnRpbWVTdGF0dXMSEgoKaG9zdF9yZWFkeRgDIAEoCBIRCglwbGFjZW1lbnQYBCABKAkiQQoSQWN0b3JSdW50aW1lU3RhdHVzEhAKDElOSVRJQUxJWklORxAAEgwKCERJU0FCTEVEEAESCwoHUlVOTklORxACIocEChNHZXRNZXRhZGF0YVJlc3BvbnNlEgoKAmlkGAEgASgJEkoKFXJlZ2lzdGVyZWRfY29tcG9uZW50cxgDIAMoCzIrLmRhcHIucHJvdG8ucnVudGltZS52MS5SZWdpc3RlcmVkQ29tcG9uZW50cxJbChFleHRlbmRlZF9tZXRhZGF0YRgEIAMoCzJALmRhcHIucHJvdG8ucnVudGltZS52MS5HZXRNZXRhZGF0YVJlc3BvbnNlLkV4dGVuZGVkTWV0YWRhdGFFbnRyeRJACg1zdWJzY3JpcHRpb25zGAUgAygLMikuZGFwci5wcm90by5ydW50aW1lLnYxLlB1YnN1YlN1YnNjcmlwdGlvbhJRChlhcHBfY29ubmVjdGlvbl9wcm9wZXJ0aWVzGAcgASgLMi4uZGFwci5wcm90by5ydW50aW1lLnYxLkFwcENvbm5lY3Rpb25Qcm9wZXJ0aWVzEhcKD3J1bnRpbWVfdmVyc2lvbhgIIAEoCRIYChBlbmFibGVkX2ZlYXR1cmVzGAkgAygJEjoKDWFjdG9yX3J1bnRpbWUYCiABKAsyIy5kYXByLnByb3RvLnJ1bnRpbWUudjEuQWN0b3JSdW50aW1lGjcKFUV4dGVuZGVkTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjAKElNldE1ldGFkYXRhUmVxdWVzdBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAkqVwoWUHVic3ViU3Vic2NyaXB0aW9uVHlwZRILCgdVTktOT1dOEAASDwoLREVDTEFSQVRJVkUQARIQCgxQUk9HUkFNTUFUSUMQAhINCglTVFJFQU1JTkcQA2IGcHJvdG8z");
+  fileDesc("CiRkYXByL3Byb3RvL3J1bnRpbWUvdjEvbWV0YWRhdGEucHJvdG8SFWRhcHIucHJvdG8ucnVudGltZS52MSJZChRSZWdpc3RlcmVkQ29tcG9uZW50cxIMCgRuYW1lGAEgASgJEgwKBHR5cGUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIUCgxjYXBhYmlsaXRpZXMYBCADKAkiywIKElB1YnN1YlN1YnNjcmlwdGlvbhITCgtwdWJzdWJfbmFtZRgBIAEoCRINCgV0b3BpYxgCIAEoCRJJCghtZXRhZGF0YRgDIAMoCzI3LmRhcHIucHJvdG8ucnVudGltZS52MS5QdWJzdWJTdWJzY3JpcHRpb24uTWV0YWRhdGFFbnRyeRI9CgVydWxlcxgEIAEoCzIuLmRhcHIucHJvdG8ucnVudGltZS52MS5QdWJzdWJTdWJzY3JpcHRpb25SdWxlcxIZChFkZWFkX2xldHRlcl90b3BpYxgFIAEoCRI7CgR0eXBlGAYgASgOMi0uZGFwci5wcm90by5ydW50aW1lLnYxLlB1YnN1YlN1YnNjcmlwdGlvblR5cGUaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlcKF1B1YnN1YlN1YnNjcmlwdGlvblJ1bGVzEjwKBXJ1bGVzGAEgAygLMi0uZGFwci5wcm90by5ydW50aW1lLnYxLlB1YnN1YlN1YnNjcmlwdGlvblJ1bGUiNQoWUHVic3ViU3Vic2NyaXB0aW9uUnVsZRINCgVtYXRjaBgBIAEoCRIMCgRwYXRoGAIgASgJImsKF0FwcENvbm5lY3Rpb25Qcm9wZXJ0aWVzEgwKBHBvcnQYASABKAUSEAoIcHJvdG9jb2wYAiABKAkSFwoPY2hhbm5lbF9hZGRyZXNzGAMgASgJEhcKD21heF9jb25jdXJyZW5jeRgEIAEoBSIkChRNZXRhZGF0YUhUVFBFbmRwb2ludBIMCgRuYW1lGAEgASgJIsgBCgxBY3RvclJ1bnRpbWUSTgoOcnVudGltZV9zdGF0dXMYASABKA4yNi5kYXByLnByb3RvLnJ1bnRpbWUudjEuQWN0b3JSdW50aW1lLkFjdG9yUnVudGltZVN0YXR1cxISCgpob3N0X3JlYWR5GAMgASgIEhEKCXBsYWNlbWVudBgEIAEoCSJBChJBY3RvclJ1bnRpbWVTdGF0dXMSEAoMSU5JVElBTElaSU5HEAASDAoIRElTQUJMRUQQARILCgdSVU5OSU5HEAIizAQKE0dldE1ldGFkYXRhUmVzcG9uc2USCgoCaWQYASABKAkSSgoVcmVnaXN0ZXJlZF9jb21wb25lbnRzGAMgAygLMisuZGFwci5wcm90by5ydW50aW1lLnYxLlJlZ2lzdGVyZWRDb21wb25lbnRzElsKEWV4dGVuZGVkX21ldGFkYXRhGAQgAygLMkAuZGFwci5wcm90by5ydW50aW1lLnYxLkdldE1ldGFkYXRhUmVzcG9uc2UuRXh0ZW5kZWRNZXRhZGF0YUVudHJ5EkAKDXN1YnNjcmlwdGlvbnMYBSADKAsyKS5kYXByLnByb3RvLnJ1bnRpbWUudjEuUHVic3ViU3Vic2NyaXB0aW9uEkMKDmh0dHBfZW5kcG9pbnRzGAYgAygLMisuZGFwci5wcm90by5ydW50aW1lLnYxLk1ldGFkYXRhSFRUUEVuZHBvaW50ElEKGWFwcF9jb25uZWN0aW9uX3Byb3BlcnRpZXMYByABKAsyLi5kYXByLnByb3RvLnJ1bnRpbWUudjEuQXBwQ29ubmVjdGlvblByb3BlcnRpZXMSFwoPcnVudGltZV92ZXJzaW9uGAggASgJEhgKEGVuYWJsZWRfZmVhdHVyZXMYCSADKAkSOgoNYWN0b3JfcnVudGltZRgKIAEoCzIjLmRhcHIucHJvdG8ucnVudGltZS52MS5BY3RvclJ1bnRpbWUaNwoVRXh0ZW5kZWRNZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiMAoSU2V0TWV0YWRhdGFSZXF1ZXN0EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCSpXChZQdWJzdWJTdWJzY3JpcHRpb25UeXBlEgsKB1VOS05PV04QABIPCgtERUNMQVJBVElWRRABEhAKDFBST0dSQU1NQVRJQxACEg0KCVNUUkVBTUlORxADYgZwcm90bzM");
 
 /**
  * @generated from message dapr.proto.runtime.v1.RegisteredComponents
@@ -161,6 +161,23 @@ export const AppConnectionPropertiesSchema: GenMessage<AppConnectionProperties> 
   messageDesc(file_dapr_proto_runtime_v1_metadata, 4);
 
 /**
+ * @generated from message dapr.proto.runtime.v1.MetadataHTTPEndpoint
+ */
+export type MetadataHTTPEndpoint = Message<"dapr.proto.runtime.v1.MetadataHTTPEndpoint"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message dapr.proto.runtime.v1.MetadataHTTPEndpoint.
+ * Use `create(MetadataHTTPEndpointSchema)` to create a new message.
+ */
+export const MetadataHTTPEndpointSchema: GenMessage<MetadataHTTPEndpoint> = /*@__PURE__*/
+  messageDesc(file_dapr_proto_runtime_v1_metadata, 5);
+
+/**
  * @generated from message dapr.proto.runtime.v1.ActorRuntime
  */
 export type ActorRuntime = Message<"dapr.proto.runtime.v1.ActorRuntime"> & {
@@ -185,7 +202,7 @@ export type ActorRuntime = Message<"dapr.proto.runtime.v1.ActorRuntime"> & {
  * Use `create(ActorRuntimeSchema)` to create a new message.
  */
 export const ActorRuntimeSchema: GenMessage<ActorRuntime> = /*@__PURE__*/
-  messageDesc(file_dapr_proto_runtime_v1_metadata, 5);
+  messageDesc(file_dapr_proto_runtime_v1_metadata, 6);
 
 /**
  * @generated from enum dapr.proto.runtime.v1.ActorRuntime.ActorRuntimeStatus
@@ -211,7 +228,7 @@ export enum ActorRuntime_ActorRuntimeStatus {
  * Describes the enum dapr.proto.runtime.v1.ActorRuntime.ActorRuntimeStatus.
  */
 export const ActorRuntime_ActorRuntimeStatusSchema: GenEnum<ActorRuntime_ActorRuntimeStatus> = /*@__PURE__*/
-  enumDesc(file_dapr_proto_runtime_v1_metadata, 5, 0);
+  enumDesc(file_dapr_proto_runtime_v1_metadata, 6, 0);
 
 /**
  * @generated from message dapr.proto.runtime.v1.GetMetadataResponse
@@ -236,6 +253,11 @@ export type GetMetadataResponse = Message<"dapr.proto.runtime.v1.GetMetadataResp
    * @generated from field: repeated dapr.proto.runtime.v1.PubsubSubscription subscriptions = 5;
    */
   subscriptions: PubsubSubscription[];
+
+  /**
+   * @generated from field: repeated dapr.proto.runtime.v1.MetadataHTTPEndpoint http_endpoints = 6;
+   */
+  httpEndpoints: MetadataHTTPEndpoint[];
 
   /**
    * @generated from field: dapr.proto.runtime.v1.AppConnectionProperties app_connection_properties = 7;
@@ -263,7 +285,7 @@ export type GetMetadataResponse = Message<"dapr.proto.runtime.v1.GetMetadataResp
  * Use `create(GetMetadataResponseSchema)` to create a new message.
  */
 export const GetMetadataResponseSchema: GenMessage<GetMetadataResponse> = /*@__PURE__*/
-  messageDesc(file_dapr_proto_runtime_v1_metadata, 6);
+  messageDesc(file_dapr_proto_runtime_v1_metadata, 7);
 
 /**
  * @generated from message dapr.proto.runtime.v1.SetMetadataRequest
@@ -285,7 +307,7 @@ export type SetMetadataRequest = Message<"dapr.proto.runtime.v1.SetMetadataReque
  * Use `create(SetMetadataRequestSchema)` to create a new message.
  */
 export const SetMetadataRequestSchema: GenMessage<SetMetadataRequest> = /*@__PURE__*/
-  messageDesc(file_dapr_proto_runtime_v1_metadata, 7);
+  messageDesc(file_dapr_proto_runtime_v1_metadata, 8);
 
 /**
  * @generated from enum dapr.proto.runtime.v1.PubsubSubscriptionType

@@ -109,6 +109,15 @@ describe('a module, loaded from its path', () => {
     await answers(5000);
     lab.file('rate-counter/bridge/lib/much.mjs', 'export const more = 7000;');
     await answers(7000);
+    lab.file('rate-counter/bridge/lib/old.cjs', `module.exports = require('./older');`);
+    lab.file('rate-counter/bridge/lib/older.js', 'module.exports = { more: 9000 };');
+    lab.file(
+      file,
+      importing.replace(`{ more } from './lib/more.mjs'`, `old from './lib/old.cjs';\nconst { more } = old`),
+    );
+    await answers(9000);
+    lab.file('rate-counter/bridge/lib/older.js', 'module.exports = { more: 11000 };');
+    await answers(11000);
     lab.file(file, 'this is no JavaScript');
     await eventually('it is said', () =>
       counters.run.log.includes('counter: the old settings go on serving'),

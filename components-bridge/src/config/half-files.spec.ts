@@ -38,6 +38,27 @@ const late = () => import('./late.mjs?x=1');
   expect(files.filter(({ content }) => content === undefined)).toHaveLength(1);
 });
 
+test('what a half requires is found as Node finds it', () => {
+  mkdirSync(join(folder, 'more/deep'), { recursive: true });
+  const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
+  write(
+    'index.mjs',
+    `const a = require('./more'), b = require("./more/deep"), c = require('./gone'); require('pino');`,
+  );
+  write('more/index.js', `require('./data'); require('./plain.cjs')`);
+  write('more/deep.js', '');
+  write('more/data.json', '{}');
+  write('more/plain.cjs', '');
+  expect(halfFiles(folder).map(({ path }) => relative(folder, path))).toEqual([
+    'index.mjs',
+    'more/index.js',
+    'more/deep.js',
+    'gone',
+    'more/data.json',
+    'more/plain.cjs',
+  ]);
+});
+
 test('a half of more files than are looked at ends', () => {
   const imports = Array.from({ length: 300 }, (_, i) => `import './${i}.mjs';`).join('\n');
   writeFileSync(join(folder, 'index.mjs'), imports);

@@ -1,4 +1,4 @@
-import { register } from 'node:module';
+import { createRequire, register } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -6,6 +6,7 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import type { Message } from '@bufbuild/protobuf';
 
 import { HALF, halfFiles } from '../../config/half-files.js';
+import type { HalfFile } from '../../config/half-files.js';
 import type { Call } from '../../primitives/call.js';
 import type { ComponentContext } from '../../primitives/component.js';
 import { Code, OperationError, reasonOf } from '../../primitives/errors.js';
@@ -38,6 +39,25 @@ const HOOKS = `
   }`;
 let hooked = false;
 
+const require = createRequire(import.meta.url);
+
+/**
+ * Node keeps modules of CommonJS by their paths, whoever imports or requires them: those are loaded anew. Not left to the
+ * import, because Node gives what a module exports of another one, whose place it knows from before, as empty then.
+ */
+function loadAnew(files: readonly HalfFile[]): void {
+  const { cache } = require;
+  const loaded = files.map(({ path }) => path).filter((path) => path in cache);
+  for (const path of loaded) Reflect.deleteProperty(cache, path);
+  for (const path of loaded) {
+    try {
+      require(path);
+    } catch {
+      // The import says what is wrong with it.
+    }
+  }
+}
+
 /** What a module's methods are told of a call. */
 interface ModuleCall {
   /** The app that calls, and its SPIFFE id if it has one. */
@@ -68,7 +88,9 @@ export async function open({ own }: ExternalSettings, context: ComponentContext)
   const file = join(own.folder, HALF);
   const url = pathToFileURL(file);
   url.searchParams.set('half', own.digest);
-  if (!hooked && halfFiles(own.folder).length > 1) {
+  const files = halfFiles(own.folder);
+  loadAnew(files);
+  if (!hooked && files.length > 1) {
     hooked = true;
     register(`data:text/javascript,${encodeURIComponent(HOOKS)}`);
   }

@@ -6,6 +6,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { loopGuard } from './function-guard.mjs';
+import { runsSeldom, shortenSeldom } from './function-seldom.mjs';
 import { withSection } from './module-section.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -43,6 +44,8 @@ export async function buildFunction(file) {
       '--shrinkLevel',
       '1',
       '--noAssert',
+      // Names: what runs seldom is known by them. They do not stay in the module.
+      '--debug',
       // Envoy knows the module's memory only once it is made, so nothing that asks the host may run before.
       '--exportStart',
       '_initialize',
@@ -64,7 +67,7 @@ export async function buildFunction(file) {
     throw new FunctionError(`${stderr.toString()}${error?.message ?? ''}`.trim());
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   try {
-    return withSection(wasm, name, version);
+    return withSection(shortenSeldom(wasm, runsSeldom), name, version);
   } catch (error) {
     if (!(error instanceof WebAssembly.RuntimeError)) throw error;
     throw new FunctionError(

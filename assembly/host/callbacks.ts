@@ -7,46 +7,53 @@
 
 import * as callout from './callout';
 import * as dispatch from './dispatch';
-/** Bytes that may become garbage until it is collected; a quarter of the memory, if that is more. */
-const GARBAGE_BYTES: u32 = 128 * 1024;
-/**
- * The most work until it is. Invocations that pass make no garbage: with 1024 a fifth of what they took in the module
- * went into collections that freed nothing.
- */
-const MOST_WORK: u32 = 4096;
-/** Callbacks that bring a body have as much work to do as so many bytes of it are in it; all others count one. */
-const WORK_BYTES: u32 = 1024;
-/** Of an object, in front of it. */
-const OBJECT_HEADER: u32 = 20;
 
+/** What `ASC_RUNTIME` says of that runtime; any other collects by itself, or not at all. */
+const MINIMAL: i32 = 1;
+/** Bytes of objects that may be made until garbage is collected; a quarter of the memory, if that is more. */
+const MOST_BYTES: u32 = 128 * 1024;
+
+// What the collector keeps in front of each object (AssemblyScript's std/assembly/rt/common.ts and tcms.ts): all of
+// them stand in a ring, the newest at its end, which has a place without an object.
+const HEADER_BYTES: u32 = 20;
+const NEXT: usize = 16;
+const SIZE: usize = 4;
+/** The lowest bits of a link are of the collector's own. */
+const LINK_MASK: usize = ~3;
+
+/** The object that was made last when somebody looked last. */
+class Marker {}
+
+let marker: Marker = new Marker();
+/** What followed it then: the end of the ring. */
+let end: usize = nextOf(changetype<usize>(marker));
+/** Bytes of objects made since the last collection. */
+let made: u32 = 0;
 /** Callbacks under way: a host call that one makes may lead to another one before it returns. */
 let depth: i32 = 0;
-/** Work done since the last collection, and how much there may be. */
-let work: u32 = 0;
-let limit: u32 = 1;
-/** Pages of memory there were after the last one, and bytes that it has freed. */
-let pages: i32 = 0;
-let freed: u32 = 0;
 
-/** A callback returns. @param size bytes of what it was given whole, and may have made as much garbage of as it liked */
-function ends(size: u32 = 0): void {
-  work += 1 + size / WORK_BYTES;
-  if (--depth != 0) return;
-  if (work < limit && memory.size() <= pages) return;
-  freed = 0;
-  __collect();
-  pages = memory.size();
-  const most = max(GARBAGE_BYTES, (<u32>pages) << 14);
-  // As much as makes so much garbage, if it goes on as it did.
-  limit = <u32>min<u64>(MOST_WORK, (<u64>work * most) / max(1, freed));
-  work = 0;
+// @ts-ignore: decorator
+@inline
+function nextOf(object: usize): usize {
+  return (load<usize>(object - NEXT) & LINK_MASK) + HEADER_BYTES;
 }
 
-/** The collector calls it for each object that it frees. */
-// @ts-ignore: decorator
-@global
-export function __finalize(object: usize): void {
-  freed += load<u32>(object - sizeof<u32>()) + OBJECT_HEADER;
+/** A callback returns. Most have made no object, and then there is nothing to do. */
+function ends(): void {
+  if (--depth == 0 && ASC_RUNTIME == MINIMAL && nextOf(changetype<usize>(marker)) != end) count();
+}
+
+/** Counts what was made since the last look, and collects if that is enough. */
+function count(): void {
+  const first = changetype<usize>(marker);
+  for (let at = nextOf(first); at != end && at != first; at = nextOf(at))
+    made += load<u32>(at - SIZE) + HEADER_BYTES;
+  if (made >= max(MOST_BYTES, (<u32>memory.size()) << 14)) {
+    __collect();
+    made = 0;
+  }
+  marker = new Marker();
+  end = nextOf(changetype<usize>(marker));
 }
 
 export function proxy_on_context_create(id: u32, parent: u32): void {
@@ -78,7 +85,7 @@ export function proxy_on_request_headers(id: u32, count: u32, endOfStream: u32):
 export function proxy_on_request_body(id: u32, size: u32, endOfStream: u32): u32 {
   depth++;
   const action = dispatch.proxy_on_request_body(id, size, endOfStream);
-  ends(endOfStream != 0 ? size : 0);
+  ends();
   return action;
 }
 
@@ -99,7 +106,7 @@ export function proxy_on_response_headers(id: u32, count: u32, endOfStream: u32)
 export function proxy_on_response_body(id: u32, size: u32, endOfStream: u32): u32 {
   depth++;
   const action = dispatch.proxy_on_response_body(id, size, endOfStream);
-  ends(endOfStream != 0 ? size : 0);
+  ends();
   return action;
 }
 
@@ -119,7 +126,7 @@ export function proxy_on_delete(id: u32): void {
 export function proxy_on_grpc_receive(root: u32, token: u32, size: u32): void {
   depth++;
   dispatch.proxy_on_grpc_receive(root, token, size);
-  ends(size);
+  ends();
 }
 
 export function proxy_on_grpc_close(root: u32, token: u32, status: u32): void {
@@ -137,5 +144,5 @@ export function proxy_on_http_call_response(
 ): void {
   depth++;
   callout.proxy_on_http_call_response(root, token, headers, bodySize, trailers);
-  ends(bodySize);
+  ends();
 }

@@ -236,6 +236,28 @@ serve((): Handler => new PostOnly());
     /it traps at a first call, a GET of \/ .*: unreachable \(it said: .* ran for 100 ms .*\); add --no-try to push it/,
   );
   expect(await call('post')).toMatchObject({ status: 404 });
+  // Nothing refuses the call that it is tried with, as the policy will refuse others.
+  await expect(push('post-only', 'closed')).rejects.toThrow(/it traps at a first call/);
+  writeFileSync(
+    file('bottomless'),
+    await buildFunction(
+      lab.file(
+        'bottomless.ts',
+        `import { Call, Handler, serve } from 'layotto/function';
+function sum(n: u64): u64 {
+  return n == 0 ? 0 : sum(n + 1) + n;
+}
+class Bottomless extends Handler {
+  onRequest(call: Call): void {
+    call.answer(200, sum(1).toString());
+  }
+}
+serve((): Handler => new Bottomless());
+`,
+      ),
+    ),
+  );
+  await expect(push('bottomless', 'post')).rejects.toThrow(/it traps at a first call/);
   await functionPush({ 'data-dir': lab.dataDir, id: 'post', 'no-try': true }, [file('post-only')]);
   expect(await call('post', '/', { method: 'POST', body: 'x' })).toMatchObject({ status: 200 });
   await remove('post');

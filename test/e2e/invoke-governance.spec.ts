@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 
 import { grpcFrame } from '../support/grpc-raw.js';
 import { http1 } from '../support/http1.js';
-import { InvokedApp } from '../support/invoked-app.js';
+import { InvokedApp, InvokedGrpcApp } from '../support/invoked-app.js';
 import { freePort } from '../support/ports.js';
 import { Runtime } from '../support/runtime.js';
 import { eventually } from '../support/wait.js';
@@ -190,6 +190,8 @@ describe('an instance that is not there', () => {
   test('loses no call that can be repeated, and says at once of others that they are lost', async () => {
     const app = await InvokedApp.start('alive');
     const dying = await InvokedApp.start('dying');
+    const grpc = await InvokedGrpcApp.start();
+    grpc.hangsUp = true;
     const gone = await freePort();
     const to = [app.port, gone].map((port) => ({ host: '127.0.0.1', port }));
     const runtime = await Runtime.start({
@@ -198,6 +200,7 @@ describe('an instance that is not there', () => {
         orders: { to },
         // Each answer of one of them is a reset.
         lossy: { to: [{ host: '127.0.0.1', port: dying.port }] },
+        speaks: { to: [{ host: '127.0.0.1', port: grpc.port }], protocol: 'grpc' },
         never: { to: [{ host: '127.0.0.1', port: dying.port }], retries: 0 },
       },
     });
@@ -206,21 +209,51 @@ describe('an instance that is not there', () => {
         const { status } = await http1(runtime.target, 'POST', '/v1.0/invoke/orders/method/x', { body: 'x' });
         expect(status).toBe(200);
       }
-      const tries = async (callee: string, method: string, headers = {}): Promise<number> => {
-        const before = dying.calls.length;
-        const { status } = await http1(runtime.target, method, `/v1.0/invoke/${callee}/method/hang-up`, {
+      const count = (): number => dying.calls.length + grpc.calls.length;
+      const tries = async (
+        callee: string,
+        method: string,
+        headers = {},
+        path = 'hang-up',
+      ): Promise<number> => {
+        const before = count();
+        const { status } = await http1(runtime.target, method, `/v1.0/invoke/${callee}/method/${path}`, {
           headers,
         });
         expect(status).toBe(500);
-        return dying.calls.length - before;
+        return count() - before;
       };
-      expect(await tries('lossy', 'GET')).toBe(3);
-      expect(await tries('lossy', 'POST', { 'idempotency-key': 'k' })).toBe(3);
+      const marked = { 'idempotency-key': 'k' };
+      for (const method of ['GET', 'PUT', 'DELETE']) expect(await tries('lossy', method)).toBe(3);
+      expect(await tries('lossy', 'POST', marked)).toBe(3);
       expect(await tries('lossy', 'POST')).toBe(1);
+      expect(await tries('lossy', 'PATCH')).toBe(1);
       expect(await tries('never', 'GET')).toBe(1);
+      // What has not reached the app may be repeated, though its own Envoy was reached.
+      expect(await tries('lossy', 'POST', {}, 'unanswered/not-sent')).toBe(3);
+      expect(await tries('lossy', 'POST', {}, 'unanswered/lost')).toBe(1);
+      expect(await tries('lossy', 'GET', {}, 'unanswered/lost')).toBe(3);
+      // The same of HTTP calls that are made the OnInvoke of an app, and of gRPC.
+      expect(await tries('speaks', 'GET')).toBe(3);
+      expect(await tries('speaks', 'POST', marked)).toBe(3);
+      expect(await tries('speaks', 'POST')).toBe(1);
+      expect(await tries('speaks', 'POST', { 'x-layotto-on-invoke': 'again' })).toBe(1);
+      const client = await runtime.connect();
+      for (const [headers, times] of [
+        [marked, 3],
+        [{}, 1],
+      ] as const) {
+        const before = count();
+        const call = { path: '/any.Service/Call', body: [grpcFrame(Buffer.from('m'))] };
+        const { grpcStatus } = await client.send({
+          ...call,
+          headers: { 'dapr-app-id': 'speaks', ...headers },
+        });
+        expect([grpcStatus, count() - before]).toEqual([14, times]);
+      }
     } finally {
       await runtime.stop();
-      await Promise.all([app.kill(), dying.kill()]);
+      await Promise.all([app.kill(), dying.kill(), grpc.stop()]);
     }
   });
 });

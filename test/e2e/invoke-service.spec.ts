@@ -323,6 +323,12 @@ describe.each([false, true])('HTTP calls to a callee that speaks gRPC, in hold m
     app.answer = () => Buffer.alloc(2 * MIB, Buffer.from([16, 1]));
     expect((await ask('GET', `${base}m`)).status).toBe(500);
     expect([broken.status, JSON.parse(broken.body)]).toMatchObject([500, { code: 13 }]);
+    // Data that end before their length says, and a type that no header can hold.
+    for (const wrong of [Buffer.from([10, 5, 18, 1, 97]), answerOf('x', 'text/plain\r\nx-y: z')]) {
+      app.answer = () => wrong;
+      const answer = await ask('POST', `${base}m`, 'x');
+      expect([answer.status, JSON.parse(answer.body)]).toMatchObject([500, { code: 13 }]);
+    }
     const away = await ask('GET', '/v1.0/invoke/away/method/m');
     expect(away.status).toBe(500);
     expect(JSON.parse(away.body)).toMatchObject({

@@ -101,6 +101,9 @@ export class InvokedApp {
       call.trailers = request.trailers;
       if (path === '/wait') this.waiting.push(response);
       else if (path === '/hang-up') request.socket.resetAndDestroy();
+      else if (path.startsWith('/unanswered/'))
+        // As the callee's Envoy says of its app.
+        response.writeHead(503, { 'x-layotto-unanswered': path.slice('/unanswered/'.length) }).end();
       else if (path === '/empty')
         response.writeHead(200, { 'x-app': this.name, 'content-length': '0' }).end();
       else if (path.startsWith('/status/')) {
@@ -123,6 +126,8 @@ export class InvokedGrpcApp {
   answer: ((body: Buffer) => Buffer) | undefined;
   /** The status with which unary calls fail, at once or behind a message. */
   failure: { status: number; message: string; atOnce: boolean } | undefined;
+  /** Each call ends with its connection. */
+  hangsUp = false;
 
   private constructor(readonly server: Http2Server) {}
 
@@ -149,6 +154,7 @@ export class InvokedGrpcApp {
     const call = { path, headers, body: Buffer.alloc(0) };
     this.calls.push(call);
     stream.on('error', () => undefined);
+    if (this.hangsUp) return stream.session?.destroy();
     if (path.endsWith('/Never')) return;
     const failure = path.endsWith('/Fail')
       ? { status: 5, message: 'no such thing', atOnce: true }

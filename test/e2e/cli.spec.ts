@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { Child } from '../support/child.js';
+import { buildFunction } from '../../tools/function.mjs';
 import { envoyBinary } from '../../tools/get.mjs';
 import { CommandLab } from '../support/layotto.js';
 
@@ -259,6 +260,30 @@ describe('envoy', () => {
     const { code, log } = await layotto('envoy', 'slot', ...args);
     expect(code).toBeGreaterThan(0);
     expect(log).toContain(expected);
+  });
+
+  it('slot tries a function as a push does, and puts none where modules go', async () => {
+    const source = lab.file(
+      'trapping.ts',
+      `import { Call, Handler, serve } from 'layotto/function';
+class Trapping extends Handler {
+  onRequest(call: Call): void {
+    unreachable();
+  }
+}
+serve((): Handler => new Trapping());
+`,
+    );
+    const copy = source.replace(/ts$/, 'wasm');
+    writeFileSync(copy, await buildFunction(source));
+    for (const [args, expected] of [
+      [['function-1', '--id', 'x'], 'it traps at a first call'],
+      [['slot-1'], 'it is a function; functions go into function-1'],
+    ] as const) {
+      const { code, log } = await layotto('envoy', 'slot', '--module-copy', copy, '--slot', ...args);
+      expect(code).toBe(1);
+      expect(log).toContain(expected);
+    }
   });
 
   it('envoyfilter says what Kubernetes would refuse', async () => {

@@ -151,7 +151,7 @@ describe.each(['1.28.0', '1.31.0'])('functions in a sidecar of Istio %s', (istio
     });
     const stock: Placed = { name: 'stock', id: 'id_2', path: '/stock', bodyBytes: 10 };
     const asking: Placed = { name: 'asking', id: 'asks', path: '/stock/of' };
-    sidecar.push(await apply(runtime.config, { 'function-1': stock, 'function-2': asking }));
+    sidecar.push(await apply(runtime.config, { 'function-1': asking, 'function-2': stock }));
     await eventually('both are there', async () => {
       const [one, other] = [await call('/', { id: 'id_2' }), await call('/', { id: 'asks' })];
       return (
@@ -177,7 +177,7 @@ describe.each(['1.28.0', '1.31.0'])('functions in a sidecar of Istio %s', (istio
     expect((await call(runtimes, { id: 'asks' })).body).toContain('"statestore"');
     expect((await call('/', { id: 'id_2', body: 'x'.repeat(11) })).status).toBe(413);
 
-    sidecar.push(await apply(runtime.config, { 'function-1': 'empty', 'function-2': asking }));
+    sidecar.push(await apply(runtime.config, { 'function-1': asking, 'function-2': 'empty' }));
     await eventually('it has gone', async () => {
       const { body } = await call('/stock/any');
       return body.includes('no function has');

@@ -8,6 +8,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { withoutInlining } from '../tools/inlining.mjs';
 import { withSection } from '../tools/module-section.mjs';
 import { filesUnder, root, unlessCurrent } from './lib/tree.mjs';
 
@@ -28,7 +29,10 @@ export async function buildModule(name, compileModule = compile) {
   return unlessCurrent({
     stamp: `dist/modules/.${name}.hash`,
     // The lock file stands for the compiler and the packages whose sources are compiled in.
-    inputs: [...sources, 'asconfig.json', 'package.json', 'package-lock.json', 'tools/module-section.mjs'],
+    inputs: [
+      ...[...sources, 'asconfig.json', 'package.json', 'package-lock.json'],
+      ...['tools/inlining.mjs', 'tools/module-section.mjs'],
+    ],
     outputs: [output],
     run: () => compileModule(`assembly/modules/${name}.ts`, output),
   });
@@ -50,7 +54,7 @@ async function compile(entry, output) {
   try {
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
     const wasm = readFileSync(join(root, aside));
-    writeFileSync(join(root, aside), withSection(wasm, basename(entry, '.ts'), version));
+    writeFileSync(join(root, aside), withSection(withoutInlining(wasm), basename(entry, '.ts'), version));
   } catch (problem) {
     rmSync(join(root, aside), { force: true });
     console.error(`${entry}: ${problem.message}`);

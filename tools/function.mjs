@@ -6,7 +6,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { loopGuard } from './function-guard.mjs';
-import { runsSeldom, shortenSeldom } from './function-seldom.mjs';
+import { withoutInlining } from './inlining.mjs';
 import { withSection } from './module-section.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -44,7 +44,7 @@ export async function buildFunction(file) {
       '--shrinkLevel',
       '1',
       '--noAssert',
-      // Names: what runs seldom is known by them. They do not stay in the module.
+      // Names: the library's functions are known by them. They do not stay in the module.
       '--debug',
       // Envoy knows the module's memory only once it is made, so nothing that asks the host may run before.
       '--exportStart',
@@ -67,13 +67,18 @@ export async function buildFunction(file) {
     throw new FunctionError(`${stderr.toString()}${error?.message ?? ''}`.trim());
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   try {
-    return withSection(shortenSeldom(wasm, runsSeldom), name, version);
+    return withSection(withoutInlining(wasm, isLibrarys), name, version);
   } catch (error) {
     if (!(error instanceof WebAssembly.RuntimeError)) throw error;
     throw new FunctionError(
       `what stands outside of its methods ends in a trap, or does not end within 100 ms: ${error.message}`,
     );
   }
+}
+
+/** The author's own functions stay as they are: what is worth it for them nobody here knows. */
+function isLibrarys(name) {
+  return /^(~lib\/|start:|~start$)/.test(name);
 }
 
 async function compiler() {

@@ -1,12 +1,13 @@
 /* global WebAssembly */
 /**
- * Has Envoy make less code of those functions of a module that run seldom.
+ * Keeps Envoy from making twice the code of a module that it needs.
  *
  * Envoy compiles a whole module when it gets it, by V8's optimizing compiler, which puts the functions that one calls
  * into it as long as its budget lasts: three times the bytes of its body, and 50 at least, whether it runs for each
  * call or once (V8: `should_inline` and `InliningTree::NoLiftoffBudget`, for want of a baseline compiler that counts).
- * That doubles the code. So a function that runs seldom begins with calls of functions that are long and do nothing:
- * they are put in, which makes no code, and little is left of the budget. docs/decisions/0115-*.md says what it brings.
+ * AssemblyScript has put in what is worth it before. So a function begins with calls of functions that are long and
+ * do nothing: they are put in, which makes no code, and little is left of the budget. docs/decisions/0115-*.md says
+ * what it brings, and what it costs.
  */
 import { Buffer } from 'node:buffer';
 
@@ -19,43 +20,12 @@ const FILLERS = [1280, 640, 320, 160, 80, 40];
 /** What may be left of a budget. */
 const LEFT = FILLERS.at(-1);
 
-/** Files of the library, and of AssemblyScript's, of which calls of a function run something. */
-const OFTEN = new RegExp(
-  [
-    '^~lib/(rt|map|array|arraybuffer|staticarray)/',
-    '^~lib/layotto/function/',
-    '^~lib/layotto/host/(buffer|callbacks|clock|context|dispatch|headers|memory|stream|stream-table)/',
-    '^~lib/layotto/wire/(bytes|proto|utf8|view)/',
-    '^~lib/layotto/(dialects/exchange|metrics/call-metrics|policy/(access|rules|stage))/',
-    '^~lib/layotto/session/(budget|frame|operation|session)/',
-  ].join('|'),
-);
-/** What of these runs once, now and then, or if something goes wrong. */
-const SELDOM = new RegExp(
-  [
-    '#(constructor|close|counterFor|explain|flush|grow|onLost|open|rehash|retire|tell|tick)$',
-    '/proxy_on_(configure|grpc_close|http_call_response|tick|vm_start)$',
-    '^~lib/layotto/function/settings/',
-    '^~lib/rt/tlsf/initialize$',
-    '/layotto_describe$',
-  ].join('|'),
-);
-
 /**
- * Whether a function of a function's module runs seldom. The author's own never count as such.
- * @param {string} name as the compiler calls it: file, class and method
- */
-export function runsSeldom(name) {
-  if (/^(start:|~start$)/.test(name)) return true;
-  return name.startsWith('~lib/') && (!OFTEN.test(name) || SELDOM.test(name));
-}
-
-/**
- * @param {Uint8Array} wasm a module with the names of its functions
- * @param {(name: string) => boolean} isSeldom
+ * @param {Uint8Array} wasm a module
+ * @param {(name: string) => boolean} [of] of which functions, by the names that the module has for them; of all
  * @returns {Buffer} one that does the same, without names
  */
-export function shortenSeldom(wasm, isSeldom) {
+export function withoutInlining(wasm, of = () => true) {
   const module = new WebAssembly.Module(wasm);
   const imported = WebAssembly.Module.imports(module).filter(({ kind }) => kind === 'function').length;
   const names = functionNames(WebAssembly.Module.customSections(module, 'name')[0]);
@@ -67,7 +37,7 @@ export function shortenSeldom(wasm, isSeldom) {
   const first = imported + bodies.count;
   const code = Array.from({ length: bodies.count }, (_, index) => {
     const body = bodies.reader.bytes(bodies.reader.number());
-    return isSeldom(names.get(imported + index) ?? '') ? withoutBudget(body, first) : body;
+    return of(names.get(imported + index) ?? '') ? withoutBudget(body, first) : body;
   });
   code.push(...FILLERS.map((length) => Buffer.from([0, ...Array(length - 2).fill(NOP), END])));
   const changed = new Map([

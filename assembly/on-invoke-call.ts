@@ -65,7 +65,7 @@ class OnInvokeCall extends InvokedCall {
       sendLocalResponse(reply.status, reply.headers, reply.body, GRPC_STATUS_NONE),
       'send_local_response',
     );
-    exchange.free();
+    exchange.dispose();
     return Action.Pause;
   }
 

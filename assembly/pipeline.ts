@@ -212,6 +212,11 @@ export class Call extends AskingCall {
     this.letGo();
   }
 
+  /** It serves no other stream. */
+  dispose(): void {
+    this.exchange.dispose();
+  }
+
   /** Gives back everything the call held, and the call itself. */
   private letGo(): void {
     this.runtime.budget.give(this.charged);

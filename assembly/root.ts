@@ -120,6 +120,7 @@ export class Runtime extends CallSite implements PushListener {
     const session = this.session;
     if (session !== null) session.close();
     this.forgetAnswers();
+    while (this.spare.length > 0) this.spare.pop().dispose();
     this.tell();
     const metrics = this.metrics;
     if (metrics !== null) metrics.leave();
@@ -182,6 +183,7 @@ export class Runtime extends CallSite implements PushListener {
 
   retire(call: HttpContext): void {
     if (this.spare.length < SPARE_CALLS) this.spare.push(<Call>call);
+    else (<Call>call).dispose();
   }
 
   get ready(): bool {

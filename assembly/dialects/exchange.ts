@@ -354,6 +354,13 @@ export class Exchange {
     this.liveWrite = false;
     this.reply.reset();
   }
+
+  /** As `free`, if it will serve no other call: what its writers keep for that no collector gives back. */
+  dispose(): void {
+    this.free();
+    for (let i = 0; i < this.texts.length; i++) this.texts[i].free();
+    this.texts.length = 0;
+  }
 }
 
 const NOTHING: usize = memory.data(192);

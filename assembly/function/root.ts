@@ -148,6 +148,8 @@ export class FunctionRoot extends RootContext implements PushListener {
     const session = this.session;
     if (session !== null) session.close();
     this.tell();
+    while (this.exchanges.length > 0) this.exchanges.pop().dispose();
+    this.asking.dispose();
   }
 
   private tell(): void {
@@ -195,8 +197,9 @@ export class FunctionRoot extends RootContext implements PushListener {
 
   /** Takes back what a call had. */
   takeBack(exchange: Exchange): void {
+    if (this.exchanges.length == SPARES) return exchange.dispose();
     exchange.free();
-    if (this.exchanges.length < SPARES) this.exchanges.push(exchange);
+    this.exchanges.push(exchange);
   }
 
   callout(): Callout {

@@ -255,6 +255,13 @@ export function runtimeClusters(config: RuntimeConfig, bridgeSocket: string): En
   ];
 }
 
+/**
+ * Node's HTTP/2 gives a connection up, with all that is on it, when more than 1000 of its streams have been reset faster
+ * than 33 a second (nghttp2's guard against CVE-2023-44487; Node 20 has no option for it). Callers that go away must not
+ * take the streams of others with them, so that a connection has fewer than that.
+ */
+const STREAMS_OF_A_CONNECTION = 500;
+
 function streamsCluster(socket: string): EnvoyObject {
   return {
     name: CLUSTERS.streams,
@@ -271,7 +278,10 @@ function streamsCluster(socket: string): EnvoyObject {
     typed_extension_protocol_options: {
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
         '@type': TYPES.upstreamHttp,
-        common_http_protocol_options: { idle_timeout: '60s' },
+        common_http_protocol_options: {
+          idle_timeout: '60s',
+          max_requests_per_connection: STREAMS_OF_A_CONNECTION,
+        },
         explicit_http_config: {
           http2_protocol_options: {
             // A bridge that stands still is noticed, one that is busy is not taken for it.

@@ -123,6 +123,8 @@ describe('Apollo goes away and comes back', () => {
     for (const fruit of ['a', 'b', 'c']) apollo.release(APP, 'application', { fruit });
     const follower = new Follower(opened);
     await follower.knows({ greeting: 'hello', gone: 'soon', fruit: 'c' }, CATCH_UP_MS);
+    // Only who waits sees Apollo go: a client between two questions could take the new one for the old.
+    await eventually('it waits for the next message', () => apollo.database.waiting === 1);
     const { meta } = apollo;
     await apollo.stop();
     apollo = await startApollo({ configPorts: [Number(new URL(meta).port)] });

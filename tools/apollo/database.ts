@@ -125,6 +125,11 @@ export class Database {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Clients that wait for a message. */
+  get waiting(): number {
+    return this.#listeners.size;
+  }
+
   messageOf(place: Place): Message | undefined {
     return this.#messages.get(idOf(place));
   }

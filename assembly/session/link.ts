@@ -55,7 +55,6 @@ export class Link extends GrpcStream {
   private dialledAt: i64 = 0;
   private backoff: i64 = FIRST_BACKOFF_MS;
   private frame: Frame = new Frame();
-  private writer: ByteWriter = new ByteWriter();
 
   /**
    * @param cluster cluster to dial
@@ -143,10 +142,11 @@ export class Link extends GrpcStream {
     frame.id = id;
     frame.kind = kind;
     frame.payload = payload;
-    const writer = this.writer;
-    writer.reset();
+    // Not kept: nobody would give its memory back when the link is replaced.
+    const writer = new ByteWriter();
     frame.encode(writer);
     this.send(writer.view());
+    writer.free();
   }
 
   onMessage(size: u32): void {

@@ -256,9 +256,9 @@ export function runtimeClusters(config: RuntimeConfig, bridgeSocket: string): En
 }
 
 /**
- * Node's HTTP/2 gives a connection up, with all that is on it, when more than 1000 of its streams have been reset faster
- * than 33 a second (nghttp2's guard against CVE-2023-44487; Node 20 has no option for it). Callers that go away must not
- * take the streams of others with them, so that a connection has fewer than that.
+ * Node's HTTP/2 sends GOAWAY when more than 1000 streams of a connection have been reset faster than 33 a second
+ * (nghttp2's guard against CVE-2023-44487; Node 20 has no option for it), and loses the streams that were under way to
+ * it: measured. Callers that go away must not cost others theirs, so that a connection has fewer than that.
  */
 const STREAMS_OF_A_CONNECTION = 500;
 

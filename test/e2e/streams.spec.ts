@@ -216,7 +216,7 @@ describe('streams', () => {
         raw.start({ path: PUT_FILE, body: [frame('given-up', 'new')], end: false }),
       );
       await eventually('the bridge has them', async () => (await uploads()).length === 1 + BATCH);
-      for (const { cancel } of calls) cancel();
+      for (const one of calls) one.cancel();
       // Right behind the resets, so that it is under way when Node makes up its mind.
       expect((await raw.send({ path: GET_FILE, body: [tiny] })).grpcStatus).toBe(0);
       await eventually('they are gone', async () => (await uploads()).length === 1);

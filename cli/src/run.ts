@@ -150,12 +150,17 @@ function addressOf({ host, port }: { host: string; port: number }): string {
 }
 
 function banner(config: RuntimeConfig, version: string, envoyVersion: string, ms: number): string {
-  const { unixSocket, actuator } = config.listen;
+  const { unixSocket, actuator, inbound, proxy } = config.listen;
+  const { functions, outbound } = config;
   const components = config.components.map(({ name, type }) => `${name} (${type})`);
   const rows = [
     ['Layotto gRPC, Dapr gRPC, Dapr HTTP, JSON', addressOf(config.listen)],
     ...(unixSocket === undefined ? [] : [['the same on a Unix socket', unixSocket]]),
     ...(actuator === undefined ? [] : [['actuator', `http://${addressOf(actuator)}/actuator`]]),
+    ...(inbound === undefined ? [] : [['others reach the app at', addressOf(inbound)]]),
+    ...(proxy === undefined ? [] : [['proxy for plain calls', addressOf(proxy)]]),
+    ...(functions === undefined ? [] : [['functions', `http://${addressOf(functions.listen)}`]]),
+    ...outbound.map(({ name, listen }) => [`outbound ${name}`, addressOf(listen)]),
     ...(config.envoy.metricsPort === 0
       ? []
       : [['metrics', `http://127.0.0.1:${config.envoy.metricsPort}/metrics`]]),

@@ -14,6 +14,7 @@ import { Code, reasonOf } from '../primitives/errors.js';
 import type { Handler, Service } from '../primitives/handler.js';
 import type { StreamHandler } from '../primitives/stream.js';
 import type { CallWatch } from './calls.js';
+import { Connections } from './connections.js';
 import { DoorBudget } from './door-budget.js';
 import { DoorCall } from './door-call.js';
 import type { DoorSite } from './door-call.js';
@@ -27,10 +28,6 @@ const CONNECTION_WINDOW = 16 * 1024 * 1024;
 
 /** Connections at a time, and calls at a time on each; together they are bounded by `limits`. */
 const CONNECTIONS = 1_024;
-
-/** How often a connection is asked whether its peer is still there, and how long that may take. */
-const PING_EVERY_MS = 60_000;
-const PONG_MS = 20_000;
 
 /** How long the status of calls that are ended may take to leave. */
 const LAST_STATUS_MS = 500;
@@ -68,18 +65,18 @@ export interface EndedCalls {
 /** Layotto's and Dapr's gRPC doors, served by the bridge itself over HTTP/2 without TLS. */
 export class DoorServer {
   readonly #http2: Http2Server;
-  readonly #connections = new Set<ServerHttp2Session>();
+  readonly #connections: Connections;
   readonly #calls = new Set<DoorCall | DoorStream>();
   readonly #streams: ReadonlyMap<string, StreamHandler>;
   readonly #site: DoorSite;
   readonly #budget: DoorBudget;
   readonly #leaving = new AbortController();
   readonly #ended = new Map<string, EndedCalls>();
-  #pings: NodeJS.Timeout | undefined;
   #onIdle: () => void = () => undefined;
 
   constructor(private readonly options: DoorServerOptions) {
     const { services, own, behind, gate, limits, calls } = options;
+    this.#connections = new Connections(options.log);
     const handlers = new Map(services.flatMap((service) => [...service.handlers]));
     this.#streams = new Map(services.flatMap(({ streams }) => [...(streams ?? [])]));
     this.#budget = new DoorBudget(limits);
@@ -137,8 +134,6 @@ export class DoorServer {
     while (!(await this.#listen(performance.now() >= until))) {
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
-    this.#pings = setInterval(() => this.#ping(), PING_EVERY_MS);
-    this.#pings.unref();
     const { host, port } = this.address;
     log.info({ host, port }, 'serving the Layotto and Dapr gRPC doors');
     if (!gate.guarded && !/^(127\.|::1$)/.test(address.host)) {
@@ -183,7 +178,7 @@ export class DoorServer {
   }
 
   #stopListening(): void {
-    clearInterval(this.#pings);
+    this.#connections.stop();
     if (this.#http2.listening) this.#http2.close();
   }
 
@@ -210,19 +205,6 @@ export class DoorServer {
   #connected(session: ServerHttp2Session): void {
     this.#connections.add(session);
     session.setLocalWindowSize(CONNECTION_WINDOW);
-    session.on('close', () => this.#connections.delete(session));
-    session.on('error', (error) => this.options.log.debug({ reason: reasonOf(error) }, 'connection lost'));
-  }
-
-  /** A peer that is gone without a word would keep its streams open for ever. */
-  #ping(): void {
-    for (const session of this.#connections) {
-      if (session.closed || session.destroyed) continue;
-      const late = setTimeout(() => session.destroy(), PONG_MS);
-      late.unref();
-      session.ping(() => clearTimeout(late));
-      session.once('close', () => clearTimeout(late));
-    }
   }
 
   #opened(http2: ServerHttp2Stream, headers: IncomingHttpHeaders): void {

@@ -7,6 +7,7 @@ import type { AppServer, AppShare } from './app-share.js';
 import { CallWatch } from './calls.js';
 import { FrameError } from './frame.js';
 import type { Frame } from './frame.js';
+import { Connections } from './connections.js';
 import { decodeHello, factsOf, Greeting, PROTOCOL } from './greeting.js';
 import { Members } from './members.js';
 import type { Member } from './members.js';
@@ -44,7 +45,7 @@ const NO_BYTES = new Uint8Array(0);
 /** The bridge's end of the sessions: `layotto.bridge.v1.Bridge/Session` on a Unix socket. */
 export class SessionServer implements StreamEvents, AppServer {
   readonly #http2: Http2Server;
-  readonly #connections = new Set<ServerHttp2Session>();
+  readonly #connections: Connections;
   readonly #members = new Members();
   readonly #handlers = new Map<string, Handler>();
   #services: readonly string[] = [];
@@ -69,6 +70,7 @@ export class SessionServer implements StreamEvents, AppServer {
 
   constructor(private readonly options: SessionServerOptions) {
     const { services, limits } = options;
+    this.#connections = new Connections(options.log);
     this.#frameLimit = limits.messageBytes + FRAME_SLACK;
     this.#limits = { resultBytes: this.#frameLimit, operations: limits.operations, bytes: limits.bytes };
     this.#greeting = new Greeting(options.hello, options.log);
@@ -281,8 +283,6 @@ export class SessionServer implements StreamEvents, AppServer {
   #connected(session: ServerHttp2Session): void {
     this.#connections.add(session);
     openWindow(session, this.options.share);
-    session.on('close', () => this.#connections.delete(session));
-    session.on('error', (error) => this.options.log.debug({ reason: reasonOf(error) }, 'connection lost'));
   }
 
   #opened(http2: ServerHttp2Stream, headers: OpeningHeaders): void {
@@ -386,6 +386,7 @@ export class SessionServer implements StreamEvents, AppServer {
     this.#leaveShare();
     clearTimeout(this.#deadlines);
     clearTimeout(this.#followers);
+    this.#connections.stop();
     this.#deadlines = undefined;
     for (const stream of this.#members.streams) stream.destroy();
     for (const connection of this.#connections) connection.destroy();

@@ -97,6 +97,18 @@ describe("Dapr's HTTPEndpoints", () => {
     expect(await problems(endpoint(spec))).toEqual([expect.stringContaining(message)]);
   });
 
+  it('are told all that is wrong with them', async () => {
+    const spec =
+      '{ baseUrl: "ftp://x", timeout: 5, headers: [{name: TE, value: x}], clientTLS: {certificate: {value: x}} }';
+    expect(await problems(endpoint(spec, '', 'other'))).toEqual([
+      expect.stringContaining('metadata.name: expected a host name'),
+      expect.stringContaining('spec.timeout: expected baseUrl, headers and clientTLS only'),
+      expect.stringContaining('spec.baseUrl: expected http:// or https://'),
+      expect.stringContaining('spec.headers: expected the name of a header'),
+      expect.stringContaining('clientTLS.certificate is not served by this version'),
+    ]);
+  });
+
   it('show nothing of what the environment has', async () => {
     const spec = '{ baseUrl: "http://x", headers: [{name: a, envRef: WEB_KEY}] }';
     await folder.write({ 'components/a.yaml': endpoint(spec) });

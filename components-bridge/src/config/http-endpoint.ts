@@ -44,22 +44,22 @@ export function readHttpEndpoint(reader: DaprReader): DraftEndpoint | undefined 
   const version = root['apiVersion'];
   if (version !== 'dapr.io/v1alpha1') return wrong(['apiVersion'], 'dapr.io/v1alpha1', version);
   const name = asHostName(written);
-  if (name === undefined || RESERVED.includes(name))
-    return wrong(['metadata', 'name'], `a host name that is none of ${RESERVED.join(', ')}`, written);
+  const named = name !== undefined && !RESERVED.includes(name);
+  if (!named) wrong(['metadata', 'name'], `a host name that is none of ${RESERVED.join(', ')}`, written);
   const spec = root['spec'];
   if (!isRecord(spec)) return wrong(['spec'], 'a map with baseUrl', spec);
-  for (const key of Object.keys(spec))
-    if (!['baseUrl', 'headers', 'clientTLS'].includes(key))
-      return wrong(['spec', key], 'baseUrl, headers and clientTLS only', key);
+  const others = Object.keys(spec).filter((key) => !['baseUrl', 'headers', 'clientTLS'].includes(key));
+  for (const key of others) wrong(['spec', key], 'baseUrl, headers and clientTLS only', key);
   const url = asBaseUrl(document.textOf(['spec', 'baseUrl']));
   if (url === undefined)
-    return wrong(
+    wrong(
       ['spec', 'baseUrl'],
       'http:// or https://, a host, and perhaps a port and a path, without user, query and fragment',
       spec['baseUrl'],
     );
   const headers = readHeaders(reader, spec['headers']);
-  const rootCA = readRootCA(reader, spec['clientTLS'], url.secure);
+  const rootCA = readRootCA(reader, spec['clientTLS'], url?.secure ?? true);
+  if (!named || others.length > 0 || url === undefined) return undefined;
   if (headers === undefined || rootCA === undefined) return undefined;
   const { host, port, authority, path, secure } = url;
   const tls = secure ? { tls: { name: host, ...(rootCA === '' ? {} : { rootCA }) } } : {};

@@ -6,7 +6,6 @@ import { gzipSync } from 'node:zlib';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { Secrets } from '../../components-bridge/src/telemetry/secrets.js';
 import { EXTENSION_FILE, extensionFolder } from '../../envoy/bootstrap.js';
-import { CLUSTERS_FILE, RUNTIME_ROUTES_FILE } from '../../envoy/ways.js';
 import { bootstrapFile, bridgeLog, envoyLog } from './data-files.js';
 import { text } from './options.js';
 import type { Option, Values } from './options.js';
@@ -76,8 +75,8 @@ async function collect(running: Running): Promise<Map<string, string>> {
   for (const [name, path] of Object.entries(ENVOY_PAGES)) add(name, await running.envoy(path));
   for (const file of [bridgeLog(dataDir), envoyLog(dataDir)]) add(basename(file), tail(file));
   const folder = extensionFolder(dataDir);
-  const watched = [EXTENSION_FILE, CLUSTERS_FILE, RUNTIME_ROUTES_FILE].map((name) => join(folder, name));
-  for (const file of [bootstrapFile(folder), ...watched]) add(`envoy-${basename(file)}`, tail(file));
+  for (const file of [bootstrapFile(folder), join(folder, EXTENSION_FILE)])
+    add(`envoy-${basename(file)}`, tail(file));
   return files;
 }
 

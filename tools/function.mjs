@@ -18,6 +18,11 @@ const ENTRY = 'layotto-function-entry.ts';
 /** Says in one text why a function was not built. */
 export class FunctionError extends Error {}
 
+/** What the compiler says, without its last line, which counts what stands above it. */
+function said(errors) {
+  return errors.replace(/\s*^FAILURE .*\s*$/m, '').trim();
+}
+
 /**
  * @param {string} file the function's source, which calls `serve` once
  * @returns {Promise<Buffer>} the module, with its section
@@ -64,7 +69,7 @@ export async function buildFunction(file) {
     },
   );
   if (error || wasm === undefined)
-    throw new FunctionError(`${stderr.toString()}${error?.message ?? ''}`.trim());
+    throw new FunctionError(said(stderr.toString()) || (error?.message ?? 'nothing was compiled'));
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   try {
     return withSection(withoutInlining(wasm, isLibrarys), name, version);

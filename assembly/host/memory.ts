@@ -3,10 +3,24 @@
 import { Bytes, bytes, bytesPtr } from './bytes';
 
 /**
- * Free bytes in front of every buffer the host allocates. A header can be
- * written there, so that what came in goes out again without being copied.
+ * Bytes in front of every buffer the host allocates. All but the first 16 are
+ * free: a header can be written at their end, so that what came in goes out
+ * again without being copied.
  */
 export const HEADROOM: usize = 192;
+
+// The first 16: where the next of the spare buffers is, and whether a buffer may become one. Those of buffers that
+// others made are zeros.
+const KIND: usize = 8;
+const KEPT: u32 = 0x73706172;
+
+/** What is no longer than this is kept for the next one: the head of a call, a status, a short message. */
+const SMALL: usize = 2048 - HEADROOM;
+const MOST_SPARES: i32 = 64;
+
+/** The buffer that was given back last, which is likely to be in the caches of the processor still. */
+let spare: usize = 0;
+let spares: i32 = 0;
 
 /**
  * The host calls this for everything it returns by reference. Such buffers are
@@ -16,14 +30,32 @@ export const HEADROOM: usize = 192;
  * @param size bytes wanted
  */
 export function proxy_on_memory_allocate(size: usize): usize {
-  return heap.alloc(size + HEADROOM) + HEADROOM;
+  let block = spare;
+  if (size > SMALL) {
+    block = heap.alloc(HEADROOM + size);
+    store<u32>(block, 0, KIND);
+  } else if (block != 0) {
+    spare = load<usize>(block);
+    spares--;
+  } else {
+    block = heap.alloc(HEADROOM + SMALL);
+    store<u32>(block, KEPT, KIND);
+  }
+  return block + HEADROOM;
 }
 
 /** Gives back bytes that a host call returned. Nothing happens for "no bytes". */
 export function release(b: Bytes): void {
-  if (b == 0) return;
   const ptr = bytesPtr(b);
-  if (ptr != 0) heap.free(ptr - HEADROOM);
+  if (ptr == 0) return;
+  const block = ptr - HEADROOM;
+  if (load<u32>(block, KIND) != KEPT || spares == MOST_SPARES) {
+    heap.free(block);
+    return;
+  }
+  store<usize>(block, spare);
+  spare = block;
+  spares++;
 }
 
 /** A buffer like those the host allocates: headroom in front, given back with `release`. */

@@ -7,7 +7,7 @@ import { View, view, viewLen, viewPtr } from '../wire/view';
 /** Length of a W3C traceparent, version 00. */
 const TRACEPARENT_LENGTH: i32 = 55;
 
-/** Longest method name; together with the rest a header stays below the host layer's HEADROOM. */
+/** Longest method name; together with the rest a header is no longer than what is free of the host layer's HEADROOM. */
 export const MAX_METHOD_LENGTH: i32 = 80;
 
 /**
@@ -62,7 +62,7 @@ const NOWHERE: usize = memory.data(192) + 192;
 /**
  * Writes a frame around a payload that has headroom in front of it.
  *
- * @param payload the frame's payload, in memory with at least HEADROOM writable bytes before it; for one of no bytes,
+ * @param payload the frame's payload, in memory with the host layer's HEADROOM before it; for one of no bytes,
  *   which is nowhere in memory, the frame is good until the next one is made
  * @param deadlineMs milliseconds the caller still waits; 0 for none
  * @param method full method name, at most MAX_METHOD_LENGTH bytes

@@ -51,7 +51,7 @@ it('names the address when Envoy cannot listen', async () => {
   );
   const failure = envoy.failure(await envoy.ended);
   expect(failure.message).toBe(
-    'Envoy cannot listen on 127.0.0.1:80: Address already in use; choose another port with --port',
+    'Envoy cannot listen on 127.0.0.1:80: Address already in use; choose another port',
   );
 });
 

@@ -76,8 +76,7 @@ export class EnvoyProcess {
     const bind = lines
       .map((line) => /cannot bind '([^']+)': (.+)$/.exec(line))
       .find((match) => match !== null);
-    if (bind)
-      return new UserError(`Envoy cannot listen on ${bind[1]}: ${bind[2]}; choose another port with --port`);
+    if (bind) return new UserError(`Envoy cannot listen on ${bind[1]}: ${bind[2]}; choose another port`);
     const tail = lines.map((line) => `\n  ${line}`).join('');
     return new UserError(`Envoy ended (${how}); the end of ${this.options.logFile}:${tail}`);
   }

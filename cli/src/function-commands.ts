@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -41,6 +41,7 @@ export const FUNCTION_LIST_OPTIONS: readonly Option[] = [
  */
 export async function functionBuild(values: Values, [path = '']: readonly string[]): Promise<number> {
   if (!path.endsWith('.ts')) throw new UsageError(`a function's source ends in .ts, not '${path}'`);
+  if (!existsSync(path)) throw new UserError(`${path}: no such file`);
   const out = text(values, 'out') ?? path.replace(/\.ts$/, '.wasm');
   // Loaded by path, because it stands outside of what is compiled.
   const builder = (await import(
@@ -64,6 +65,10 @@ export async function functionBuild(values: Values, [path = '']: readonly string
  * @throws UserError if it is refused; then everything stays as it is
  */
 export async function functionPush(values: Values, [path = '']: readonly string[]): Promise<number> {
+  if (path.endsWith('.ts'))
+    throw new UsageError(
+      `${path} is a function's source; layotto function build ${path} makes a module of it`,
+    );
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(givenSettings(values)))
     if (value !== undefined) query.set(name, String(value));

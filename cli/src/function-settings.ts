@@ -9,6 +9,8 @@ import type { Option, Values } from './options.js';
 /** Limits of a function of which nothing else was said. */
 const BODY_BYTES = 1024 * 1024;
 const IN_FLIGHT = 100;
+const BODY = { wanted: 'a size from 1 byte to 1GiB, such as 64KiB', most: 1024 ** 3 };
+const DEADLINE = { wanted: 'a time from 1ms to 1h, such as 500ms', most: 3_600_000 };
 const PATH = /^\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,255}$/;
 
 /** What a function is called by, and its limits. What is left out stays as it was, or takes its default. */
@@ -38,10 +40,10 @@ export function givenSettings(values: Values): GivenSettings {
   if (inFlight === 0) throw new UsageError('--max-in-flight needs a number from 1');
   return {
     id,
-    path: text(values, 'path'),
-    bodyBytes: measure(values, 'max-body', parseBytes, 'a size such as 64KiB'),
+    path: values['path'] === '' ? '' : text(values, 'path'),
+    bodyBytes: measure(values, 'max-body', parseBytes, BODY),
     inFlight,
-    deadlineMs: measure(values, 'deadline', parseDuration, 'a time such as 500ms'),
+    deadlineMs: measure(values, 'deadline', parseDuration, DEADLINE),
   };
 }
 
@@ -49,12 +51,12 @@ function measure(
   values: Values,
   name: string,
   parse: (value: string) => number | undefined,
-  wanted: string,
+  { wanted, most }: { wanted: string; most: number },
 ): number | undefined {
   const value = text(values, name);
   if (value === undefined) return undefined;
   const found = parse(value);
-  if (found === undefined || found < 1 || found > 2 ** 30)
+  if (found === undefined || found < 1 || found > most)
     throw new UsageError(`--${name} needs ${wanted}, not '${value}'`);
   return found;
 }
@@ -82,7 +84,7 @@ export function functionSettings(
   if (!isFunctionId(id)) throw new UserError(`a function's id has ${FUNCTION_ID_FORM}; found '${id}'`);
   if (path !== '' && (!PATH.test(path) || (path !== '/' && path.endsWith('/'))))
     throw new UserError(
-      `a function's path begins with "/", has no query, and does not end in "/"; found '${path}'`,
+      `a function's path begins with "/", does not end in "/", and has at most 256 letters, digits and signs of a URL's path, without a query; found '${path}'`,
     );
   if (settings.bodyBytes > messageBytes)
     throw new UserError(

@@ -44,6 +44,9 @@ export function functionOptions(options: URLSearchParams): FunctionOptions {
 
 /** The functions of a running runtime: modules in slots of their own, by ids. */
 export class Functions {
+  /** The change that was asked for last: each looks at what is there only when the one before is done. */
+  #last: Promise<unknown> = Promise.resolve();
+
   constructor(
     private readonly modules: ModuleSlots,
     private readonly slots: readonly string[],
@@ -66,7 +69,11 @@ export class Functions {
    * @returns what to tell the person
    * @throws UserError if it is refused; then everything stays as it is
    */
-  async push(wasm: Uint8Array, options: FunctionOptions): Promise<string> {
+  push(wasm: Uint8Array, options: FunctionOptions): Promise<string> {
+    return this.#inTurn(() => this.#push(wasm, options));
+  }
+
+  async #push(wasm: Uint8Array, options: FunctionOptions): Promise<string> {
     const known = this.list();
     const same = known.find(({ settings }) => settings.id === options.id);
     const settings = functionSettings(options, this.limits, same?.settings);
@@ -86,18 +93,29 @@ export class Functions {
   }
 
   /** The version before serves again, with the settings that it had. */
-  async rollback(id: string): Promise<string> {
-    const { slot, history } = this.#find(id);
-    if (history.length < 2)
-      throw new UserError(
-        `function ${id}: there is nothing before what serves; layotto function remove takes it out`,
-      );
-    return named(id, await this.modules.rollback(slot));
+  rollback(id: string): Promise<string> {
+    return this.#inTurn(async () => {
+      const { slot, history } = this.#find(id);
+      if (history.length < 2)
+        throw new UserError(
+          `function ${id}: there is nothing before what serves; layotto function remove takes it out`,
+        );
+      return named(id, await this.modules.rollback(slot));
+    });
   }
 
-  async remove(id: string): Promise<string> {
-    await this.modules.remove(this.#find(id).slot);
-    return `function ${id}: removed`;
+  remove(id: string): Promise<string> {
+    return this.#inTurn(async () => {
+      await this.modules.remove(this.#find(id).slot);
+      return `function ${id}: removed`;
+    });
+  }
+
+  /** Two that were pushed at the same time would else be put into the same place. */
+  #inTurn(change: () => Promise<string>): Promise<string> {
+    const done = this.#last.then(change);
+    this.#last = done.catch(() => undefined);
+    return done;
   }
 
   #find(id: string): FunctionView {

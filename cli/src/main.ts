@@ -235,7 +235,7 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     const message = error instanceof UsageError ? `${error.message} (see layotto --help)` : error.message;
-    for (const line of message.split('\n')) console.error(/^\s/.test(line) ? line : `layotto: ${line}`);
+    for (const line of message.split('\n')) console.error(/^(\s|$)/.test(line) ? line : `layotto: ${line}`);
     return error.exitCode;
   }
 }

@@ -96,15 +96,25 @@ function metricsPort(values: Values, { listen, envoy }: RuntimeConfig): number {
   return port;
 }
 
-async function expectPortsFree({ listen, envoy }: RuntimeConfig): Promise<void> {
-  await expectFree(listen.host, listen.port, 'choose another with --port, or stop what listens there');
-  if (listen.actuator !== undefined) {
-    const { host, port } = listen.actuator;
-    await expectFree(host, port, 'choose another in listen.actuator, or stop what listens there');
-  }
+async function expectPortsFree({ listen, envoy, functions, outbound }: RuntimeConfig): Promise<void> {
+  const stop = 'or stop what listens there';
+  await expectFree(listen, 'listen.host', `choose another with --port, ${stop}`);
+  const others = [
+    ['listen.actuator', listen.actuator],
+    ['listen.inbound', listen.inbound],
+    ['listen.proxy', listen.proxy],
+    ['functions.listen', functions?.listen],
+    ...outbound.map((one, index) => [`outbound[${index}].listen`, one.listen] as const),
+  ] as const;
+  for (const [key, address] of others)
+    if (address !== undefined) await expectFree(address, key, `choose another in ${key}, ${stop}`);
   if (envoy.metricsPort === 0) return;
-  const advice = 'choose another for metrics with --metrics-port (0: none), or stop what listens there';
-  await expectFree('127.0.0.1', envoy.metricsPort, advice);
+  const metrics = { host: '127.0.0.1', port: envoy.metricsPort };
+  await expectFree(
+    metrics,
+    'envoy.metricsPort',
+    `choose another for metrics with --metrics-port (0: none), ${stop}`,
+  );
 }
 
 /** Until the app has ended, or a signal came, or Envoy died. */
@@ -150,12 +160,17 @@ function addressOf({ host, port }: { host: string; port: number }): string {
 }
 
 function banner(config: RuntimeConfig, version: string, envoyVersion: string, ms: number): string {
-  const { unixSocket, actuator } = config.listen;
+  const { unixSocket, actuator, inbound, proxy } = config.listen;
+  const { functions, outbound } = config;
   const components = config.components.map(({ name, type }) => `${name} (${type})`);
   const rows = [
     ['Layotto gRPC, Dapr gRPC, Dapr HTTP, JSON', addressOf(config.listen)],
     ...(unixSocket === undefined ? [] : [['the same on a Unix socket', unixSocket]]),
     ...(actuator === undefined ? [] : [['actuator', `http://${addressOf(actuator)}/actuator`]]),
+    ...(inbound === undefined ? [] : [['others reach the app at', addressOf(inbound)]]),
+    ...(proxy === undefined ? [] : [['proxy for plain calls', addressOf(proxy)]]),
+    ...(functions === undefined ? [] : [['functions', `http://${addressOf(functions.listen)}`]]),
+    ...outbound.map(({ name, listen }) => [`outbound ${name}`, addressOf(listen)]),
     ...(config.envoy.metricsPort === 0
       ? []
       : [['metrics', `http://127.0.0.1:${config.envoy.metricsPort}/metrics`]]),

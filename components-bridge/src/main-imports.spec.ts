@@ -65,3 +65,10 @@ describe('the bridge imports what it needs, and no other backend', () => {
     for (const name of ['ioredis', 'yaml', '@grpc/grpc-js']) expect(found).not.toContain(name);
   });
 });
+
+it('has what must come before all packages in its first file, and none of them', async () => {
+  const parts = JSON.parse(await readFile(partsFile, 'utf8')) as Record<string, string[]>;
+  const first = parts['dist/bridge/main.js'];
+  expect(first).toContain('components-bridge/src/base64.ts');
+  expect(first?.filter((source) => source.includes('node_modules'))).toEqual([]);
+});

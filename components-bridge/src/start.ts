@@ -1,4 +1,5 @@
-/** The bridge's program: settles how V8 uses memory, which must come before anything else is loaded, and starts it. */
+/** The bridge's program: settles what must come before anything else is loaded, such as how V8 uses memory, and starts it. */
+import './base64.js';
 import { startSmall } from './memory.js';
 
 startSmall();

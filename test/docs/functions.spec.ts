@@ -37,7 +37,8 @@ describe('docs/functions.md, word for word in a fresh clone', () => {
 
   test.each(steps.map((step) => [step.line, step] as const))(
     'line %i',
-    async (_, { kind, name, block: written, expected }) => {
+    async (_, { kind, name, block: written, expected: said }) => {
+      const expected = said?.replaceAll(PORT, port);
       const block = { ...written, text: written.text.replaceAll(PORT, port) };
       if (kind === 'keep') return session.write(name, block);
       if (kind === 'begin') return session.start(block, expected ?? '');

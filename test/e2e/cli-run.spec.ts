@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { http1 } from '../support/http1.js';
 import { CommandLab } from '../support/layotto.js';
+import { freePort } from '../support/ports.js';
 import { eventually } from '../support/wait.js';
 
 let lab: CommandLab;
@@ -68,6 +70,20 @@ describe('layotto run', () => {
     expect(run.log).toContain('statestore (state.embedded)');
     await lab.nothingRuns();
     expect(existsSync(join(lab.dataDir, 'run.lock'))).toBe(false);
+  });
+
+  it('says where else it listens', async () => {
+    const ports = await Promise.all(Array.from({ length: 4 }, () => freePort()));
+    const [inbound, proxy, functions, orders] = ports;
+    const listen = { inbound, proxy };
+    const outbound = [{ name: 'orders', listen: orders, to: 'orders.example:80' }];
+    lab.edit([], { listen, functions: { listen: functions }, outbound });
+    const run = lab.run(app('1'), { options: ['-c', 'layotto.yaml', '--app-port', '3001'] });
+    expect(await run.exited).toBe(0);
+    expect(run.log).toMatch(new RegExp(`^  others reach the app at +127\\.0\\.0\\.1:${inbound}$`, 'm'));
+    expect(run.log).toMatch(new RegExp(`^  proxy for plain calls +127\\.0\\.0\\.1:${proxy}$`, 'm'));
+    expect(run.log).toMatch(new RegExp(`^  functions +http://127\\.0\\.0\\.1:${functions}$`, 'm'));
+    expect(run.log).toMatch(new RegExp(`^  outbound orders +127\\.0\\.0\\.1:${orders}$`, 'm'));
   });
 
   it('names a command that does not exist, and exits as a shell would', async () => {
@@ -204,6 +220,29 @@ describe('layotto run cannot start and leaves nothing running', () => {
       expect(await run.exited).toBe(1);
       expect(run.log).toMatch(
         new RegExp(`^layotto: port ${lab[which]} on 127\\.0\\.0\\.1 is taken: choose another .*\\n$`),
+      );
+      await lab.nothingRuns();
+    } finally {
+      server.close();
+    }
+  });
+
+  it.each<[string, (port: number) => object]>([
+    ['listen.actuator', (actuator) => ({ listen: { actuator } })],
+    ['listen.inbound', (inbound) => ({ listen: { inbound } })],
+    ['listen.proxy', (proxy) => ({ listen: { proxy } })],
+    ['functions.listen', (listen) => ({ functions: { listen } })],
+    ['outbound[0].listen', (listen) => ({ outbound: [{ name: 'orders', listen, to: 'orders.example:80' }] })],
+  ])('when the port of %s is taken, which it names', async (key, configured) => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = server.address() as AddressInfo;
+      lab.edit([], configured(port));
+      const run = lab.run(app(APP), { options: ['-c', 'layotto.yaml', '--app-port', '3001'] });
+      expect(await run.exited).toBe(1);
+      expect(run.log).toBe(
+        `layotto: port ${port} on 127.0.0.1 is taken: choose another in ${key}, or stop what listens there\n`,
       );
       await lab.nothingRuns();
     } finally {

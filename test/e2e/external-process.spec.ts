@@ -10,7 +10,6 @@ import type { PerformRequest } from '../../components-bridge/src/gen/layotto/bri
 import { GRPC_PACKAGES, pythonWith } from '../../tools/python.mjs';
 import { Child } from '../support/child.js';
 import { CounterLab, counterExample } from '../support/counter-lab.js';
-import type { CommandLab } from '../support/layotto.js';
 import { eventually } from '../support/wait.js';
 
 /** A method whose messages its handler encodes itself. */
@@ -24,17 +23,13 @@ const AS_BYTES = {
 };
 
 let counters: CounterLab;
-let lab: CommandLab;
 
-beforeAll(async () => {
-  counters = await CounterLab.open();
-  lab = counters.lab;
-}, 120_000);
+beforeAll(async () => void (counters = await CounterLab.open()), 120_000);
 
 afterAll(() => counters?.close());
 
 describe('a process of its own', () => {
-  const socket = (): string => join(lab.folder, 'rate.sock');
+  const socket = (): string => join(counters.lab.folder, 'rate.sock');
   describe('that is hostile', () => {
     let server: Server | undefined;
     /** What it makes of a call, and what it says that it serves. */
@@ -152,7 +147,7 @@ describe('a process of its own', () => {
       new Child('python', python, [
         join(counterExample, 'process/server.py'),
         socket(),
-        join(lab.folder, 'rate-counter/bridge/primitive.json'),
+        join(counters.lab.folder, 'rate-counter/bridge/primitive.json'),
       ]);
     let process = start();
     try {
@@ -174,6 +169,6 @@ describe('a process of its own', () => {
       process.signal('SIGKILL');
       await process.exited;
     }
-    expect(readFileSync(join(lab.dataDir, 'bridge.log'), 'utf8')).not.toContain('uncaught');
+    expect(readFileSync(join(counters.lab.dataDir, 'bridge.log'), 'utf8')).not.toContain('uncaught');
   }, 60_000);
 });

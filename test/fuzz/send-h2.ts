@@ -4,28 +4,59 @@ import { sleep } from '../support/wait.js';
 import type { H2Case } from './cases.js';
 import type { Answer } from './judge.js';
 
+interface Shared {
+  readonly connection: Promise<H2Connection>;
+  /** Inputs that it has been given to. */
+  given: number;
+  /** Inputs that have it now. */
+  busy: number;
+}
+
 /** Connections that inputs share; one that was lost is dialled again. */
 export class H2Pool {
-  readonly #connections: (Promise<H2Connection> | undefined)[] = [];
+  readonly #shared: (Shared | undefined)[] = [];
 
+  /** @param most inputs that a connection is given to; then it is closed, and another one dialled */
   constructor(
     private readonly target: Target,
     private readonly size: number,
+    private readonly most = Infinity,
   ) {}
 
-  /** @param index any number; equal ones share a connection as long as it lasts */
-  async at(index: number): Promise<H2Connection> {
-    const slot = index % this.size;
-    for (;;) {
-      const dialled = (this.#connections[slot] ??= H2Connection.open(this.target));
-      const connection = await dialled;
-      if (!connection.over) return connection;
-      if (this.#connections[slot] === dialled) this.#connections[slot] = undefined;
+  /**
+   * Lends a connection for as long as an input needs it.
+   * @param index any number; equal ones share a connection as long as it lasts
+   */
+  async lend<T>(index: number, send: (connection: H2Connection) => Promise<T>): Promise<T> {
+    const shared = await this.#take(index % this.size);
+    try {
+      return await send(await shared.connection);
+    } finally {
+      shared.busy--;
+      if (shared.busy === 0 && !this.#shared.includes(shared)) (await shared.connection).close();
     }
   }
 
   async close(): Promise<void> {
-    for (const connection of this.#connections.splice(0)) (await connection)?.close();
+    for (const shared of this.#shared.splice(0)) (await shared?.connection)?.close();
+  }
+
+  async #take(slot: number): Promise<Shared> {
+    for (;;) {
+      const shared = (this.#shared[slot] ??= {
+        connection: H2Connection.open(this.target),
+        given: 0,
+        busy: 0,
+      });
+      const connection = await shared.connection;
+      if (!connection.over && shared.given < this.most) {
+        shared.given++;
+        shared.busy++;
+        return shared;
+      }
+      if (this.#shared[slot] === shared) this.#shared[slot] = undefined;
+      if (shared.busy === 0) connection.close();
+    }
   }
 }
 

@@ -18,6 +18,8 @@ import { abused, HANG_MS, storm, within, type StormOptions, type StormResult } f
 
 /** The bridge takes 100 streams on a connection. */
 const CONNECTIONS = 8;
+/** Node ends a connection of which 1000 streams were reset too fast. */
+const INPUTS = 500;
 /** Fewer than elsewhere: each input may hold several requests, and the filters' own sessions must not starve. */
 const GROUPS = 32;
 
@@ -31,7 +33,7 @@ export async function sessionStorm(
   limit: number,
   result?: StormResult,
 ): Promise<StormResult> {
-  const pool = new H2Pool(target, CONNECTIONS);
+  const pool = new H2Pool(target, CONNECTIONS, INPUTS);
   const inputOf = (index: number): SessionCase | { what: string; bytes: Buffer } => {
     const random = randomOf(options.seed, index);
     return random.oneIn(100) ? h2Abuse(random, HEADERS) : sessionCase(random, limit);
@@ -39,7 +41,7 @@ export async function sessionStorm(
   const shoot = async (index: number): Promise<Verdict> => {
     const input = inputOf(index);
     if ('bytes' in input) return abused(target, { parts: [input.bytes] });
-    return within(HANG_MS, async () => send(await pool.at(index), input));
+    return within(HANG_MS, () => pool.lend(index, (connection) => send(connection, input)));
   };
   try {
     return await storm(

@@ -131,7 +131,7 @@ class DoorSender {
   private async overHttp2(input: H2Case, index: number): Promise<Answer | undefined> {
     const pauseMs = randomOf(this.seed, -index).pick([0, 0, 1, 3]);
     if (!input.notHttp && input.ending !== 'hang-up') {
-      const answer = await sendH2(await this.pool.at(index), input, false, pauseMs);
+      const answer = await this.pool.lend(index, (connection) => sendH2(connection, input, false, pauseMs));
       if (answer?.lost !== true) return answer;
       // Another input may have broken the connection; by itself it shows whether this one does.
     }

@@ -35,6 +35,14 @@ export function tinyModule(): Uint8Array {
   ]);
 }
 
+/** The same as a function, which says only that it is one: it answers nothing. */
+export function tinyFunction(name: string, version: string): Uint8Array {
+  const said = { schema: 1, name, version, function: true, protocol: 1 };
+  const content = JSON.stringify({ ...said, primitives: [], services: [], capabilities: [] });
+  const custom = [...text('layotto.module'), ...Buffer.from(content)];
+  return Uint8Array.from([...tinyModule(), 0, ...size(custom.length), ...custom]);
+}
+
 const I32 = 0x7f;
 
 function section(id: number, entries: number[][]): number[] {

@@ -87,7 +87,7 @@ it('are none unless they are named', async () => {
   expect([config.listen.proxy, config.callees]).toEqual([undefined, undefined]);
 });
 
-const MAP = 'layotto.yaml:2 callees: expected a map of 1 to 200 host names to addresses';
+const NAME = 'expected a host name such as inventory, not other, none, unknown or localhost, found';
 
 it.each([
   [
@@ -98,8 +98,8 @@ it.each([
     'listen: {proxy: 34904}\n',
     'listen.proxy: expected a port of its own, found 34904, which listen.port uses',
   ],
-  ['listen: {proxy: 15001}\ncallees: {other: "b:1"}\n', MAP],
-  ['listen: {proxy: 15001}\ncallees: {localhost: "b:1"}\n', MAP],
+  ['listen: {proxy: 15001}\ncallees: {other: "b:1"}\n', `layotto.yaml:2 callees.other: ${NAME} "other"`],
+  ['listen: {proxy: 15001}\ncallees: {localhost: "b:1"}\n', `callees.localhost: ${NAME} "localhost"`],
   ['\ncallees: {a: b}\n', 'layotto.yaml:2 callees.a: expected HOST:PORT'],
   ['callees: {a: []}\n', 'callees.a: expected HOST:PORT'],
   ['callees: {a: {}}\n', 'callees.a.to: expected HOST:PORT'],
@@ -120,6 +120,10 @@ it.each([
     'callees: {a: {to: "b:1", routes: [{to: "b:2", weight: 1}]}}\n',
     'callees.a.to: expected no address beside routes with a weight',
   ],
+  [
+    'callees: {a: {routes: [{to: "b:1", weight: 0}, {to: "b:2", weight: 0}]}}\n',
+    'callees.a.routes: expected a weight above 0',
+  ],
   ['callees: {a: {to: "b:1", mirror: {percent: 5}}}\n', 'callees.a.mirror.to: expected HOST:PORT'],
   [
     'callees: {a: {to: "b:1", mirror: {to: "b:2", percent: 101}}}\n',
@@ -132,11 +136,36 @@ it.each([
     'listen: {proxy: 15001, inbound: "0.0.0.0:15001"}\n',
     'listen.inbound: expected a port of its own, found 15001, which listen.proxy uses',
   ],
-  ['listen: {proxy: 15001}\ncallees: {a: "b:1", A: "b:2"}\n', MAP],
-  ['listen: {proxy: 15001}\ncallees: {"a/b": "b:1"}\n', MAP],
-  ['listen: {proxy: 15001}\ncallees: {}\n', MAP],
+  ['listen: {proxy: 15001}\ncallees: {a: "b:1", A: "b:2"}\n', 'callees.A: expected a name of its own'],
+  ['listen: {proxy: 15001}\ncallees: {"a/b": "b:1"}\n', `callees.a/b: ${NAME} "a/b"`],
+  [
+    'listen: {proxy: 15001}\ncallees: {}\n',
+    'layotto.yaml:2 callees: expected a map of 1 to 200 host names to addresses',
+  ],
 ])('that are wrong are told: %s', async (text, problem) => {
   expect(await problemsOf(text)).toContain(problem);
+});
+
+it('are told whole, what is known of one with a key that nobody knows too', async () => {
+  const wrong = await problemsOf(`
+callees:
+  none: {protocol: dubbo, to: "b:1"}
+  a: {retris: 2, protocol: dubbo, to: "b:1"}
+  b: {to: "b:1", routes: [{heades: {}, headers: {}, to: c}]}
+  c: {routes: [{weight: 1, to: c}], mirror: {percnt: 1, percent: 101, to: "b:1"}}
+`);
+  expect(wrong.match(/^\S+ [^:]+(?=: )/gm)).toEqual([
+    'layotto.yaml:3 callees.none',
+    'layotto.yaml:3 callees.none.protocol',
+    'layotto.yaml:4 callees.a.retris',
+    'layotto.yaml:4 callees.a.protocol',
+    'layotto.yaml:5 callees.b.routes[0].heades',
+    'layotto.yaml:5 callees.b.routes[0].to',
+    'layotto.yaml:5 callees.b.routes[0].headers',
+    'layotto.yaml:6 callees.c.routes[0].to',
+    'layotto.yaml:6 callees.c.mirror.percnt',
+    'layotto.yaml:6 callees.c.mirror.percent',
+  ]);
 });
 
 it('are what rules about plain calls may name', async () => {

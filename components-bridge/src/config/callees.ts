@@ -24,7 +24,9 @@ const ROUTE_KEYS = ['headers', 'weight', 'to'];
 const MIRROR_KEYS = ['to', 'percent'];
 
 const MAP =
-  'a map of 1 to 200 host names to addresses, or lists of them, such as { inventory: "127.0.0.1:8081" }; not other, none, unknown or localhost';
+  'a map of 1 to 200 host names to addresses, or lists of them, such as { inventory: "127.0.0.1:8081" }';
+const NAME = 'a host name such as inventory, not other, none, unknown or localhost';
+const HEADERS = 'a map of names of headers to texts that are not empty, such as { x-version: beta }';
 const ADDRESS = 'HOST:PORT, such as 127.0.0.1:8081, or a list of 1 to 100 of them';
 
 /**
@@ -49,19 +51,25 @@ class CalleeReader {
 
   read(value: unknown): Record<string, CalleeConfig> | undefined {
     const entries = isRecord(value) ? Object.entries(value) : [];
-    if (entries.length === 0 || entries.length > MOST_CALLEES) return this.#map(value);
+    if (entries.length === 0 || entries.length > MOST_CALLEES) return this.#problem(['callees'], MAP, value);
     const found = new Map<string, CalleeConfig>();
+    const names = new Set<string>();
     for (const [written, settings] of entries) {
-      const name = asHostName(written);
-      if (name === undefined || found.has(name) || RESERVED.includes(name)) return this.#map(value);
-      const callee = this.#callee(settings, ['callees', written]);
-      if (callee !== undefined) found.set(name, callee);
+      const path = ['callees', written];
+      const name = this.#name(written, names, path);
+      const callee = this.#callee(settings, path);
+      if (name !== undefined && callee !== undefined) found.set(name, callee);
     }
     return found.size < entries.length ? undefined : Object.fromEntries(found);
   }
 
-  #map(value: unknown): undefined {
-    this.#problem(['callees'], MAP, value);
+  #name(written: string, taken: Set<string>, path: Path): string | undefined {
+    const name = asHostName(written);
+    if (name === undefined || RESERVED.includes(name)) return this.#problem(path, NAME, written);
+    if (taken.has(name))
+      return this.#problem(path, 'a name of its own (capitals are small letters in it)', written);
+    taken.add(name);
+    return name;
   }
 
   #callee(value: unknown, path: Path): CalleeConfig | undefined {
@@ -69,17 +77,16 @@ class CalleeReader {
       const to = this.#addresses(value, path);
       return to === undefined ? undefined : { to };
     }
-    if (!this.#known(value, path, KEYS)) return undefined;
+    let fine = this.#known(value, path, KEYS);
     const { to, protocol, timeout, retries, routes, mirror } = value;
     const callee: CalleeConfig = { to: [] };
-    let fine = true;
     const take = <Found>(found: Found | undefined, set: (found: Found) => void): void => {
       if (found === undefined) fine = false;
       else set(found);
     };
     if (isGiven(routes)) take(this.#routes(routes, [...path, 'routes']), (found) => (callee.routes = found));
     // What no header asks for, and no weight shares out, goes there.
-    const shared = callee.routes?.some(({ weight }) => weight !== undefined) ?? false;
+    const shared = hasWeights(routes);
     if (shared && isGiven(to)) {
       const expected = 'no address beside routes with a weight, which share out every call';
       fine = this.#problem([...path, 'to'], expected, to) ?? false;
@@ -98,37 +105,35 @@ class CalleeReader {
     if (!Array.isArray(value) || value.length === 0 || value.length > MOST_ROUTES)
       return this.#problem(path, 'a list of 1 to 20 routes, each with to and headers or weight', value);
     const found = value.map((route: unknown, index) => this.#route(route, [...path, index]));
-    return found.every((route) => route !== undefined) ? found : undefined;
+    if (!found.every((route) => route !== undefined)) return undefined;
+    const weights = found.flatMap(({ weight }) => weight ?? []);
+    if (weights.length > 0 && weights.every((weight) => weight === 0))
+      return this.#problem(path, 'a weight above 0, because all together share out every call', 0);
+    return found;
   }
 
   #route(value: unknown, path: Path): CalleeRoute | undefined {
     if (!isRecord(value)) return this.#problem(path, 'a map with to, and headers or weight', value);
-    if (!this.#known(value, path, ROUTE_KEYS)) return undefined;
+    const known = this.#known(value, path, ROUTE_KEYS);
     const { headers, weight } = value;
     const to = this.#addresses(value['to'], [...path, 'to']);
     if (isGiven(headers) === isGiven(weight)) return this.#problem(path, 'either headers or weight', value);
     if (isGiven(headers)) {
-      const wanted = asHeaders(headers);
-      if (wanted === undefined)
-        return this.#problem(
-          [...path, 'headers'],
-          'a map of names of headers to texts, such as { x-version: beta }',
-          headers,
-        );
-      return to === undefined ? undefined : { headers: wanted, to };
+      const wanted = asHeaders(headers) ?? this.#problem([...path, 'headers'], HEADERS, headers);
+      return to === undefined || wanted === undefined || !known ? undefined : { headers: wanted, to };
     }
     const share = this.#count(weight, 1_000_000, [...path, 'weight']);
-    return to === undefined || share === undefined ? undefined : { weight: share, to };
+    return to === undefined || share === undefined || !known ? undefined : { weight: share, to };
   }
 
   #mirror(value: unknown, path: Path): CalleeMirror | undefined {
     if (!isRecord(value)) return this.#problem(path, 'a map with to and percent', value);
-    if (!this.#known(value, path, MIRROR_KEYS)) return undefined;
+    const known = this.#known(value, path, MIRROR_KEYS);
     const to = this.#addresses(value['to'], [...path, 'to']);
     const percent = isGiven(value['percent'])
       ? this.#count(value['percent'], 100, [...path, 'percent'])
       : 100;
-    return to === undefined || percent === undefined ? undefined : { to, percent };
+    return to === undefined || percent === undefined || !known ? undefined : { to, percent };
   }
 
   #protocol(value: unknown, path: Path): CalleeConfig['protocol'] {
@@ -179,6 +184,10 @@ class CalleeReader {
 
 function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null;
+}
+
+function hasWeights(routes: unknown): boolean {
+  return Array.isArray(routes) && routes.some((route) => isRecord(route) && isGiven(route['weight']));
 }
 
 /** Headers and what they must say; names in lower case, and none that belong to HTTP itself. */

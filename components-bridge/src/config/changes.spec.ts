@@ -61,6 +61,24 @@ it('leaves everything else, by the names that stand in the file', () => {
   ]);
 });
 
+it('says addresses, lists and maps as people write them', () => {
+  const at = (port: number, host = '127.0.0.1') => ({ host, port });
+  const before = {
+    ...running,
+    listen: { ...running.listen, proxy: at(15001) },
+    callees: { orders: { to: [at(1)], protocol: 'http2' as const } },
+  };
+  const after = {
+    ...running,
+    listen: { ...running.listen, proxy: at(15001, '::1') },
+    callees: { orders: { to: [at(1), at(2)], protocol: 'http2' as const } },
+  };
+  expect(changes(before, after, FILTER_SETTINGS).fixed.map(formatFixed)).toEqual([
+    'listen.proxy: needs a restart to change from 127.0.0.1:15001 to [::1]:15001; it stays as it is',
+    'callees.orders: needs a restart to change from { to: [127.0.0.1:1], protocol: "http2" } to { to: [127.0.0.1:1, 127.0.0.1:2], protocol: "http2" }; it stays as it is',
+  ]);
+});
+
 it('says nothing of the headers of a place of the web', () => {
   const web = (path: string, key: string): RuntimeConfig => {
     const endpoint = { authority: 'web:80', path, headers: { authorization: key } };

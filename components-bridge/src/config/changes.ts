@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 
-import type { CalleeConfig, EndpointConfig, RuntimeConfig } from './types.js';
+import type { CalleeAddress, CalleeConfig, EndpointConfig, RuntimeConfig } from './types.js';
 
 /** A setting of a new configuration that a running process cannot take over. */
 export interface Fixed {
@@ -100,8 +100,14 @@ export function formatFixed({ key, now, wanted }: Fixed): string {
 
 function shown(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const { endpoint } = Object(value) as Partial<CalleeConfig>;
-  return endpoint === undefined ? JSON.stringify(value) : urlOf(endpoint);
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(shown).join(', ')}]`;
+  const { endpoint, host, port } = value as Partial<CalleeConfig & CalleeAddress>;
+  if (endpoint !== undefined) return urlOf(endpoint);
+  if (host !== undefined && port !== undefined) return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `{ ${Object.entries(value)
+    .map(([key, inner]) => `${key}: ${shown(inner)}`)
+    .join(', ')} }`;
 }
 
 function urlOf({ authority, path, tls }: EndpointConfig): string {

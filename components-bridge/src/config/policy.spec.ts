@@ -262,6 +262,10 @@ policy:
       limited('{name: a, rate: 1/s, per: [components]}'),
       'policy.limits[0].per[0]: expected primitive, component, app, found "components"; did you mean "component"?',
     ],
+    [
+      limited('{name: a, rate: 1/s, per: component}'),
+      'policy.limits[0].per: expected a list of primitive, component, app, found "component"',
+    ],
     [limited('{name: a, rate: 1/s, per: []}'), 'policy.limits[0].per: expected a list of 1 to 200 names'],
     [
       limited('{name: a, concurrency: 2, apps: [shop]}'),

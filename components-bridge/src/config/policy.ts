@@ -235,8 +235,13 @@ class PolicyReader {
   }
 
   #per(value: Record<string, unknown>, path: Path): LimitScope[] {
-    const names = Object.hasOwn(value, 'per') ? this.#names([...path, 'per']) : [];
-    return names.flatMap((name, index) => {
+    if (!Object.hasOwn(value, 'per')) return [];
+    if (!Array.isArray(value['per'])) {
+      const expected = `a list of ${SCOPES.join(', ')}`;
+      this.#problem([...path, 'per'], `expected ${expected}, found ${describe(value['per'])}`);
+      return [];
+    }
+    return this.#names([...path, 'per']).flatMap((name, index) => {
       const scope = SCOPES.find((known) => known === name);
       if (scope !== undefined) return [scope];
       this.#problem(

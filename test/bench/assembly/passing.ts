@@ -1,19 +1,10 @@
 // Lets everything pass and looks at nothing: what any filter in WebAssembly costs.
 
 import { HttpContext, registerRoot, RootContext } from '../../../assembly/host/context';
+import { Root } from './root';
 
 export * from '../../../assembly/host/exports-passing';
 
 class Stream extends HttpContext {}
 
-class Root extends RootContext {
-  onConfigure(size: u32): bool {
-    return true;
-  }
-
-  createHttpContext(id: u32): HttpContext {
-    return new Stream(id);
-  }
-}
-
-registerRoot((id: u32): RootContext => new Root(id));
+registerRoot((id: u32): RootContext => new Root(id, (stream: u32): HttpContext => new Stream(stream)));

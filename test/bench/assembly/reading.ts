@@ -6,6 +6,7 @@ import { Action, HeaderMap } from '../../../assembly/host/enums';
 import { getHeader, HeaderPairs } from '../../../assembly/host/headers';
 import { release } from '../../../assembly/host/memory';
 import { literal } from '../../../assembly/wire/view';
+import { Root } from './root';
 
 export * from '../../../assembly/host/exports-passing';
 
@@ -25,14 +26,4 @@ class Stream extends HttpContext {
   }
 }
 
-class Root extends RootContext {
-  onConfigure(size: u32): bool {
-    return true;
-  }
-
-  createHttpContext(id: u32): HttpContext {
-    return new Stream(id);
-  }
-}
-
-registerRoot((id: u32): RootContext => new Root(id));
+registerRoot((id: u32): RootContext => new Root(id, (stream: u32): HttpContext => new Stream(stream)));

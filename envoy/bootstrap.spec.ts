@@ -37,6 +37,8 @@ describe('the bootstrap', () => {
     const actuator = ['health/liveness', 'health/readiness', 'info', 'logger'].map((it) => `/actuator/${it}`);
     const routed = ['/metrics', '/metrics/bridge', '/stats/prometheus', ...actuator, ...STREAM_PATHS];
     const files = new Set(paths);
+    const inline = renderBootstrap(SAMPLE_CONFIG, { ...options, delivery: 'inline' }).bootstrap;
+    for (const path of JSON.stringify(inline).match(/"path":"\/[^"]*"/g) ?? []) files.add(path);
     for (const path of routed) expect(files.delete(`"path":"${path}"`)).toBe(true);
     expect([...files].sort()).toEqual([
       '"path":"/var/lib/layotto/app.sock"',
@@ -44,7 +46,9 @@ describe('the bootstrap', () => {
       '"path":"/var/lib/layotto/deliveries.sock"',
       '"path":"/var/lib/layotto/envoy"',
       '"path":"/var/lib/layotto/envoy-admin.sock"',
+      '"path":"/var/lib/layotto/envoy/callees.cds.yaml"',
       '"path":"/var/lib/layotto/envoy/runtime.ecds.yaml"',
+      '"path":"/var/lib/layotto/envoy/runtime.rds.yaml"',
       '"path":"/var/lib/layotto/session.sock"',
       '"path":"/var/lib/layotto/streams.sock"',
     ]);
@@ -132,7 +136,7 @@ describe('the bootstrap', () => {
     };
     const answered = (prefix: string): object => ({ match: { prefix, grpc: {} }, route });
     const waits = { ...passed, cluster: 'layotto_none' };
-    const found = manager(config);
+    const found = manager(config, { delivery: 'inline' });
     expect(found).toMatchObject({
       normalize_path: false,
       merge_slashes: false,
@@ -186,6 +190,74 @@ describe('the bootstrap', () => {
       { '@type': 'type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig', ...inlined[0] },
     ]);
     expect(renderBootstrap(SAMPLE_CONFIG, { ...options, delivery: 'inline' }).extensionConfigs).toEqual({});
+  });
+
+  it('has the routes and the clusters of callees in watched files, or in place', () => {
+    const at = (...ports: number[]) => ports.map((port) => ({ host: '127.0.0.1', port }));
+    const config: RuntimeConfig = {
+      ...SAMPLE_CONFIG,
+      listen: { ...SAMPLE_CONFIG.listen, proxy: { host: '127.0.0.1', port: 3128 } },
+      callees: { stock: { to: at(2) }, orders: { to: at(1) } },
+      invoke: { pattern: { kind: 'dns', text: '{app}:80' } },
+    };
+    const managers = (more: Partial<BootstrapOptions>) =>
+      resources(config, more)
+        .listeners.filter(({ name }) => ['layotto_runtime', 'layotto_proxy'].includes(name ?? ''))
+        .map((listener) => {
+          const { filter_chains: chains } = listener as unknown as {
+            filter_chains: { filters: { typed_config: Record<string, unknown> }[] }[];
+          };
+          return chains[0]?.filters[0]?.typed_config ?? {};
+        });
+    const named = (clusters: Any[]) => clusters.map(({ name }) => String(name));
+    const clustersInPlace = resources(config, { delivery: 'inline' }).clusters;
+    const callees = clustersInPlace.filter(({ name }) => String(name).startsWith('layotto_callee_'));
+    expect(named(callees)).toEqual(
+      ['stock', 'stock|http', 'orders', 'orders|http'].map((name) => `layotto_callee_${name}`),
+    );
+
+    const { bootstrap, extensionConfigs } = renderBootstrap(config, options);
+    const inFile = (file: string) =>
+      (parse(extensionConfigs[file] ?? '') as { resources: Record<string, unknown>[] }).resources;
+    const source = (file: string) => ({
+      path_config_source: {
+        path: `/var/lib/layotto/envoy/${file}`,
+        watched_directory: { path: '/var/lib/layotto/envoy' },
+      },
+    });
+    // Clusters in an order of their own, so that another order in the configuration is no change.
+    expect(inFile('callees.cds.yaml')).toEqual(
+      [2, 3, 0, 1].map((index) => ({
+        '@type': 'type.googleapis.com/envoy.config.cluster.v3.Cluster',
+        ...(callees[index] as object),
+      })),
+    );
+    expect(bootstrap['dynamic_resources']).toMatchObject({ cds_config: source('callees.cds.yaml') });
+    // Those that a pattern finds stay where they are.
+    expect(named(resources(config).clusters)).toEqual(
+      named(clustersInPlace).filter((name) => !name.startsWith('layotto_callee_')),
+    );
+    const files = ['runtime.rds.yaml', 'proxy.rds.yaml'];
+    const inPlace = managers({ delivery: 'inline' });
+    for (const [index, { route_config, rds }] of managers({}).entries()) {
+      expect(route_config).toBeUndefined();
+      const { name } = inPlace[index]?.['route_config'] as { name: string };
+      expect(rds).toMatchObject({ route_config_name: name, config_source: source(files[index] ?? '') });
+      expect(inFile(files[index] ?? '')).toEqual([
+        {
+          '@type': 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
+          ...(inPlace[index]?.['route_config'] as object),
+        },
+      ]);
+    }
+    expect(inPlace).toHaveLength(2);
+    // The script of callees that speak gRPC waits for the first of them.
+    const scripts = (more: Partial<BootstrapOptions>) =>
+      JSON.stringify(managers(more)).includes('"on_invoke"');
+    expect([scripts({}), scripts({ delivery: 'inline' })]).toEqual([true, false]);
+    expect(renderBootstrap(config, { ...options, delivery: 'inline' }).bootstrap).not.toHaveProperty(
+      'dynamic_resources',
+    );
   });
 
   it('survives being printed', () => {

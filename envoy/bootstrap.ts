@@ -12,7 +12,7 @@ import {
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { appCluster, appListener } from './app-channel.js';
 import { inboundListener } from './inbound-listener.js';
-import { invokeClusters } from './invoke-routes.js';
+import { invokeClusters, patternClusters } from './invoke-routes.js';
 import { httpListener } from './http-listener.js';
 import { CLUSTERS, FILTERS, SOCKET_MODE, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
@@ -33,6 +33,8 @@ import { actuatorListener, runtimeClusters, runtimeListener, socketEndpoint } fr
 import { slotExtension, slotFile, slotFilter, slotNames } from './slots.js';
 import type { SlotModule } from './slots.js';
 import { statsConfig } from './stats.js';
+import { CLUSTERS_FILE, PROXY_ROUTES_FILE, RUNTIME_ROUTES_FILE, waysOf } from './ways.js';
+import type { Ways } from './ways.js';
 
 /** File of the runtime's filter config, in {@link BootstrapOptions.extensionDir}. */
 export const EXTENSION_FILE = slotFile(RUNTIME_SLOT);
@@ -57,8 +59,8 @@ export interface BootstrapOptions extends PluginOptions {
   /** Version of the Envoy that will run it, such as `1.40.0`. Some can do more; by default only what all can. */
   envoyVersion?: string;
   /**
-   * `file` (default): the filter's config stands in a file that Envoy watches. `inline`: it stands in the
-   * bootstrap, which then is complete by itself but changes only with a restart.
+   * `file` (default): the filter's config, the routes and the callees' clusters stand in files that Envoy watches.
+   * `inline`: they stand in the bootstrap, which then is complete by itself but changes only with a restart.
    */
   delivery?: 'file' | 'inline';
   /** The module that plain calls pass; by default the runtime's. */
@@ -100,6 +102,8 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
     ? inlineFilter(outboundModule, plugin, outboundModule.capabilities, 'outbound')
     : discoveredFilter(watched(extensionDir, OUTBOUND_FILE), 'outbound');
   const { proxy, inbound } = config.listen;
+  const routesIn = (file: string): EnvoyObject | undefined =>
+    inline ? undefined : watched(extensionDir, file);
   const outbound = inline ? [] : config.outbound;
   const functions = inline ? undefined : config.functions;
   const slots = inline ? [] : slotNames(config).filter((slot) => slot !== RUNTIME_SLOT);
@@ -113,6 +117,13 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
     admin: { address: pipe(adminSocket), ignore_global_conn_limit: true },
     stats_config: statsConfig(),
     overload_manager: { resource_monitors: [connectionLimit()] },
+    ...(inline
+      ? {}
+      : {
+          dynamic_resources: {
+            cds_config: { resource_api_version: 'V3', ...watched(extensionDir, CLUSTERS_FILE) },
+          },
+        }),
     static_resources: {
       listeners: [
         runtimeListener(config, {
@@ -122,6 +133,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
             .filter(isSlotName)
             .map((slot) => slotFilter(slot, watched(extensionDir, slotFile(slot)))),
           filter,
+          routes: routesIn(RUNTIME_ROUTES_FILE),
           hold: options.hold,
           envoyVersion: options.envoyVersion,
         }),
@@ -144,7 +156,15 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
             ]),
         ...(config.app.port === 0 ? [] : [appListener(config)]),
         ...(inbound === undefined || config.app.port === 0 ? [] : [inboundListener(config, inbound)]),
-        ...(proxy === undefined ? [] : [proxyListener(config, { address: proxy, filter: outboundFilter })]),
+        ...(proxy === undefined
+          ? []
+          : [
+              proxyListener(config, {
+                address: proxy,
+                filter: outboundFilter,
+                routes: routesIn(PROXY_ROUTES_FILE),
+              }),
+            ]),
         ...(config.listen.actuator === undefined
           ? []
           : [
@@ -160,7 +180,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
       clusters: [
         ...runtimeClusters(config, options.bridgeSocket ?? sessionSocket(config.dataDir)),
         ...outbound.map(outboundCluster),
-        ...invokeClusters(config),
+        ...(inline ? invokeClusters(config) : patternClusters(config)),
         ...(functions === undefined ? [] : functionsClusters(config, functions)),
         ...(proxy === undefined ? [] : [proxyCluster()]),
         ...(config.app.port === 0 ? [] : [appCluster(config)]),
@@ -172,6 +192,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   };
   const extensionConfigs: Record<string, string> = {};
   if (!inline) {
+    Object.assign(extensionConfigs, waysFiles(waysOf(config, options.hold)));
     extensionConfigs[EXTENSION_FILE] = resource(extensionConfig(module, plugin, options.capabilities));
     if (proxy !== undefined || outbound.length > 0)
       extensionConfigs[OUTBOUND_FILE] = resource(
@@ -185,7 +206,21 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   return { bootstrap, extensionDir, extensionConfigs };
 }
 
-/** Where an extension config comes from. */
+/** Contents of the files of {@link Ways}, by name. */
+export function waysFiles({ clusters, routes }: Ways): Record<string, string> {
+  // Envoy counts no change where only their order is another one.
+  const sorted = [...clusters].sort((one, other) => (String(one['name']) < String(other['name']) ? -1 : 1));
+  const files = routes.map(({ file, routes: of }) => [
+    file,
+    toYaml({ resources: [{ '@type': TYPES.routes, ...of }] }),
+  ]);
+  return {
+    [CLUSTERS_FILE]: toYaml({ resources: sorted.map((one) => ({ '@type': TYPES.cluster, ...one })) }),
+    ...(Object.fromEntries(files) as Record<string, string>),
+  };
+}
+
+/** Where Envoy has something from that stands in a file of its own. */
 function watched(extensionDir: string, file: string): EnvoyObject {
   return {
     path_config_source: {

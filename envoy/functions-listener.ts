@@ -1,7 +1,7 @@
 import type { FunctionsConfig, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { AS_SENT } from './as-sent.js';
 import { upstreamProtocol } from './callees.js';
-import { httpListener } from './http-listener.js';
+import { httpListener, routesFrom } from './http-listener.js';
 import { CLUSTERS, FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { seconds } from './runtime-listener.js';
@@ -51,10 +51,7 @@ export function functionsListener(
       stream_idle_timeout: '300s',
       common_http_protocol_options: { max_stream_duration: seconds(config.limits.deadlineMs) },
       http2_protocol_options: { initial_stream_window_size: largest, max_concurrent_streams: 1024 },
-      rds: {
-        route_config_name: parts.routes.name,
-        config_source: { resource_api_version: 'V3', ...parts.routes.from },
-      },
+      ...routesFrom(parts.routes.name, parts.routes.from),
       http_filters: [...parts.slots, { name: FILTERS.router, typed_config: { '@type': TYPES.router } }],
     },
     {

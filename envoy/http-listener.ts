@@ -2,6 +2,17 @@ import { TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 
 /**
+ * The field of a connection manager by which its routes come from elsewhere: they change without a change of the
+ * listener.
+ *
+ * @param name of the route configuration
+ * @param source an Envoy config source
+ */
+export function routesFrom(name: string, source: EnvoyObject): EnvoyObject {
+  return { rds: { route_config_name: name, config_source: { resource_api_version: 'V3', ...source } } };
+}
+
+/**
  * A listener with one connection manager, for h2c and HTTP/1.1 alike.
  *
  * @param name of the listener, and what its statistics begin with

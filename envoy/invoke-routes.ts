@@ -242,14 +242,20 @@ export function invokeFilters({ invoke }: Invoking): EnvoyObject[] {
 }
 
 /** The clusters that the routes lead to. */
-export function invokeClusters({ callees = {}, invoke }: Invoking): EnvoyObject[] {
+export function invokeClusters(config: Invoking): EnvoyObject[] {
+  return [...calleesClusters(config), ...patternClusters(config)];
+}
+
+/** Those of apps that an entry of the configuration is about. */
+export function calleesClusters({ callees = {} }: Pick<RuntimeConfig, 'callees'>): EnvoyObject[] {
+  return Object.entries(callees).flatMap(([name, callee]) => calleeClusters(name, callee));
+}
+
+/** Those of apps that a pattern finds by DNS. A mesh has its own. */
+export function patternClusters({ invoke }: Pick<RuntimeConfig, 'invoke'>): EnvoyObject[] {
+  if (invoke?.pattern?.kind !== 'dns') return [];
   return [
-    ...Object.entries(callees).flatMap(([name, callee]) => calleeClusters(name, callee)),
-    ...(invoke?.pattern?.kind === 'dns'
-      ? [
-          forwardingCluster(CLUSTERS.invoke, CACHE, 'as-called'),
-          forwardingCluster(`${CLUSTERS.invoke}|http`, CACHE, 'http1'),
-        ]
-      : []),
+    forwardingCluster(CLUSTERS.invoke, CACHE, 'as-called'),
+    forwardingCluster(`${CLUSTERS.invoke}|http`, CACHE, 'http1'),
   ];
 }

@@ -70,6 +70,7 @@ export const TYPES = {
   filterConfig: 'type.googleapis.com/envoy.config.route.v3.FilterConfig',
   router: 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
   upstreamHttp: 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+  cluster: 'type.googleapis.com/envoy.config.cluster.v3.Cluster',
   routes: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
   extensionConfig: 'type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig',
   connectionLimit:

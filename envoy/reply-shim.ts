@@ -26,13 +26,18 @@ export function replyShim(hold: boolean): string {
  * The typed config of the filter `layotto.reply`. Where a callee speaks gRPC it has a script more, which runs on routes
  * that name it.
  *
+ * @param routesChange routes come and go without it, so that it has that script for any that may come
  * @throws Error if the package lacks a script
  */
-export function replyConfig({ callees = {} }: Pick<RuntimeConfig, 'callees'>, hold: boolean): EnvoyObject {
+export function replyConfig(
+  { callees = {} }: Pick<RuntimeConfig, 'callees'>,
+  { hold, routesChange = false }: { hold: boolean; routesChange?: boolean },
+): EnvoyObject {
   const grpc = Object.values(callees).some(({ protocol }) => protocol === 'grpc');
-  const more = grpc
-    ? { source_codes: { [ON_INVOKE]: { inline_string: withoutComments(script('on-invoke.lua')) } } }
-    : {};
+  const more =
+    grpc || routesChange
+      ? { source_codes: { [ON_INVOKE]: { inline_string: withoutComments(script('on-invoke.lua')) } } }
+      : {};
   return { '@type': TYPES.lua, default_source_code: { inline_string: replyShim(hold) }, ...more };
 }
 

@@ -1,7 +1,7 @@
 import type { ListenAddress, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { streamsSocket } from '../components-bridge/src/config/sockets.js';
 import { AS_SENT } from './as-sent.js';
-import { httpListener } from './http-listener.js';
+import { httpListener, routesFrom } from './http-listener.js';
 import {
   invokeFilters,
   invokeRoutes,
@@ -14,6 +14,11 @@ import type { EnvoyObject } from './names.js';
 import { replyConfig } from './reply-shim.js';
 import { tracingParts } from './tracing.js';
 import type { TracingParts } from './tracing.js';
+
+/** The runtime's listener, its statistics and its routes. */
+const NAME = 'layotto_runtime';
+/** The routes' name. */
+export const RUNTIME_ROUTES = NAME;
 
 const MIB = 1024 * 1024;
 /** HTTP/2's largest window. */
@@ -35,6 +40,7 @@ export function seconds(milliseconds: number): string {
  * @param more further addresses of the same listener
  * @param before HTTP filters that stand before the runtime's
  * @param filter the runtime's HTTP filter, inline or discovered
+ * @param routes where the routes come from; by default they stand in the listener, and stay
  * @param envoyVersion the version of the Envoy it is for, if that is known
  */
 export function runtimeListener(
@@ -44,16 +50,34 @@ export function runtimeListener(
     more?: readonly EnvoyObject[];
     before?: readonly EnvoyObject[];
     filter: EnvoyObject;
+    routes?: EnvoyObject | undefined;
     hold: boolean;
     envoyVersion?: string | undefined;
   },
 ): EnvoyObject {
   const more = options.more ?? [];
   const tracing = tracingParts(config, options.envoyVersion);
-  return httpListener('layotto_runtime', options.address, connectionManager(config, options, tracing), {
+  return httpListener(NAME, options.address, connectionManager(config, options, tracing), {
     ...(more.length === 0 ? {} : { additional_addresses: more.map((address) => ({ address })) }),
     per_connection_buffer_limit_bytes: bodyLimit(config),
   });
+}
+
+/** The route configuration of {@link runtimeListener}. */
+export function runtimeRoutes(config: RuntimeConfig, hold: boolean): EnvoyObject {
+  const tracing = tracingParts(config);
+  return {
+    name: RUNTIME_ROUTES,
+    virtual_hosts: [
+      {
+        name: 'layotto',
+        domains: ['*'],
+        routes: [...invokeRoutes(config), ...passingRoutes(), ...answeredRoutes(config, hold)].map(
+          (route) => ({ ...route, ...tracing?.route }),
+        ),
+      },
+    ],
+  };
 }
 
 /** How long an upload may stand still. */
@@ -113,9 +137,16 @@ export function bodyLimit(config: RuntimeConfig): number {
   return config.limits.messageBytes + MIB;
 }
 
+interface ManagerParts {
+  before?: readonly EnvoyObject[];
+  filter: EnvoyObject;
+  routes?: EnvoyObject | undefined;
+  hold: boolean;
+}
+
 function connectionManager(
   config: RuntimeConfig,
-  { before = [], filter, hold }: { before?: readonly EnvoyObject[]; filter: EnvoyObject; hold: boolean },
+  { before = [], filter, routes, hold }: ManagerParts,
   tracing: TracingParts | undefined,
 ): EnvoyObject {
   const stream = bodyLimit(config);
@@ -137,23 +168,17 @@ function connectionManager(
       initial_connection_window_size: Math.min(MAX_WINDOW, Math.max(SESSION_WINDOW, 2 * stream)),
     },
     ...(config.invoke?.pattern === undefined ? {} : { local_reply_config: { mappers: [UNKNOWN_CLUSTER] } }),
-    route_config: {
-      name: 'layotto_runtime',
-      virtual_hosts: [
-        {
-          name: 'layotto',
-          domains: ['*'],
-          routes: [...invokeRoutes(config), ...passingRoutes(), ...answeredRoutes(config, hold)].map(
-            (route) => ({ ...route, ...tracing?.route }),
-          ),
-        },
-      ],
-    },
+    ...(routes === undefined
+      ? { route_config: runtimeRoutes(config, hold) }
+      : routesFrom(RUNTIME_ROUTES, routes)),
     http_filters: [
       ...(tracing === undefined ? [] : [tracing.filter]),
       ...before,
       filter,
-      { name: FILTERS.reply, typed_config: replyConfig(config, hold) },
+      {
+        name: FILTERS.reply,
+        typed_config: replyConfig(config, { hold, routesChange: routes !== undefined }),
+      },
       ...invokeFilters(config),
       { name: FILTERS.router, typed_config: { '@type': TYPES.router } },
     ],

@@ -17,7 +17,8 @@ describe('tracing', () => {
   it('adds nothing where it is off', () => {
     expect(tracingParts(SAMPLE_CONFIG, '1.40.0')).toBeUndefined();
     const options = { version: '1', hold: false, apiTokens: [], catalog: sampleCatalog, moduleFile: '/m' };
-    const { bootstrap } = renderBootstrap(SAMPLE_CONFIG, options);
+    // With the routes in it.
+    const { bootstrap } = renderBootstrap(SAMPLE_CONFIG, { ...options, delivery: 'inline' });
     expect(JSON.stringify(bootstrap)).not.toMatch(/trac|traceparent|decorator|early_header/i);
   });
 

@@ -11,6 +11,8 @@ import { pluginConfiguration } from '../../envoy/plugin-config.js';
 import type { PluginOptions } from '../../envoy/plugin-config.js';
 import { slotNames } from '../../envoy/slots.js';
 import type { SlotModule } from '../../envoy/slots.js';
+import { waysOf } from '../../envoy/ways.js';
+import type { Ways } from '../../envoy/ways.js';
 import { moduleHash } from './installation.js';
 import type { Installation } from './installation.js';
 import { readModuleFile } from './module-file.js';
@@ -60,6 +62,11 @@ export class EnvoyFiles {
       adminSocket: envoyAdminSocket(config.dataDir),
       extensionDir: folder,
     });
+  }
+
+  /** The clusters and routes among them by which the app's calls to others go. */
+  ways(config: RuntimeConfig): Ways {
+    return waysOf(config, this.#pluginOptions.hold);
   }
 
   /** A module of a slot beside the runtime's. One that says what it is gets what the runtime gets. */

@@ -114,6 +114,22 @@ it.each([
   await envoy.ended;
 });
 
+it('waits until the clusters that it was given are in use', async () => {
+  const envoy = start('exec sleep 30');
+  const warming = [2, 1, 0];
+  const asked: string[] = [];
+  admin = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    response.end(`cluster_manager.warming_clusters: ${warming.shift() ?? 0}\n`);
+  });
+  await new Promise<void>((resolve) => admin?.listen(join(dir, 'admin.sock'), resolve));
+  expect(await envoy.warm()).toBeUndefined();
+  expect(asked).toEqual(Array.from({ length: 3 }, () => '/stats?filter=warming_clusters$'));
+  envoy.kill();
+  await envoy.ended;
+  expect(await envoy.warm()).toMatch(/^Envoy has not found all addresses in time/);
+});
+
 it('does not wait for an Envoy whose admin interface is silent, and kills one that will not end', async () => {
   const envoy = start(`trap '' TERM; echo started; while :; do sleep 0.1; done`);
   while (!readFileSync(join(dir, 'envoy.log'), 'utf8').includes('started')) await envoy.drain(10_000);

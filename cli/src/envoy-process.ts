@@ -130,6 +130,21 @@ export class EnvoyProcess {
     return 'Envoy did not take it over in time';
   }
 
+  /**
+   * Waits until the clusters that it was given are in use: before that it looks up their addresses.
+   *
+   * @returns what is lacking when that takes too long
+   */
+  async warm(): Promise<string | undefined> {
+    const end = Date.now() + TAKE_OVER_MS;
+    while (this.#running && Date.now() < end) {
+      const stats = await this.#admin('GET', '/stats?filter=warming_clusters$');
+      if (stats?.includes('warming_clusters: 0\n') === true) return undefined;
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    return 'Envoy has not found all addresses in time; are there names among them that DNS does not answer for?';
+  }
+
   /** Gives it another content for a file that it watches. */
   write(name: string, content: string | Uint8Array): void {
     const { folder } = this.options;

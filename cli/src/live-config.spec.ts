@@ -9,7 +9,7 @@ let said: string[];
 let written: RuntimeConfig[];
 /** Components that cannot be reached by their new settings. */
 let away: Set<string>;
-let failing: { replace?: string; push?: string };
+let failing: { replace?: string; push?: string; ways?: string };
 let live: LiveConfig;
 
 function component(name: string, redisHost = ''): ComponentConfig {
@@ -60,6 +60,10 @@ function start(running: RuntimeConfig): void {
         },
       },
       writeConfig: (wanted) => void written.push(wanted),
+      pushWays: async ({ callees = {} }) => {
+        steps.push(`ways ${Object.keys(callees).join(',')}`);
+        return failing.ways;
+      },
       pushFilter: async (wanted) => {
         steps.push(`filter ${shown(wanted)}`);
         return failing.push;
@@ -167,4 +171,45 @@ it('says when the filter does not follow', async () => {
   failing.push = 'Envoy refused it';
   await live.apply(config(component('a'), component('b')));
   expect(said).toEqual(['the filter keeps its configuration: Envoy refused it', 'b: added']);
+});
+
+const calling = (...names: string[]): RuntimeConfig => ({
+  ...config(component('a')),
+  callees: Object.fromEntries(names.map((name) => [name, { to: [{ host: name, port: 1 }] }])),
+});
+
+it('opens the ways to callees before the filter knows them, and closes them after it has forgotten them', async () => {
+  start(calling('x', 'y'));
+  await live.apply(calling('y', 'z'));
+  expect(steps).toEqual(['ways x,y,z', 'bridge a', 'filter a', 'ways y,z']);
+  expect(said).toEqual(['callees.x: removed', 'callees.z: added']);
+  const { callees, ...without } = calling('y');
+  await live.apply({ ...without, callees: { y: { ...callees?.['y'], to: [{ host: 'y', port: 2 }] } } });
+  await live.apply(without);
+  expect(steps.slice(4)).toEqual([
+    'ways y,z',
+    'bridge a',
+    'filter a',
+    'ways y',
+    'ways y',
+    'bridge a',
+    'filter a',
+    'ways ',
+  ]);
+  expect(said.slice(2)).toEqual([
+    'callees.y: the new settings are in use',
+    'callees.z: removed',
+    'callees.y: removed',
+  ]);
+  expect(live.effective).not.toHaveProperty('callees');
+});
+
+it('keeps the callees when Envoy does not take their ways over, and takes over the rest', async () => {
+  start(calling('x'));
+  failing.ways = 'Envoy refused it';
+  await live.apply({ ...calling('y'), components: [component('a'), component('b')] });
+  expect(steps).toEqual(['ways x,y', 'bridge a,b', 'filter a,b']);
+  expect(said).toEqual(['callees: calls go on going where they went: Envoy refused it', 'b: added']);
+  expect(Object.keys(live.effective.callees ?? {})).toEqual(['x']);
+  expect(Object.keys(written.at(-1)?.callees ?? {})).toEqual(['x']);
 });

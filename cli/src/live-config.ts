@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import {
   BRIDGE_SETTINGS,
+  CALLEES,
   changes,
   FILTER_SETTINGS,
   formatFixed,
@@ -23,6 +24,8 @@ export interface Parts {
   bridge: Pick<BridgeProcess, 'apply' | 'replace'>;
   /** Writes what a bridge reads when it starts. */
   writeConfig: (config: RuntimeConfig) => void;
+  /** Has Envoy call others as a configuration says; resolves with why it does not. */
+  pushWays: (config: RuntimeConfig) => Promise<string | undefined>;
   /** Has the filter take over what it must know of a configuration; resolves with what went wrong. */
   pushFilter: (config: RuntimeConfig) => Promise<string | undefined>;
   /** Takes what a person should know. */
@@ -31,8 +34,8 @@ export interface Parts {
 
 /**
  * The configuration of a running runtime, and how it is changed without a call that is refused: the bridge knows a new
- * component before the filter asks for it, and a removed one leaves the filter first. Everything asked of it is done
- * one after the other.
+ * component before the filter asks for it, and a removed one leaves the filter first; so do Envoy's routes know callees.
+ * Everything asked of it is done one after the other.
  */
 export class LiveConfig {
   #wanted: RuntimeConfig;
@@ -107,7 +110,7 @@ export class LiveConfig {
   async #apply(wanted: RuntimeConfig): Promise<void> {
     const { bridge, say, writeConfig } = this.parts;
     const before = this.#wanted;
-    const { config, fixed } = changes(before, wanted, [...FILTER_SETTINGS, ...BRIDGE_SETTINGS]);
+    const { config, fixed } = changes(before, wanted, [...FILTER_SETTINGS, ...BRIDGE_SETTINGS, CALLEES]);
     for (const one of fixed) say(formatFixed(one));
     if (sameSettings(config, before)) {
       say('the configuration was read again; nothing that is running changes');
@@ -117,6 +120,11 @@ export class LiveConfig {
       const replaced = await this.#replaceBridge({ ...this.#effective, limits: config.limits });
       if (!replaced) config.limits = before.limits;
     }
+    const callees = changedCallees(before, config);
+    if (callees.length > 0 && !(await this.#openWays(before, config))) {
+      callees.length = 0;
+      setCallees(config, before);
+    }
     this.#wanted = config;
     writeConfig(config);
     const applied = await bridge.apply(config, { removeOthers: false, waitMs: WAIT_MS });
@@ -125,11 +133,24 @@ export class LiveConfig {
     for (const one of applied ?? []) if (one.outcome === 'kept') this.#kept.add(idOf(one));
     const removed = this.#effective.components.filter((component) => !has(config, component));
     await this.#push(this.#mixed());
+    if (callees.some(({ outcome }) => outcome === 'removed')) await this.#pushWays(config);
     if (removed.length > 0) {
       await new Promise((resolve) => setTimeout(resolve, THREADS_MS));
       await bridge.apply(config, { removeOthers: true, waitMs: 0 });
     }
+    for (const { name, outcome } of callees) say(`${CALLEES}.${name}: ${outcome}`);
     this.#sayWhat(before, applied ?? [], removed);
+  }
+
+  /** Opens the ways of what is wanted, beside those to callees that the filter still knows. @returns whether they are open */
+  #openWays(before: RuntimeConfig, wanted: RuntimeConfig): Promise<boolean> {
+    return this.#pushWays({ ...wanted, callees: { ...before.callees, ...wanted.callees } });
+  }
+
+  async #pushWays(config: RuntimeConfig): Promise<boolean> {
+    const failure = await this.parts.pushWays(config);
+    if (failure !== undefined) this.parts.say(`${CALLEES}: calls go on going where they went: ${failure}`);
+    return failure === undefined;
   }
 
   /** @returns whether another bridge has taken over */
@@ -178,6 +199,30 @@ export class LiveConfig {
       say(`${key}: now ${key === 'policy' ? policyText(this.#wanted.policy) : JSON.stringify(now)}`);
     }
   }
+}
+
+/** What became of a callee. */
+interface CalleeChange {
+  name: string;
+  outcome: 'added' | 'the new settings are in use' | 'removed';
+}
+
+function changedCallees(
+  { callees: before = {} }: RuntimeConfig,
+  { callees = {} }: RuntimeConfig,
+): CalleeChange[] {
+  const names = [...new Set([...Object.keys(before), ...Object.keys(callees)])];
+  return names.flatMap((name): CalleeChange[] => {
+    const [then, now] = [before[name], callees[name]];
+    if (isDeepStrictEqual(then, now)) return [];
+    if (then === undefined) return [{ name, outcome: 'added' }];
+    return [{ name, outcome: now === undefined ? 'removed' : 'the new settings are in use' }];
+  });
+}
+
+function setCallees(config: RuntimeConfig, { callees }: RuntimeConfig): void {
+  if (callees === undefined) delete config.callees;
+  else config.callees = callees;
 }
 
 /** A policy in a few words: its rules may be many. */

@@ -11,6 +11,7 @@ import type { BridgeMessage } from './bridge-child.js';
 import { BridgeProcess } from './bridge-process.js';
 import { bridgeReport } from './bridge-report.js';
 import type { BridgeReport } from './bridge-report.js';
+import { CalleeWays } from './callee-ways.js';
 import { ControlServer } from './control-server.js';
 import { bridgeLog, configFile, controlSocket, envoyLog } from './data-files.js';
 import { EnvoyFiles } from './envoy-files.js';
@@ -40,6 +41,7 @@ export class Runtime {
   #bridge: BridgeProcess | undefined;
   #envoy: EnvoyProcess | undefined;
   #live: LiveConfig | undefined;
+  #ways: CalleeWays | undefined;
   #modules: ModuleSlots | undefined;
   #control: ControlServer | undefined;
   readonly #store: ModuleStore;
@@ -96,22 +98,35 @@ export class Runtime {
         dataDir,
       }),
     ]);
-    this.#live = new LiveConfig(
+    const say = (line: string): void => {
+      if (!this.#stopping) this.say(`layotto: ${line}`);
+    };
+    const ways: CalleeWays = new CalleeWays(
       {
-        bridge,
-        writeConfig: (config) => this.#writeConfig(config),
-        pushFilter: (config) => this.#pushFilter(started, config),
-        say: (line) => {
-          if (!this.#stopping) this.say(`layotto: ${line}`);
-        },
+        envoy: started,
+        render: (config) => this.#files.ways(config),
+        lingerMs: this.config.limits.deadlineMs,
+        exclusively: (work) => live.exclusively(work),
+        say,
       },
       this.config,
     );
-    await this.#offerModules(started, this.#live);
+    const live: LiveConfig = new LiveConfig(
+      {
+        bridge,
+        writeConfig: (config) => this.#writeConfig(config),
+        pushWays: (config) => ways.apply(config),
+        pushFilter: (config) => this.#pushFilter(started, config),
+        say,
+      },
+      this.config,
+    );
+    [this.#ways, this.#live] = [ways, live];
+    await this.#offerModules(started, live, say);
   }
 
   /** Takes `layotto module …` from here on. */
-  async #offerModules(envoy: EnvoyProcess, live: LiveConfig): Promise<void> {
+  async #offerModules(envoy: EnvoyProcess, live: LiveConfig, say: (line: string) => void): Promise<void> {
     const { dataDir } = this.config;
     const slots = slotNames(this.config);
     const modules = new ModuleSlots({
@@ -131,9 +146,7 @@ export class Runtime {
       },
       rollbackOnTrap: this.config.modules.rollbackOnTrap,
       exclusively: (work) => live.exclusively(work),
-      say: (line) => {
-        if (!this.#stopping) this.say(`layotto: ${line}`);
-      },
+      say,
     });
     this.#modules = modules;
     modules.begin();
@@ -165,6 +178,7 @@ export class Runtime {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#modules?.end();
+    this.#ways?.end();
     this.#control?.close();
     if (this.#envoy?.running) {
       await this.#envoy.drain(this.config.limits.deadlineMs);

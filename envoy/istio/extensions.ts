@@ -72,7 +72,7 @@ export function renderWasmPlugin(config: RuntimeConfig, options: MeshOptions): E
       spec: { ...attachment(config, names, PRIORITY.module), ...wasm(config, names, options) },
     },
     envoyFilterOf(names, 'listeners', [
-      beforeRouter(config, { name: FILTERS.reply, typed_config: replyConfig(config, true) }),
+      beforeRouter(config, { name: FILTERS.reply, typed_config: replyConfig(config, { hold: true }) }),
       bufferPatch(config),
       ...invocationPatches(config),
       ...deliveryPatches(config, names),

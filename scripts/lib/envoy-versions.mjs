@@ -53,6 +53,7 @@ export const SUITES = {
   'test/e2e/functions.spec.ts': 'functions',
   'test/e2e/function-calls.spec.ts': 'what functions call, and what triggers them',
   'test/e2e/reload.spec.ts': 'a changed configuration',
+  'test/e2e/reload-callees.spec.ts': 'changed callees, under load',
   'test/e2e/without-wasm.spec.ts': 'the bridge without the filter',
   'test/fault/module-push.spec.ts': 'modules pushed under load',
   'test/fault/trap.spec.ts': 'a filter that traps',

@@ -41,8 +41,9 @@ export function emptyListener(port) {
 export function emptyFilters(listener) {
   const manager = listener.filter_chains[0].filters[0].typed_config;
   manager.http_filters = manager.http_filters.slice(-1);
-  for (const { routes } of manager.route_config.virtual_hosts)
-    routes.splice(0, routes.length, { match: { prefix: '/' }, direct_response: { status: 200 } });
+  delete manager.rds;
+  const routes = [{ match: { prefix: '/' }, direct_response: { status: 200 } }];
+  manager.route_config = { virtual_hosts: [{ name: 'all', domains: ['*'], routes }] };
 }
 
 /**

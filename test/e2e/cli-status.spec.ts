@@ -127,7 +127,7 @@ describe('a running runtime', () => {
     for (const secret of [PASSWORD, OPAQUE, TOKEN, '-hush']) expect(whole).not.toContain(secret);
     // It is there to be left out.
     expect(readFileSync(join(lab.dataDir, 'config.json'), 'utf8')).toContain(PASSWORD);
-    expect(readFileSync(join(lab.dataDir, 'envoy/bootstrap.json'), 'utf8')).toContain('-hush');
+    expect(readFileSync(join(lab.dataDir, 'envoy/runtime.rds.yaml'), 'utf8')).toContain('-hush');
   });
 
   test('must run to be asked', async () => {

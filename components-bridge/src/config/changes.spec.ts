@@ -1,4 +1,4 @@
-import { BRIDGE_SETTINGS, changes, FILTER_SETTINGS, formatFixed, sameSettings } from './changes.js';
+import { BRIDGE_SETTINGS, CALLEES, changes, FILTER_SETTINGS, formatFixed, sameSettings } from './changes.js';
 import type { RuntimeConfig } from './types.js';
 
 const running: RuntimeConfig = {
@@ -94,6 +94,19 @@ it('says nothing of the headers of a place of the web', () => {
   ]);
   expect(said(running, web('/v1', 'hush'))).toEqual([
     'callees.web: needs a restart to change from nothing to http://web:80/v1; it stays as it is',
+  ]);
+});
+
+it('takes callees over, all or none, where they can be', () => {
+  const callee = (port: number) => ({ to: [{ host: '127.0.0.1', port }] });
+  const before = { ...running, callees: { a: callee(1), b: callee(2) } };
+  const wanted = { ...running, callees: { b: callee(3), c: callee(4) } };
+  expect(changes(before, wanted, [CALLEES])).toEqual({ config: wanted, fixed: [] });
+  expect(changes(before, running, [CALLEES]).config).not.toHaveProperty('callees');
+  expect(changes(before, wanted, FILTER_SETTINGS).fixed.map(({ key }) => key)).toEqual([
+    'callees.a',
+    'callees.b',
+    'callees.c',
   ]);
 });
 

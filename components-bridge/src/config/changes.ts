@@ -32,6 +32,9 @@ export const FILTER_SETTINGS: readonly string[] = [
 /** Settings that filter and bridge heed and Envoy's own configuration does not need: a new bridge can have others. */
 export const BRIDGE_SETTINGS: readonly string[] = ['limits.operations', 'limits.streams', 'limits.bytes'];
 
+/** Whom the app calls, which a running Envoy takes over from whoever writes its files. */
+export const CALLEES = 'callees';
+
 /** Where the resolved configuration has another name for a setting than the file. */
 const FILE_NAMES: Readonly<Record<string, string>> = {
   'limits.messageBytes': 'limits.message',
@@ -63,7 +66,8 @@ export function changes(running: RuntimeConfig, wanted: RuntimeConfig, live: rea
       const [now, next] = [before.get(key), after.get(key)];
       if (isDeepStrictEqual(now, next)) continue;
       const inner = key.slice(name.length + 1);
-      if (key === 'policy') setOrDelete(config, section, wanted[section]);
+      if (key === 'policy' || (name === CALLEES && live.includes(CALLEES)))
+        setOrDelete(config, section, wanted[section]);
       else if (live.includes(key))
         Object.assign(config, { [name]: { ...(config[section] as object), [inner]: next } });
       else fixed.push({ key: FILE_NAMES[key] ?? key, now, wanted: next });

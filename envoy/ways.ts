@@ -1,0 +1,52 @@
+import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
+import { calleesClusters } from './invoke-routes.js';
+import type { EnvoyObject } from './names.js';
+import { PROXY_ROUTES, proxyRoutes } from './plain-calls.js';
+import { RUNTIME_ROUTES, runtimeRoutes } from './runtime-listener.js';
+
+/** File of the callees' clusters. */
+export const CLUSTERS_FILE = 'callees.cds.yaml';
+/** The statistics that say what Envoy made of that file. */
+export const CLUSTERS_STATS = 'cluster_manager.cds';
+/** File of the routes of the runtime's listener. */
+export const RUNTIME_ROUTES_FILE = 'runtime.rds.yaml';
+/** File of the routes of the listener for plain calls, where there is one. */
+export const PROXY_ROUTES_FILE = 'proxy.rds.yaml';
+
+/** Routes that Envoy has from a file. */
+export interface RoutesFile {
+  file: string;
+  /** The beginning of the statistics that say what Envoy made of it. */
+  stats: string;
+  /** A route configuration. */
+  routes: EnvoyObject;
+}
+
+/** Where the app's calls to others go: what Envoy has from files, so that it changes without a change of a listener. */
+export interface Ways {
+  clusters: EnvoyObject[];
+  routes: RoutesFile[];
+}
+
+/**
+ * The ways of a configuration.
+ *
+ * @param hold hold mode: the runtime's routes are other ones
+ */
+export function waysOf(config: RuntimeConfig, hold: boolean): Ways {
+  const { proxy } = config.listen;
+  return {
+    clusters: calleesClusters(config),
+    routes: [
+      routesFile(RUNTIME_ROUTES_FILE, RUNTIME_ROUTES, runtimeRoutes(config, hold)),
+      ...(proxy === undefined
+        ? []
+        : [routesFile(PROXY_ROUTES_FILE, PROXY_ROUTES, proxyRoutes(config, proxy))]),
+    ],
+  };
+}
+
+/** The listeners' statistics and route configurations have one name. */
+function routesFile(file: string, name: string, routes: EnvoyObject): RoutesFile {
+  return { file, stats: `http.${name}.rds.${name}`, routes };
+}

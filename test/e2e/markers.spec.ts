@@ -107,7 +107,15 @@ describe.each([
     });
     await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
     const { port } = upstream.address() as AddressInfo;
-    runtime = await Runtime.start({ hold, bootstrap: (rendered) => withUpstream(rendered, port) });
+    runtime = await Runtime.start({
+      hold,
+      routes: withUpstream,
+      bootstrap: (rendered) => {
+        const resources = rendered['static_resources'] as { clusters: EnvoyObject[] };
+        resources.clusters.push(upstreamCluster(port));
+        return rendered;
+      },
+    });
     connection = await H2Connection.open(runtime.target);
   });
 
@@ -146,25 +154,20 @@ describe.each([
 });
 
 /** The bootstrap with one more route, past the runtime's filter but not past the one after it. */
-function withUpstream(rendered: EnvoyObject, port: number): EnvoyObject {
-  const text = JSON.stringify(rendered, (key, value: unknown) => {
-    if (key === 'routes')
-      return [
-        {
-          match: { prefix: '/up/' },
-          route: { cluster: 'upstream' },
-          typed_per_filter_config: {
-            'layotto.runtime': {
-              '@type': 'type.googleapis.com/envoy.config.route.v3.FilterConfig',
-              disabled: true,
-            },
-          },
-        },
-        ...(value as unknown[]),
-      ];
-    if (key === 'clusters') return [upstreamCluster(port), ...(value as unknown[])];
-    return value;
-  });
+function withUpstream(routes: EnvoyObject): EnvoyObject {
+  const up = {
+    match: { prefix: '/up/' },
+    route: { cluster: 'upstream' },
+    typed_per_filter_config: {
+      'layotto.runtime': {
+        '@type': 'type.googleapis.com/envoy.config.route.v3.FilterConfig',
+        disabled: true,
+      },
+    },
+  };
+  const text = JSON.stringify(routes, (key, value: unknown) =>
+    key === 'routes' ? [up, ...(value as unknown[])] : value,
+  );
   return JSON.parse(text) as EnvoyObject;
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { catalog } from '../../components-bridge/src/catalog.js';
 import type { ComponentConfig, RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import type { renderBootstrap } from '../../envoy/bootstrap.js';
+import type { EnvoyObject } from '../../envoy/names.js';
 import { freePort } from './ports.js';
 
 /** A component as a test writes it; the rest is filled in. */
@@ -63,6 +64,8 @@ export interface RuntimeOptions {
     rendered: Bootstrap,
     context: { config: RuntimeConfig; module: string; adminSocket: string },
   ) => Bootstrap | Promise<Bootstrap>;
+  /** Changes the routes of the runtime's listener, a route configuration, before Envoy reads them. */
+  routes?: (rendered: EnvoyObject) => EnvoyObject;
   /** The gauges of open sessions, where the clusters have other names than in the bootstrap rendered. */
   sessionGauges?: RegExp;
 }

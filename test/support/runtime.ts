@@ -1,11 +1,15 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+
 import { catalog } from '../../components-bridge/src/catalog.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { renderBootstrap } from '../../envoy/bootstrap.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
 import { readModule } from '../../envoy/module-info.js';
+import type { EnvoyObject } from '../../envoy/names.js';
+import { RUNTIME_ROUTES_FILE } from '../../envoy/ways.js';
 import { envoyBinary } from '../../tools/get.mjs';
 import { Child } from './child.js';
 import { showOnFailure } from './failure-logs.js';
@@ -62,7 +66,9 @@ export class Runtime {
     });
     await mkdir(rendered.extensionDir, { recursive: true });
     for (const [name, text] of Object.entries(rendered.extensionConfigs)) {
-      await writeFile(join(rendered.extensionDir, name), text);
+      const changed =
+        name === RUNTIME_ROUTES_FILE && options.routes ? withRoutes(text, options.routes) : text;
+      await writeFile(join(rendered.extensionDir, name), changed);
     }
     const bootstrap =
       (await options.bootstrap?.(rendered.bootstrap, { config, module, adminSocket })) ?? rendered.bootstrap;
@@ -318,4 +324,10 @@ async function accepts(target: Target): Promise<boolean> {
   const client = await RawClient.connect(target);
   client.close();
   return true;
+}
+
+/** A file of routes, changed. */
+function withRoutes(text: string, change: (routes: EnvoyObject) => EnvoyObject): string {
+  const { resources } = parse(text) as { resources: EnvoyObject[] };
+  return JSON.stringify({ resources: resources.map(change) });
 }

@@ -149,3 +149,22 @@ it('says when clusters that nothing leads to stay', async () => {
   await afterwards();
   expect(said).toEqual(['clusters that nothing leads to any more stay: no']);
 });
+
+it('removes clusters in turn with other changes, and not when others are wanted by then', async () => {
+  start({ a: { to: at(1) }, b: { to: at(2) } });
+  await ways.apply(config({ b: { to: at(2) } }));
+  await new Promise((resolve) => setTimeout(resolve, 3 * LINGER_MS));
+  expect([later.length, given.filter((one) => one.startsWith('cds'))]).toEqual([1, []]);
+  await ways.apply(config({ a: { to: at(1) }, b: { to: at(2) } }));
+  await afterwards();
+  // The one that lingers is not the one that is wanted again, and goes when only that one is.
+  expect(given.filter((one) => one.startsWith('cds'))).toEqual(['cds: a=1 a|~2=1 b=2', 'cds: a|~2=1 b=2']);
+});
+
+it('removes nothing any more when it has ended', async () => {
+  start({ a: { to: at(1) }, b: { to: at(2) } });
+  await ways.apply(config({ b: { to: at(2) } }));
+  ways.end();
+  await afterwards();
+  expect(given.filter((one) => one.startsWith('cds'))).toEqual([]);
+});

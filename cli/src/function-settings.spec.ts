@@ -1,3 +1,4 @@
+import { SAMPLE_CONFIG } from '../../envoy/samples.js';
 import { UsageError, UserError } from './errors.js';
 import { functionSettings, givenSettings, SETTINGS_OPTIONS } from './function-settings.js';
 import { parseOptions } from './options.js';
@@ -48,14 +49,7 @@ describe('the options of a push', () => {
 });
 
 describe('what holds for a function', () => {
-  const limits = {
-    messageBytes: 4 * 1024 ** 2,
-    operations: 1,
-    streams: 1,
-    bytes: 1,
-    cacheBytes: 1,
-    deadlineMs: 15_000,
-  };
+  const { limits } = SAMPLE_CONFIG;
   const settings = (given: Partial<Parameters<typeof functionSettings>[0]>, before?: typeof full) =>
     functionSettings({ id: 'stock', ...given }, limits, before);
   const full = { id: 'stock', path: '/stock', bodyBytes: 5, inFlight: 6, deadlineMs: 7 };

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { functionSlots } from '../../components-bridge/src/config/slots.js';
+import { SAMPLE_CONFIG } from '../../envoy/samples.js';
 import { tinyFunction, tinyModule } from '../../test/support/tiny-module.js';
 import { UserError } from './errors.js';
 import { functionOptions, Functions } from './functions.js';
@@ -11,14 +12,7 @@ import { ModuleSlots } from './module-slots.js';
 import type { PushOptions } from './module-slots.js';
 import { ModuleStore } from './module-store.js';
 
-const limits = {
-  messageBytes: 4 * 1024 ** 2,
-  operations: 1,
-  streams: 1,
-  bytes: 1,
-  cacheBytes: 1,
-  deadlineMs: 15_000,
-};
+const { limits } = SAMPLE_CONFIG;
 const defaults = { bodyBytes: 1024 ** 2, inFlight: 100, deadlineMs: 15_000 };
 
 /** Slots whose modules are not tried: that takes a thread of the built command, and has tests with a real Envoy. */

@@ -18,7 +18,7 @@ import { abused, HANG_MS, storm, within, type StormOptions, type StormResult } f
 
 /** The bridge takes 100 streams on a connection. */
 const CONNECTIONS = 8;
-/** Node ends a connection of which 1000 streams were reset too fast. */
+/** Node sends GOAWAY on a connection of which 1000 streams were reset too fast. */
 const INPUTS = 500;
 /** Fewer than elsewhere: each input may hold several requests, and the filters' own sessions must not starve. */
 const GROUPS = 32;

@@ -11,7 +11,7 @@ const PONG_MS = 20_000;
 /**
  * The HTTP/2 connections of a server. Each is asked from time to time whether its peer is still there, and ended when
  * nothing comes back: a peer may be gone without a word, and Node neither reads any more nor ends a connection that it
- * has given up because its peer broke HTTP/2's rules (up to Node 24 at least; found by sending it such frames).
+ * has given up because its peer broke HTTP/2's rules (found on Node 20, by sending it such frames).
  */
 export class Connections implements Iterable<ServerHttp2Session> {
   /** With the timer of the answer that each owes. */

@@ -44,6 +44,8 @@ export async function buildFunction(file) {
       LIBRARY,
       '--use',
       'abort=~lib/layotto/host/log/abort',
+      // The compiler colors what it says wherever CI is set; here it becomes an error's text.
+      '--noColors',
       '--optimizeLevel',
       '3',
       '--shrinkLevel',

@@ -305,6 +305,8 @@ async function compileFilter(
       String(shrinkLevel),
     ],
     ...['--noAssert', '--runtime', String(runtime), '--use', `abort=~lib/${LIBRARY}/host/log/abort`],
+    // The compiler colors what it says wherever CI is set; here it becomes an error's text.
+    '--noColors',
   ];
   const { error, stderr } = await compiler.main(['index.ts', ...flags], {
     readFile: (file, baseDir) => {

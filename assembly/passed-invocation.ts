@@ -26,6 +26,7 @@ const PATH = literal(':path');
 const AUTHORITY = literal(':authority');
 const STATUS = literal(':status');
 const TIMEOUT = literal('x-envoy-upstream-rq-timeout-ms');
+const NO_DEADLINE = literal('0');
 const CLUSTER = literal('x-layotto-cluster');
 const DNS_CLUSTER = 'layotto_invoke';
 const CALLEE_ID = literal('dapr-callee-app-id');
@@ -59,7 +60,13 @@ export function mayInvoke(site: CallSite, door: Door, exchange: Exchange): bool 
     return false;
   }
   if (!site.policy.passes(door, exchange, callee.name)) return false;
-  takeWay(exchange, <Callee>callee, exchange.passesTo, exchange.wayThere, null);
+  const found = <Callee>callee;
+  takeWay(exchange, found, exchange.passesTo, exchange.wayThere, null);
+  // Envoy looks for the route of a new path, and those that leave this filter out are for calls without a deadline of
+  // their own (envoy/direct-calls.ts). 0 is none.
+  const anew = exchange.wayThere != 0 && door != site.grpcDoor;
+  if (anew && found.timeoutMs == 0 && !exchange.headers.has(TIMEOUT))
+    replaceHeader(HeaderMap.RequestHeaders, TIMEOUT, NO_DEADLINE);
   return true;
 }
 
@@ -148,7 +155,8 @@ export class InvokedCall extends HttpContext {
       return Action.Continue;
     }
     this.code = httpStatusIn(HeaderMap.ResponseHeaders);
-    if (this.code < FIRST_SERVER_ERROR || !isUnanswered()) return Action.Continue;
+    // What a callee's Envoy says of its app it says as Dapr does.
+    if (this.code < FIRST_SERVER_ERROR || takeUnanswered() || !isEnvoysOwn()) return Action.Continue;
     this.code = FIRST_SERVER_ERROR;
     replaceHeader(HeaderMap.ResponseHeaders, STATUS, SERVER_ERROR);
     if (endOfStream) return Action.Continue;
@@ -196,10 +204,10 @@ export class InvokedCall extends HttpContext {
   }
 }
 
-/** Whether a callee's Envoy says that its app gave no answer, or this one has none. */
-function isUnanswered(): bool {
+/** Whether a callee's Envoy says that its app gave no answer; the header in which it does goes. */
+export function takeUnanswered(): bool {
   const said = getHeader(HeaderMap.ResponseHeaders, UNANSWERED);
-  if (said == 0) return isEnvoysOwn();
+  if (said == 0) return false;
   release(said);
   removeHeader(HeaderMap.ResponseHeaders, UNANSWERED);
   return true;

@@ -15,7 +15,7 @@ import { addHeader, getHeader, removeHeader, replaceHeader } from './host/header
 import { log, succeeded } from './host/log';
 import { release } from './host/memory';
 import { getBuffer, replaceBuffer } from './host/stream';
-import { isEnvoysOwn, isUnknown, takeWay } from './passed-invocation';
+import { isEnvoysOwn, isUnknown, takeUnanswered, takeWay } from './passed-invocation';
 import { BUSY, NO_REPLY_FILTER, RESULT_TOO_LARGE } from './refusals';
 import { clearHead, endHead, setHead } from './request-head';
 import { ByteWriter } from './wire/bytes';
@@ -39,10 +39,11 @@ const GRPC_MESSAGE = literal('grpc-message');
 const GRPC_DETAILS = literal('grpc-status-details-bin');
 const TIMEOUT = literal('x-envoy-upstream-rq-timeout-ms');
 const ID = literal('id');
-const UNANSWERED = literal('x-layotto-unanswered');
 /** The reply filter has given the answer a body, which it had not. */
 const EMPTY = literal('x-layotto-empty');
 const OK = literal('200');
+const SERVICE_UNAVAILABLE: i32 = 503;
+const NO_ANSWER = literal('its Envoy was reached, the app gave no answer');
 const ZERO = literal('0');
 const INTERNAL = literal('13');
 
@@ -107,6 +108,8 @@ export class WrappedCall extends HttpContext {
   private code: i32 = Code.CANCELLED;
   private contentType: View = 0;
   private empty: bool = false;
+  /** The answer is the callee's Envoy's, because the app gave none. */
+  private unanswered: bool = false;
   /** Envoy has answered by itself, or the answer is out. */
   private over: bool = false;
   /** Bytes of the answer that are held back, and counted in the budget. */
@@ -138,7 +141,9 @@ export class WrappedCall extends HttpContext {
       return Action.Continue;
     }
     if (said >= 0) removeHeader(map, GRPC_STATUS);
-    this.status = httpStatusIn(map);
+    // A callee's Envoy says it to HTTP callers, in JSON.
+    this.unanswered = takeUnanswered();
+    this.status = this.unanswered ? SERVICE_UNAVAILABLE : httpStatusIn(map);
     this.contentType = getHeader(map, CONTENT_TYPE);
     const empty = getHeader(map, EMPTY);
     if (empty != 0) {
@@ -147,7 +152,6 @@ export class WrappedCall extends HttpContext {
       removeHeader(map, EMPTY);
     }
     this.tellStatus();
-    removeHeader(map, UNANSWERED);
     removeHeader(map, CONTENT_LENGTH);
     replaceHeader(map, CONTENT_TYPE, APPLICATION_GRPC);
     replaceHeader(map, STATUS, OK);
@@ -219,7 +223,8 @@ export class WrappedCall extends HttpContext {
       this.end(0, this.failure);
       return;
     }
-    const body = this.empty ? 0 : getBuffer(Buffer.ResponseBody, 0, this.held);
+    const theirs = this.empty || this.unanswered ? 0 : getBuffer(Buffer.ResponseBody, 0, this.held);
+    const body = this.unanswered ? NO_ANSWER : theirs;
     if (this.wrapping.isGood(this.status)) {
       this.code = Code.OK;
       this.end(this.message(body), 0);
@@ -234,7 +239,7 @@ export class WrappedCall extends HttpContext {
       text.free();
       details.free();
     }
-    release(body);
+    release(theirs);
   }
 
   /** An InvokeResponse with its prefix; in `written`. */

@@ -102,6 +102,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
     ? inlineFilter(outboundModule, plugin, outboundModule.capabilities, 'outbound')
     : discoveredFilter(watched(extensionDir, OUTBOUND_FILE), 'outbound');
   const { proxy, inbound } = config.listen;
+  const routeOptions = { hold: options.hold, guarded: isGuarded(options) };
   const routesIn = (file: string): EnvoyObject | undefined =>
     inline ? undefined : watched(extensionDir, file);
   const outbound = inline ? [] : config.outbound;
@@ -134,7 +135,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
             .map((slot) => slotFilter(slot, watched(extensionDir, slotFile(slot)))),
           filter,
           routes: routesIn(RUNTIME_ROUTES_FILE),
-          hold: options.hold,
+          ...routeOptions,
           envoyVersion: options.envoyVersion,
         }),
         ...outbound.map((one) =>
@@ -171,8 +172,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
               actuatorListener(config, {
                 address: config.listen.actuator,
                 filter,
-                hold: options.hold,
-                guarded: isGuarded(options),
+                ...routeOptions,
               }),
             ]),
         ...(metrics ? [metricsListener(config.envoy.metricsPort)] : []),
@@ -192,7 +192,7 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   };
   const extensionConfigs: Record<string, string> = {};
   if (!inline) {
-    Object.assign(extensionConfigs, waysFiles(waysOf(config, options.hold)));
+    Object.assign(extensionConfigs, waysFiles(waysOf(config, routeOptions)));
     extensionConfigs[EXTENSION_FILE] = resource(extensionConfig(module, plugin, options.capabilities));
     if (proxy !== undefined || outbound.length > 0)
       extensionConfigs[OUTBOUND_FILE] = resource(

@@ -5,6 +5,18 @@ import { endpointParts } from './endpoints.js';
 import { CALLEE_CLUSTER, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 
+/** By this header of its own answers a callee's Envoy says that the app gave none; {@link NOT_SENT}: nor got the call. */
+export const FAILED = 'x-layotto-unanswered';
+export const NOT_SENT = 'not-sent';
+export const LOST = 'lost';
+
+/** Matches requests that are not gRPC. */
+export const NOT_GRPC = {
+  name: 'content-type',
+  string_match: { prefix: 'application/grpc' },
+  ...{ treat_missing_header_as_empty: true, invert_match: true },
+};
+
 /** Repeats go to another address, if there is one. */
 const ELSEWHERE = {
   retry_host_predicate: [
@@ -30,14 +42,24 @@ const BREAKER = { max_connections: 1024, max_pending_requests: 1024, max_request
 /** Circuit breakers of whatever the app calls. */
 export const BREAKERS = { thresholds: [{ ...BREAKER, retry_budget: RETRY_BUDGET }] };
 
-/** An address that fails again and again gets no calls for a while, as long as there are others. */
+/** An address that fails again and again gets no calls for a while, as long as there are others; see {@link FAILURES}. */
 const OUTLIERS = {
-  consecutive_gateway_failure: 5,
-  enforcing_consecutive_gateway_failure: 100,
-  enforcing_consecutive_5xx: 0,
+  consecutive_5xx: 5,
+  enforcing_consecutive_5xx: 100,
+  enforcing_consecutive_gateway_failure: 0,
   interval: '5s',
   base_ejection_time: '10s',
   max_ejection_percent: 50,
+};
+
+/** Which answers count as an address's failures: those of gateways, and what its own Envoy says of an app. */
+const FAILURES = {
+  or_match: {
+    rules: [
+      { name: ':status', string_match: { safe_regex: { google_re2: {}, regex: '50[234]' } } },
+      { name: FAILED, present_match: true },
+    ].map((header) => ({ http_response_headers_match: { headers: [header] } })),
+  },
 };
 
 /** What is spoken to a cluster: what the caller speaks, or always the same. */
@@ -122,7 +144,7 @@ function cluster({ name, addresses }: Place, protocol: Protocol): EnvoyObject {
     },
     outlier_detection: OUTLIERS,
     circuit_breakers: BREAKERS,
-    ...upstreamProtocol(protocol),
+    ...upstreamProtocol(protocol, { outlier_detection: { error_matcher: FAILURES } }),
   };
 }
 
@@ -201,8 +223,3 @@ export function notSentYet(): EnvoyObject {
     retriable_headers: [{ name: FAILED, string_match: { exact: NOT_SENT } }],
   };
 }
-
-/** By this header of its own answers a callee's Envoy says that the app gave none; {@link NOT_SENT}: nor got the call. */
-export const FAILED = 'x-layotto-unanswered';
-export const NOT_SENT = 'not-sent';
-export const LOST = 'lost';

@@ -1,7 +1,8 @@
 import type { ListenAddress, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { AS_SENT } from './as-sent.js';
-import { FAILED, LOST, NOT_SENT, NOT_SENT_YET } from './callees.js';
+import { FAILED, LOST, NOT_GRPC, NOT_SENT, NOT_SENT_YET } from './callees.js';
 import { httpListener } from './http-listener.js';
+import { failureReply } from './invoke-failures.js';
 import { CLUSTERS, FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { tracingParts } from './tracing.js';
@@ -14,6 +15,31 @@ const UNANSWERED = [
   { flags: ['UF', 'UH', 'UO'], value: NOT_SENT },
   { flags: ['UC', 'UR', 'LR', 'UPE'], value: LOST },
 ];
+
+/** What an invocation has, whoever its caller is: the name by which the app is called. */
+const CALLEE_ID = 'dapr-callee-app-id';
+
+/**
+ * How calls are answered that the app did not answer: an HTTP invocation as its caller's runtime would say it, so that
+ * it can pass there as it is, and anything else in Envoy's words.
+ */
+function ofUnanswered({ flags, value }: (typeof UNANSWERED)[number]): EnvoyObject[] {
+  const unanswered = { response_flag_filter: { flags } };
+  const invoked = [{ name: CALLEE_ID, present_match: true }, NOT_GRPC].map((header) => ({
+    header_filter: { header },
+  }));
+  const marked = {
+    headers_to_add: [{ header: { key: FAILED, value }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' }],
+  };
+  return [
+    {
+      filter: { and_filter: { filters: [unanswered, ...invoked] } },
+      ...marked,
+      ...failureReply(`%REQ(${CALLEE_ID})%`),
+    },
+    { filter: unanswered, ...marked },
+  ];
+}
 
 /**
  * The listener through which others reach the app: calls pass as they are, and streams last as long as they like. Of
@@ -32,12 +58,7 @@ export function inboundListener(config: RuntimeConfig, { host, port }: ListenAdd
       request_headers_timeout: '10s',
       stream_idle_timeout: '0s',
       http_protocol_options: { enable_trailers: true },
-      local_reply_config: {
-        mappers: UNANSWERED.map(({ flags, value }) => ({
-          filter: { response_flag_filter: { flags } },
-          headers_to_add: [{ header: { key: FAILED, value }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' }],
-        })),
-      },
+      local_reply_config: { mappers: UNANSWERED.flatMap(ofUnanswered) },
       route_config: {
         name: NAME,
         virtual_hosts: [

@@ -46,6 +46,7 @@ const LASTING = {
 const WRAP = { wrap: true };
 
 type Invoking = Pick<RuntimeConfig, 'app' | 'callees' | 'invoke'>;
+type Invoker = { app: Pick<RuntimeConfig['app'], 'id' | 'namespace'> };
 
 /**
  * The routes of service invocation. The filter lets a call through to them, and makes it one that they match: what
@@ -60,23 +61,11 @@ export function invokeRoutes(config: Invoking): EnvoyObject[] {
 }
 
 function routesTo(config: Invoking, name: string, callee: CalleeConfig): EnvoyObject[] {
-  const { endpoint, retries = RETRIES } = callee;
-  const match = { prefix: `${INVOKE_PREFIX}${name}/method/` };
-  const head = { prefix_rewrite: `${endpoint?.path ?? ''}/`, ...hostOf(name, callee) };
-  const route =
-    endpoint === undefined
-      ? passing(config, [stamp('dapr-callee-app-id', name)])
-      : outside(passing(config, []), endpoint);
-  const repeated = { ...head, ...LASTING, retry_policy: idempotent(retries) };
-  const once = { ...head, ...LASTING, retry_policy: notSentYet() };
+  const { endpoint } = callee;
+  const { match, route, repeated, once } = invocationParts(config, name, callee);
   const to = (more: EnvoyObject, action: EnvoyObject, part: Partial<RouteParts> = {}): EnvoyObject[] =>
     calleeRoutes(name, callee, { match: { ...match, ...more }, route, action, ...part });
-  const http1 = { http1: true };
-  const others = [
-    ...to({ headers: [IDEMPOTENT] }, repeated, http1),
-    ...to({ headers: [MARKED] }, repeated, http1),
-    ...to({}, once, http1),
-  ];
+  const others = httpRoutes(config, name, callee);
   if (endpoint !== undefined) return others;
   const grpc = [...to({ grpc: {}, headers: [MARKED] }, repeated), ...to({ grpc: {} }, once)];
   if (callee.protocol !== 'grpc') return [...grpc, ...others];
@@ -89,6 +78,46 @@ function routesTo(config: Invoking, name: string, callee: CalleeConfig): EnvoyOb
     // HTTP calls begin here; when the script has made them gRPC, Envoy finds one of the first two.
     ...to({}, once, onInvoke),
   ];
+}
+
+/** What the routes to a callee are made of. */
+function invocationParts(
+  config: Invoker,
+  name: string,
+  callee: CalleeConfig,
+): Record<'match' | 'route' | 'repeated' | 'once', EnvoyObject> {
+  const { endpoint, retries = RETRIES } = callee;
+  const head = { prefix_rewrite: `${endpoint?.path ?? ''}/`, ...hostOf(name, callee), ...LASTING };
+  return {
+    match: { prefix: `${INVOKE_PREFIX}${name}/method/` },
+    route:
+      endpoint === undefined
+        ? passing(config, [stamp('dapr-callee-app-id', name)])
+        : outside(passing(config, []), endpoint),
+    repeated: { ...head, retry_policy: idempotent(retries) },
+    once: { ...head, retry_policy: notSentYet() },
+  };
+}
+
+/**
+ * The routes of the HTTP calls to a callee.
+ *
+ * @param headers further conditions, which are looked at first
+ * @param more further fields of the routes
+ */
+export function httpRoutes(
+  config: Invoker,
+  name: string,
+  callee: CalleeConfig,
+  { headers = [], ...more }: { headers?: readonly EnvoyObject[]; [field: string]: unknown } = {},
+): EnvoyObject[] {
+  const { match, route, repeated, once } = invocationParts(config, name, callee);
+  const to = (when: readonly EnvoyObject[], action: EnvoyObject): EnvoyObject[] =>
+    calleeRoutes(name, callee, {
+      match: { ...match, headers: [...headers, ...when] },
+      ...{ route: { ...route, ...more }, action, http1: true },
+    });
+  return [...to([IDEMPOTENT], repeated), ...to([MARKED], repeated), ...to([], once)];
 }
 
 /** What a callee gets as its host. */
@@ -209,10 +238,7 @@ export const UNKNOWN_CLUSTER = {
 };
 
 /** What all of these routes have in common. @param stamps further headers for the callee */
-function passing(
-  { app }: { app: Pick<RuntimeConfig['app'], 'id' | 'namespace'> },
-  stamps: readonly EnvoyObject[],
-): EnvoyObject {
+function passing({ app }: Invoker, stamps: readonly EnvoyObject[]): EnvoyObject {
   return {
     request_headers_to_remove: ['dapr-api-token', CLUSTER_HEADER],
     // A caller cannot say that it is another.

@@ -67,6 +67,7 @@ export const TYPES = {
   wasm: 'type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm',
   lua: 'type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua',
   luaPerRoute: 'type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute',
+  celFilter: 'type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter',
   filterConfig: 'type.googleapis.com/envoy.config.route.v3.FilterConfig',
   router: 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
   upstreamHttp: 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',

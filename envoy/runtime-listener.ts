@@ -1,6 +1,7 @@
 import type { ListenAddress, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { streamsSocket } from '../components-bridge/src/config/sockets.js';
 import { AS_SENT } from './as-sent.js';
+import { DIRECT_REPLIES, directRoutes } from './direct-calls.js';
 import { httpListener, routesFrom } from './http-listener.js';
 import {
   invokeFilters,
@@ -51,20 +52,42 @@ export function runtimeListener(
     before?: readonly EnvoyObject[];
     filter: EnvoyObject;
     routes?: EnvoyObject | undefined;
-    hold: boolean;
     envoyVersion?: string | undefined;
-  },
+  } & RouteOptions,
 ): EnvoyObject {
   const more = options.more ?? [];
   const tracing = tracingParts(config, options.envoyVersion);
-  return httpListener(NAME, options.address, connectionManager(config, options, tracing), {
+  const manager = { ...connectionManager(config, options, tracing), ...localReplies(config, options) };
+  return httpListener(NAME, options.address, manager, {
     ...(more.length === 0 ? {} : { additional_addresses: more.map((address) => ({ address })) }),
     per_connection_buffer_limit_bytes: bodyLimit(config),
   });
 }
 
+/** What Envoy says by itself of calls that were to pass. */
+function localReplies(
+  config: RuntimeConfig,
+  { routes, guarded }: Pick<ManagerParts, 'routes' | 'guarded'>,
+): EnvoyObject {
+  // Routes that come from elsewhere may become such.
+  const direct = routes !== undefined || directRoutes(config, guarded).length > 0;
+  const mappers = [
+    ...(direct ? [DIRECT_REPLIES] : []),
+    ...(config.invoke?.pattern === undefined ? [] : [UNKNOWN_CLUSTER]),
+  ];
+  return mappers.length === 0 ? {} : { local_reply_config: { mappers } };
+}
+
+/** What the routes of {@link runtimeListener} depend on beside the configuration. */
+export interface RouteOptions {
+  /** Hold mode. */
+  hold: boolean;
+  /** Callers must present a token. */
+  guarded: boolean;
+}
+
 /** The route configuration of {@link runtimeListener}. */
-export function runtimeRoutes(config: RuntimeConfig, hold: boolean): EnvoyObject {
+export function runtimeRoutes(config: RuntimeConfig, { hold, guarded }: RouteOptions): EnvoyObject {
   const tracing = tracingParts(config);
   return {
     name: RUNTIME_ROUTES,
@@ -72,9 +95,12 @@ export function runtimeRoutes(config: RuntimeConfig, hold: boolean): EnvoyObject
       {
         name: 'layotto',
         domains: ['*'],
-        routes: [...invokeRoutes(config), ...passingRoutes(), ...answeredRoutes(config, hold)].map(
-          (route) => ({ ...route, ...tracing?.route }),
-        ),
+        routes: [
+          ...directRoutes(config, guarded),
+          ...invokeRoutes(config),
+          ...passingRoutes(),
+          ...answeredRoutes(config, hold),
+        ].map((route) => ({ ...route, ...tracing?.route })),
       },
     ],
   };
@@ -94,7 +120,7 @@ const LOGGER = '/actuator/logger';
  */
 export function actuatorListener(
   config: RuntimeConfig,
-  options: { address: ListenAddress; filter: EnvoyObject; hold: boolean; guarded: boolean },
+  options: { address: ListenAddress; filter: EnvoyObject } & RouteOptions,
 ): EnvoyObject {
   const { host, port } = options.address;
   const changes = options.guarded || isLoopback(host);
@@ -137,16 +163,15 @@ export function bodyLimit(config: RuntimeConfig): number {
   return config.limits.messageBytes + MIB;
 }
 
-interface ManagerParts {
+interface ManagerParts extends RouteOptions {
   before?: readonly EnvoyObject[];
   filter: EnvoyObject;
   routes?: EnvoyObject | undefined;
-  hold: boolean;
 }
 
 function connectionManager(
   config: RuntimeConfig,
-  { before = [], filter, routes, hold }: ManagerParts,
+  { before = [], filter, routes, ...of }: ManagerParts,
   tracing: TracingParts | undefined,
 ): EnvoyObject {
   const stream = bodyLimit(config);
@@ -167,9 +192,8 @@ function connectionManager(
       initial_stream_window_size: Math.min(MAX_WINDOW, stream),
       initial_connection_window_size: Math.min(MAX_WINDOW, Math.max(SESSION_WINDOW, 2 * stream)),
     },
-    ...(config.invoke?.pattern === undefined ? {} : { local_reply_config: { mappers: [UNKNOWN_CLUSTER] } }),
     ...(routes === undefined
-      ? { route_config: runtimeRoutes(config, hold) }
+      ? { route_config: runtimeRoutes(config, of) }
       : routesFrom(RUNTIME_ROUTES, routes)),
     http_filters: [
       ...(tracing === undefined ? [] : [tracing.filter]),
@@ -177,7 +201,7 @@ function connectionManager(
       filter,
       {
         name: FILTERS.reply,
-        typed_config: replyConfig(config, { hold, routesChange: routes !== undefined }),
+        typed_config: replyConfig(config, { hold: of.hold, routesChange: routes !== undefined }),
       },
       ...invokeFilters(config),
       { name: FILTERS.router, typed_config: { '@type': TYPES.router } },

@@ -3,6 +3,7 @@ import { calleesClusters } from './invoke-routes.js';
 import type { EnvoyObject } from './names.js';
 import { PROXY_ROUTES, proxyRoutes } from './plain-calls.js';
 import { RUNTIME_ROUTES, runtimeRoutes } from './runtime-listener.js';
+import type { RouteOptions } from './runtime-listener.js';
 
 /** File of the callees' clusters. */
 export const CLUSTERS_FILE = 'callees.cds.yaml';
@@ -28,17 +29,13 @@ export interface Ways {
   routes: RoutesFile[];
 }
 
-/**
- * The ways of a configuration.
- *
- * @param hold hold mode: the runtime's routes are other ones
- */
-export function waysOf(config: RuntimeConfig, hold: boolean): Ways {
+/** The ways of a configuration. */
+export function waysOf(config: RuntimeConfig, options: RouteOptions): Ways {
   const { proxy } = config.listen;
   return {
     clusters: calleesClusters(config),
     routes: [
-      routesFile(RUNTIME_ROUTES_FILE, RUNTIME_ROUTES, runtimeRoutes(config, hold)),
+      routesFile(RUNTIME_ROUTES_FILE, RUNTIME_ROUTES, runtimeRoutes(config, options)),
       ...(proxy === undefined
         ? []
         : [routesFile(PROXY_ROUTES_FILE, PROXY_ROUTES, proxyRoutes(config, proxy))]),

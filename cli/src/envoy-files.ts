@@ -7,7 +7,7 @@ import type { RuntimeConfig } from '../../components-bridge/src/config/types.js'
 import { extensionFolder, renderBootstrap } from '../../envoy/bootstrap.js';
 import type { RenderedBootstrap } from '../../envoy/bootstrap.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
-import { pluginConfiguration } from '../../envoy/plugin-config.js';
+import { isGuarded, pluginConfiguration } from '../../envoy/plugin-config.js';
 import type { PluginOptions } from '../../envoy/plugin-config.js';
 import { slotNames } from '../../envoy/slots.js';
 import type { SlotModule } from '../../envoy/slots.js';
@@ -66,7 +66,8 @@ export class EnvoyFiles {
 
   /** The clusters and routes among them by which the app's calls to others go. */
   ways(config: RuntimeConfig): Ways {
-    return waysOf(config, this.#pluginOptions.hold);
+    const options = this.#pluginOptions;
+    return waysOf(config, { hold: options.hold, guarded: isGuarded(options) });
   }
 
   /** A module of a slot beside the runtime's. One that says what it is gets what the runtime gets. */

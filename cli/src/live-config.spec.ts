@@ -209,7 +209,24 @@ it('keeps the callees when Envoy does not take their ways over, and takes over t
   failing.ways = 'Envoy refused it';
   await live.apply({ ...calling('y'), components: [component('a'), component('b')] });
   expect(steps).toEqual(['ways x,y', 'bridge a,b', 'filter a,b']);
-  expect(said).toEqual(['callees: calls go on going where they went: Envoy refused it', 'b: added']);
+  expect(said).toEqual(['callees: calls to other apps go where they went: Envoy refused it', 'b: added']);
   expect(Object.keys(live.effective.callees ?? {})).toEqual(['x']);
   expect(Object.keys(written.at(-1)?.callees ?? {})).toEqual(['x']);
+});
+
+it('has the ways follow the policy: calls that no rule is about pass by others', async () => {
+  const running = {
+    ...config(component('a')),
+    callees: { orders: { to: [{ host: '127.0.0.1', port: 1 }] } },
+  };
+  start(running);
+  const policy = { default: 'deny' as const, trustDomain: 'cluster.local', rules: [] };
+  await live.apply({ ...running, policy });
+  expect(steps).toEqual(['bridge a', 'filter a', 'ways orders']);
+  failing.ways = 'it is full';
+  await live.apply(running);
+  expect(said.slice(1)).toEqual([
+    'policy: calls to other apps go where they went: it is full',
+    'policy: now none, everything is allowed',
+  ]);
 });

@@ -133,7 +133,10 @@ export class LiveConfig {
     for (const one of applied ?? []) if (one.outcome === 'kept') this.#kept.add(idOf(one));
     const removed = this.#effective.components.filter((component) => !has(config, component));
     await this.#push(this.#mixed());
-    if (callees.some(({ outcome }) => outcome === 'removed')) await this.#pushWays(config);
+    // Calls that no rule is about pass by other ways.
+    const ruled = !isDeepStrictEqual(config.policy, before.policy);
+    if (ruled || callees.some(({ outcome }) => outcome === 'removed'))
+      await this.#pushWays(config, ruled ? 'policy' : CALLEES);
     if (removed.length > 0) {
       await new Promise((resolve) => setTimeout(resolve, THREADS_MS));
       await bridge.apply(config, { removeOthers: true, waitMs: 0 });
@@ -147,9 +150,10 @@ export class LiveConfig {
     return this.#pushWays({ ...wanted, callees: { ...before.callees, ...wanted.callees } });
   }
 
-  async #pushWays(config: RuntimeConfig): Promise<boolean> {
+  /** @param key what was edited */
+  async #pushWays(config: RuntimeConfig, key: string = CALLEES): Promise<boolean> {
     const failure = await this.parts.pushWays(config);
-    if (failure !== undefined) this.parts.say(`${CALLEES}: calls go on going where they went: ${failure}`);
+    if (failure !== undefined) this.parts.say(`${key}: calls to other apps go where they went: ${failure}`);
     return failure === undefined;
   }
 

@@ -49,6 +49,7 @@ export function renderEnvoyFilter(config: RuntimeConfig, options: EnvoyFilterOpt
       before,
       filter,
       hold,
+      guarded: isGuarded(options),
     }),
   ];
   if (actuator !== undefined) {

@@ -258,6 +258,40 @@ describe('an instance that is not there', () => {
   });
 });
 
+test('an instance whose app is gone gets no calls for a while; one whose app answers errors does', async () => {
+  const [app, other] = await Promise.all([InvokedApp.start('first'), InvokedApp.start('second')]);
+  const dead = await Runtime.start({ ...bare, appId: 'orders', appPort: await freePort(), inbound: true });
+  const to = (...ports: (number | undefined)[]): { host: string; port: number }[] =>
+    ports.map((port = 0) => ({ host: '127.0.0.1', port }));
+  const runtime = await Runtime.start({
+    ...bare,
+    callees: {
+      orders: { to: to(app.port, dead.config.listen.inbound?.port) },
+      failing: { to: to(app.port, other.port) },
+      down: { to: to(app.port, other.port) },
+    },
+  });
+  const call = async (callee: string, path: string): Promise<number> =>
+    (await http1(runtime.target, 'GET', `/v1.0/invoke/${callee}/method/${path}`)).status;
+  const ejections = async (callee: string): Promise<number> => {
+    const stat = `cluster.layotto_callee_${callee}|http.outlier_detection.ejections_enforced_total`;
+    return (await runtime.stats(/outlier_detection\.ejections_enforced_total$/))[stat] ?? -1;
+  };
+  try {
+    await eventually('it is left out', async () => {
+      expect(await call('orders', 'x')).toBe(200);
+      return (await ejections('orders')) === 1;
+    });
+    for (let i = 0; i < 20; i++) expect(await call('failing', 'status/500')).toBe(500);
+    expect(await ejections('failing')).toBe(0);
+    for (let i = 0; i < 20; i++) expect(await call('down', 'status/503')).toBe(503);
+    expect(await ejections('down')).toBe(1);
+  } finally {
+    await Promise.all([runtime.stop(), dead.stop()]);
+    await Promise.all([app.kill(), other.kill()]);
+  }
+});
+
 test('a call is given up when its caller has gone', async () => {
   const app = await InvokedApp.start('slow');
   const runtime = await Runtime.start({

@@ -203,3 +203,15 @@ test("places of the web come, change and go with Dapr's resources", async () => 
   expect(JSON.parse(metadata.body)).toMatchObject({ httpEndpoints: [{ name: 'kept' }, { name: 'web' }] });
   expect(await calls.stop()).toEqual({});
 });
+
+test('a policy holds for calls that passed without the filter before, and they do again when it is gone', async () => {
+  const callees = { orders: at('v1') };
+  await start(callees);
+  expect(await answers('orders', 5)).toEqual(['v1']);
+  const rule = { name: 'closed', deny: { components: ['orders'] } };
+  await saysAfter(() => edit(callees, { policy: { rules: [rule] } }), 'layotto: policy: now 1 rule');
+  expect(await answers('orders', 20)).toEqual(['403']);
+  expect(apps.v1.calls).toHaveLength(5);
+  await saysAfter(() => edit(callees), 'layotto: policy: now none');
+  expect(await answers('orders', 20)).toEqual(['v1']);
+});

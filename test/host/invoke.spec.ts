@@ -124,12 +124,21 @@ describe('a call that passes', () => {
       stream.upstreamAnswer({ ':status': status }, Buffer.from('as it is'));
       expect([stream.answer?.status, stream.answer?.body.toString()]).toEqual([Number(status), 'as it is']);
     }
-    // The callee's Envoy says that its app gave none.
+    // The callee's Envoy says that its app gave none, in Dapr's words.
     const lost = call();
-    lost.upstreamAnswer({ ':status': '503', 'x-layotto-unanswered': 'lost' }, Buffer.from('reset'));
+    lost.upstreamAnswer({ ':status': '500', 'x-layotto-unanswered': 'lost' }, Buffer.from('{"errorCode":'));
     expect(lost.answer?.status).toBe(500);
-    expect(lost.answer?.body.toString()).toContain('ERR_DIRECT_INVOKE');
+    expect(lost.answer?.body.toString()).toBe('{"errorCode":');
     expect(lost.answer?.headers.has('x-layotto-unanswered')).toBe(false);
+    const wrapped = filter.grpc(LAYOTTO, message('stock'));
+    wrapped.upstreamAnswer(
+      { ':status': '500', 'x-layotto-unanswered': 'lost' },
+      Buffer.from('{"errorCode":'),
+    );
+    expect(wrapped.answer).toMatchObject({
+      grpcStatus: 14,
+      grpcMessage: expect.stringContaining('its Envoy was reached, the app gave no answer') as unknown,
+    });
   });
 
   test('keeps the timeout that its caller asks for', async () => {

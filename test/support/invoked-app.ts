@@ -103,7 +103,7 @@ export class InvokedApp {
       else if (path === '/hang-up') request.socket.resetAndDestroy();
       else if (path.startsWith('/unanswered/'))
         // As the callee's Envoy says of its app.
-        response.writeHead(503, { 'x-layotto-unanswered': path.slice('/unanswered/'.length) }).end();
+        response.writeHead(500, { 'x-layotto-unanswered': path.slice('/unanswered/'.length) }).end();
       else if (path === '/empty')
         response.writeHead(200, { 'x-app': this.name, 'content-length': '0' }).end();
       else if (path.startsWith('/status/')) {

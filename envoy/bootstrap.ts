@@ -30,7 +30,7 @@ import { outboundCluster, outboundListener } from './outbound-listener.js';
 import { proxyCluster, proxyListener } from './plain-calls.js';
 import { discoveredFilter, extensionConfig, inlineFilter } from './runtime-filter.js';
 import { actuatorListener, runtimeClusters, runtimeListener, socketEndpoint } from './runtime-listener.js';
-import { slotExtension, slotFile, slotFilter, slotNames } from './slots.js';
+import { emptySlots, slotExtension, slotFile, slotFilter, slotNames } from './slots.js';
 import type { SlotModule } from './slots.js';
 import { statsConfig } from './stats.js';
 import { CLUSTERS_FILE, PROXY_ROUTES_FILE, RUNTIME_ROUTES_FILE, waysOf } from './ways.js';
@@ -102,12 +102,16 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
     ? inlineFilter(outboundModule, plugin, outboundModule.capabilities, 'outbound')
     : discoveredFilter(watched(extensionDir, OUTBOUND_FILE), 'outbound');
   const { proxy, inbound } = config.listen;
-  const routeOptions = { hold: options.hold, guarded: isGuarded(options) };
   const routesIn = (file: string): EnvoyObject | undefined =>
     inline ? undefined : watched(extensionDir, file);
   const outbound = inline ? [] : config.outbound;
   const functions = inline ? undefined : config.functions;
   const slots = inline ? [] : slotNames(config).filter((slot) => slot !== RUNTIME_SLOT);
+  const routeOptions = {
+    hold: options.hold,
+    guarded: isGuarded(options),
+    emptySlots: inline ? [] : emptySlots(config, options.slots),
+  };
   const adminSocket = options.adminSocket ?? envoyAdminSocket(config.dataDir);
   const bridgeAdmin = options.bridgeAdminSocket ?? bridgeAdminSocket(config.dataDir);
   const metrics = config.envoy.metricsPort !== 0;

@@ -1,15 +1,17 @@
 import type { CalleeConfig, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { compilePolicy } from '../components-bridge/src/policy/compile.js';
-import type { CompiledRule } from '../components-bridge/src/policy/types.js';
+import { concerns } from '../components-bridge/src/policy/decide.js';
+import type { CompiledPolicy, CompiledRule } from '../components-bridge/src/policy/types.js';
 import { FAILED, NOT_GRPC } from './callees.js';
 import { failureReply } from './invoke-failures.js';
 import { httpRoutes, INVOKE_PREFIX } from './invoke-routes.js';
 import { FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
+import { without } from './without-filters.js';
 
 /**
  * Calls that pass to their callee without the runtime's filter, because there is nothing that it could find: HTTP calls
- * by the path of their callee's route, where no token is asked for and no rule is about invocation.
+ * by the path of their callee's route, where no token is asked for and no rule is about them.
  */
 
 /** What such routes are called: replies of Envoy's own are told apart by it. */
@@ -24,31 +26,29 @@ const METADATA = 'layotto';
  */
 const OWN_HOST = String.raw`(localhost|\d+\.\d+\.\d+\.\d+|\[::1\])(:\d+)?`;
 
+const NOBODY = { app: '', spiffe: '' };
+
 /** The filter sets it where it has found a call's way itself. Of callers Envoy takes it away. */
 const FILTERED = 'x-envoy-upstream-rq-timeout-ms';
 
-const PRIMITIVE = 'invoke';
-
 /** @param guarded callers must present a token */
 export function directRoutes(config: RuntimeConfig, guarded: boolean): EnvoyObject[] {
-  if (guarded || isAboutInvocation(config)) return [];
+  if (guarded) return [];
+  const policy = compilePolicy(config);
   return Object.entries(config.callees ?? {})
-    .filter(([, callee]) => isPlain(callee))
+    .filter(([name, callee]) => isPlain(callee) && isFree(policy, name))
     .flatMap(([name, callee]) => routesTo(config, name, callee));
 }
 
-/** Whether some rule or limit can matter to a call to another app. */
-function isAboutInvocation(config: RuntimeConfig): boolean {
-  const policy = compilePolicy(config);
-  if (policy === undefined) return false;
-  const about = ({ primitives = [PRIMITIVE] }: CompiledRule): boolean =>
-    primitives.some((name) =>
-      name.endsWith('*') ? PRIMITIVE.startsWith(name.slice(0, -1)) : name === PRIMITIVE,
-    );
+/** Whether no rule and no limit can matter to calls to a callee, whoever calls. */
+function isFree(policy: CompiledPolicy | undefined, component: string): boolean {
+  if (policy === undefined) return true;
+  const call = { primitive: 'invoke', operation: 'InvokeService', component, name: undefined };
+  const about = ({ apps: _, ...rule }: CompiledRule): boolean => concerns(rule, NOBODY, call);
   return (
-    policy.denies ||
-    policy.rules.some((rule) => rule.deny === true && about(rule)) ||
-    (policy.limits ?? []).some((limit) => about(limit.about))
+    !policy.rules.some((rule) => rule.deny === true && about(rule)) &&
+    !(policy.limits ?? []).some((limit) => about(limit.about)) &&
+    (!policy.denies || policy.rules.some((rule) => rule.apps === undefined && about(rule)))
   );
 }
 
@@ -59,7 +59,6 @@ function isPlain({ protocol, endpoint, timeoutMs }: CalleeConfig): boolean {
 
 function routesTo(config: RuntimeConfig, name: string, callee: CalleeConfig): EnvoyObject[] {
   const absent = (header: string): EnvoyObject => ({ name: header, present_match: true, invert_match: true });
-  const no = { '@type': TYPES.filterConfig, disabled: true };
   return httpRoutes(config, name, callee, {
     headers: [
       // Envoy looks at a route's path last, and every call is held against this route.
@@ -71,10 +70,7 @@ function routesTo(config: RuntimeConfig, name: string, callee: CalleeConfig): En
     name: DIRECT,
     response_headers_to_remove: ['x-envoy-upstream-service-time', FAILED],
     metadata: { filter_metadata: { [METADATA]: { callee: name } } },
-    typed_per_filter_config: {
-      [FILTERS.runtime]: no,
-      [FILTERS.reply]: no,
-    },
+    ...without([FILTERS.runtime, FILTERS.reply]),
   });
 }
 

@@ -7,6 +7,7 @@ import { forwardingCluster, forwardingFilter } from './forwarding.js';
 import { CLUSTERS, FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { ON_INVOKE } from './reply-shim.js';
+import { without } from './without-filters.js';
 
 /** Where invocations are routed, whatever they came as: this, the callee's name, and `/method` before the path. */
 export const INVOKE_PREFIX = '/v1.0/invoke/';
@@ -251,7 +252,7 @@ function passing({ app }: Invoker, stamps: readonly EnvoyObject[]): EnvoyObject 
     // For the reply filter, which has it by this name from some versions of Envoy and by the other from others.
     metadata: { filter_metadata: { [FILTERS.reply]: WRAP, 'envoy.filters.http.lua': WRAP } },
     request_body_buffer_limit: KEPT_BYTES,
-    typed_per_filter_config: { [FILTERS.reply]: { '@type': TYPES.filterConfig, disabled: true } },
+    ...without([FILTERS.reply]),
   };
 }
 

@@ -13,6 +13,8 @@ import {
 import { CLUSTERS, FILTERS, STREAM_PATHS, TYPES, UPLOAD_PATH } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { replyConfig } from './reply-shim.js';
+import { slotFilterName } from './slots.js';
+import { without } from './without-filters.js';
 import { tracingParts } from './tracing.js';
 import type { TracingParts } from './tracing.js';
 
@@ -84,13 +86,19 @@ export interface RouteOptions {
   hold: boolean;
   /** Callers must present a token. */
   guarded: boolean;
+  /** Spare slots that nothing is in, where it is known: nothing passes their filters. */
+  emptySlots?: readonly string[];
 }
 
 /** The route configuration of {@link runtimeListener}. */
-export function runtimeRoutes(config: RuntimeConfig, { hold, guarded }: RouteOptions): EnvoyObject {
+export function runtimeRoutes(
+  config: RuntimeConfig,
+  { hold, guarded, emptySlots = [] }: RouteOptions,
+): EnvoyObject {
   const tracing = tracingParts(config);
   return {
     name: RUNTIME_ROUTES,
+    ...(emptySlots.length === 0 ? {} : without(emptySlots.map(slotFilterName))),
     virtual_hosts: [
       {
         name: 'layotto',
@@ -129,11 +137,7 @@ export function actuatorListener(
     ...[...ACTUATOR_READS, LOGGER].map((path) => ({ path, headers: withMethod('GET') })),
     ...(changes ? [{ path: LOGGER, headers: withMethod('POST') }] : []),
   ];
-  const withoutFilters = {
-    typed_per_filter_config: Object.fromEntries(
-      [FILTERS.runtime, FILTERS.reply].map((name) => [name, { '@type': TYPES.filterConfig, disabled: true }]),
-    ),
-  };
+  const withoutFilters = without([FILTERS.runtime, FILTERS.reply]);
   const routes = [
     ...answered.map((match) => answeredRoute(config, match)),
     { match: { prefix: '/' }, direct_response: { status: 404 }, ...withoutFilters },
@@ -232,14 +236,8 @@ function passingRoutes(): EnvoyObject[] {
       idle_timeout: path === UPLOAD_PATH ? UPLOAD_IDLE : '0s',
       max_stream_duration: { max_stream_duration: '0s', grpc_timeout_header_max: '0s' },
     },
-    ...withoutReplyFilter(),
+    ...without([FILTERS.reply]),
   }));
-}
-
-function withoutReplyFilter(): EnvoyObject {
-  return {
-    typed_per_filter_config: { [FILTERS.reply]: { '@type': TYPES.filterConfig, disabled: true } },
-  };
 }
 
 /**
@@ -251,12 +249,12 @@ function answeredRoutes(config: RuntimeConfig, hold: boolean): EnvoyObject[] {
     ? [answeredRoute(config, { prefix: '/' })]
     : [
         answeredRoute(config, { prefix: '/', grpc: {} }),
-        { ...answeredRoute(config, { prefix: '/' }), ...withoutReplyFilter() },
+        { ...answeredRoute(config, { prefix: '/' }), ...without([FILTERS.reply]) },
       ];
   return [
     ...answeredServices.map((prefix) => answeredRoute(config, { prefix, grpc: {} })),
     ...onInvokeBeginnings(config),
-    ...unwayedRoutes().map((route) => ({ ...route, ...withoutReplyFilter() })),
+    ...unwayedRoutes().map((route) => ({ ...route, ...without([FILTERS.reply]) })),
     ...rest,
   ];
 }

@@ -9,7 +9,7 @@ import type { RenderedBootstrap } from '../../envoy/bootstrap.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
 import { isGuarded, pluginConfiguration } from '../../envoy/plugin-config.js';
 import type { PluginOptions } from '../../envoy/plugin-config.js';
-import { slotNames } from '../../envoy/slots.js';
+import { emptySlots, slotNames } from '../../envoy/slots.js';
 import type { SlotModule } from '../../envoy/slots.js';
 import { waysOf } from '../../envoy/ways.js';
 import type { Ways } from '../../envoy/ways.js';
@@ -48,12 +48,7 @@ export class EnvoyFiles {
         : this.#stored(runtime)),
       // Never a pushed one: it need not let plain calls pass.
       outboundModule: { file: join(folder, this.module), capabilities: this.#capabilities },
-      slots: new Map(
-        slotNames(config).flatMap((slot) => {
-          const pushed = this.store.history(slot).at(-1);
-          return pushed === undefined ? [] : [[slot, this.#slotModule(config, slot, pushed)]];
-        }),
-      ),
+      slots: this.#slotModules(config),
       functions: functionSlots(config.functions?.slots ?? 0).flatMap((slot) => {
         const settings = this.store.history(slot).at(-1)?.function;
         return settings === undefined ? [] : [{ ...settings, slot }];
@@ -67,7 +62,21 @@ export class EnvoyFiles {
   /** The clusters and routes among them by which the app's calls to others go. */
   ways(config: RuntimeConfig): Ways {
     const options = this.#pluginOptions;
-    return waysOf(config, { hold: options.hold, guarded: isGuarded(options) });
+    return waysOf(config, {
+      hold: options.hold,
+      guarded: isGuarded(options),
+      emptySlots: emptySlots(config, this.#slotModules(config)),
+    });
+  }
+
+  /** The modules that were pushed, by slot. */
+  #slotModules(config: RuntimeConfig): Map<string, SlotModule> {
+    return new Map(
+      slotNames(config).flatMap((slot) => {
+        const pushed = this.store.history(slot).at(-1);
+        return pushed === undefined ? [] : [[slot, this.#slotModule(config, slot, pushed)]];
+      }),
+    );
   }
 
   /** A module of a slot beside the runtime's. One that says what it is gets what the runtime gets. */

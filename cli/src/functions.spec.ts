@@ -53,7 +53,7 @@ beforeEach(() => {
       delivered.push(slot);
       return Promise.resolve(refusal);
     },
-    restore: () => undefined,
+    restore: async () => undefined,
     working: () => Promise.resolve(undefined),
     traps: () => Promise.resolve(new Map()),
     rollbackOnTrap: undefined,

@@ -22,8 +22,8 @@ export interface SlotParts {
    * @returns why Envoy refused it; undefined if it was taken over
    */
   deliver: (slot: string) => Promise<string | undefined>;
-  /** Puts back what Envoy refused to replace, without waiting. */
-  restore: (slot: string) => void;
+  /** Puts back what Envoy refused to replace. */
+  restore: (slot: string) => Promise<void>;
   /** Resolves when a slot's module does its work; to what it still lacks if that does not come. */
   working: (slot: string) => Promise<string | undefined>;
   /** How often each slot's virtual machines were made anew after a trap. */
@@ -225,7 +225,7 @@ export class ModuleSlots {
       return;
     }
     store.set(slot, before.history, before.note);
-    restore(slot);
+    await restore(slot);
     throw new UserError(`${slot}: ${failed}, and what served before goes on serving: ${reason}`);
   }
 

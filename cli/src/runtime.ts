@@ -122,22 +122,38 @@ export class Runtime {
       this.config,
     );
     [this.#ways, this.#live] = [ways, live];
-    await this.#offerModules(started, live, say);
+    await this.#offerModules(started, live, ways, say);
   }
 
   /** Takes `layotto module …` from here on. */
-  async #offerModules(envoy: EnvoyProcess, live: LiveConfig, say: (line: string) => void): Promise<void> {
+  async #offerModules(
+    envoy: EnvoyProcess,
+    live: LiveConfig,
+    ways: CalleeWays,
+    say: (line: string) => void,
+  ): Promise<void> {
     const { dataDir } = this.config;
     const slots = slotNames(this.config);
     const modules = new ModuleSlots({
       store: this.#store,
       slots,
       offer: () => bridgeReport(this.config.dataDir),
-      deliver: (slot) => this.#deliver(envoy, live.effective, slot),
-      restore: (slot) => {
+      deliver: async (slot) => {
+        const filled = this.#store.history(slot).length > 0;
+        // Nothing passes the filter of an empty slot.
+        const refused =
+          (filled ? await ways.apply(live.effective) : undefined) ??
+          (await this.#deliver(envoy, live.effective, slot));
+        if (refused !== undefined || filled) return refused;
+        const failure = await ways.apply(live.effective);
+        if (failure !== undefined) say(`${slot}: calls go on passing it, though it is empty: ${failure}`);
+        return undefined;
+      },
+      restore: async (slot) => {
         const file = slotFile(slot);
         const text = this.#filters[file];
         if (text !== undefined) envoy.write(file, text);
+        await ways.apply(live.effective);
       },
       working: (slot) => this.#working(slot),
       traps: async () => {

@@ -58,6 +58,8 @@ async function instance(number) {
   return inbound;
 }
 
+/** Calls to the callee that failed, as the caller's Envoy counts them. */
+const FAILED = /^envoy_cluster_upstream_rq\{(?=.*callee="orders").*envoy_response_code="5/;
 const url = `http://127.0.0.1:${port}/v1.0/invoke/orders/method`;
 
 async function untilAnswered(what, ask) {
@@ -131,7 +133,7 @@ try {
   });
   console.log(`InvokeService:  ${invoked.content.call}, by instance ${invoked.content.instance}`);
 
-  const before = await metric(/^layotto_operations_total\{.*component="orders".*code="500"/);
+  const before = await metric(FAILED);
   const kinds = {
     GET: caller('GET'),
     'POST, marked': caller('POST', { 'idempotency-key': 'anything' }),
@@ -149,11 +151,11 @@ try {
   assert.ok(results['POST'].failures.length <= CALLERS);
   assert.ok(results['POST'].failures.every((code) => code === 'ERR_DIRECT_INVOKE'));
   await untilAnswered('the failures are counted', async () => {
-    const counted = (await metric(/^layotto_operations_total\{.*component="orders".*code="500"/)) - before;
+    const counted = (await metric(FAILED)) - before;
     return counted === results['POST'].failures.length;
   });
   console.log(
-    `counted:        ${results['POST'].failures.length} failures in layotto_operations_total of orders`,
+    `counted:        ${results['POST'].failures.length} failures in envoy_cluster_upstream_rq of orders`,
   );
 } finally {
   for (const child of children) child.kill('SIGTERM');

@@ -23,10 +23,11 @@ const HEIGHT = 8;
 /** Which series the dashboard's choices leave; each metric of the filter is narrowed by these. */
 const JOB = 'instance=~"$instance"';
 const CALL = `${JOB}, primitive=~"$primitive", component=~"$component"`;
-/** The same for what is published, delivered and invoked. */
+/** The same for what is published and delivered. */
 const BROKER = `${JOB}, component=~"$component"`;
 const PUBLISH = `${BROKER}, primitive="pubsub", operation=~"PublishEvent|BulkPublishEvent|PublishDelayMessage"`;
-const INVOKE = `${BROKER}, primitive="invoke"`;
+/** Envoy's own metrics of calls to other apps. */
+const CALLEE = `${JOB}, callee=~"$component"`;
 
 const rate = (metric, labels) => `rate(${metric}{${labels}}[$__rate_interval])`;
 const quantile = (q, by, metric, labels) =>
@@ -145,20 +146,20 @@ export const ROWS = [
         },
       ],
       [
-        'Invocations',
+        'Calls to other apps',
         'reqps',
-        'Calls of other apps by their ids, by callee and code.',
+        'Calls that went to a callee, by its name and the HTTP status of its answer.',
         {
-          '{{component}} {{code}}': `sum by (component, code) (${rate('layotto_operations_total', INVOKE)})`,
+          '{{callee}} {{envoy_response_code}}': `sum by (callee, envoy_response_code) (${rate('envoy_cluster_upstream_rq', CALLEE)})`,
         },
       ],
       [
-        'Time of invocations',
-        'µs',
-        'From the head of the call to its end, by callee.',
+        'Time of calls to other apps',
+        'ms',
+        'From the moment a call was sent to its callee until its answer had ended.',
         {
-          'p50 {{component}}': quantile(0.5, ['component'], 'layotto_operation_duration_us', INVOKE),
-          'p99 {{component}}': quantile(0.99, ['component'], 'layotto_operation_duration_us', INVOKE),
+          'p50 {{callee}}': quantile(0.5, ['callee'], 'envoy_cluster_upstream_rq_time', CALLEE),
+          'p99 {{callee}}': quantile(0.99, ['callee'], 'envoy_cluster_upstream_rq_time', CALLEE),
         },
       ],
     ],

@@ -34,7 +34,11 @@ export async function startInvokeEnvoys({ dir, workers, module = join(root, 'dis
   const caller = await bootstrapOf('caller', {
     app: { id: 'bench' },
     listen: { port: ports.with },
-    callees: { orders: `127.0.0.1:${inboundPort}` },
+    // Calls to the second have the filter, because of its timeout.
+    callees: {
+      orders: `127.0.0.1:${inboundPort}`,
+      timed: { to: `127.0.0.1:${inboundPort}`, timeout: '60s' },
+    },
   });
   const [runtime] = caller.static_resources.listeners;
   caller.static_resources.listeners.push(
@@ -79,13 +83,34 @@ async function bootstraps({ dir, workers, module }) {
   };
 }
 
-/** The same listener on another port, with other filters before the router. */
+/** Routes to callees that do nothing but lead there, as one would write them without the runtime. */
+function plainRoutes() {
+  const routes = ['orders', 'timed'].flatMap((callee) => {
+    const prefix = `/v1.0/invoke/${callee}/method/`;
+    const route = (more, cluster) => ({
+      match: { prefix, ...more },
+      route: { cluster, prefix_rewrite: '/', timeout: '0s' },
+    });
+    const cluster = `layotto_callee_${callee}`;
+    return [route({ grpc: {} }, cluster), route({}, `${cluster}|http`)];
+  });
+  // The clusters come from a file, after the listeners.
+  return {
+    name: 'plain',
+    validate_clusters: false,
+    virtual_hosts: [{ name: 'plain', domains: ['*'], routes }],
+  };
+}
+
+/** The same listener on another port, with plain routes, and with other filters before the router. */
 function another(listener, name, port, filters) {
   const copy = JSON.parse(JSON.stringify(listener));
   copy.name = name;
   copy.address.socket_address.port_value = port;
   const manager = managerOf(copy);
   manager.http_filters = [...filters, ...manager.http_filters.slice(-1)];
+  delete manager.rds;
+  manager.route_config = plainRoutes();
   return copy;
 }
 

@@ -32,6 +32,8 @@ const data = Buffer.alloc(BYTES, 0x61);
 const HTTP = '/v1.0/invoke/orders/method/hello';
 const GET = { protocol: 'http1', method: 'GET', path: HTTP, headers: {} };
 const POST = { ...GET, method: 'POST', headers: { 'content-type': 'text/plain' }, body: data };
+/** To a callee with a timeout, for which it takes the filter. */
+const TIMED = { ...POST, path: '/v1.0/invoke/timed/method/hello' };
 const GRPC = {
   protocol: 'h2',
   method: 'POST',
@@ -42,6 +44,7 @@ const GRPC = {
 const CASES = [
   { name: 'post', title: 'HTTP invoke, POST', judged: true, call: POST },
   { name: 'get', title: 'HTTP invoke, GET', judged: true, call: GET },
+  { name: 'filtered', title: 'HTTP invoke through the filter, POST', judged: false, call: TIMED },
   {
     ...{ name: 'grpc', title: 'gRPC by dapr-app-id', judged: false },
     call: {

@@ -49,6 +49,7 @@ const panels = dashboard.panels.filter(({ type }) => type !== 'row');
 /** Samples that are there only once something has happened. */
 const RARE = [
   'layotto_operations_total',
+  'envoy_cluster_upstream_rq',
   'layotto_bridge_backend_errors_total',
   'layotto_bridge_pubsub_publish_seconds_bucket',
   'layotto_bridge_pubsub_deliveries_total',
@@ -118,9 +119,9 @@ beforeAll(async () => {
     for (const page of ['/metrics', '/metrics/bridge'])
       note(scrape, (await http1({ port: lab.metricsPort }, 'GET', page)).body);
     note(scrape, (await http1({ socketPath: join(apps.dir, 'bridge-admin.sock') }, 'GET', '/metrics')).body);
-    const calls = scrape.get('layotto_operations_total');
     const counted =
-      calls?.get('primitive')?.has('invoke') === true && calls.get('door')?.has('outbound') === true;
+      scrape.get('layotto_operations_total')?.get('door')?.has('outbound') === true &&
+      scrape.get('envoy_cluster_upstream_rq')?.get('callee')?.has('pay') === true;
     return counted && RARE.every((name) => scrape.has(name));
   });
 });

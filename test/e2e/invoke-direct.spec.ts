@@ -37,8 +37,10 @@ describe('HTTP calls that the filter has nothing to say about', () => {
   beforeAll(async () => {
     app = await InvokedApp.start('orders');
     callee = await Runtime.start({ ...bare, appId: 'orders', appPort: app.port, inbound: true });
+    const to = [{ host: '127.0.0.1', port: callee.config.listen.inbound?.port ?? 0 }];
     callees = {
-      orders: { to: [{ host: '127.0.0.1', port: callee.config.listen.inbound?.port ?? 0 }] },
+      orders: { to },
+      'orders.eu': { to: [], routes: [{ weight: 1, to }] },
       away: { to: [{ host: '127.0.0.1', port: await freePort() }] },
     };
     runtime = await Runtime.start({ ...bare, appId: 'shop', metrics: true, callees });
@@ -51,11 +53,8 @@ describe('HTTP calls that the filter has nothing to say about', () => {
 
   const filtered = (component: string): Promise<number> =>
     counted(runtime, 'layotto_operations_total', { primitive: 'invoke', component });
-  const byEnvoy = (envoy_response_code: string): Promise<number> =>
-    counted(runtime, 'envoy_cluster_upstream_rq', {
-      envoy_cluster_name: 'layotto_callee_orders\\|http',
-      envoy_response_code,
-    });
+  const byEnvoy = (envoy_response_code: string, of = 'orders'): Promise<number> =>
+    counted(runtime, 'envoy_cluster_upstream_rq', { callee: of, envoy_response_code });
 
   test('pass as they are, and Envoy counts them by callee and code', async () => {
     const sent = { headers: { 'x-mine': 'm', 'dapr-caller-app-id': 'forged' }, body: 'hello' };
@@ -81,6 +80,9 @@ describe('HTTP calls that the filter has nothing to say about', () => {
     }
     await eventually('Envoy has counted them', async () => (await byEnvoy('503')) === 1);
     expect(await byEnvoy('200')).toBe(1);
+    // Envoy ends names of clusters at a dot.
+    expect((await http1(runtime.target, 'GET', '/v1.0/invoke/orders.eu/method/hello')).status).toBe(200);
+    await eventually('Envoy has counted it', async () => (await byEnvoy('200', 'orders.eu')) === 1);
     expect(await filtered('orders')).toBe(0);
   });
 

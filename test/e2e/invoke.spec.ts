@@ -20,11 +20,15 @@ const matching = (pattern: RegExp): unknown => expect.stringMatching(pattern);
 const MIB = 1024 * 1024;
 const none = { apps: [], primitives: ['invoke'], operations: [], components: [], secrets: [], topics: [] };
 
-const policy: PolicyConfig = {
+/** A limit that is about every invocation, so that all of them have the filter. */
+const all = { name: 'all', apps: [], primitives: ['invoke'], operations: [], components: [], per: [] };
+
+const policyOf = (filtered: boolean): PolicyConfig => ({
   default: 'allow',
   trustDomain: 'cluster.local',
   rules: [{ ...none, name: 'not-there', effect: 'deny', components: ['forbidden'] }],
   limits: [
+    ...(filtered ? [{ ...all, perHour: 3_600_000, burst: 10_000 }] : []),
     {
       name: 'few',
       apps: [],
@@ -36,7 +40,7 @@ const policy: PolicyConfig = {
       burst: 2,
     },
   ],
-};
+});
 
 /** Callees by Dapr's resources of this kind. */
 async function endpoints(plain: number, secure: number, elsewhere: number): Promise<object> {
@@ -58,7 +62,10 @@ async function endpoints(plain: number, secure: number, elsewhere: number): Prom
   return callees;
 }
 
-describe('service invocation over HTTP', () => {
+describe.each([
+  ['through the filter', true],
+  ['without it where that can be', false],
+])('service invocation over HTTP, %s', (_how, filtered) => {
   let app: InvokedApp;
   let grpcApp: InvokedGrpcApp;
   let secure: TlsFront;
@@ -79,7 +86,7 @@ describe('service invocation over HTTP', () => {
       ...bare,
       appId: 'shop',
       metrics: true,
-      policy,
+      policy: policyOf(filtered),
       limits: { deadlineMs: 1000 },
       callees: {
         orders: { to },
@@ -370,7 +377,7 @@ describe('service invocation over HTTP', () => {
     expect(hello.grpcMessage).toBe('no instance found');
   });
 
-  test('every call is counted, by callee and code', async () => {
+  test('every call that the filter saw is counted, by callee and code', async () => {
     await eventually('all of them', async () => {
       const { body } = await http1({ port: runtime.config.envoy.metricsPort }, 'GET', '/metrics');
       const of = (component: string, door: string, operation: string, code: string): number =>
@@ -383,7 +390,7 @@ describe('service invocation over HTTP', () => {
       expect(of('limited', 'dapr_http', 'InvokeService', '200')).toBe(2);
       expect(of('limited', 'dapr_http', 'InvokeService', '429')).toBe(1);
       expect(of('forbidden', 'dapr_http', 'InvokeService', '403')).toBe(1);
-      expect(of('away', 'dapr_http', 'InvokeService', '500')).toBe(1);
+      expect(of('away', 'dapr_http', 'InvokeService', '500')).toBe(filtered ? 1 : 0);
       expect(of('away', 'dapr_grpc', 'Proxy', 'UNAVAILABLE')).toBe(1);
       expect(of('speaks', 'dapr_grpc', 'Proxy', 'OK')).toBe(2);
       expect(of('unknown', 'dapr_http', 'InvokeService', '500')).toBe(2);

@@ -1,7 +1,5 @@
 import { join } from 'node:path';
 
-import { stringify } from 'yaml';
-
 import { isFunctionSlot, isSlotName, RUNTIME_SLOT } from '../components-bridge/src/config/slots.js';
 import {
   bridgeAdminSocket,
@@ -33,8 +31,8 @@ import { actuatorListener, runtimeClusters, runtimeListener, socketEndpoint } fr
 import { emptySlots, slotExtension, slotFile, slotFilter, slotNames } from './slots.js';
 import type { SlotModule } from './slots.js';
 import { statsConfig } from './stats.js';
-import { CLUSTERS_FILE, PROXY_ROUTES_FILE, RUNTIME_ROUTES_FILE, waysOf } from './ways.js';
-import type { Ways } from './ways.js';
+import { CLUSTERS_FILE, PROXY_ROUTES_FILE, RUNTIME_ROUTES_FILE, waysFiles, waysOf } from './ways.js';
+import { toYaml } from './yaml.js';
 
 /** File of the runtime's filter config, in {@link BootstrapOptions.extensionDir}. */
 export const EXTENSION_FILE = slotFile(RUNTIME_SLOT);
@@ -210,20 +208,6 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   return { bootstrap, extensionDir, extensionConfigs };
 }
 
-/** Contents of the files of {@link Ways}, by name. */
-export function waysFiles({ clusters, routes }: Ways): Record<string, string> {
-  // Envoy counts no change where only their order is another one.
-  const sorted = [...clusters].sort((one, other) => (String(one['name']) < String(other['name']) ? -1 : 1));
-  const files = routes.map(({ file, routes: of }) => [
-    file,
-    toYaml({ resources: [{ '@type': TYPES.routes, ...of }] }),
-  ]);
-  return {
-    [CLUSTERS_FILE]: toYaml({ resources: sorted.map((one) => ({ '@type': TYPES.cluster, ...one })) }),
-    ...(Object.fromEntries(files) as Record<string, string>),
-  };
-}
-
 /** Where Envoy has something from that stands in a file of its own. */
 function watched(extensionDir: string, file: string): EnvoyObject {
   return {
@@ -236,14 +220,6 @@ function watched(extensionDir: string, file: string): EnvoyObject {
 
 function resource(extension: EnvoyObject): string {
   return toYaml({ resources: [{ '@type': TYPES.extensionConfig, ...extension }] });
-}
-
-/**
- * Prints a configuration as YAML, without anchors and without folding long lines. Kubernetes and Envoy read YAML 1.1, to
- * which texts such as `no` are truth values, so these are quoted.
- */
-export function toYaml(value: unknown): string {
-  return stringify(value, { lineWidth: 0, aliasDuplicateObjects: false, compat: 'yaml-1.1' });
 }
 
 function tcp(address: string, port: number): EnvoyObject {

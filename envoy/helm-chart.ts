@@ -1,4 +1,4 @@
-import { toYaml } from './bootstrap.js';
+import { toYaml } from './yaml.js';
 import {
   chartToken,
   DEFAULT_RESOURCES,

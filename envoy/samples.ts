@@ -1,7 +1,8 @@
 import { z } from 'zod';
 
 import type { CatalogEntry, RuntimeConfig } from '../components-bridge/src/config/types.js';
-import { renderBootstrap, toYaml } from './bootstrap.js';
+import { renderBootstrap } from './bootstrap.js';
+import { toYaml } from './yaml.js';
 import { toDocuments } from './helm-chart.js';
 import { renderEnvoyFilter } from './istio/envoyfilter.js';
 import { renderTrafficExtension, renderWasmPlugin } from './istio/extensions.js';

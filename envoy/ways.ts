@@ -1,9 +1,11 @@
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { calleesClusters } from './invoke-routes.js';
+import { TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { PROXY_ROUTES, proxyRoutes } from './plain-calls.js';
 import { RUNTIME_ROUTES, runtimeRoutes } from './runtime-listener.js';
 import type { RouteOptions } from './runtime-listener.js';
+import { toYaml } from './yaml.js';
 
 /** File of the callees' clusters. */
 export const CLUSTERS_FILE = 'callees.cds.yaml';
@@ -46,4 +48,18 @@ export function waysOf(config: RuntimeConfig, options: RouteOptions): Ways {
 /** The listeners' statistics and route configurations have one name. */
 function routesFile(file: string, name: string, routes: EnvoyObject): RoutesFile {
   return { file, stats: `http.${name}.rds.${name}`, routes };
+}
+
+/** Contents of the files of {@link Ways}, by name. */
+export function waysFiles({ clusters, routes }: Ways): Record<string, string> {
+  // Envoy counts no change where only their order is another one.
+  const sorted = [...clusters].sort((one, other) => (String(one['name']) < String(other['name']) ? -1 : 1));
+  const files = routes.map(({ file, routes: of }) => [
+    file,
+    toYaml({ resources: [{ '@type': TYPES.routes, ...of }] }),
+  ]);
+  return {
+    [CLUSTERS_FILE]: toYaml({ resources: sorted.map((one) => ({ '@type': TYPES.cluster, ...one })) }),
+    ...(Object.fromEntries(files) as Record<string, string>),
+  };
 }

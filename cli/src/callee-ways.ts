@@ -1,9 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
-import { waysFiles } from '../../envoy/bootstrap.js';
 import type { EnvoyObject } from '../../envoy/names.js';
-import { CLUSTERS_FILE, CLUSTERS_STATS } from '../../envoy/ways.js';
+import { CLUSTERS_FILE, CLUSTERS_STATS, waysFiles } from '../../envoy/ways.js';
 import type { Ways } from '../../envoy/ways.js';
 import type { EnvoyProcess } from './envoy-process.js';
 

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 
 import { catalog } from '../../components-bridge/src/catalog.js';
-import { renderBootstrap, toYaml } from '../../envoy/bootstrap.js';
+import { renderBootstrap } from '../../envoy/bootstrap.js';
+import { toYaml } from '../../envoy/yaml.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
 import type { ModuleInfo } from '../../envoy/module-info.js';
 import { BRIDGE_NODE_OPTIONS } from './bridge-child.js';

@@ -8,6 +8,7 @@ import { titleOf } from './module-slots.js';
 import type { ModuleSlots, SlotView } from './module-slots.js';
 import type { FunctionSettings } from './module-store.js';
 import { tryOut } from './preflight.js';
+import { Queue } from './queue.js';
 
 /** A push of a function. */
 export interface FunctionOptions extends GivenSettings {
@@ -44,8 +45,8 @@ export function functionOptions(options: URLSearchParams): FunctionOptions {
 
 /** The functions of a running runtime: modules in slots of their own, by ids. */
 export class Functions {
-  /** The change that was asked for last: each looks at what is there only when the one before is done. */
-  #last: Promise<unknown> = Promise.resolve();
+  /** Changes: two that were pushed at the same time would else be put into the same place. */
+  readonly #queue = new Queue();
 
   constructor(
     private readonly modules: ModuleSlots,
@@ -70,7 +71,7 @@ export class Functions {
    * @throws UserError if it is refused; then everything stays as it is
    */
   push(wasm: Uint8Array, options: FunctionOptions): Promise<string> {
-    return this.#inTurn(() => this.#push(wasm, options));
+    return this.#queue.run(() => this.#push(wasm, options));
   }
 
   async #push(wasm: Uint8Array, options: FunctionOptions): Promise<string> {
@@ -94,7 +95,7 @@ export class Functions {
 
   /** The version before serves again, with the settings that it had. */
   rollback(id: string): Promise<string> {
-    return this.#inTurn(async () => {
+    return this.#queue.run(async () => {
       const { slot, history } = this.#find(id);
       if (history.length < 2)
         throw new UserError(
@@ -105,17 +106,10 @@ export class Functions {
   }
 
   remove(id: string): Promise<string> {
-    return this.#inTurn(async () => {
+    return this.#queue.run(async () => {
       await this.modules.remove(this.#find(id).slot);
       return `function ${id}: removed`;
     });
-  }
-
-  /** Two that were pushed at the same time would else be put into the same place. */
-  #inTurn(change: () => Promise<string>): Promise<string> {
-    const done = this.#last.then(change);
-    this.#last = done.catch(() => undefined);
-    return done;
   }
 
   #find(id: string): FunctionView {

@@ -12,6 +12,7 @@ import type { ComponentConfig, RuntimeConfig } from '../../components-bridge/src
 import type { Applied } from './bridge-child.js';
 import type { BridgeProcess } from './bridge-process.js';
 import { UserError } from './errors.js';
+import { Queue } from './queue.js';
 
 /** How long new settings of a component may take to be ready before it is said that the old ones go on serving. */
 const WAIT_MS = 6_000;
@@ -43,7 +44,7 @@ export class LiveConfig {
   #effective: RuntimeConfig;
   /** Components whose old settings go on serving. */
   readonly #kept = new Set<string>();
-  #work: Promise<void> = Promise.resolve();
+  readonly #queue = new Queue();
 
   constructor(
     private readonly parts: Parts,
@@ -60,12 +61,12 @@ export class LiveConfig {
 
   /** Takes over what can be taken over of another configuration, and says what was and what was not. */
   apply(wanted: RuntimeConfig): Promise<void> {
-    return this.#then(() => this.#apply(wanted));
+    return this.#queue.run(() => this.#apply(wanted));
   }
 
   /** Starts another bridge, which takes over from the running one. */
   takeOver(): Promise<void> {
-    return this.#then(async () => {
+    return this.#queue.run(async () => {
       if (await this.#replaceBridge(this.#effective))
         this.parts.say('a new bridge has taken over; the one before it finishes its calls and ends');
       this.parts.writeConfig(this.#wanted);
@@ -76,7 +77,7 @@ export class LiveConfig {
 
   /** The bridge has put settings in use that it could not reach when they were applied. */
   replaced(primitive: string, name: string): void {
-    void this.#then(async () => {
+    void this.#queue.run(async () => {
       if (!this.#kept.delete(idOf({ primitive, name }))) return;
       this.parts.say(`${name}: the new settings are in use now`);
       await this.#push(this.#mixed());
@@ -85,7 +86,7 @@ export class LiveConfig {
 
   /** The bridge was started again, with everything that is wanted. */
   restarted(): void {
-    void this.#then(async () => {
+    void this.#queue.run(async () => {
       if (this.#kept.size === 0) return;
       this.#kept.clear();
       await this.#push(this.#wanted);
@@ -94,17 +95,7 @@ export class LiveConfig {
 
   /** Does something else that changes what runs, in its turn. A failure is the caller's own. */
   exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
-    const done = this.#work.then(work);
-    this.#work = done.then(
-      () => undefined,
-      () => undefined,
-    );
-    return done;
-  }
-
-  #then(work: () => Promise<void>): Promise<void> {
-    this.#work = this.#work.then(work);
-    return this.#work;
+    return this.#queue.run(work);
   }
 
   async #apply(wanted: RuntimeConfig): Promise<void> {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { toYaml } from '../../envoy/bootstrap.js';
+import { toYaml } from '../../envoy/yaml.js';
 import { toDocuments } from '../../envoy/helm-chart.js';
 import {
   DEFAULT_RESOURCES,

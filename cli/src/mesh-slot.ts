@@ -1,6 +1,6 @@
 import { isFunctionSlot, isSlotName, RUNTIME_SLOT } from '../../components-bridge/src/config/slots.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
-import { toYaml } from '../../envoy/bootstrap.js';
+import { toYaml } from '../../envoy/yaml.js';
 import { renderSlot, slotProblems } from '../../envoy/istio/envoyfilter.js';
 import type { SlotContent } from '../../envoy/istio/envoyfilter.js';
 import { passingConfiguration, renderSlotExtension } from '../../envoy/istio/extensions.js';

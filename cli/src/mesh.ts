@@ -1,6 +1,6 @@
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { catalog } from '../../components-bridge/src/catalog.js';
-import { toYaml } from '../../envoy/bootstrap.js';
+import { toYaml } from '../../envoy/yaml.js';
 import { renderEnvoyFilter } from '../../envoy/istio/envoyfilter.js';
 import { renderTrafficExtension, renderWasmPlugin } from '../../envoy/istio/extensions.js';
 import { meshProblems } from '../../envoy/istio/options.js';

@@ -9,6 +9,8 @@ import { startEnvoy } from './processes.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const WASM = 'type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm';
+const PREVIOUS_HOSTS =
+  'type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate';
 const BUFFER = 'type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer';
 
 /**
@@ -83,13 +85,23 @@ async function bootstraps({ dir, workers, module }) {
   };
 }
 
-/** Routes to callees that do nothing but lead there, as one would write them without the runtime. */
+/** The retries that Istio gives each route of a sidecar by default. */
+const RETRIES = {
+  retry_on: 'connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes',
+  num_retries: 2,
+  retry_host_predicate: [
+    { name: 'envoy.retry_host_predicates.previous_hosts', typed_config: { '@type': PREVIOUS_HOSTS } },
+  ],
+  host_selection_retry_max_attempts: 5,
+};
+
+/** Routes to callees that do nothing but lead there, as a mesh has them without the runtime. */
 function plainRoutes() {
   const routes = ['orders', 'timed'].flatMap((callee) => {
     const prefix = `/v1.0/invoke/${callee}/method/`;
     const route = (more, cluster) => ({
       match: { prefix, ...more },
-      route: { cluster, prefix_rewrite: '/', timeout: '0s' },
+      route: { cluster, prefix_rewrite: '/', timeout: '0s', retry_policy: RETRIES },
     });
     const cluster = `layotto_callee_${callee}`;
     return [route({ grpc: {} }, cluster), route({}, `${cluster}|http`)];

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 
 import { catalog } from '../../components-bridge/src/catalog.js';
-import { toYaml } from '../../envoy/bootstrap.js';
+import { toYaml } from '../../envoy/yaml.js';
 import { renderEnvoyFilter } from '../../envoy/istio/envoyfilter.js';
 import { Child } from '../support/child.js';
 import { composeEnvoyFilter } from '../support/compose-envoyfilter.js';

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 import { catalog } from '../../components-bridge/src/catalog.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
-import { toYaml } from '../../envoy/bootstrap.js';
+import { toYaml } from '../../envoy/yaml.js';
 import { renderEnvoyFilter, renderSlot } from '../../envoy/istio/envoyfilter.js';
 import type { SlotContent } from '../../envoy/istio/envoyfilter.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';

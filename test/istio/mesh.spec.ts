@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 
-import { toYaml } from '../../envoy/bootstrap.js';
+import { toYaml } from '../../envoy/yaml.js';
 import { subscribeDapr, subscribeLayotto } from '../support/configuration-streams.js';
 import { DAPR, GrpcStateDoor, HttpStateDoor, LAYOTTO } from '../support/doors.js';
 import { FileClient } from '../support/file-client.js';

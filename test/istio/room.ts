@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 
 import { catalog } from '../../components-bridge/src/catalog.js';
-import { toYaml } from '../../envoy/bootstrap.js';
+import { toYaml } from '../../envoy/yaml.js';
 import type { MeshOptions } from '../../envoy/istio/options.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
 import { readModule } from '../../envoy/module-info.js';

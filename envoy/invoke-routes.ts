@@ -14,6 +14,9 @@ export const INVOKE_PREFIX = '/v1.0/invoke/';
 /** Names the cluster of an app that a pattern finds. Only the filter sets it. */
 export const CLUSTER_HEADER = 'x-layotto-cluster';
 
+/** The router's own, of which callers are not told. */
+export const UPSTREAM_TIME = 'x-envoy-upstream-service-time';
+
 /** Only the script of {@link ON_INVOKE} sets it, and says whether the call may be repeated. */
 const ON_INVOKE_HEADER = 'x-layotto-on-invoke';
 
@@ -119,6 +122,28 @@ export function httpRoutes(
       ...{ route: { ...route, ...more }, action, http1: true },
     });
   return [...to([IDEMPOTENT], repeated), ...to([MARKED], repeated), ...to([], once)];
+}
+
+/**
+ * Routes of gRPC calls to a callee that go there by the path that they came by.
+ *
+ * @param match which calls these are
+ * @param more further fields of the routes
+ */
+export function proxyingRoutes(
+  config: Invoker,
+  name: string,
+  callee: CalleeConfig,
+  { headers, ...match }: { headers: readonly EnvoyObject[]; [field: string]: unknown },
+  more: EnvoyObject,
+): EnvoyObject[] {
+  const { route, repeated, once } = invocationParts(config, name, callee);
+  const to = (when: readonly EnvoyObject[], action: EnvoyObject): EnvoyObject[] =>
+    calleeRoutes(name, callee, {
+      match: { prefix: '/', grpc: {}, ...match, headers: [...headers, ...when] },
+      ...{ route: { ...route, ...more }, action: { ...action, prefix_rewrite: undefined } },
+    });
+  return [...to([MARKED], repeated), ...to([], once)];
 }
 
 /** What a callee gets as its host. */
@@ -248,7 +273,7 @@ function passing({ app }: Invoker, stamps: readonly EnvoyObject[]): EnvoyObject 
       stamp('dapr-caller-namespace', app.namespace ?? 'default'),
       ...stamps,
     ],
-    response_headers_to_remove: ['x-envoy-upstream-service-time'],
+    response_headers_to_remove: [UPSTREAM_TIME],
     // For the reply filter, which has it by this name from some versions of Envoy and by the other from others.
     metadata: { filter_metadata: { [FILTERS.reply]: WRAP, 'envoy.filters.http.lua': WRAP } },
     request_body_buffer_limit: KEPT_BYTES,

@@ -1,7 +1,7 @@
 import type { ListenAddress, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { streamsSocket } from '../components-bridge/src/config/sockets.js';
 import { AS_SENT } from './as-sent.js';
-import { DIRECT_REPLIES, directRoutes } from './direct-calls.js';
+import { DIRECT_REPLIES, directGrpcRoutes, directRoutes } from './direct-calls.js';
 import { httpListener, routesFrom } from './http-listener.js';
 import {
   invokeFilters,
@@ -72,9 +72,12 @@ function localReplies(
   { routes, guarded }: Pick<ManagerParts, 'routes' | 'guarded'>,
 ): EnvoyObject {
   // Routes that come from elsewhere may become such.
-  const direct = routes !== undefined || directRoutes(config, guarded).length > 0;
+  const direct =
+    routes !== undefined ||
+    directRoutes(config, guarded).length > 0 ||
+    directGrpcRoutes(config, guarded).length > 0;
   const mappers = [
-    ...(direct ? [DIRECT_REPLIES] : []),
+    ...(direct ? DIRECT_REPLIES : []),
     ...(config.invoke?.pattern === undefined ? [] : [UNKNOWN_CLUSTER]),
   ];
   return mappers.length === 0 ? {} : { local_reply_config: { mappers } };
@@ -107,7 +110,7 @@ export function runtimeRoutes(
           ...directRoutes(config, guarded),
           ...invokeRoutes(config),
           ...passingRoutes(),
-          ...answeredRoutes(config, hold),
+          ...answeredRoutes(config, { hold, guarded }),
         ].map((route) => ({ ...route, ...tracing?.route })),
       },
     ],
@@ -244,7 +247,7 @@ function passingRoutes(): EnvoyObject[] {
  * gRPC calls have the reply filter behind ours, which opens their answers. HTTP answers have no need of it, so their
  * route leaves it out, except in hold mode, where it also holds requests.
  */
-function answeredRoutes(config: RuntimeConfig, hold: boolean): EnvoyObject[] {
+function answeredRoutes(config: RuntimeConfig, { hold, guarded }: RouteOptions): EnvoyObject[] {
   const rest = hold
     ? [answeredRoute(config, { prefix: '/' })]
     : [
@@ -253,6 +256,7 @@ function answeredRoutes(config: RuntimeConfig, hold: boolean): EnvoyObject[] {
       ];
   return [
     ...answeredServices.map((prefix) => answeredRoute(config, { prefix, grpc: {} })),
+    ...directGrpcRoutes(config, guarded),
     ...onInvokeBeginnings(config),
     ...unwayedRoutes().map((route) => ({ ...route, ...without([FILTERS.reply]) })),
     ...rest,

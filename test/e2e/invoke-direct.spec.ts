@@ -8,7 +8,7 @@ import type { RuntimeConfig } from '../../components-bridge/src/config/types.js'
 import { grpcFrame } from '../support/grpc-raw.js';
 import { http1 } from '../support/http1.js';
 import type { HttpAnswer } from '../support/http1.js';
-import { InvokedApp } from '../support/invoked-app.js';
+import { InvokedApp, InvokedGrpcApp } from '../support/invoked-app.js';
 import { freePort } from '../support/ports.js';
 import { Runtime } from '../support/runtime.js';
 import { eventually } from '../support/wait.js';
@@ -27,19 +27,21 @@ async function counted(runtime: Runtime, metric: string, labels: Record<string, 
   return [...lines].reduce((sum, [, value]) => sum + Number(value), 0);
 }
 
-describe('HTTP calls that the filter has nothing to say about', () => {
+describe('calls that the filter has nothing to say about', () => {
   let app: InvokedApp;
+  let speaks: InvokedGrpcApp;
   let callee: Runtime;
   let callees: Callees;
   let runtime: Runtime;
   const bare = { bridge: 'none', waitForComponents: false } as const;
 
   beforeAll(async () => {
-    app = await InvokedApp.start('orders');
+    [app, speaks] = await Promise.all([InvokedApp.start('orders'), InvokedGrpcApp.start()]);
     callee = await Runtime.start({ ...bare, appId: 'orders', appPort: app.port, inbound: true });
     const to = [{ host: '127.0.0.1', port: callee.config.listen.inbound?.port ?? 0 }];
     callees = {
       orders: { to },
+      speaks: { to: [{ host: '127.0.0.1', port: speaks.port }], protocol: 'grpc' },
       'orders.eu': { to: [], routes: [{ weight: 1, to }] },
       away: { to: [{ host: '127.0.0.1', port: await freePort() }] },
     };
@@ -48,7 +50,7 @@ describe('HTTP calls that the filter has nothing to say about', () => {
 
   afterAll(async () => {
     await Promise.all([runtime?.stop(), callee?.stop()]);
-    await app?.kill();
+    await Promise.all([app?.kill(), speaks?.stop()]);
   });
 
   const filtered = (component: string): Promise<number> =>
@@ -142,6 +144,52 @@ describe('HTTP calls that the filter has nothing to say about', () => {
       undefined,
       failure(matching(/^failed to invoke, id: orders, err: upstream connect error/)),
     ]);
+  });
+
+  describe('by gRPC', () => {
+    const body = [grpcFrame(Buffer.from('m'))];
+    const path = '/shop.Catalog/Get';
+    const seen = (): Promise<number> =>
+      counted(runtime, 'layotto_operations_total', { primitive: 'invoke', operation: 'Proxy' });
+
+    test('pass by dapr-app-id, and Envoy counts them', async () => {
+      const client = await runtime.connect();
+      const answer = await client.send({ path, headers: { 'dapr-app-id': 'speaks' }, body });
+      expect([answer.grpcStatus, answer.messages.map(String)]).toEqual([0, ['m']]);
+      expect(speaks.calls.at(-1)).toMatchObject({
+        path,
+        headers: { 'dapr-caller-app-id': 'shop', 'dapr-callee-app-id': 'speaks' },
+      });
+      await eventually('Envoy has counted it', async () => (await byEnvoy('200', 'speaks')) === 1);
+      expect(await seen()).toBe(0);
+    });
+
+    test('the name by which Dapr calls a callee first counts', async () => {
+      const client = await runtime.connect();
+      const headers = { 'dapr-app-id': 'away', 'dapr-callee-app-id': 'speaks' };
+      expect((await client.send({ path, headers, body })).grpcStatus).toBe(0);
+      await eventually('the filter has counted it', async () => (await seen()) === 1);
+    });
+
+    test('who is not there is said in the words of Dapr', async () => {
+      const client = await runtime.connect();
+      const answer = await client.send({ path, headers: { 'dapr-app-id': 'away' }, body });
+      expect(answer).toMatchObject({
+        grpcStatus: 14,
+        grpcMessage: matching(/^failed to invoke, id: away, err: upstream connect error/),
+      });
+    });
+
+    test('those from web pages and for other hosts are refused, and what the runtime serves is not passed on', async () => {
+      const client = await runtime.connect();
+      const calls = speaks.calls.length;
+      const send = async (more: object, to = path): Promise<number | undefined> =>
+        (await client.send({ path: to, headers: { 'dapr-app-id': 'speaks', ...more }, body })).grpcStatus;
+      expect(await send({ origin: 'http://shop.example' })).toBe(7);
+      expect(await send({ ':authority': 'shop.example' })).toBe(7);
+      expect(await send({}, '/dapr.proto.runtime.v1.Dapr/GetState')).not.toBe(0);
+      expect(speaks.calls).toHaveLength(calls);
+    });
   });
 
   test('what InvokeService could not reach is said once', async () => {

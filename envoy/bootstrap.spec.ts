@@ -7,6 +7,7 @@ import { toYaml } from './yaml.js';
 import type { BootstrapOptions } from './bootstrap.js';
 import { STREAM_PATHS, UPLOAD_PATH } from './names.js';
 import { SAMPLE_CONFIG } from './samples.js';
+import type { SlotModule } from './slots.js';
 
 const options: BootstrapOptions = {
   version: '1.2.3',
@@ -28,6 +29,22 @@ function manager(config: RuntimeConfig, more: Partial<BootstrapOptions> = {}) {
     filter_chains: { filters: { typed_config: Record<string, unknown> }[] }[];
   }[];
   return listener?.filter_chains[0]?.filters[0]?.typed_config;
+}
+
+interface Route {
+  name?: string;
+  match: { prefix?: string; path?: string };
+  route: { cluster?: string };
+}
+
+/** The route configuration of the runtime's listener. */
+function runtimeRoutesOf(config: RuntimeConfig, more: Partial<BootstrapOptions> = {}) {
+  const inFile = renderBootstrap(config, { ...options, ...more }).extensionConfigs['runtime.rds.yaml'];
+  const { resources: found } = parse(inFile ?? 'resources: []') as { resources: unknown[] };
+  return (found[0] ?? manager(config, more)?.['route_config']) as {
+    virtual_hosts: { routes: Route[] }[];
+    typed_per_filter_config?: object;
+  };
 }
 
 describe('the bootstrap', () => {
@@ -158,6 +175,7 @@ describe('the bootstrap', () => {
                 typed_per_filter_config: reply,
               })),
               ...['/spec.proto.', '/dapr.proto.', '/grpc.'].map(answered),
+              { match: { prefix: '/v1.0' }, route, typed_per_filter_config: reply },
               // What may turn out to be an invocation has no deadline of the runtime's.
               ...Array.from({ length: 5 }, () => ({ route: waits, typed_per_filter_config: reply })),
               answered('/'),
@@ -191,6 +209,37 @@ describe('the bootstrap', () => {
       { '@type': 'type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig', ...inlined[0] },
     ]);
     expect(renderBootstrap(SAMPLE_CONFIG, { ...options, delivery: 'inline' }).extensionConfigs).toEqual({});
+  });
+
+  it('tries the routes of the runtime itself before those of callees, which may be many', () => {
+    const callees = { orders: { to: [{ host: '127.0.0.1', port: 1 }] } };
+    const [host] = runtimeRoutesOf({ ...SAMPLE_CONFIG, callees }).virtual_hosts;
+    const names = host?.routes.map(({ name, match, route }) => {
+      if (name !== undefined) return name;
+      return route.cluster?.startsWith('layotto_callee_') ? 'callee' : (match.prefix ?? match.path ?? '');
+    }) ?? [''];
+    const own = '/v1.0';
+    const [invoke, proxying] = ['layotto.invoke.direct', 'layotto.invoke.direct.grpc'] as const;
+    expect(names.slice(0, names.indexOf(own) + 1)).toEqual(
+      expect.arrayContaining(['/spec.proto.', '/dapr.proto.', '/grpc.', ...STREAM_PATHS, own]),
+    );
+    expect(names.indexOf(invoke)).toBe(names.indexOf(own) + 1);
+    expect(names.indexOf('callee')).toBe(names.lastIndexOf(invoke) + 1);
+    expect(names.indexOf(proxying)).toBe(names.lastIndexOf('callee') + 1);
+    expect(names.slice(-2)).toEqual(['/', '/']);
+  });
+
+  it('leaves out the filters of empty slots, but not where others may fill them', () => {
+    const config = { ...SAMPLE_CONFIG, modules: { slots: 2 } };
+    const disabled = (more: Partial<BootstrapOptions>) =>
+      Object.keys(runtimeRoutesOf(config, more).typed_per_filter_config ?? {});
+    expect(disabled({})).toEqual(['layotto.slot.slot-1', 'layotto.slot.slot-2']);
+    const module: SlotModule = {
+      ...{ file: '/m.wasm', configuration: '', rootId: '' },
+      ...{ capabilities: [], seesBodies: false },
+    };
+    expect(disabled({ slots: new Map([['slot-1', module]]) })).toEqual(['layotto.slot.slot-2']);
+    expect(disabled({ delivery: 'inline' })).toEqual([]);
   });
 
   it('has the routes and the clusters of callees in watched files, or in place', () => {

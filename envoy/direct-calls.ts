@@ -4,7 +4,7 @@ import { concerns } from '../components-bridge/src/policy/decide.js';
 import type { CompiledPolicy, CompiledRule } from '../components-bridge/src/policy/types.js';
 import { FAILED, NOT_GRPC } from './callees.js';
 import { failureReply, failureText } from './invoke-failures.js';
-import { httpRoutes, INVOKE_PREFIX, proxyingRoutes, UPSTREAM_TIME } from './invoke-routes.js';
+import { httpRoutes, proxyingRoutes, UPSTREAM_TIME } from './invoke-routes.js';
 import { FILTERS, TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { without } from './without-filters.js';
@@ -82,13 +82,7 @@ function absent(header: string): EnvoyObject {
 
 function httpRoutesTo(config: RuntimeConfig, name: string, callee: CalleeConfig): EnvoyObject[] {
   return httpRoutes(config, name, callee, {
-    headers: [
-      // Envoy looks at a route's path last, and every call is held against this route.
-      { name: ':path', string_match: { prefix: `${INVOKE_PREFIX}${name}/method/` } },
-      NOT_GRPC,
-      absent(FILTERED),
-      ...OWN_CALLER,
-    ],
+    headers: [NOT_GRPC, absent(FILTERED), ...OWN_CALLER],
     name: DIRECT.http,
     response_headers_to_remove: [UPSTREAM_TIME, FAILED],
     ...partsOf(name),
@@ -102,7 +96,7 @@ function grpcRoutesTo(config: RuntimeConfig, name: string, callee: CalleeConfig)
     absent('dapr-callee-app-id'),
     ...OWN_CALLER,
   ];
-  return proxyingRoutes(config, name, callee, { headers }, { name: DIRECT.grpc, ...partsOf(name) });
+  return proxyingRoutes(config, name, callee, { headers, name: DIRECT.grpc, ...partsOf(name) });
 }
 
 function partsOf(callee: string): EnvoyObject {

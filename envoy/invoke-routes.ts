@@ -67,21 +67,41 @@ export function invokeRoutes(config: Invoking): EnvoyObject[] {
 function routesTo(config: Invoking, name: string, callee: CalleeConfig): EnvoyObject[] {
   const { endpoint } = callee;
   const { match, route, repeated, once } = invocationParts(config, name, callee);
-  const to = (more: EnvoyObject, action: EnvoyObject, part: Partial<RouteParts> = {}): EnvoyObject[] =>
-    calleeRoutes(name, callee, { match: { ...match, ...more }, route, action, ...part });
+  const to = (
+    headers: readonly EnvoyObject[],
+    action: EnvoyObject,
+    { grpc, ...part }: Partial<RouteParts> & { grpc?: object } = {},
+  ): EnvoyObject[] =>
+    calleeRoutes(name, callee, {
+      match: { ...match, ...(grpc && { grpc }), headers: [atPath(name), ...headers] },
+      ...{ route, action, ...part },
+    });
   const others = httpRoutes(config, name, callee);
   if (endpoint !== undefined) return others;
-  const grpc = [...to({ grpc: {}, headers: [MARKED] }, repeated), ...to({ grpc: {} }, once)];
+  const grpc = [...to([MARKED], repeated, { grpc: {} }), ...to([], once, { grpc: {} })];
   if (callee.protocol !== 'grpc') return [...grpc, ...others];
   const onInvoke = { route: { ...route, ...asOnInvoke() } };
   const again = { name: ON_INVOKE_HEADER, string_match: { exact: 'again' } };
   return [
-    ...to({ headers: [again] }, repeated, onInvoke),
-    ...to({ headers: [{ name: ON_INVOKE_HEADER, present_match: true }] }, once, onInvoke),
+    ...to([again], repeated, onInvoke),
+    ...to([{ name: ON_INVOKE_HEADER, present_match: true }], once, onInvoke),
     ...grpc,
     // HTTP calls begin here; when the script has made them gRPC, Envoy finds one of the first two.
-    ...to({}, once, onInvoke),
+    ...to([], once, onInvoke),
   ];
+}
+
+/** How the paths of calls to a callee begin. */
+function pathTo(name: string): string {
+  return `${INVOKE_PREFIX}${name}/method/`;
+}
+
+/**
+ * The same as a condition on a header. Envoy looks at a route's path last, and callees may be many: this one is looked at
+ * first, and spares calls the others of all routes but their own.
+ */
+function atPath(name: string): EnvoyObject {
+  return { name: ':path', string_match: { prefix: pathTo(name) } };
 }
 
 /** What the routes to a callee are made of. */
@@ -93,7 +113,7 @@ function invocationParts(
   const { endpoint, retries = RETRIES } = callee;
   const head = { prefix_rewrite: `${endpoint?.path ?? ''}/`, ...hostOf(name, callee), ...LASTING };
   return {
-    match: { prefix: `${INVOKE_PREFIX}${name}/method/` },
+    match: { prefix: pathTo(name) },
     route:
       endpoint === undefined
         ? passing(config, [stamp('dapr-callee-app-id', name)])
@@ -106,7 +126,7 @@ function invocationParts(
 /**
  * The routes of the HTTP calls to a callee.
  *
- * @param headers further conditions, which are looked at first
+ * @param headers further conditions
  * @param more further fields of the routes
  */
 export function httpRoutes(
@@ -118,7 +138,7 @@ export function httpRoutes(
   const { match, route, repeated, once } = invocationParts(config, name, callee);
   const to = (when: readonly EnvoyObject[], action: EnvoyObject): EnvoyObject[] =>
     calleeRoutes(name, callee, {
-      match: { ...match, headers: [...headers, ...when] },
+      match: { ...match, headers: [atPath(name), ...headers, ...when] },
       ...{ route: { ...route, ...more }, action, http1: true },
     });
   return [...to([IDEMPOTENT], repeated), ...to([MARKED], repeated), ...to([], once)];
@@ -127,20 +147,19 @@ export function httpRoutes(
 /**
  * Routes of gRPC calls to a callee that go there by the path that they came by.
  *
- * @param match which calls these are
+ * @param headers which calls these are
  * @param more further fields of the routes
  */
 export function proxyingRoutes(
   config: Invoker,
   name: string,
   callee: CalleeConfig,
-  { headers, ...match }: { headers: readonly EnvoyObject[]; [field: string]: unknown },
-  more: EnvoyObject,
+  { headers, ...more }: { headers: readonly EnvoyObject[]; [field: string]: unknown },
 ): EnvoyObject[] {
   const { route, repeated, once } = invocationParts(config, name, callee);
   const to = (when: readonly EnvoyObject[], action: EnvoyObject): EnvoyObject[] =>
     calleeRoutes(name, callee, {
-      match: { prefix: '/', grpc: {}, ...match, headers: [...headers, ...when] },
+      match: { prefix: '/', grpc: {}, headers: [...headers, ...when] },
       ...{ route: { ...route, ...more }, action: { ...action, prefix_rewrite: undefined } },
     });
   return [...to([MARKED], repeated), ...to([], once)];

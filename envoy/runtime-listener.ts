@@ -1,9 +1,11 @@
 import type { ListenAddress, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { streamsSocket } from '../components-bridge/src/config/sockets.js';
 import { AS_SENT } from './as-sent.js';
+import { NOT_GRPC } from './callees.js';
 import { DIRECT_REPLIES, directGrpcRoutes, directRoutes } from './direct-calls.js';
 import { httpListener, routesFrom } from './http-listener.js';
 import {
+  INVOKE_PREFIX,
   invokeFilters,
   invokeRoutes,
   onInvokeBeginnings,
@@ -106,11 +108,14 @@ export function runtimeRoutes(
       {
         name: 'layotto',
         domains: ['*'],
+        // Envoy tries one after the other. What is the runtime's own comes first, because callees may be many.
         routes: [
+          ...passingRoutes(),
+          ...ownRoutes(config, hold),
           ...directRoutes(config, guarded),
           ...invokeRoutes(config),
-          ...passingRoutes(),
-          ...answeredRoutes(config, { hold, guarded }),
+          ...directGrpcRoutes(config, guarded),
+          ...otherRoutes(config, hold),
         ].map((route) => ({ ...route, ...tracing?.route })),
       },
     ],
@@ -243,28 +248,39 @@ function passingRoutes(): EnvoyObject[] {
   }));
 }
 
+/** How the paths of services begin that the filter answers, whomever their callers' metadata name. */
+const answeredServices = ['/spec.proto.', '/dapr.proto.', '/grpc.'];
+
+/** How the paths of the runtime's HTTP APIs begin. */
+const HTTP_APIS = '/v1.0';
+
+/** Routes of what no other app is called by. */
+function ownRoutes(config: RuntimeConfig, hold: boolean): EnvoyObject[] {
+  const invocation = { name: ':path', string_match: { prefix: INVOKE_PREFIX }, invert_match: true };
+  return [
+    ...answeredServices.map((prefix) => answeredRoute(config, { prefix, grpc: {} })),
+    httpRoute(config, hold, { prefix: HTTP_APIS, headers: [invocation, NOT_GRPC] }),
+  ];
+}
+
+/** Routes of everything that has found none yet: of calls whose way the filter finds, and of those that it answers. */
+function otherRoutes(config: RuntimeConfig, hold: boolean): EnvoyObject[] {
+  return [
+    ...onInvokeBeginnings(config),
+    ...unwayedRoutes().map((route) => ({ ...route, ...without([FILTERS.reply]) })),
+    ...(hold ? [] : [answeredRoute(config, { prefix: '/', grpc: {} })]),
+    httpRoute(config, hold, { prefix: '/' }),
+  ];
+}
+
 /**
  * gRPC calls have the reply filter behind ours, which opens their answers. HTTP answers have no need of it, so their
  * route leaves it out, except in hold mode, where it also holds requests.
  */
-function answeredRoutes(config: RuntimeConfig, { hold, guarded }: RouteOptions): EnvoyObject[] {
-  const rest = hold
-    ? [answeredRoute(config, { prefix: '/' })]
-    : [
-        answeredRoute(config, { prefix: '/', grpc: {} }),
-        { ...answeredRoute(config, { prefix: '/' }), ...without([FILTERS.reply]) },
-      ];
-  return [
-    ...answeredServices.map((prefix) => answeredRoute(config, { prefix, grpc: {} })),
-    ...directGrpcRoutes(config, guarded),
-    ...onInvokeBeginnings(config),
-    ...unwayedRoutes().map((route) => ({ ...route, ...without([FILTERS.reply]) })),
-    ...rest,
-  ];
+function httpRoute(config: RuntimeConfig, hold: boolean, match: EnvoyObject): EnvoyObject {
+  const route = answeredRoute(config, match);
+  return hold ? route : { ...route, ...without([FILTERS.reply]) };
 }
-
-/** How the paths of services begin that the filter answers, whomever their callers' metadata name. */
-const answeredServices = ['/spec.proto.', '/dapr.proto.', '/grpc.'];
 
 /**
  * A route whose calls the filter answers. It is not a direct response because only a route to a cluster has a

@@ -42,6 +42,7 @@ export const SUITES = {
   'test/e2e/rate-limits.spec.ts': 'rate limits',
   'test/e2e/outbound.spec.ts': 'plain calls to other services',
   'test/e2e/invoke.spec.ts': 'service invocation',
+  'test/e2e/invoke-direct.spec.ts': 'service invocation without the filter',
   'test/e2e/invoke-service.spec.ts': '`InvokeService`, with and without hold mode',
   'test/e2e/invoke-governance.spec.ts': 'weights, mirrors, limits and retries of invocation',
   'test/e2e/pubsub-publish.spec.ts': 'publishing',

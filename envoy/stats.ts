@@ -21,8 +21,18 @@ const LABELS = [
  */
 const CALLEE = {
   tag_name: 'callee',
-  regex: String.raw`^cluster\.(${CALLEE_CLUSTER}([^|]+?)(?:\|[^.]*)?\.)(?:(?:external|internal)\.)?(?:upstream|outlier)_`,
+  regex: [
+    String.raw`^cluster\.(${CALLEE_CLUSTER}([^|]+?)(?:\|[^.]*)?\.)`,
+    String.raw`(?:(?:canary|external|internal|retry)\.)?(?:upstream|outlier)_`,
+  ].join(''),
 };
+
+/** Reads the name of a statistic of a callee's cluster; undefined for any other. */
+export function calleeStat(name: string): { callee: string; stat: string } | undefined {
+  const [, cluster, callee] = new RegExp(CALLEE.regex).exec(name) ?? [];
+  if (cluster === undefined || callee === undefined) return undefined;
+  return { callee, stat: name.slice('cluster.'.length + cluster.length) };
+}
 
 /** Buckets of the filter's durations, in microseconds: from an answer out of Envoy's memory to the longest deadline. */
 const DURATION_BUCKETS = [

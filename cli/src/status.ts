@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { FILTERS } from '../../envoy/names.js';
+import { CALLEE_CLUSTER, FILTERS } from '../../envoy/names.js';
+import { calleeStat } from '../../envoy/stats.js';
 import { controlSocket } from './data-files.js';
 import { findInstallation } from './installation.js';
 import type { Values } from './options.js';
@@ -14,6 +15,8 @@ export const STATUS_OPTIONS = [...RUNNING_OPTIONS, { name: 'json', help: 'print 
 
 /** Between the two looks at the counters; the filter tells them twice a second. */
 const RATE_MS = 1_000;
+/** How the names of statistics of calls that the filter saw begin. */
+const OPERATIONS = 'wasmcustom.layotto_operations_total';
 
 interface Health {
   version: string;
@@ -40,6 +43,9 @@ interface Traffic {
   perSecond: number;
 }
 
+/** Calls to another app, since Envoy started and now. */
+type CalleeTraffic = Pick<Traffic, 'calls' | 'failed' | 'perSecond'> & { callee: string };
+
 /** Everything that `layotto status` knows. Absent parts could not be asked. */
 export interface Status {
   dataDir: string;
@@ -54,7 +60,10 @@ export interface Status {
   /** How often a module trapped and was started again, of all slots and threads, since Envoy started. */
   traps: number;
   components: Health['components'];
+  /** Calls that the filter saw. */
   traffic: Traffic[];
+  /** Calls that went to other apps. */
+  callees: CalleeTraffic[];
 }
 
 /**
@@ -114,6 +123,7 @@ export async function statusOf(running: Running): Promise<Status> {
     traps: slots?.status === 200 ? sumOfTraps(slots.body) : 0,
     components: health?.components ?? [],
     traffic: trafficOf(before, after),
+    callees: calleesOf(before, after),
   };
 }
 
@@ -129,7 +139,8 @@ function isWell({ sessions, configuration, components, processes }: Status): boo
 }
 
 async function counters(running: Running): Promise<Map<string, number>> {
-  return statsOf(await running.envoy('/stats?format=json&filter=wasmcustom%5C.layotto_operations_total'));
+  const wanted = `${OPERATIONS}|${CALLEE_CLUSTER}.*upstream_rq_...$`;
+  return statsOf(await running.envoy(`/stats?format=json&filter=${encodeURIComponent(wanted)}`));
 }
 
 function statsOf(text: string | undefined): Map<string, number> {
@@ -144,16 +155,40 @@ function statsOf(text: string | undefined): Map<string, number> {
 function trafficOf(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): Traffic[] {
   const rows = new Map<string, Traffic>();
   for (const [name, calls] of after) {
+    if (!name.startsWith(OPERATIONS)) continue;
     const labels = Object.fromEntries(name.split(';').map((part) => part.split('=') as [string, string]));
     const { door = '', operation = '', component = '', code = '' } = labels;
     const id = [door, operation, component].join(' ');
     const row = rows.get(id) ?? { door, operation, component, calls: 0, failed: 0, perSecond: 0 };
-    row.calls += calls;
-    if (code !== 'OK' && !/^[23]\d\d$/.test(code)) row.failed += calls;
-    row.perSecond += (calls - (before.get(name) ?? 0)) / (RATE_MS / 1_000);
+    count(row, calls, before.get(name), code);
     rows.set(id, row);
   }
   return [...rows.values()].sort((a, b) => b.calls - a.calls);
+}
+
+function calleesOf(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): CalleeTraffic[] {
+  const rows = new Map<string, CalleeTraffic>();
+  for (const [name, calls] of after) {
+    const { callee = '', stat = '' } = calleeStat(name) ?? {};
+    const [, code] = /^upstream_rq_(\d{3})$/.exec(stat) ?? [];
+    if (code === undefined) continue;
+    const row = rows.get(callee) ?? { callee, calls: 0, failed: 0, perSecond: 0 };
+    count(row, calls, before.get(name), code);
+    rows.set(callee, row);
+  }
+  return [...rows.values()].sort((a, b) => b.calls - a.calls);
+}
+
+/** @param code what the calls got, in words of gRPC or HTTP */
+function count(
+  row: Pick<Traffic, 'calls' | 'failed' | 'perSecond'>,
+  calls: number,
+  before: number | undefined,
+  code: string,
+): void {
+  row.calls += calls;
+  if (code !== 'OK' && !/^[23]\d\d$/.test(code)) row.failed += calls;
+  row.perSecond += (calls - (before ?? 0)) / (RATE_MS / 1_000);
 }
 
 function sumOfTraps(slots: string): number {
@@ -217,20 +252,27 @@ function table(found: Status): string {
       ]),
     ),
   );
+  const numbers = ({ calls, failed, perSecond }: CalleeTraffic | Traffic): string[] => [
+    String(calls),
+    String(failed),
+    perSecond.toFixed(1),
+  ];
   lines.push(
     '',
     'calls',
     aligned([
       ['  door', 'operation', 'component', 'calls', 'failed', 'per second'],
-      ...found.traffic.map(({ door, operation, component, calls, failed, perSecond }) => [
-        `  ${door}`,
-        operation,
-        component,
-        String(calls),
-        String(failed),
-        perSecond.toFixed(1),
-      ]),
+      ...found.traffic.map((row) => [`  ${row.door}`, row.operation, row.component, ...numbers(row)]),
     ]),
   );
+  if (found.callees.length > 0)
+    lines.push(
+      '',
+      'calls to other apps',
+      aligned([
+        ['  app', 'calls', 'failed', 'per second'],
+        ...found.callees.map((row) => [`  ${row.callee}`, ...numbers(row)]),
+      ]),
+    );
   return lines.join('\n');
 }

@@ -21,6 +21,7 @@ describe('a running runtime', () => {
     const config = lab.file(
       'layotto.yaml',
       [
+        `callees: { stock: 127.0.0.1:${await freePort()} }`,
         'components:',
         '  - { name: statestore, type: state.embedded }',
         '  - name: away',
@@ -47,6 +48,7 @@ describe('a running runtime', () => {
     const token = { 'dapr-api-token': TOKEN };
     for (const store of ['statestore', 'statestore', 'away'])
       await http1({ port: lab.port }, 'GET', `/v1.0/state/${store}/k`, { headers: token });
+    await http1({ port: lab.port }, 'GET', '/v1.0/invoke/stock/method/x', { headers: token });
   });
   afterAll(() => lab?.close());
 
@@ -92,11 +94,14 @@ describe('a running runtime', () => {
       }),
     );
 
+    expect(told['callees']).toEqual([{ callee: 'stock', calls: 1, failed: 1, perSecond: 0 }]);
+
     const { code, text } = await status();
     // One component is away: that needs a look.
     expect(code).toBe(1);
     expect(text).toMatch(/sessions +3 of 3 threads/);
     expect(text).toMatch(/away +state\.redis +connecting: .*ECONNREFUSED/);
+    expect(text).toMatch(/calls to other apps\n +app +calls +failed +per second\n +stock +1 +1 +0\.0/);
   });
 
   test('goes into a bundle without its secrets', async () => {

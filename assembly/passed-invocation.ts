@@ -155,8 +155,10 @@ export class InvokedCall extends HttpContext {
       return Action.Continue;
     }
     this.code = httpStatusIn(HeaderMap.ResponseHeaders);
-    // What a callee's Envoy says of its app it says as Dapr does.
-    if (this.code < FIRST_SERVER_ERROR || takeUnanswered() || !isEnvoysOwn()) return Action.Continue;
+    if (this.code < FIRST_SERVER_ERROR) return Action.Continue;
+    // A callee's Envoy says 500 of its app as Dapr does; with another status it has used its own words.
+    const said = takeUnanswered();
+    if (said ? this.code == FIRST_SERVER_ERROR : !isEnvoysOwn()) return Action.Continue;
     this.code = FIRST_SERVER_ERROR;
     replaceHeader(HeaderMap.ResponseHeaders, STATUS, SERVER_ERROR);
     if (endOfStream) return Action.Continue;

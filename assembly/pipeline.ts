@@ -1,5 +1,6 @@
 // The order of a call: door, policy, answer here or ask the bridge, door
-// again. Every call goes this way, so nothing can skip policy or limits.
+// again. Every call that the filter gets goes this way, so nothing can skip
+// policy or limits.
 
 import { AskingCall } from './call-asking';
 import { Stage } from './call-reply';

@@ -31,6 +31,11 @@ function manager(config: RuntimeConfig, more: Partial<BootstrapOptions> = {}) {
   return listener?.filter_chains[0]?.filters[0]?.typed_config;
 }
 
+const MODULE: SlotModule = {
+  ...{ file: '/m.wasm', configuration: '', rootId: '' },
+  ...{ capabilities: [], seesBodies: false },
+};
+
 interface Route {
   name?: string;
   match: { prefix?: string; path?: string };
@@ -219,14 +224,24 @@ describe('the bootstrap', () => {
       return route.cluster?.startsWith('layotto_callee_') ? 'callee' : (match.prefix ?? match.path ?? '');
     }) ?? [''];
     const own = '/v1.0';
-    const [invoke, proxying] = ['layotto.invoke.direct', 'layotto.invoke.direct.grpc'] as const;
+    const invoke = 'layotto.invoke.direct';
     expect(names.slice(0, names.indexOf(own) + 1)).toEqual(
       expect.arrayContaining(['/spec.proto.', '/dapr.proto.', '/grpc.', ...STREAM_PATHS, own]),
     );
     expect(names.indexOf(invoke)).toBe(names.indexOf(own) + 1);
     expect(names.indexOf('callee')).toBe(names.lastIndexOf(invoke) + 1);
-    expect(names.indexOf(proxying)).toBe(names.lastIndexOf('callee') + 1);
     expect(names.slice(-2)).toEqual(['/', '/']);
+  });
+
+  it('has calls pass without the filter where no token is asked for and nothing is in a slot', () => {
+    const to = [{ host: '127.0.0.1', port: 1 }];
+    const config = { ...SAMPLE_CONFIG, modules: { slots: 1 }, callees: { orders: { to } } };
+    const direct = (more: Partial<BootstrapOptions>) =>
+      runtimeRoutesOf(config, more).virtual_hosts[0]?.routes.some(({ name }) => name !== undefined);
+    expect([direct({}), direct({ delivery: 'inline' })]).toEqual([true, true]);
+    expect(direct({ apiTokens: ['secret'] })).toBe(false);
+    expect(direct({ apiTokens: ['secret'], delivery: 'inline' })).toBe(false);
+    expect(direct({ slots: new Map([['slot-1', MODULE]]) })).toBe(false);
   });
 
   it('leaves out the filters of empty slots, but not where others may fill them', () => {
@@ -234,11 +249,7 @@ describe('the bootstrap', () => {
     const disabled = (more: Partial<BootstrapOptions>) =>
       Object.keys(runtimeRoutesOf(config, more).typed_per_filter_config ?? {});
     expect(disabled({})).toEqual(['layotto.slot.slot-1', 'layotto.slot.slot-2']);
-    const module: SlotModule = {
-      ...{ file: '/m.wasm', configuration: '', rootId: '' },
-      ...{ capabilities: [], seesBodies: false },
-    };
-    expect(disabled({ slots: new Map([['slot-1', module]]) })).toEqual(['layotto.slot.slot-2']);
+    expect(disabled({ slots: new Map([['slot-1', MODULE]]) })).toEqual(['layotto.slot.slot-2']);
     expect(disabled({ delivery: 'inline' })).toEqual([]);
   });
 

@@ -28,10 +28,17 @@ import { outboundCluster, outboundListener } from './outbound-listener.js';
 import { proxyCluster, proxyListener } from './plain-calls.js';
 import { discoveredFilter, extensionConfig, inlineFilter } from './runtime-filter.js';
 import { actuatorListener, runtimeClusters, runtimeListener, socketEndpoint } from './runtime-listener.js';
-import { emptySlots, slotExtension, slotFile, slotFilter, slotNames } from './slots.js';
+import { slotExtension, slotFile, slotFilter, slotNames } from './slots.js';
 import type { SlotModule } from './slots.js';
 import { statsConfig } from './stats.js';
-import { CLUSTERS_FILE, PROXY_ROUTES_FILE, RUNTIME_ROUTES_FILE, waysFiles, waysOf } from './ways.js';
+import {
+  CLUSTERS_FILE,
+  PROXY_ROUTES_FILE,
+  routeOptionsOf,
+  RUNTIME_ROUTES_FILE,
+  waysFiles,
+  waysOf,
+} from './ways.js';
 import { toYaml } from './yaml.js';
 
 /** File of the runtime's filter config, in {@link BootstrapOptions.extensionDir}. */
@@ -105,11 +112,9 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
   const outbound = inline ? [] : config.outbound;
   const functions = inline ? undefined : config.functions;
   const slots = inline ? [] : slotNames(config).filter((slot) => slot !== RUNTIME_SLOT);
-  const routeOptions = {
-    hold: options.hold,
-    guarded: isGuarded(options),
-    emptySlots: inline ? [] : emptySlots(config, options.slots),
-  };
+  const routeOptions = inline
+    ? { hold: options.hold, direct: !isGuarded(options) }
+    : routeOptionsOf(config, options, options.slots);
   const adminSocket = options.adminSocket ?? envoyAdminSocket(config.dataDir);
   const bridgeAdmin = options.bridgeAdminSocket ?? bridgeAdminSocket(config.dataDir);
   const metrics = config.envoy.metricsPort !== 0;
@@ -174,7 +179,8 @@ export function renderBootstrap(config: RuntimeConfig, options: BootstrapOptions
               actuatorListener(config, {
                 address: config.listen.actuator,
                 filter,
-                ...routeOptions,
+                hold: options.hold,
+                guarded: isGuarded(options),
               }),
             ]),
         ...(metrics ? [metricsListener(config.envoy.metricsPort)] : []),

@@ -42,18 +42,24 @@ const BREAKER = { max_connections: 1024, max_pending_requests: 1024, max_request
 /** Circuit breakers of whatever the app calls. */
 export const BREAKERS = { thresholds: [{ ...BREAKER, retry_budget: RETRY_BUDGET }] };
 
-/** An address that fails again and again gets no calls for a while, as long as there are others; see {@link FAILURES}. */
-const OUTLIERS = {
-  consecutive_5xx: 5,
-  enforcing_consecutive_5xx: 100,
-  enforcing_consecutive_gateway_failure: 0,
-  interval: '5s',
-  base_ejection_time: '10s',
-  max_ejection_percent: 50,
+/** An address that fails again and again gets no calls for a while, as long as there are others. */
+const OUTLIERS = { interval: '5s', base_ejection_time: '10s', max_ejection_percent: 50 };
+
+/** Answers of gateways, as which those of gRPC's UNAVAILABLE count, too. */
+const GATEWAY_FAILURES = {
+  ...{ consecutive_gateway_failure: 5, enforcing_consecutive_gateway_failure: 100 },
+  enforcing_consecutive_5xx: 0,
 };
 
-/** Which answers count as an address's failures: those of gateways, and what its own Envoy says of an app. */
-const FAILURES = {
+/**
+ * Beside answers of gateways what an address's own Envoy says of its app, which is a 500 that no app has said. Only for
+ * what is no gRPC: there an app's own INTERNAL would count as well.
+ */
+const UNANSWERED = {
+  ...{ consecutive_5xx: 5, enforcing_consecutive_5xx: 100 },
+  enforcing_consecutive_gateway_failure: 0,
+};
+const IS_UNANSWERED = {
   or_match: {
     rules: [
       { name: ':status', string_match: { safe_regex: { google_re2: {}, regex: '50[234]' } } },
@@ -142,9 +148,12 @@ function cluster({ name, addresses }: Place, protocol: Protocol): EnvoyObject {
         },
       ],
     },
-    outlier_detection: OUTLIERS,
+    outlier_detection: { ...OUTLIERS, ...(protocol === 'http1' ? UNANSWERED : GATEWAY_FAILURES) },
     circuit_breakers: BREAKERS,
-    ...upstreamProtocol(protocol, { outlier_detection: { error_matcher: FAILURES } }),
+    ...upstreamProtocol(
+      protocol,
+      protocol === 'http1' ? { outlier_detection: { error_matcher: IS_UNANSWERED } } : {},
+    ),
   };
 }
 

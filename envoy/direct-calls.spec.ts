@@ -1,5 +1,5 @@
 import type { CalleeConfig, RuntimeConfig } from '../components-bridge/src/config/types.js';
-import { directGrpcRoutes, directRoutes } from './direct-calls.js';
+import { directRoutes } from './direct-calls.js';
 import { SAMPLE_CONFIG } from './samples.js';
 
 type Policy = NonNullable<RuntimeConfig['policy']>;
@@ -9,13 +9,9 @@ const rule = { name: 'r', effect: 'deny', apps: [], primitives: [], operations: 
 const denying = { ...rule, components: [], secrets: [], topics: [] } as unknown as Policy['rules'][number];
 const open: Policy = { default: 'allow', trustDomain: 'cluster.local', rules: [] };
 
-function count(
-  callee: Partial<CalleeConfig>,
-  policy?: Policy,
-  { guarded = false, routes = directRoutes } = {},
-): number {
+function count(callee: Partial<CalleeConfig>, policy?: Policy): number {
   const config = { ...SAMPLE_CONFIG, callees: { orders: { to, ...callee } }, ...(policy && { policy }) };
-  return routes(config, guarded).length;
+  return directRoutes(config).length;
 }
 
 test('a callee has such routes: for what may be repeated, and for the rest', () => {
@@ -29,23 +25,6 @@ test.each<[string, Partial<CalleeConfig>]>([
   ['is a place of the web', { endpoint: { path: '', authority: 'a', headers: {} } }],
 ])('one that %s has none', (_what, callee) => {
   expect(count(callee)).toBe(0);
-});
-
-test('there are none where callers must present a token', () => {
-  expect(count({}, undefined, { guarded: true })).toBe(0);
-  expect(count({}, undefined, { guarded: true, routes: directGrpcRoutes })).toBe(0);
-});
-
-test('calls by gRPC have theirs, whatever the callee makes of HTTP, by rules about their own operation', () => {
-  const routes = directGrpcRoutes;
-  const about = (operation: string): Policy => ({
-    ...open,
-    rules: [{ ...denying, operations: [operation] }],
-  });
-  for (const protocol of ['http', 'http2', 'grpc'] as const)
-    expect(count({ protocol }, about('InvokeService'), { routes })).toBe(2);
-  expect(count({}, about('Proxy'), { routes })).toBe(0);
-  expect(count({}, about('Proxy'))).toBe(3);
 });
 
 const limit = { name: 'l', apps: [], primitives: [], operations: [], components: [], per: [], perHour: 1 };

@@ -12,13 +12,8 @@ export function failureReply(callee: string): EnvoyObject {
     body_format_override: {
       json_format: {
         errorCode: 'ERR_DIRECT_INVOKE',
-        message: failureText(callee),
+        message: `failed to invoke, id: ${callee}, err: %LOCAL_REPLY_BODY%`,
       },
     },
   };
-}
-
-/** What Dapr says then. @param callee see above */
-export function failureText(callee: string): string {
-  return `failed to invoke, id: ${callee}, err: %LOCAL_REPLY_BODY%`;
 }

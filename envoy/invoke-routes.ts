@@ -144,27 +144,6 @@ export function httpRoutes(
   return [...to([IDEMPOTENT], repeated), ...to([MARKED], repeated), ...to([], once)];
 }
 
-/**
- * Routes of gRPC calls to a callee that go there by the path that they came by.
- *
- * @param headers which calls these are
- * @param more further fields of the routes
- */
-export function proxyingRoutes(
-  config: Invoker,
-  name: string,
-  callee: CalleeConfig,
-  { headers, ...more }: { headers: readonly EnvoyObject[]; [field: string]: unknown },
-): EnvoyObject[] {
-  const { route, repeated, once } = invocationParts(config, name, callee);
-  const to = (when: readonly EnvoyObject[], action: EnvoyObject): EnvoyObject[] =>
-    calleeRoutes(name, callee, {
-      match: { prefix: '/', grpc: {}, headers: [...headers, ...when] },
-      ...{ route: { ...route, ...more }, action: { ...action, prefix_rewrite: undefined } },
-    });
-  return [...to([MARKED], repeated), ...to([], once)];
-}
-
 /** What a callee gets as its host. */
 function hostOf(name: string, { to, routes = [], endpoint }: CalleeConfig): EnvoyObject {
   if (endpoint !== undefined) return { host_rewrite_literal: endpoint.authority };

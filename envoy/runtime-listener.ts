@@ -2,7 +2,7 @@ import type { ListenAddress, RuntimeConfig } from '../components-bridge/src/conf
 import { streamsSocket } from '../components-bridge/src/config/sockets.js';
 import { AS_SENT } from './as-sent.js';
 import { NOT_GRPC } from './callees.js';
-import { DIRECT_REPLIES, directGrpcRoutes, directRoutes } from './direct-calls.js';
+import { DIRECT_REPLIES, directRoutes } from './direct-calls.js';
 import { httpListener, routesFrom } from './http-listener.js';
 import {
   INVOKE_PREFIX,
@@ -71,15 +71,11 @@ export function runtimeListener(
 /** What Envoy says by itself of calls that were to pass. */
 function localReplies(
   config: RuntimeConfig,
-  { routes, guarded }: Pick<ManagerParts, 'routes' | 'guarded'>,
+  { routes, direct }: Pick<ManagerParts, 'routes' | 'direct'>,
 ): EnvoyObject {
-  // Routes that come from elsewhere may become such.
-  const direct =
-    routes !== undefined ||
-    directRoutes(config, guarded).length > 0 ||
-    directGrpcRoutes(config, guarded).length > 0;
   const mappers = [
-    ...(direct ? DIRECT_REPLIES : []),
+    // Routes that come from elsewhere may become such.
+    ...(direct === true || routes !== undefined ? [DIRECT_REPLIES] : []),
     ...(config.invoke?.pattern === undefined ? [] : [UNKNOWN_CLUSTER]),
   ];
   return mappers.length === 0 ? {} : { local_reply_config: { mappers } };
@@ -89,8 +85,8 @@ function localReplies(
 export interface RouteOptions {
   /** Hold mode. */
   hold: boolean;
-  /** Callers must present a token. */
-  guarded: boolean;
+  /** Calls may pass without the filter where it has nothing to say, see `directRoutes`; default false. */
+  direct?: boolean;
   /** Spare slots that nothing is in, where it is known: nothing passes their filters. */
   emptySlots?: readonly string[];
 }
@@ -98,7 +94,7 @@ export interface RouteOptions {
 /** The route configuration of {@link runtimeListener}. */
 export function runtimeRoutes(
   config: RuntimeConfig,
-  { hold, guarded, emptySlots = [] }: RouteOptions,
+  { hold, direct = false, emptySlots = [] }: RouteOptions,
 ): EnvoyObject {
   const tracing = tracingParts(config);
   return {
@@ -112,9 +108,8 @@ export function runtimeRoutes(
         routes: [
           ...passingRoutes(),
           ...ownRoutes(config, hold),
-          ...directRoutes(config, guarded),
+          ...(direct ? directRoutes(config) : []),
           ...invokeRoutes(config),
-          ...directGrpcRoutes(config, guarded),
           ...otherRoutes(config, hold),
         ].map((route) => ({ ...route, ...tracing?.route })),
       },
@@ -136,7 +131,7 @@ const LOGGER = '/actuator/logger';
  */
 export function actuatorListener(
   config: RuntimeConfig,
-  options: { address: ListenAddress; filter: EnvoyObject } & RouteOptions,
+  options: { address: ListenAddress; filter: EnvoyObject; hold: boolean; guarded: boolean },
 ): EnvoyObject {
   const { host, port } = options.address;
   const changes = options.guarded || isLoopback(host);

@@ -40,14 +40,6 @@ export function slotNames(config: RuntimeConfig): string[] {
   ];
 }
 
-/** The spare slots that nothing is in. @param modules by slot */
-export function emptySlots(
-  { modules: { slots } }: Pick<RuntimeConfig, 'modules'>,
-  modules: ReadonlyMap<string, unknown> = new Map(),
-): string[] {
-  return spareSlots(slots).filter((slot) => !modules.has(slot));
-}
-
 /** The name of a slot's filter, which is the name of its extension config too. */
 export function slotFilterName(slot: string): string {
   return slot === RUNTIME_SLOT ? FILTERS.runtime : `layotto.slot.${slot}`;

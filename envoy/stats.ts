@@ -17,12 +17,12 @@ const LABELS = [
 
 /**
  * Who is called, of Envoy's own statistics of the clusters of callees. Their names also say which of its addresses they
- * have and what is spoken to them, and may have dots in them, at which Envoy would end them.
+ * have and what is spoken to them, and may have dots in them, at which Envoy would end them. Mirrors are not called.
  */
 const CALLEE = {
   tag_name: 'callee',
   regex: [
-    String.raw`^cluster\.(${CALLEE_CLUSTER}([^|]+?)(?:\|[^.]*)?\.)`,
+    String.raw`^cluster\.(${CALLEE_CLUSTER}([^|]+?)(?:\|(?:[0-9]+|http|~[0-9]+))*\.)`,
     String.raw`(?:(?:canary|external|internal|retry)\.)?(?:upstream|outlier)_`,
   ].join(''),
 };

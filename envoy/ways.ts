@@ -1,8 +1,11 @@
+import { spareSlots } from '../components-bridge/src/config/slots.js';
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { calleesClusters } from './invoke-routes.js';
 import { TYPES } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { PROXY_ROUTES, proxyRoutes } from './plain-calls.js';
+import { isGuarded } from './plugin-config.js';
+import type { PluginOptions } from './plugin-config.js';
 import { RUNTIME_ROUTES, runtimeRoutes } from './runtime-listener.js';
 import type { RouteOptions } from './runtime-listener.js';
 import { toYaml } from './yaml.js';
@@ -29,6 +32,27 @@ export interface RoutesFile {
 export interface Ways {
   clusters: EnvoyObject[];
   routes: RoutesFile[];
+}
+
+/**
+ * What routes depend on that change with the configuration, and with what is in the slots.
+ *
+ * @param options of which the plugin configuration is made
+ * @param modules by slot
+ */
+export function routeOptionsOf(
+  config: RuntimeConfig,
+  options: Pick<PluginOptions, 'hold' | 'apiTokens'>,
+  modules: ReadonlyMap<string, unknown> = new Map(),
+): RouteOptions {
+  const spare = spareSlots(config.modules.slots);
+  const emptySlots = spare.filter((slot) => !modules.has(slot));
+  return {
+    hold: options.hold,
+    // A module in a slot may make of a call one that the filter has to see.
+    direct: !isGuarded(options) && emptySlots.length === spare.length,
+    emptySlots,
+  };
 }
 
 /** The ways of a configuration. */

@@ -55,7 +55,7 @@ function start(callees: Record<string, CalleeConfig>): void {
         warm: async () => lacking,
         write: (file, text) => write(file, String(text)),
       },
-      render: (one) => waysOf(one, { hold: false, guarded: false }),
+      render: (one) => waysOf(one, { hold: false, direct: true }),
       lingerMs: LINGER_MS,
       exclusively: async (work) => {
         later.push(work);

@@ -61,6 +61,7 @@ export class CalleeWays {
    */
   async apply(config: RuntimeConfig): Promise<string | undefined> {
     const ways = this.parts.render(config);
+    if (isDeepStrictEqual(ways, this.#ways)) return undefined;
     const named = this.#names(ways);
     const renamed = withNames(ways, named);
     const wanted = new Map(renamed.clusters.map((cluster) => [nameOf(cluster), cluster]));

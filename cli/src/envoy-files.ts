@@ -7,11 +7,11 @@ import type { RuntimeConfig } from '../../components-bridge/src/config/types.js'
 import { extensionFolder, renderBootstrap } from '../../envoy/bootstrap.js';
 import type { RenderedBootstrap } from '../../envoy/bootstrap.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
-import { isGuarded, pluginConfiguration } from '../../envoy/plugin-config.js';
+import { pluginConfiguration } from '../../envoy/plugin-config.js';
 import type { PluginOptions } from '../../envoy/plugin-config.js';
-import { emptySlots, slotNames } from '../../envoy/slots.js';
+import { slotNames } from '../../envoy/slots.js';
 import type { SlotModule } from '../../envoy/slots.js';
-import { waysOf } from '../../envoy/ways.js';
+import { routeOptionsOf, waysOf } from '../../envoy/ways.js';
 import type { Ways } from '../../envoy/ways.js';
 import { moduleHash } from './installation.js';
 import type { Installation } from './installation.js';
@@ -61,12 +61,7 @@ export class EnvoyFiles {
 
   /** The clusters and routes among them by which the app's calls to others go. */
   ways(config: RuntimeConfig): Ways {
-    const options = this.#pluginOptions;
-    return waysOf(config, {
-      hold: options.hold,
-      guarded: isGuarded(options),
-      emptySlots: emptySlots(config, this.#slotModules(config)),
-    });
+    return waysOf(config, routeOptionsOf(config, this.#pluginOptions, this.#slotModules(config)));
   }
 
   /** The modules that were pushed, by slot. */

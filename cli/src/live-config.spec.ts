@@ -1,3 +1,5 @@
+import { jest } from '@jest/globals';
+
 import type { ComponentConfig, RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import type { Applied } from './bridge-child.js';
 import { UserError } from './errors.js';
@@ -209,7 +211,7 @@ it('keeps the callees when Envoy does not take their ways over, and takes over t
   failing.ways = 'Envoy refused it';
   await live.apply({ ...calling('y'), components: [component('a'), component('b')] });
   expect(steps).toEqual(['ways x,y', 'bridge a,b', 'filter a,b']);
-  expect(said).toEqual(['callees: calls to other apps go where they went: Envoy refused it', 'b: added']);
+  expect(said).toEqual(['callees: calls go on going where they went: Envoy refused it', 'b: added']);
   expect(Object.keys(live.effective.callees ?? {})).toEqual(['x']);
   expect(Object.keys(written.at(-1)?.callees ?? {})).toEqual(['x']);
 });
@@ -223,10 +225,40 @@ it('has the ways follow the policy: calls that no rule is about pass by others',
   const policy = { default: 'deny' as const, trustDomain: 'cluster.local', rules: [] };
   await live.apply({ ...running, policy });
   expect(steps).toEqual(['bridge a', 'filter a', 'ways orders']);
-  failing.ways = 'it is full';
+  steps.length = 0;
+  failing.push = 'it is refused';
   await live.apply(running);
-  expect(said.slice(1)).toEqual([
-    'policy: calls to other apps go where they went: it is full',
-    'policy: now none, everything is allowed',
-  ]);
+  expect(steps).toEqual(['bridge a', 'filter a']);
+});
+
+it('tries on until the ways follow a policy', async () => {
+  jest.useFakeTimers();
+  const running = {
+    ...config(component('a')),
+    callees: { orders: { to: [{ host: '127.0.0.1', port: 1 }] } },
+  };
+  const policy = { default: 'deny' as const, trustDomain: 'cluster.local', rules: [] };
+  try {
+    start(running);
+    failing.ways = 'it is full';
+    await live.apply({ ...running, policy });
+    await jest.advanceTimersByTimeAsync(11_000);
+    expect(steps).toEqual(['bridge a', 'filter a', 'ways orders', 'ways orders', 'ways orders']);
+    delete failing.ways;
+    await jest.advanceTimersByTimeAsync(20_000);
+    expect(steps).toHaveLength(6);
+    expect(said).toEqual([
+      'policy: does not hold for calls to other apps yet, trying on: it is full',
+      'policy: now 0 rules, deny by default',
+      'policy: holds for calls to other apps, too, now',
+    ]);
+    failing.ways = 'it is full';
+    await live.apply(running);
+    live.end();
+    steps.length = 0;
+    await jest.advanceTimersByTimeAsync(20_000);
+    expect(steps).toEqual([]);
+  } finally {
+    jest.useRealTimers();
+  }
 });

@@ -20,6 +20,9 @@ const WAIT_MS = 6_000;
 /** Envoy's threads take a configuration over one after the other; until then they may still ask for what it removes. */
 const THREADS_MS = 200;
 
+/** When ways that Envoy did not take over are tried again. */
+const AGAIN_MS = 5_000;
+
 /** What a running runtime offers for changing it. */
 export interface Parts {
   bridge: Pick<BridgeProcess, 'apply' | 'replace'>;
@@ -45,6 +48,11 @@ export class LiveConfig {
   /** Components whose old settings go on serving. */
   readonly #kept = new Set<string>();
   readonly #queue = new Queue();
+  /** By which calls have the filter or not. */
+  #waysPolicy: RuntimeConfig['policy'];
+  /** The ways do not follow yet, and when they are to be tried again. */
+  #behind = false;
+  #later: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly parts: Parts,
@@ -52,6 +60,7 @@ export class LiveConfig {
   ) {
     this.#wanted = running;
     this.#effective = running;
+    this.#waysPolicy = running.policy;
   }
 
   /** What serves now. */
@@ -93,6 +102,11 @@ export class LiveConfig {
     });
   }
 
+  /** Tries nothing more. */
+  end(): void {
+    clearTimeout(this.#later);
+  }
+
   /** Does something else that changes what runs, in its turn. A failure is the caller's own. */
   exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
     return this.#queue.run(work);
@@ -123,11 +137,11 @@ export class LiveConfig {
     this.#kept.clear();
     for (const one of applied ?? []) if (one.outcome === 'kept') this.#kept.add(idOf(one));
     const removed = this.#effective.components.filter((component) => !has(config, component));
-    await this.#push(this.#mixed());
+    const known = await this.#push(this.#mixed());
     // Calls that no rule is about pass by other ways.
-    const ruled = !isDeepStrictEqual(config.policy, before.policy);
+    const ruled = known && !isDeepStrictEqual(config.policy, this.#waysPolicy);
     if (ruled || callees.some(({ outcome }) => outcome === 'removed'))
-      await this.#pushWays(config, ruled ? 'policy' : CALLEES);
+      await this.#follow(ruled ? 'policy' : CALLEES);
     if (removed.length > 0) {
       await new Promise((resolve) => setTimeout(resolve, THREADS_MS));
       await bridge.apply(config, { removeOthers: true, waitMs: 0 });
@@ -136,16 +150,36 @@ export class LiveConfig {
     this.#sayWhat(before, applied ?? [], removed);
   }
 
-  /** Opens the ways of what is wanted, beside those to callees that the filter still knows. @returns whether they are open */
-  #openWays(before: RuntimeConfig, wanted: RuntimeConfig): Promise<boolean> {
-    return this.#pushWays({ ...wanted, callees: { ...before.callees, ...wanted.callees } });
+  /**
+   * Opens the ways of what is wanted, beside those to callees that the filter still knows, and by the policy of before.
+   *
+   * @returns whether they are open
+   */
+  async #openWays(before: RuntimeConfig, { policy: _, ...wanted }: RuntimeConfig): Promise<boolean> {
+    const failure = await this.parts.pushWays({
+      ...wanted,
+      ...(this.#waysPolicy === undefined ? {} : { policy: this.#waysPolicy }),
+      callees: { ...before.callees, ...wanted.callees },
+    });
+    if (failure !== undefined) this.parts.say(`${CALLEES}: calls go on going where they went: ${failure}`);
+    return failure === undefined;
   }
 
-  /** @param key what was edited */
-  async #pushWays(config: RuntimeConfig, key: string = CALLEES): Promise<boolean> {
-    const failure = await this.parts.pushWays(config);
-    if (failure !== undefined) this.parts.say(`${key}: calls to other apps go where they went: ${failure}`);
-    return failure === undefined;
+  /** Has the ways follow what the filter knows, now or later. @param key what was edited */
+  async #follow(key: string): Promise<void> {
+    clearTimeout(this.#later);
+    const { policy } = this.#wanted;
+    const failure = await this.parts.pushWays(this.#wanted);
+    const { say } = this.parts;
+    if (failure !== undefined) {
+      if (!this.#behind) say(`${key}: does not hold for calls to other apps yet, trying on: ${failure}`);
+      this.#later = setTimeout(() => void this.#queue.run(() => this.#follow(key)), AGAIN_MS);
+      this.#later.unref();
+    } else {
+      this.#waysPolicy = policy;
+      if (this.#behind) say(`${key}: holds for calls to other apps, too, now`);
+    }
+    this.#behind = failure !== undefined;
   }
 
   /** @returns whether another bridge has taken over */
@@ -172,10 +206,12 @@ export class LiveConfig {
     return { ...this.#wanted, components };
   }
 
-  async #push(config: RuntimeConfig): Promise<void> {
+  /** @returns whether the filter knows it */
+  async #push(config: RuntimeConfig): Promise<boolean> {
     this.#effective = config;
     const failure = await this.parts.pushFilter(config);
     if (failure !== undefined) this.parts.say(`the filter keeps its configuration: ${failure}`);
+    return failure === undefined;
   }
 
   #sayWhat(before: RuntimeConfig, applied: readonly Applied[], removed: readonly ComponentConfig[]): void {

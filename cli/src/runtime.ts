@@ -1,7 +1,12 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 
 import { envoyAdminSocket } from '../../components-bridge/src/config/sockets.js';
-import { functionSlots, isFunctionSlot, RUNTIME_SLOT } from '../../components-bridge/src/config/slots.js';
+import {
+  functionSlots,
+  isFunctionSlot,
+  isSpareSlot,
+  RUNTIME_SLOT,
+} from '../../components-bridge/src/config/slots.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { OUTBOUND_FILE } from '../../envoy/bootstrap.js';
 import { FUNCTIONS_FILE, FUNCTIONS_STATS } from '../../envoy/functions-listener.js';
@@ -139,13 +144,14 @@ export class Runtime {
       slots,
       offer: () => bridgeReport(this.config.dataDir),
       deliver: async (slot) => {
+        const { effective } = live;
+        if (!isSpareSlot(slot)) return this.#deliver(envoy, effective, slot);
         const filled = this.#store.history(slot).length > 0;
         // Nothing passes the filter of an empty slot.
         const refused =
-          (filled ? await ways.apply(live.effective) : undefined) ??
-          (await this.#deliver(envoy, live.effective, slot));
+          (filled ? await ways.apply(effective) : undefined) ?? (await this.#deliver(envoy, effective, slot));
         if (refused !== undefined || filled) return refused;
-        const failure = await ways.apply(live.effective);
+        const failure = await ways.apply(effective);
         if (failure !== undefined) say(`${slot}: calls go on passing it, though it is empty: ${failure}`);
         return undefined;
       },
@@ -153,7 +159,7 @@ export class Runtime {
         const file = slotFile(slot);
         const text = this.#filters[file];
         if (text !== undefined) envoy.write(file, text);
-        await ways.apply(live.effective);
+        if (isSpareSlot(slot)) await ways.apply(live.effective);
       },
       working: (slot) => this.#working(slot),
       traps: async () => {
@@ -195,6 +201,7 @@ export class Runtime {
     this.#stopping = true;
     this.#modules?.end();
     this.#ways?.end();
+    this.#live?.end();
     this.#control?.close();
     if (this.#envoy?.running) {
       await this.#envoy.drain(this.config.limits.deadlineMs);

@@ -49,7 +49,6 @@ export function renderEnvoyFilter(config: RuntimeConfig, options: EnvoyFilterOpt
       before,
       filter,
       hold,
-      guarded: isGuarded(options),
     }),
   ];
   if (actuator !== undefined) {

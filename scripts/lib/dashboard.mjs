@@ -23,11 +23,12 @@ const HEIGHT = 8;
 /** Which series the dashboard's choices leave; each metric of the filter is narrowed by these. */
 const JOB = 'instance=~"$instance"';
 const CALL = `${JOB}, primitive=~"$primitive", component=~"$component"`;
-/** The same for what is published and delivered. */
+/** The same for what is published, delivered and invoked. */
 const BROKER = `${JOB}, component=~"$component"`;
 const PUBLISH = `${BROKER}, primitive="pubsub", operation=~"PublishEvent|BulkPublishEvent|PublishDelayMessage"`;
-/** Envoy's own metrics of calls to other apps. */
-const CALLEE = `${JOB}, callee=~"$component"`;
+const INVOKE = `${BROKER}, primitive="invoke"`;
+/** Envoy's own metrics of calls to other apps. Those of its other clusters have no such label. */
+const CALLEE = `${JOB}, callee!="", callee=~"$component"`;
 
 const rate = (metric, labels) => `rate(${metric}{${labels}}[$__rate_interval])`;
 const quantile = (q, by, metric, labels) =>
@@ -146,9 +147,17 @@ export const ROWS = [
         },
       ],
       [
+        'Invocations in the filter',
+        'reqps',
+        'Calls of other apps that the filter saw, by callee and what their callers got.',
+        {
+          '{{component}} {{code}}': `sum by (component, code) (${rate('layotto_operations_total', INVOKE)})`,
+        },
+      ],
+      [
         'Calls to other apps',
         'reqps',
-        'Calls that went to a callee, by its name and the HTTP status of its answer.',
+        'All calls that went to a callee of the configuration, by its name and the HTTP status of its answer.',
         {
           '{{callee}} {{envoy_response_code}}': `sum by (callee, envoy_response_code) (${rate('envoy_cluster_upstream_rq', CALLEE)})`,
         },
@@ -156,7 +165,7 @@ export const ROWS = [
       [
         'Time of calls to other apps',
         'ms',
-        'From the moment a call was sent to its callee until its answer had ended.',
+        'From the end of the request to the end of the answer, repeats included.',
         {
           'p50 {{callee}}': quantile(0.5, ['callee'], 'envoy_cluster_upstream_rq_time', CALLEE),
           'p99 {{callee}}': quantile(0.99, ['callee'], 'envoy_cluster_upstream_rq_time', CALLEE),

@@ -5,15 +5,17 @@ import {
   InvokeServiceRequestSchema,
 } from '../../components-bridge/src/gen/layotto/bridge/v1/invoke_pb.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
+import { FILTERS, TYPES } from '../../envoy/names.js';
 import { grpcFrame } from '../support/grpc-raw.js';
 import { http1 } from '../support/http1.js';
 import type { HttpAnswer } from '../support/http1.js';
-import { InvokedApp, InvokedGrpcApp } from '../support/invoked-app.js';
+import { InvokedApp } from '../support/invoked-app.js';
 import { freePort } from '../support/ports.js';
 import { Runtime } from '../support/runtime.js';
 import { eventually } from '../support/wait.js';
 
 type Callees = NonNullable<RuntimeConfig['callees']>;
+type Addresses = Callees[string]['to'];
 
 const matching = (pattern: RegExp): unknown => expect.stringMatching(pattern);
 const failure = (message: unknown): object => ({ errorCode: 'ERR_DIRECT_INVOKE', message });
@@ -29,19 +31,23 @@ async function counted(runtime: Runtime, metric: string, labels: Record<string, 
 
 describe('calls that the filter has nothing to say about', () => {
   let app: InvokedApp;
-  let speaks: InvokedGrpcApp;
   let callee: Runtime;
+  let dead: Runtime;
   let callees: Callees;
   let runtime: Runtime;
   const bare = { bridge: 'none', waitForComponents: false } as const;
 
   beforeAll(async () => {
-    [app, speaks] = await Promise.all([InvokedApp.start('orders'), InvokedGrpcApp.start()]);
+    app = await InvokedApp.start('orders');
     callee = await Runtime.start({ ...bare, appId: 'orders', appPort: app.port, inbound: true });
-    const to = [{ host: '127.0.0.1', port: callee.config.listen.inbound?.port ?? 0 }];
+    dead = await Runtime.start({ ...bare, appId: 'gone', appPort: await freePort(), inbound: true });
+    const [to, gone] = [callee, dead].map(({ config }) => [
+      { host: '127.0.0.1', port: config.listen.inbound?.port ?? 0 },
+    ]) as [Addresses, Addresses];
     callees = {
       orders: { to },
-      speaks: { to: [{ host: '127.0.0.1', port: speaks.port }], protocol: 'grpc' },
+      gone: { to: gone },
+      'gone-grpc': { to: gone, protocol: 'grpc' },
       'orders.eu': { to: [], routes: [{ weight: 1, to }] },
       away: { to: [{ host: '127.0.0.1', port: await freePort() }] },
     };
@@ -49,8 +55,8 @@ describe('calls that the filter has nothing to say about', () => {
   });
 
   afterAll(async () => {
-    await Promise.all([runtime?.stop(), callee?.stop()]);
-    await Promise.all([app?.kill(), speaks?.stop()]);
+    await Promise.all([runtime?.stop(), callee?.stop(), dead?.stop()]);
+    await app?.kill();
   });
 
   const filtered = (component: string): Promise<number> =>
@@ -146,50 +152,50 @@ describe('calls that the filter has nothing to say about', () => {
     ]);
   });
 
-  describe('by gRPC', () => {
-    const body = [grpcFrame(Buffer.from('m'))];
-    const path = '/shop.Catalog/Get';
-    const seen = (): Promise<number> =>
-      counted(runtime, 'layotto_operations_total', { primitive: 'invoke', operation: 'Proxy' });
+  test('an app that is gone behind its Envoy is said so whatever the call became on its way', async () => {
+    for (const [callee, method, headers] of [
+      ['gone', 'POST', {}],
+      // Begins like gRPC, and is none.
+      ['gone', 'POST', { 'content-type': 'application/grpc-web' }],
+      ['gone-grpc', 'GET', {}],
+    ] as const) {
+      const path = `/v1.0/invoke/${callee}/method/hello`;
+      const answer = await http1(runtime.target, method, path, { headers });
+      expect([callee, answer.status, JSON.parse(answer.body)]).toEqual([
+        callee,
+        500,
+        failure(matching(new RegExp(`^failed to invoke, id: ${callee}, err: `))),
+      ]);
+    }
+  });
 
-    test('pass by dapr-app-id, and Envoy counts them', async () => {
-      const client = await runtime.connect();
-      const answer = await client.send({ path, headers: { 'dapr-app-id': 'speaks' }, body });
-      expect([answer.grpcStatus, answer.messages.map(String)]).toEqual([0, ['m']]);
-      expect(speaks.calls.at(-1)).toMatchObject({
-        path,
-        headers: { 'dapr-caller-app-id': 'shop', 'dapr-callee-app-id': 'speaks' },
-      });
-      await eventually('Envoy has counted it', async () => (await byEnvoy('200', 'speaks')) === 1);
-      expect(await seen()).toBe(0);
+  test('an answer of a filter that stands before the runtime passes as it is', async () => {
+    const lua = {
+      name: 'closed',
+      typed_config: {
+        '@type': TYPES.lua,
+        default_source_code: {
+          inline_string:
+            'function envoy_on_request(handle)\n  handle:respond({[":status"] = "503"}, "maintenance")\nend\n',
+        },
+      },
+    };
+    const closed = await Runtime.start({
+      ...bare,
+      appId: 'shop',
+      callees,
+      bootstrap: (rendered) => {
+        const text = JSON.stringify(rendered);
+        const first = JSON.stringify({ name: FILTERS.runtime }).slice(0, -1);
+        return JSON.parse(text.replace(first, `${JSON.stringify(lua)},${first}`)) as typeof rendered;
+      },
     });
-
-    test('the name by which Dapr calls a callee first counts', async () => {
-      const client = await runtime.connect();
-      const headers = { 'dapr-app-id': 'away', 'dapr-callee-app-id': 'speaks' };
-      expect((await client.send({ path, headers, body })).grpcStatus).toBe(0);
-      await eventually('the filter has counted it', async () => (await seen()) === 1);
-    });
-
-    test('who is not there is said in the words of Dapr', async () => {
-      const client = await runtime.connect();
-      const answer = await client.send({ path, headers: { 'dapr-app-id': 'away' }, body });
-      expect(answer).toMatchObject({
-        grpcStatus: 14,
-        grpcMessage: matching(/^failed to invoke, id: away, err: upstream connect error/),
-      });
-    });
-
-    test('those from web pages and for other hosts are refused, and what the runtime serves is not passed on', async () => {
-      const client = await runtime.connect();
-      const calls = speaks.calls.length;
-      const send = async (more: object, to = path): Promise<number | undefined> =>
-        (await client.send({ path: to, headers: { 'dapr-app-id': 'speaks', ...more }, body })).grpcStatus;
-      expect(await send({ origin: 'http://shop.example' })).toBe(7);
-      expect(await send({ ':authority': 'shop.example' })).toBe(7);
-      expect(await send({}, '/dapr.proto.runtime.v1.Dapr/GetState')).not.toBe(0);
-      expect(speaks.calls).toHaveLength(calls);
-    });
+    try {
+      const { status, body } = await http1(closed.target, 'GET', `${ORDERS}/hello`);
+      expect([status, body]).toEqual([503, 'maintenance']);
+    } finally {
+      await closed.stop();
+    }
   });
 
   test('what InvokeService could not reach is said once', async () => {

@@ -260,6 +260,7 @@ describe('an instance that is not there', () => {
 
 test('an instance whose app is gone gets no calls for a while; one whose app answers errors does', async () => {
   const [app, other] = await Promise.all([InvokedApp.start('first'), InvokedApp.start('second')]);
+  const [grpc, another] = await Promise.all([InvokedGrpcApp.start(), InvokedGrpcApp.start()]);
   const dead = await Runtime.start({ ...bare, appId: 'orders', appPort: await freePort(), inbound: true });
   const to = (...ports: (number | undefined)[]): { host: string; port: number }[] =>
     ports.map((port = 0) => ({ host: '127.0.0.1', port }));
@@ -269,12 +270,13 @@ test('an instance whose app is gone gets no calls for a while; one whose app ans
       orders: { to: to(app.port, dead.config.listen.inbound?.port) },
       failing: { to: to(app.port, other.port) },
       down: { to: to(app.port, other.port) },
+      speaks: { to: to(grpc.port, another.port) },
     },
   });
   const call = async (callee: string, path: string): Promise<number> =>
     (await http1(runtime.target, 'GET', `/v1.0/invoke/${callee}/method/${path}`)).status;
-  const ejections = async (callee: string): Promise<number> => {
-    const stat = `cluster.layotto_callee_${callee}|http.outlier_detection.ejections_enforced_total`;
+  const ejections = async (callee: string, suffix = '|http'): Promise<number> => {
+    const stat = `cluster.layotto_callee_${callee}${suffix}.outlier_detection.ejections_enforced_total`;
     return (await runtime.stats(/outlier_detection\.ejections_enforced_total$/))[stat] ?? -1;
   };
   try {
@@ -286,9 +288,21 @@ test('an instance whose app is gone gets no calls for a while; one whose app ans
     expect(await ejections('failing')).toBe(0);
     for (let i = 0; i < 20; i++) expect(await call('down', 'status/503')).toBe(503);
     expect(await ejections('down')).toBe(1);
+    const client = await runtime.connect();
+    const statusOf = async (): Promise<number | undefined> => {
+      const body = [grpcFrame(Buffer.from('m'))];
+      return (await client.send({ path: '/any.Service/Call', headers: { 'dapr-app-id': 'speaks' }, body }))
+        .grpcStatus;
+    };
+    grpc.failure = another.failure = { status: 13, message: 'broken', atOnce: true };
+    for (let i = 0; i < 20; i++) expect(await statusOf()).toBe(13);
+    expect(await ejections('speaks', '')).toBe(0);
+    grpc.failure = another.failure = { status: 14, message: 'not now', atOnce: true };
+    for (let i = 0; i < 20; i++) expect(await statusOf()).toBe(14);
+    expect(await ejections('speaks', '')).toBe(1);
   } finally {
     await Promise.all([runtime.stop(), dead.stop()]);
-    await Promise.all([app.kill(), other.kill()]);
+    await Promise.all([app.kill(), other.kill(), grpc.stop(), another.stop()]);
   }
 });
 

@@ -34,6 +34,11 @@ export function isSlotName(name: string): boolean {
   return name === RUNTIME_SLOT || /^slot-\d+$/.test(name);
 }
 
+/** Whether a name is taken by the spare slots, however many there are. */
+export function isSpareSlot(name: string): boolean {
+  return name !== RUNTIME_SLOT && isSlotName(name);
+}
+
 /** Reads how many traps are too many, such as `3 in 60s`: 1 to 1000 of them, within a second to an hour. */
 export function parseTrapLimit(value: unknown): TrapLimit | undefined {
   const [, count = '', time] =

@@ -102,6 +102,7 @@ beforeAll(async () => {
     await http1({ port: lab.port }, 'POST', '/v1.0/state/kept', { body: '[]' });
     await http1({ port: lab.port }, 'POST', '/v1.0/publish/events/orders', { body: 'x' });
     await http1({ port: lab.port }, 'GET', '/v1.0/invoke/pay/method/x');
+    await http1({ port: lab.port }, 'GET', '/x', { headers: { 'dapr-app-id': 'pay' } });
     await http1({ port: proxy }, 'GET', '/x', { headers: { host: 'pay' } });
     const { status } = await http1({ port: lab.port }, 'POST', '/v1.0-layotto/sequencer/GetNextId', {
       headers: { 'content-type': 'application/json' },
@@ -119,8 +120,10 @@ beforeAll(async () => {
     for (const page of ['/metrics', '/metrics/bridge'])
       note(scrape, (await http1({ port: lab.metricsPort }, 'GET', page)).body);
     note(scrape, (await http1({ socketPath: join(apps.dir, 'bridge-admin.sock') }, 'GET', '/metrics')).body);
+    const calls = scrape.get('layotto_operations_total');
     const counted =
-      scrape.get('layotto_operations_total')?.get('door')?.has('outbound') === true &&
+      calls?.get('primitive')?.has('invoke') === true &&
+      calls.get('door')?.has('outbound') === true &&
       scrape.get('envoy_cluster_upstream_rq')?.get('callee')?.has('pay') === true;
     return counted && RARE.every((name) => scrape.has(name));
   });

@@ -3,11 +3,11 @@ import { parse } from 'yaml';
 import type { RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { sampleCatalog } from '../test/support/sample-catalog.js';
 import { EXTENSION_FILE, renderBootstrap } from './bootstrap.js';
-import { toYaml } from './yaml.js';
 import type { BootstrapOptions } from './bootstrap.js';
 import { STREAM_PATHS, UPLOAD_PATH } from './names.js';
 import { SAMPLE_CONFIG } from './samples.js';
 import type { SlotModule } from './slots.js';
+import { toYaml } from './yaml.js';
 
 const options: BootstrapOptions = {
   version: '1.2.3',

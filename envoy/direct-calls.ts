@@ -4,8 +4,8 @@ import { concerns } from '../components-bridge/src/policy/decide.js';
 import type { CompiledPolicy, CompiledRule } from '../components-bridge/src/policy/types.js';
 import { FAILED, NOT_GRPC } from './callees.js';
 import { failureReply } from './invoke-failures.js';
-import { httpRoutes, UPSTREAM_TIME } from './invoke-routes.js';
-import { FILTERS, TYPES } from './names.js';
+import { httpRoutes } from './invoke-routes.js';
+import { FILTERS, TYPES, UPSTREAM_TIME } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { without } from './without-filters.js';
 

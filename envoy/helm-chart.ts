@@ -1,4 +1,3 @@
-import { toYaml } from './yaml.js';
 import {
   chartToken,
   DEFAULT_RESOURCES,
@@ -9,6 +8,7 @@ import {
 } from './istio/manifests.js';
 import type { BridgeForm } from './istio/manifests.js';
 import type { EnvoyObject } from './names.js';
+import { toYaml } from './yaml.js';
 
 /** Resources one after another, as `kubectl apply` reads them. */
 export function toDocuments(resources: readonly EnvoyObject[]): string {

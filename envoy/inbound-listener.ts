@@ -3,7 +3,7 @@ import { AS_SENT } from './as-sent.js';
 import { FAILED, LOST, NOT_GRPC, NOT_SENT, NOT_SENT_YET } from './callees.js';
 import { httpListener } from './http-listener.js';
 import { failureReply } from './invoke-failures.js';
-import { CLUSTERS, FILTERS, TYPES } from './names.js';
+import { CLUSTERS, FILTERS, TYPES, UPSTREAM_TIME } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { tracingParts } from './tracing.js';
 
@@ -71,7 +71,7 @@ export function inboundListener(config: RuntimeConfig, { host, port }: ListenAdd
                 ...tracing?.route,
                 // What the caller's Envoy has called it by is none of the app's business.
                 request_headers_to_remove: ['x-envoy-original-host', 'x-envoy-original-path'],
-                response_headers_to_remove: [FAILED, 'x-envoy-upstream-service-time'],
+                response_headers_to_remove: [FAILED, UPSTREAM_TIME],
                 route: {
                   cluster: CLUSTERS.app,
                   timeout: '0s',

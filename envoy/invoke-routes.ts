@@ -4,7 +4,7 @@ import type { CalleeConfig, EndpointConfig, RuntimeConfig } from '../components-
 import { calleeClusters, calleeRoutes, idempotent, notSentYet } from './callees.js';
 import type { RouteParts } from './callees.js';
 import { forwardingCluster, forwardingFilter } from './forwarding.js';
-import { CLUSTERS, FILTERS, TYPES } from './names.js';
+import { CLUSTERS, FILTERS, TYPES, UPSTREAM_TIME } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { ON_INVOKE } from './reply-shim.js';
 import { without } from './without-filters.js';
@@ -13,9 +13,6 @@ import { without } from './without-filters.js';
 export const INVOKE_PREFIX = '/v1.0/invoke/';
 /** Names the cluster of an app that a pattern finds. Only the filter sets it. */
 export const CLUSTER_HEADER = 'x-layotto-cluster';
-
-/** The router's own, of which callers are not told. */
-export const UPSTREAM_TIME = 'x-envoy-upstream-service-time';
 
 /** Only the script of {@link ON_INVOKE} sets it, and says whether the call may be repeated. */
 const ON_INVOKE_HEADER = 'x-layotto-on-invoke';
@@ -66,14 +63,14 @@ export function invokeRoutes(config: Invoking): EnvoyObject[] {
 
 function routesTo(config: Invoking, name: string, callee: CalleeConfig): EnvoyObject[] {
   const { endpoint } = callee;
-  const { match, route, repeated, once } = invocationParts(config, name, callee);
+  const { route, repeated, once } = invocationParts(config, name, callee);
   const to = (
     headers: readonly EnvoyObject[],
     action: EnvoyObject,
     { grpc, ...part }: Partial<RouteParts> & { grpc?: object } = {},
   ): EnvoyObject[] =>
     calleeRoutes(name, callee, {
-      match: { ...match, ...(grpc && { grpc }), headers: [atPath(name), ...headers] },
+      match: { ...matchOf(name, headers), ...(grpc && { grpc }) },
       ...{ route, action, ...part },
     });
   const others = httpRoutes(config, name, callee);
@@ -91,29 +88,26 @@ function routesTo(config: Invoking, name: string, callee: CalleeConfig): EnvoyOb
   ];
 }
 
-/** How the paths of calls to a callee begin. */
-function pathTo(name: string): string {
-  return `${INVOKE_PREFIX}${name}/method/`;
-}
-
 /**
- * The same as a condition on a header. Envoy looks at a route's path last, and callees may be many: this one is looked at
- * first, and spares calls the others of all routes but their own.
+ * Which calls are a callee's. Envoy looks at a route's path last, and callees may be many: as a header it is looked at
+ * first, which spares calls the further conditions of all routes but their own.
+ *
+ * @param headers further conditions
  */
-function atPath(name: string): EnvoyObject {
-  return { name: ':path', string_match: { prefix: pathTo(name) } };
+function matchOf(name: string, headers: readonly EnvoyObject[]): EnvoyObject {
+  const prefix = `${INVOKE_PREFIX}${name}/method/`;
+  return { prefix, headers: [{ name: ':path', string_match: { prefix } }, ...headers] };
 }
 
-/** What the routes to a callee are made of. */
+/** What the routes to a callee do: fields of theirs, and of the actions of calls that are repeated, and of others. */
 function invocationParts(
   config: Invoker,
   name: string,
   callee: CalleeConfig,
-): Record<'match' | 'route' | 'repeated' | 'once', EnvoyObject> {
+): Record<'route' | 'repeated' | 'once', EnvoyObject> {
   const { endpoint, retries = RETRIES } = callee;
   const head = { prefix_rewrite: `${endpoint?.path ?? ''}/`, ...hostOf(name, callee), ...LASTING };
   return {
-    match: { prefix: pathTo(name) },
     route:
       endpoint === undefined
         ? passing(config, [stamp('dapr-callee-app-id', name)])
@@ -135,10 +129,10 @@ export function httpRoutes(
   callee: CalleeConfig,
   { headers = [], ...more }: { headers?: readonly EnvoyObject[]; [field: string]: unknown } = {},
 ): EnvoyObject[] {
-  const { match, route, repeated, once } = invocationParts(config, name, callee);
+  const { route, repeated, once } = invocationParts(config, name, callee);
   const to = (when: readonly EnvoyObject[], action: EnvoyObject): EnvoyObject[] =>
     calleeRoutes(name, callee, {
-      match: { ...match, headers: [atPath(name), ...headers, ...when] },
+      match: matchOf(name, [...headers, ...when]),
       ...{ route: { ...route, ...more }, action, http1: true },
     });
   return [...to([IDEMPOTENT], repeated), ...to([MARKED], repeated), ...to([], once)];

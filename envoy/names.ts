@@ -60,6 +60,9 @@ export const STREAM_PATHS: readonly string[] = [
   '/dapr.proto.runtime.v1.Dapr/SubscribeTopicEventsAlpha1',
 ];
 
+/** A header that Envoy's router adds to answers, and of which callers are not told. */
+export const UPSTREAM_TIME = 'x-envoy-upstream-service-time';
+
 /** Type URLs of what the generator prints. */
 export const TYPES = {
   httpConnectionManager:

@@ -15,10 +15,10 @@ import { tinyModule } from '../test/support/tiny-module.js';
 import { eventually } from '../test/support/wait.js';
 import { envoyBinary } from '../tools/get.mjs';
 import { EXTENSION_FILE, renderBootstrap } from './bootstrap.js';
-import { toYaml } from './yaml.js';
 import type { BootstrapOptions, RenderedBootstrap } from './bootstrap.js';
 import { renderEnvoyFilter } from './istio/envoyfilter.js';
 import { renderSamples, SAMPLE_CONFIG } from './samples.js';
+import { toYaml } from './yaml.js';
 
 // What a real Envoy says about the generator's output. The module is the smallest there is: only the
 // configuration around it is on trial here.

@@ -12,13 +12,13 @@ import {
   UNKNOWN_CLUSTER,
   unwayedRoutes,
 } from './invoke-routes.js';
-import { CLUSTERS, FILTERS, STREAM_PATHS, TYPES, UPLOAD_PATH } from './names.js';
+import { CLUSTERS, FILTERS, STREAM_PATHS, TYPES, UPLOAD_PATH, UPSTREAM_TIME } from './names.js';
 import type { EnvoyObject } from './names.js';
 import { replyConfig } from './reply-shim.js';
 import { slotFilterName } from './slots.js';
-import { without } from './without-filters.js';
 import { tracingParts } from './tracing.js';
 import type { TracingParts } from './tracing.js';
+import { without } from './without-filters.js';
 
 /** The runtime's listener, its statistics and its routes. */
 const NAME = 'layotto_runtime';
@@ -232,7 +232,7 @@ function passingRoutes(): EnvoyObject[] {
       'x-envoy-retry-grpc-on',
     ],
     // The router's own; on other routes the reply filter knows by it what came from an upstream.
-    response_headers_to_remove: ['x-envoy-upstream-service-time'],
+    response_headers_to_remove: [UPSTREAM_TIME],
     route: {
       cluster: CLUSTERS.streams,
       timeout: '0s',

@@ -2,11 +2,11 @@ import { z } from 'zod';
 
 import type { CatalogEntry, RuntimeConfig } from '../components-bridge/src/config/types.js';
 import { renderBootstrap } from './bootstrap.js';
-import { toYaml } from './yaml.js';
 import { toDocuments } from './helm-chart.js';
 import { renderEnvoyFilter } from './istio/envoyfilter.js';
 import { renderTrafficExtension, renderWasmPlugin } from './istio/extensions.js';
 import { DEFAULT_RESOURCES, MANIFEST_DEFAULTS, renderDaemonSet, renderSidecar } from './istio/manifests.js';
+import { toYaml } from './yaml.js';
 
 /** The configuration of the examples in `rendered/`: fixed, so that they change only when the generator does. */
 export const SAMPLE_CONFIG: RuntimeConfig = {

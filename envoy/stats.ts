@@ -27,9 +27,11 @@ const CALLEE = {
   ].join(''),
 };
 
+const CALLEE_STAT = new RegExp(CALLEE.regex);
+
 /** Reads the name of a statistic of a callee's cluster; undefined for any other. */
 export function calleeStat(name: string): { callee: string; stat: string } | undefined {
-  const [, cluster, callee] = new RegExp(CALLEE.regex).exec(name) ?? [];
+  const [, cluster, callee] = CALLEE_STAT.exec(name) ?? [];
   if (cluster === undefined || callee === undefined) return undefined;
   return { callee, stat: name.slice('cluster.'.length + cluster.length) };
 }

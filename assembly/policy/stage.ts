@@ -1,8 +1,8 @@
 // The one stage that every call and every stream of the filter passes, whichever
-// door it came by and whoever answers it. The pipeline asks it three times: about the request's
-// head (`access`), when it is known which operation it is (`enter`), and when the
-// primitive has read the request (`leave`). In between, the primitive gets a
-// component only through `admits`. What the rules allow takes a token of each limit
+// door it came by and whoever answers it. The pipeline asks it three times: about
+// the request's head (`access`), when it is known which operation it is (`enter`),
+// and when the primitive has read the request (`leave`). In between, the primitive
+// gets a component only through `admits`. What the rules allow takes a token of each limit
 // that is about it (`spend`).
 
 import { Configuration } from '../config/configuration';

@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 
 import { catalog } from '../../components-bridge/src/catalog.js';
 import { renderBootstrap } from '../../envoy/bootstrap.js';
-import { toYaml } from '../../envoy/yaml.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
 import type { ModuleInfo } from '../../envoy/module-info.js';
+import { toYaml } from '../../envoy/yaml.js';
 import { BRIDGE_NODE_OPTIONS } from './bridge-child.js';
 import { readConfig } from './config-options.js';
 import { UsageError } from './errors.js';

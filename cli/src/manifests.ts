@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { toYaml } from '../../envoy/yaml.js';
 import { toDocuments } from '../../envoy/helm-chart.js';
 import {
   DEFAULT_RESOURCES,
@@ -12,6 +11,7 @@ import {
   renderSidecar,
 } from '../../envoy/istio/manifests.js';
 import type { BridgeForm, ManifestOptions } from '../../envoy/istio/manifests.js';
+import { toYaml } from '../../envoy/yaml.js';
 import { readConfig } from './config-options.js';
 import { messageOf, UsageError, UserError } from './errors.js';
 import { findInstallation } from './installation.js';

@@ -1,6 +1,5 @@
 import { isFunctionSlot, isSlotName, RUNTIME_SLOT } from '../../components-bridge/src/config/slots.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
-import { toYaml } from '../../envoy/yaml.js';
 import { renderSlot, slotProblems } from '../../envoy/istio/envoyfilter.js';
 import type { SlotContent } from '../../envoy/istio/envoyfilter.js';
 import { passingConfiguration, renderSlotExtension } from '../../envoy/istio/extensions.js';
@@ -11,6 +10,7 @@ import { envoyProblems } from '../../envoy/module-info.js';
 import type { EnvoyObject } from '../../envoy/names.js';
 import { pluginConfiguration } from '../../envoy/plugin-config.js';
 import type { SlotModule } from '../../envoy/slots.js';
+import { toYaml } from '../../envoy/yaml.js';
 import { UsageError, UserError } from './errors.js';
 import { functionSettings, givenSettings, SETTINGS_OPTIONS } from './function-settings.js';
 import { meshOptions, MESH_OPTIONS, readMesh } from './mesh.js';

@@ -1,12 +1,12 @@
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { catalog } from '../../components-bridge/src/catalog.js';
-import { toYaml } from '../../envoy/yaml.js';
 import { renderEnvoyFilter } from '../../envoy/istio/envoyfilter.js';
 import { renderTrafficExtension, renderWasmPlugin } from '../../envoy/istio/extensions.js';
 import { meshProblems } from '../../envoy/istio/options.js';
 import type { MeshOptions } from '../../envoy/istio/options.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
 import type { EnvoyObject } from '../../envoy/names.js';
+import { toYaml } from '../../envoy/yaml.js';
 import { readConfig } from './config-options.js';
 import { UsageError, UserError } from './errors.js';
 import { findInstallation } from './installation.js';

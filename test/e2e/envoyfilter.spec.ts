@@ -1,7 +1,7 @@
 import { parse } from 'yaml';
 import { catalog } from '../../components-bridge/src/catalog.js';
-import { toYaml } from '../../envoy/yaml.js';
 import { renderEnvoyFilter } from '../../envoy/istio/envoyfilter.js';
+import { toYaml } from '../../envoy/yaml.js';
 import { composeEnvoyFilter } from '../support/compose-envoyfilter.js';
 import { DAPR, GrpcStateDoor, HttpStateDoor, LAYOTTO, type StateDoor } from '../support/doors.js';
 import { grpcFrame, pieces } from '../support/grpc-raw.js';

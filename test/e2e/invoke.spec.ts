@@ -20,25 +20,16 @@ const matching = (pattern: RegExp): unknown => expect.stringMatching(pattern);
 const MIB = 1024 * 1024;
 const none = { apps: [], primitives: ['invoke'], operations: [], components: [], secrets: [], topics: [] };
 
-/** A limit that is about every invocation, so that all of them have the filter. */
-const all = { name: 'all', apps: [], primitives: ['invoke'], operations: [], components: [], per: [] };
+const limit = { apps: [], primitives: ['invoke'], operations: [], components: [], per: [] };
 
 const policyOf = (filtered: boolean): PolicyConfig => ({
   default: 'allow',
   trustDomain: 'cluster.local',
   rules: [{ ...none, name: 'not-there', effect: 'deny', components: ['forbidden'] }],
   limits: [
-    ...(filtered ? [{ ...all, perHour: 3_600_000, burst: 10_000 }] : []),
-    {
-      name: 'few',
-      apps: [],
-      primitives: ['invoke'],
-      operations: [],
-      components: ['limited'],
-      per: [],
-      perHour: 60,
-      burst: 2,
-    },
+    // About every invocation, so that all of them have the filter.
+    ...(filtered ? [{ ...limit, name: 'all', perHour: 3_600_000, burst: 10_000 }] : []),
+    { ...limit, name: 'few', components: ['limited'], perHour: 60, burst: 2 },
   ],
 });
 

@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 
 import { catalog } from '../../components-bridge/src/catalog.js';
-import { toYaml } from '../../envoy/yaml.js';
 import { renderEnvoyFilter } from '../../envoy/istio/envoyfilter.js';
+import { toYaml } from '../../envoy/yaml.js';
 import { Child } from '../support/child.js';
 import { composeEnvoyFilter } from '../support/compose-envoyfilter.js';
 import { HttpApp } from '../support/http-app.js';

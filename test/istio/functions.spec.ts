@@ -5,13 +5,13 @@ import { fileURLToPath } from 'node:url';
 
 import { catalog } from '../../components-bridge/src/catalog.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
-import { toYaml } from '../../envoy/yaml.js';
 import { renderEnvoyFilter, renderSlot } from '../../envoy/istio/envoyfilter.js';
 import type { SlotContent } from '../../envoy/istio/envoyfilter.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
 import { readModule } from '../../envoy/module-info.js';
 import type { EnvoyObject } from '../../envoy/names.js';
 import { pluginConfiguration } from '../../envoy/plugin-config.js';
+import { toYaml } from '../../envoy/yaml.js';
 import { buildFunction } from '../../tools/function.mjs';
 import { http1 } from '../support/http1.js';
 import { freePort } from '../support/ports.js';

@@ -6,11 +6,11 @@ import { join } from 'node:path';
 
 import { catalog } from '../../components-bridge/src/catalog.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
-import { toYaml } from '../../envoy/yaml.js';
 import { renderEnvoyFilter, renderSlot } from '../../envoy/istio/envoyfilter.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
 import type { EnvoyObject } from '../../envoy/names.js';
 import { readModule } from '../../envoy/module-info.js';
+import { toYaml } from '../../envoy/yaml.js';
 import { http1 } from '../support/http1.js';
 import { freePort } from '../support/ports.js';
 import { Runtime, VERSION } from '../support/runtime.js';

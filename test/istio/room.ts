@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 
 import { catalog } from '../../components-bridge/src/catalog.js';
-import { toYaml } from '../../envoy/yaml.js';
 import type { MeshOptions } from '../../envoy/istio/options.js';
 import { moduleCapabilities } from '../../envoy/module-capabilities.js';
 import { readModule } from '../../envoy/module-info.js';
+import { toYaml } from '../../envoy/yaml.js';
 import type { RuntimeConfig } from '../../components-bridge/src/config/types.js';
 import { HttpApp } from '../support/http-app.js';
 import { InvokedApp, InvokedGrpcApp } from '../support/invoked-app.js';
